@@ -1,5 +1,6 @@
-"""Speculation in the loop: the guesses of drafters for the texts of a batch, verified in one pass of the
-model.
+"""Speculation in the loop: drafters guess tokens of a batch's texts, and one pass of the model checks them.
+
+A *drafter* guesses the next tokens of a text. A *draft* is a tree of guesses; each guess is a *node*.
 
 The pass gives logits for each node of a draft, and a mask is filled for each. If a chosen token is a guess,
 the next one is chosen at its node (`Text.follows_draft`). Code, logits and noise are the same as without a
@@ -28,7 +29,7 @@ class BatchDrafts:
 
     def __init__(self, model: Model, ends: frozenset[int]) -> None:
         self._ends = ends
-        """The tokenizer's end tokens."""
+        """The ids of the tokenizer's end tokens."""
         self._verifier = verifier_of(model)
         self.speculator = Speculator()
 
@@ -43,7 +44,7 @@ class BatchDrafts:
             for text in drafting_texts
             if (speculation := text.start.request.drafts) is not None
         )
-        # asked before any drafter works: where drafts do not pay for this batch they cost nothing
+        # This is asked before any drafter works: if drafts do not pay for this batch, they cost nothing.
         if not self.speculator.wants_drafts(len(texts), kinds):
             return ()
         draftings = [
@@ -60,7 +61,7 @@ class BatchDrafts:
         return drafts if any(map(len, drafts)) else ()
 
     def _update_drafting(self, text: Text) -> Drafting | None:
-        """Return the drafters, told of all tokens so far; None if there are none."""
+        """Return the drafters of a text, after they have got all its tokens so far; None: it has none."""
         if text.drafts is None and text.start.drafts is not None:
             try:
                 text.drafts = text.start.drafts()
@@ -85,12 +86,12 @@ class BatchDrafts:
         return self._verifier.decode_tree(tokens, parents, counts, caches)
 
     def tell_drafters(self, texts: Sequence[Text], logits: Tensor, masks: Words, *, are_wider: bool) -> None:
-        """Tell the drafters that ask for it the likeliest tokens after each node, before a choice writes into
-        the logits. `logits` and `masks` are those of the pass; `are_wider`: whether the logits have more
-        columns than there are tokens, so that a free text needs its mask too.
+        """Give the likeliest tokens after each node to the drafters that ask for them.
 
-        Cost: that of `find_likeliest` for each node, such as 10 us for a vocabulary of 2,048 tokens; nothing
-        for `texts` whose drafters do not ask (`Drafting.top` is 0).
+        This comes before the choice, which writes into the logits. `logits` and `masks` are those of the
+        pass. `are_wider` says whether the logits have more columns than there are tokens, so that a free text
+        needs its mask too. Cost: that of `find_likeliest` for each node, such as 10 us for a vocabulary of
+        2,048 tokens. Texts whose drafters do not ask (`Drafting.top` is 0) cost nothing.
         """
         for text in texts:
             # below 0: the logits after the prompt are not in the tensor of the pass
@@ -111,7 +112,8 @@ class BatchDrafts:
             text.drafts.tell_verified(VerifiedDraft(draft, tokens, chances))
 
     def keep_accepted(self, texts: Sequence[Text]) -> None:
-        """Have the model keep the draft nodes that texts accepted. Where it cannot, they have its error."""
+        """Have the model keep the draft nodes that texts accepted. If the model fails, these texts get its
+        error."""
         for text in texts:
             if text.drafts is not None:
                 text.drafts.follow_text(text.all_tokens, text.accepted_count)
@@ -130,7 +132,7 @@ class BatchDrafts:
 
 
 def stop_drafting(text: Text, why: str) -> None:
-    """Stop drafting for a text; `why` goes into the usage."""
+    """Stop drafting for a text. `why` is the reason, which goes into `Usage.speculation`."""
     if text.decided_text.most_guesses:
         text.decided_text.most_guesses = 0
         text.usage.speculation = f"no more drafts: {why}"

@@ -1,4 +1,9 @@
-"""Many prompts from a file, results to a file, in this process or in workers on Ray. Resumable.
+"""Answers many prompts of a file, and writes the results to a file, in this process or in workers on Ray.
+
+A *line of prompts* is one prompt of the input file. A *line of results* is a JSON object with its answer or
+its error. A *run* goes through all lines; it can be stopped and resumed. An *answering* is a function that
+takes prompts and yields answers, for example with our own engine. The *engine parts* are what identifies an
+engine: its version, model and tokenizer.
 
 This process alone writes, and hands out the prompts that have no line yet (`system.result_files`). So either
 way of working goes on where the other one stopped.
@@ -39,13 +44,14 @@ from structgen.tokens.tokenizer import Tokenizer
 
 _OWN_ENGINE: Final = "structgen"
 _OTHER_ENGINES: Final = {"vllm": "structgen.doors.integrations.vllm_bulk"}
-"""Other engines: the module that answers with each. It is of a room above, so it is loaded by its name."""
+"""The modules of other engines, by the engine's name. They belong to a package above this one, so they are
+loaded by name."""
 _SAMPLE_BYTES, _SAMPLE_COUNT = 1 << 16, 64
-"""How many samples are read of a large weights file, evenly spread. With the file's size they tell two models
-apart without reading gigabytes."""
+"""The size in bytes of a sample of a large weights file, and the number of samples, evenly spread. Samples
+and file size tell two models apart without reading gigabytes."""
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
 _LINES: Final = JsonShapes("line: any id seed; text prompt; list messages")
-"""A line of a prompts file that is an object."""
+"""The shape of a line of prompts that is a JSON object."""
 _OPTIONS = (
     *("most_tokens", "end_margin", "stops", "thinking", "outline", "chat", "canonical", "special_texts"),
     *("healing", "choices", "continue_final_message", "begun"),
@@ -53,7 +59,7 @@ _OPTIONS = (
 """The options of a request that documents depend on, besides grammar and sampling."""
 _ALWAYS_SHOWN = ("prompt_tokens", "tokens", "calls", "tokens_per_call", "drafted", "accepted", "speculation")
 _SHOWN_IF_SET = ("outline", "choices", "strategy", "strategy_calls")
-"""Fields of a usage that are shown; some where they say something."""
+"""The fields of a usage that are shown only if they are not empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,7 @@ class Prompt:
     """One line of a prompts file."""
 
     line: int
-    """From 0."""
+    """The number of the line in the file, from 0."""
     name: Any
     text: Any
     """The prompt: a text, or chat messages."""
@@ -82,7 +88,7 @@ class Prompt:
 
 
 Answering: TypeAlias = Callable[[Sequence[Prompt]], Answers]
-"""What answers prompts: it says first its `engine_parts`."""
+"""A function that answers prompts. It yields its `engine_parts` first, then an answer for each prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +97,10 @@ class BulkProgress:
 
     done: int
     before: int
-    """How many of them an earlier run did."""
+    """The number of these lines that an earlier run did."""
     total: int
     tokens: int
-    """Tokens written in this run."""
+    """The number of tokens that this run has written."""
 
 
 def run_bulk(
@@ -116,7 +122,7 @@ def run_bulk(
     before anything is written: OptionError for a line of prompts that cannot be read; those of `results_of`.
     """
     answers = engine_answers(engine, request_of) if isinstance(engine, Engine) else engine
-    # all lines are read before the first answer: an error in the last one is told at once
+    # all lines are read before the first answer, so that an error in the last line is reported at once
     prompt_by_line = {prompt.line: prompt for prompt in read_prompts(prompts)}
     run = partial(identify_run, request_of)
     lines = results_of(results, prompt_by_line, answers, run, start_over=start_over)
@@ -128,7 +134,11 @@ def report_progress(
     total: int,
     report: Callable[[BulkProgress], None],
 ) -> BulkProgress:
-    """Return the progress at the end of the lines of `results_of`; `report` is told of it at each new one."""
+    """Consume the lines of `results_of`, and return the progress at the end.
+
+    `lines` yields pairs: a line of results, and whether it is new in this run. `total` is the number of all
+    lines. `report` is called with the progress after each new line.
+    """
     progress = BulkProgress(0, 0, total, 0)
     with closing(lines):
         for line, is_new in lines:
@@ -142,7 +152,7 @@ def report_progress(
 
 
 def read_prompts(path: Path) -> Iterator[Prompt]:
-    """Yield the prompts of a file. Raises OptionError for a line that is none, OSError."""
+    """Yield the prompts of a file. Raises OptionError for a line that is not a prompt, and OSError."""
     with path.open("rb") as lines:
         is_plain = {".txt": True, ".jsonl": False}.get(path.suffix)
         for number, line in enumerate(lines):
@@ -153,7 +163,7 @@ def read_prompts(path: Path) -> Iterator[Prompt]:
                 is_plain = line.lstrip()[:1] not in (b"{", b'"')
             where = f"{path}:{number + 1}"
             try:
-                # a byte order mark, as editors of Windows write it, stands in the first line alone
+                # a byte order mark, which some editors write, can only be in the first line
                 text = line.decode("utf-8-sig" if number == 0 else "utf-8")
                 line_value = text.rstrip("\r\n") if is_plain else json.loads(text)
             except (ValueError, RecursionError) as error:
@@ -179,8 +189,8 @@ def read_prompts(path: Path) -> Iterator[Prompt]:
 
 
 def engine_parts(model: str, tokenizer: str, other_version: str = "") -> dict[str, str]:
-    """Return the parts of an engine that answers depend on: the version, with that of `other_version`, the
-    digest of the model, and the fingerprint of its tokenizer."""
+    """Return the parts of an engine that answers depend on: our version, the digest of the model, and the
+    fingerprint of its tokenizer. `other_version` is the version of another engine, added to ours."""
     version = public_name("__version__")
     version = f"{version} with {other_version}" if other_version else version
     return {"version of structgen": version, "model": model, "tokenizer": tokenizer}
@@ -191,10 +201,10 @@ def identify_run(
 ) -> dict[str, str]:
     """Return the identity of a run for `result_files`: `engine_parts`, and digests of prompts and requests.
     Cost: making each request."""
-    # the names stand in the error for a file of another run, so that it says what has changed
+    # The error for a file of another run shows these names, so that the user sees what has changed.
     names = ("file of prompts, or way of putting them", "schema or grammar", "sampling or seed")
     sums = {name: blake2b(digest_size=16) for name in (*names, "max_tokens, or another option")}
-    # many prompts share a grammar, or each has its own: bounded, so that the latter are let go
+    # Many prompts share a grammar, or each has its own. The cache is bounded for the latter case.
     fingerprint_of = lru_cache(maxsize=64)(_fingerprint_of)
     for prompt in prompts:
         try:
@@ -221,11 +231,11 @@ def _fingerprint_of(grammar: Grammar | CompiledGrammar | None) -> str:
 
 
 def model_digest(name: str) -> str:
-    """Return the digest of a model that has a name, or lies in a folder or a GGUF file, wherever that is: of
-    configuration and weights. Cost: reading a few megabytes."""
+    """Return the digest of a model's configuration and weights. `name` is the model's name, its folder or its
+    GGUF file; the place of the files does not matter. Cost: reading a few megabytes."""
     digest = blake2b(digest_size=16)
     place = model_path(model_name(name))
-    # sorted: the order of a folder is that of the file system
+    # sorted, because the file system lists a folder in any order
     for path in [place] if place.is_file() else sorted(place.iterdir()):
         if path.name == "config.json" or path.suffix in _WEIGHTS:
             size = path.stat().st_size
@@ -238,7 +248,8 @@ def model_digest(name: str) -> str:
 
 
 def own_parts(engine: Engine) -> dict[str, str]:
-    """Return the `engine_parts` of our own engine. A model object is known by its type and sizes alone."""
+    """Return the `engine_parts` of our own engine. A model object is identified only by its type and
+    sizes."""
     if engine.name:
         model = model_digest(engine.name)
     else:
@@ -250,8 +261,11 @@ def own_parts(engine: Engine) -> dict[str, str]:
 def engine_answers(
     engine: Engine, request_of: Callable[[Any], Request], trace_headers: Mapping[str, str] | None = None
 ) -> Answering:
-    """Return the function that answers prompts with our own engine. `trace_headers`: names the span of the
-    caller in another process. Cost: reading a few megabytes of the model."""
+    """Return the function that answers prompts with our own engine.
+
+    `request_of` makes the request of a prompt. `trace_headers` identifies the caller's tracing span in
+    another process. Cost: reading a few megabytes of the model.
+    """
     parts = own_parts(engine)
 
     def answer_prompts(prompts: Sequence[Prompt]) -> Answers:
@@ -260,7 +274,7 @@ def engine_answers(
         waiting: dict[Handle, tuple[Prompt, CallSpan]] = {}
         try:
             while remaining or waiting:
-                # twice the rows: a row that gets free has a compiled request at once
+                # twice as many as rows, so that a free row gets a compiled request at once
                 while remaining and len(waiting) < 2 * engine.max_rows:
                     prompt = remaining.popleft()
                     span = _span_of(engine, prompt, trace_headers)
@@ -292,7 +306,7 @@ def engine_answers(
 
 
 def _span_of(engine: Engine, prompt: Prompt, trace_headers: Mapping[str, str] | None) -> CallSpan:
-    """Return the span of a line, which begins when its request is submitted."""
+    """Return the tracing span of a prompt's line. It begins when the request is submitted."""
     span = call_span("chat", engine.name, {"structgen.line": prompt.line}, parent_headers=trace_headers)
     span.record_prompt(prompt.text)
     return span
@@ -304,8 +318,8 @@ def _own_answers(
     request_of: Callable[[Any], Request],
     trace_headers: Mapping[str, str] | None = None,
 ) -> Answering:
-    """Return the answering of an actor, with an engine of its own. Shards that come from two threads share
-    the batches of its engine.
+    """Return the answering of a Ray actor, with an engine of its own. Prompts that come from two threads
+    share the batches of this engine.
 
     `model` and `options` are of `Engine`, such as `{"device": "cpu"}`; `request_of` makes the request of a
     prompt; `trace_headers` names the span of the caller. Errors: those of `Engine`.
@@ -316,14 +330,14 @@ def _own_answers(
 def _find_maker(
     engine: str, prompts: Path, request_of: Callable[[Any], Request]
 ) -> Callable[[str, Mapping[str, Any], Callable[[Any], Request]], Answering]:
-    """Return the function that makes the worker of an engine. Raises OptionError for a request that another
-    engine does otherwise than our own."""
+    """Return the function that makes the answering of a worker, for an engine's name. Raises OptionError for
+    a request that the other engine would treat differently from ours."""
     if engine == _OWN_ENGINE:
-        # taken here: the span of the caller is not open in the worker's process
+        # read here, because the caller's span is not open in the worker's process
         trace_headers = carried_headers()
         return partial(_own_answers, trace_headers=trace_headers) if trace_headers else _own_answers
     module = import_module(_OTHER_ENGINES[engine])
-    # all requests now, before a worker loads a model
+    # all requests are made now, before a worker loads a model
     for prompt in read_prompts(prompts):
         try:
             request = prompt.make_request(request_of)
@@ -383,7 +397,7 @@ def run_bulk_on_ray(
     folder = resolved_name if resolved_name in NAMED_MODELS else str(Path(resolved_name).resolve())
     make_worker = partial(make, folder, options, request_of)
     gpu = None if device is None else device.startswith("cuda")
-    # two shards share the batches of our engine, so that its rows stay full at the end of one
+    # Two shards share the batches of our engine, so that its rows stay full when one shard ends.
     shards_at_once = 2 if engine == _OWN_ENGINE else 1
 
     def answer_on_ray(remaining: Sequence[Prompt]) -> Answers:
@@ -393,7 +407,7 @@ def run_bulk_on_ray(
 
 
 def show_result(result: Result, grammar: Grammar | CompiledGrammar | None = None) -> dict[str, Any]:
-    """Return a result as a JSON object; `grammar`: the request's."""
+    """Return a result as a JSON object. `grammar` is the grammar of the request."""
     probabilities = probabilities_of(result, grammar)
     return {
         "text": result.text,

@@ -1,4 +1,9 @@
-"""From logits to tokens: penalties, temperature, mask, filters, draw. Rows do not influence each other.
+"""Chooses the next token of each text from the model's logits.
+
+A *row* is one text's choice. Its *logits* are the model's scores of all tokens; its *mask* has one bit for
+each token: may it come next? The order is: penalties, temperature, mask, filters, draw. *Filters* are top-k,
+top-p and min-p. A *draw* adds noise to the scores, and takes the token with the greatest sum. Rows do not
+influence each other.
 
 For logits in a CPU's memory, penalties and filters are numpy, and compiled loops sum and draw
 (`choice_loops`). Other logits stay on their device, where `structgen_kernels` chooses: Triton kernels on a
@@ -27,17 +32,17 @@ from structgen.decoding.engine.requests import Sampling
 from structgen.decoding.engine.strategies.text_strategies import RowLaw, allowed_ids
 
 BANNED = -1e30
-"""Added to the logit of a banned token: finite, so that no sum is NaN."""
+"""The number that is added to the logit of a banned token. It is finite, so that no sum is NaN."""
 Words: TypeAlias = npt.NDArray[np.int32]
-"""Token bits, as a `TokenMask` has them."""
+"""The bits of a mask, 32 tokens in each word, as in a `TokenMask`."""
 _NO_WORDS: Words = np.empty((1, 0), np.int32)
 _NO_SCORES: npt.NDArray[np.float64] = np.empty((1, 0))
 _STEPS = np.iinfo(np.uint8).max
-"""Steps of the histogram that filters select by; in the last one is all that lies below."""
+"""The number of steps of the histogram by which filters select tokens. The last step has all lower scores."""
 
 
 class Choice(NamedTuple):
-    """A chosen token, with its figures, which `requests.Step` describes."""
+    """A chosen token with its figures; `requests.Step` describes them."""
 
     token: int
     logprob: float
@@ -46,8 +51,8 @@ class Choice(NamedTuple):
     allowed_count: int
     likeliest_token: int
     faulty: int
-    """Not 0: the model's logits are NaN in this row, or no token is allowed. The token is then
-    meaningless."""
+    """Whether the choice failed (not 0): the model's logits are NaN in this row, or no token is allowed. The
+    token is then meaningless."""
 
 
 @dataclass(slots=True)
@@ -63,11 +68,11 @@ class ChoiceRow:
     text: Sequence[int]
     """The tokens that were written."""
     ends: Sequence[int] = ()
-    """The tokenizer's end tokens."""
+    """The ids of the tokenizer's end tokens."""
     law: RowLaw | None = None
-    """The strategies of the text; None: it has none, or writes thoughts."""
+    """The strategies of the text; None: the text has none, or is writing thoughts."""
     stream: int = field(init=False)
-    """The key from which the noise of the sample's draws is made."""
+    """The key of the noise in this sample's draws."""
     is_penalised: bool = field(init=False)
     """Whether penalties, biases or `min_tokens` change logits."""
     is_filtered: bool = field(init=False)
@@ -88,8 +93,8 @@ class ChoiceRow:
         self.is_filtered = bool(sampling.temperature and has_filter)
 
     def list_biases(self) -> tuple[list[int], list[float]]:
-        """Return the tokens with a fixed change of their logits now, and the changes: `logit_bias`, and a ban
-        on the end tokens while there are fewer than `min_tokens`."""
+        """Return the tokens whose logits change by a fixed number now, and these numbers. They come from
+        `logit_bias`, and from the ban on end tokens before `min_tokens` tokens are written."""
         changes = dict(self.sampling.logit_bias)
         if len(self.text) < self.sampling.min_tokens:
             changes |= dict.fromkeys(self.ends, BANNED)
@@ -103,12 +108,12 @@ def choose_tokens(
     logit_rows: Sequence[int] | None = None,
     mask_rows: Sequence[int] | None = None,
 ) -> list[Choice]:
-    """Return a token for each row from float logits [texts, V], under a `mask` [texts, words] or None: row i
-    has row `logit_rows[i]` of the logits and row `mask_rows[i]` of the mask (None: i).
+    """Return the choice of a token for each row.
 
-    Tokens beyond a mask's words are not allowed. Log-probabilities are at temperature 1, before penalties.
-    Cost: on a CPU 1 to 2 ns a logit, and 10 us; with a filter that of `filter_mask`; elsewhere that of
-    `choose_anywhere`.
+    `logits` are floats [texts, V]. `mask` is [texts, words]; None allows all tokens. Row i uses row
+    `logit_rows[i]` of the logits and row `mask_rows[i]` of the mask (None: row i). Tokens beyond a mask's
+    words are not allowed. Log-probabilities are at temperature 1, before penalties. Cost on a CPU: 1 to 2 ns
+    a logit, and 10 us; with a filter also that of `filter_mask`. On other devices: that of `choose_anywhere`.
     """
     all_rows = range(len(rows))
     logit_rows = all_rows if logit_rows is None else logit_rows
@@ -122,7 +127,7 @@ def list_candidates(logits: Tensor, mask: Words | None, count: int) -> tuple[tup
     with their log-probabilities among the allowed tokens."""
     row_mask = None if mask is None else mask[None]
     best, ids = find_likeliest(logits[None], row_mask, count)
-    # the others are tokens that are not allowed, with minus infinity
+    # the tokens that are not allowed have minus infinity
     possible_count = int(torch.isfinite(best).sum())
     tokens = ids[0, :possible_count].tolist()
     logprobs = best[0, :possible_count].tolist()
@@ -130,12 +135,16 @@ def list_candidates(logits: Tensor, mask: Words | None, count: int) -> tuple[tup
 
 
 def find_likeliest(logits: Tensor, mask: Words | None, count: int) -> tuple[Tensor, Tensor]:
-    """Return log-probabilities [rows, count] among the tokens that a mask [rows, words] allows (None: all
-    tokens), and the tokens, likeliest first; -inf where a row has fewer. Cost: on a CPU 5 ns a logit."""
+    """Return the likeliest allowed tokens of each row, likeliest first, as two tensors [rows, count].
+
+    The first tensor has their log-probabilities among the tokens that `mask` [rows, words] allows (None: all
+    tokens). The second has the tokens. If a row has fewer allowed tokens, the other log-probabilities are
+    -inf. Cost on a CPU: 5 ns a logit.
+    """
     masked_logits = logits.float()
     width = logits.shape[-1]
     if mask is not None:
-        # bytes of a word in memory order, low bits first: bit t of a row is then token t
+        # The bytes of a word are in memory order, low bits first: so bit t of a row is token t.
         bits = np.unpackbits(mask.view(np.uint8), axis=1, count=width, bitorder="little")
         is_banned = torch.from_numpy(bits).to(masked_logits.device) == 0
         masked_logits = masked_logits.masked_fill(is_banned, NEVER)
@@ -161,13 +170,13 @@ def _choose_on_cpu(
     texts: list[tuple[int, int, int, int]] = []
     for row, logit_row, mask_row in zip(rows, logit_rows, mask_rows, strict=True):
         own_mask = None if mask is None else words[mask_row]
-        # -1: the row draws from its logits, and no filter narrows its mask
+        # -1 means: the row draws from its own logits, and no filter narrows its mask
         score_index = filter_index = -1
         apply_penalties = partial(penalised_scores, row=row) if row.is_penalised else None
-        # the scores that the row draws from in place of its logits
+        # the scores from which the row draws instead of its logits
         scores: npt.NDArray[np.float64] | None = None
         if row.law is not None:
-            # the law has penalties in its midst: behind the mixture, before the narrowing
+            # the strategies apply the penalties themselves: after the mixture, before the narrowing
             scores = row.law.adjust_scores(
                 raw[logit_row], own_mask, row.sampling.temperature, apply_penalties
             )
@@ -182,7 +191,7 @@ def _choose_on_cpu(
                 filter_mask(raw[logit_row] if scores is None else scores, own_mask, row.sampling)
             )
         texts.append((logit_row, 0 if mask is None else mask_row, score_index, filter_index))
-    # keys of noise are signed here, as torch has them on other devices
+    # the keys of the noise are signed here, as they are in torch on other devices
     noise = np.array([(row.stream, row.position) for row in rows], np.int64)
     numbers = np.empty((len(rows), 4), np.int64)
     figures = np.empty((len(rows), 3))
@@ -197,19 +206,22 @@ def _choose_on_cpu(
         numbers,
         figures,
     )
-    # lists, once for all rows: single numbers of an array are slow to read
+    # converted to lists once for all rows, because single numbers of an array are slow to read
     tokens, allowed_counts, likeliest_tokens, faulty = numbers.T.tolist()
     return [*map(Choice, tokens, *figures.T.tolist(), allowed_counts, likeliest_tokens, faulty)]
 
 
 def filter_mask(scores: npt.NDArray[Any], words: Words | None, sampling: Sampling) -> Words:
-    """Return the mask of the tokens that top-k, top-p and min-p leave of those that a mask [words] allows
-    (None: all tokens), at a temperature above 0. Cost: 10 ns for each allowed token, and 30 us."""
+    """Return the mask of the tokens that top-k, top-p and min-p keep.
+
+    `scores` [V] are the logits after penalties. `words` is the mask before the filters (None: all tokens).
+    The temperature of `sampling` is above 0. Cost: 10 ns for each allowed token, and 30 us.
+    """
     ids = allowed_ids(words, len(scores))
-    # in double precision: divided by 1e-30 a logit of single precision would be infinite
+    # in double precision: a single-precision logit divided by 1e-30 would be infinite
     levels = scores[ids] / np.float64(sampling.temperature)
     top = levels.max(initial=-np.inf)
-    # No finite maximum: no token may come, or the logits are faulty, which the choice finds out itself.
+    # Without a finite maximum no token may come, or the logits are faulty. The choice itself detects both.
     if math.isfinite(top):
         below = top - levels
         if 0 < sampling.top_k < len(ids):
@@ -217,7 +229,7 @@ def filter_mask(scores: npt.NDArray[Any], words: Words | None, sampling: Samplin
             ids = ids[is_best]
             below = below[is_best]
         if sampling.top_p < 1 or sampling.min_p:
-            # shares of the greatest probability, so min-p is compared directly
+            # the shares are relative to the greatest probability, so min-p is compared directly
             shares = np.exp(-below)
             is_kept = shares >= sampling.min_p
             if sampling.top_p < 1:
@@ -227,7 +239,7 @@ def filter_mask(scores: npt.NDArray[Any], words: Words | None, sampling: Samplin
 
 
 def words_of(tokens: Any, size: int) -> Words:
-    """Return the mask of some tokens of a vocabulary of `size` tokens."""
+    """Return the mask that allows the given tokens of a vocabulary of `size` tokens."""
     word_count = -(-size // 32)  # rounded up
     bits = np.zeros(32 * word_count, np.bool_)
     bits[tokens] = True
@@ -237,17 +249,20 @@ def words_of(tokens: Any, size: int) -> Words:
 def _find_leading(
     below: npt.NDArray[np.float64], shares: npt.NDArray[np.float64] | None, enough: float
 ) -> npt.NDArray[np.bool_]:
-    """Return which tokens come before the sum of their `shares` (None: their number) reaches `enough`:
-    likeliest first, of equal ones the smaller id. The token that reaches it is among them. `below`: how far
-    the score of each token lies below the greatest. A histogram tells in which step of an eighth the sum is
-    reached, and the scores of this step alone are sorted."""
+    """Return which tokens to keep: the fewest likeliest ones whose `shares` sum to at least `enough`. If
+    `shares` is None, each token counts as 1.
+
+    Of equally likely tokens the smaller id comes first. `below` is the distance of each token's score from
+    the greatest score. A histogram with steps of 1/8 finds the step in which the sum is reached. Only the
+    scores of this step are sorted.
+    """
     steps = np.minimum(8 * below, _STEPS).astype(np.uint8)
     sums = np.bincount(steps, shares)
     sum_before = sums.cumsum() - sums
     last = int(sum_before.searchsorted(enough)) - 1
     is_leading = steps < last
     (ids,) = (steps == last).nonzero()
-    # stable: of equal scores the smaller id stays first
+    # the stable sort keeps the smaller id first among equal scores
     ids = ids[below[ids].argsort(kind="stable")]
     step_shares = np.ones(len(ids)) if shares is None else shares[ids]
     share_before = sum_before[last] + step_shares.cumsum() - step_shares
@@ -256,7 +271,7 @@ def _find_leading(
 
 
 def penalised_scores(raw: npt.NDArray[Any], row: ChoiceRow) -> npt.NDArray[np.float64]:
-    """Return logits [V] with the penalties and biases of a row."""
+    """Return the logits [V] after the penalties and biases of a row."""
     scores = raw.astype(np.float64)
     sampling = row.sampling
     penalty = sampling.repetition_penalty
@@ -264,7 +279,7 @@ def penalised_scores(raw: npt.NDArray[Any], row: ChoiceRow) -> npt.NDArray[np.fl
         all_tokens = np.array([*row.prompt, *row.text], np.int64)
         tokens_so_far = np.unique(all_tokens)
         old = scores[tokens_so_far]
-        # a negative logit would grow by division
+        # a division would increase a negative logit, so it is multiplied instead
         scores[tokens_so_far] = np.where(old > 0, old / penalty, old * penalty)
     if (sampling.presence_penalty or sampling.frequency_penalty) and row.text:
         ids, counts = np.unique(np.array(row.text, np.int64), return_counts=True)
@@ -285,12 +300,12 @@ def choose_anywhere(
     logit_rows: Sequence[int],
     mask_rows: Sequence[int],
 ) -> list[Choice]:
-    """Choose one token a row as `choose_tokens` does, on any device.
+    """Return the choice of a token for each row, as `choose_tokens` does, on any device.
 
-    Rows with penalties or strategies are chosen in main memory. Cost: the masks go to the device whole, 16 KB
-    a row for 128,000 tokens, and the numbers of all rows in one copy; on a GPU one read of the logits, three
-    if a row has a filter; one wait for the device; for a row that is chosen in main memory a copy of its
-    logits, and that of `choose_tokens` on a CPU.
+    Rows with penalties or strategies are chosen in main memory. Cost: the whole masks are copied to the
+    device, 16 KB a row for 128,000 tokens, and the numbers of all rows in one copy. A GPU reads the logits
+    once, or three times if a row has a filter. There is one wait for the device. A row that is chosen in main
+    memory costs a copy of its logits, and what `choose_tokens` costs on a CPU.
     """
     logit_rows = list(logit_rows)
     mask_rows = list(mask_rows)
@@ -326,7 +341,7 @@ def _pack_arguments(
     columns[2] = logit_rows
     columns[3] = [min(sampling.top_k, logits.shape[1]) for sampling in samplings]
     floats = [(sampling.temperature, sampling.top_p, sampling.min_p) for sampling in samplings]
-    # the bits of the floats travel as integers: one tensor, so one copy
+    # the bits of the floats are stored as integers, so that one tensor holds all, and one copy suffices
     float_columns = np.array(floats).reshape(-1, 3).T.copy()
     columns[4:] = float_columns.view(np.int64)
     device_columns = _copy_to_device(torch.from_numpy(columns), logits.device)
@@ -337,15 +352,19 @@ def _pack_arguments(
 
 
 def _read_figures(figures: npt.NDArray[np.int64]) -> list[Choice]:
-    """Return the choices that the figures [6, rows] of the kernels say: token, log of the sums of all and of
-    the allowed, log-probability (the bits of three floats), number of allowed tokens, likeliest token."""
+    """Return the choices from the figures [6, rows] of the kernels.
+
+    The lines of `figures` are: the token; the log of the sum over all tokens; the log of the sum over the
+    allowed tokens; the log-probability; the number of allowed tokens; the likeliest token. The second to the
+    fourth line have the bits of floats.
+    """
     token, allowed_counts, likeliest = figures[[0, 4, 5]]
     log_all, log_allowed, logprob = figures[1:4].view(np.float64)
     faulty = token < 0
     likeliest_tokens = likeliest.clip(min=0)
-    # faulty rows have any numbers, and are overwritten
+    # faulty rows may have any numbers here, and are overwritten below
     with np.errstate(invalid="ignore", over="ignore"):
-        # plus 0.0: no negative zero
+        # adding 0.0 turns a negative zero into 0.0
         removed_mass = (-np.expm1(log_allowed - log_all)).clip(0.0, 1.0) + 0.0
         constrained_logprob = logprob + log_all - log_allowed
         shares = np.where(faulty, np.nan, (logprob, constrained_logprob, removed_mass))
@@ -357,6 +376,6 @@ def _read_figures(figures: npt.NDArray[np.int64]) -> list[Choice]:
 def _copy_to_device(tensor: Tensor, device: torch.device) -> Tensor:
     """Return a copy of a CPU tensor on a device. The copy to a GPU is asynchronous."""
     if device.type == "cuda":
-        # a GPU copies by itself from pinned memory alone
+        # a GPU copies asynchronously only from pinned memory
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)

@@ -1,12 +1,18 @@
-"""The compiled part of a choice: a row of logits is read once, in tiles, for two sums of exponentials (all
-tokens, and the allowed ones); then a token is drawn, first a tile of 1,024 tokens, then a token of it.
+"""The compiled loops that choose a token for each text from its logits, in main memory.
+
+- A *tile* is a part of the vocabulary: 1,024 tokens in a row of logits.
+- *Scores* are the numbers that a text draws from: its logits, or others that a strategy made of them.
+- The *level* of a tile is the logarithm of the sum of e^(score / temperature) over its allowed tokens.
+- The *noise* of a token is a Gumbel number that follows from seed, sample, position and token. A *draw* takes
+  the tile with the greatest level plus noise, and in it the token with the greatest score plus noise.
+
+`choose_rows` is the function that others call. For each text it reads the logits once, in tiles. It finds the
+likeliest token and two sums of exponentials, over all tokens and over the allowed ones. A greedy text whose
+likeliest token is allowed is then done; any other text draws.
 
 `structgen_kernels.reference` defines noise and draw for every device (docs/inside/kernels.md, "The draw");
 compiled code cannot call its torch. The noise is the same, bit for bit. A tile's sum is in single precision
 here, with a relative error of about 2e-6: another tile is drawn only if the two best scores are that close.
-
-`choose_rows` at the end is the door. For each text it finds the likeliest token and the two sums. A greedy
-text whose likeliest token is allowed is done then; else the levels of the tiles are drawn from.
 """
 
 from __future__ import annotations
@@ -20,23 +26,23 @@ from structgen.base.native.jit import entry, jit
 from structgen.decoding.engine.row_loops import Array, Real, row_maximum, sum_range, write_exponentials
 
 TILE = 1024
-"""Tokens of a tile, as in `structgen_kernels.reference`."""
+"""The number of tokens in a tile, as in `structgen_kernels.reference`."""
 LOGIT_ROW, MASK_ROW, SCORES, FILTER = range(4)
-"""Columns of a text: its rows of the logits, of the masks, of the scores that it draws from in place of the
-logits, and of the masks that filters leave (-1: none)."""
+"""The columns of `texts` in `choose_rows`. They are numbers of rows: in the logits, in the masks, in the
+scores that replace the logits (-1: none), and in the masks that filters leave (-1: none)."""
 TOKEN, ALLOWED, LIKELIEST, FAULTY = range(4)
-"""Columns of the integers of a choice, as `choice.Choice` has them."""
+"""The columns of `numbers` in `choose_rows`: the integers of a `choice.Choice`."""
 LOGPROB, CONSTRAINED, REMOVED = range(3)
-"""Columns of its floats."""
+"""The columns of `figures` in `choose_rows`: the floats of a `choice.Choice`."""
 
 _WORD = np.iinfo(np.int32).bits
-"""Tokens of a word of a mask."""
+"""The number of tokens in a word of a mask."""
 _ALL_BITS = np.int32(-1)
 _FAINT = 1e-9
-"""A share of the allowed tokens below which they are summed again, about their own maximum: in single
-precision the logarithms of such small shares are too coarse."""
+"""The share of the allowed tokens in the probability below which they are summed again, relative to their own
+maximum. In single precision the logarithms of such small shares are too coarse."""
 _SLACK = 1e-9
-"""Added to the upper bound of a score plus noise: it is larger than the rounding error."""
+"""The number that is added to the upper bound of a score plus noise. It is larger than the rounding error."""
 _LN2 = math.log(2.0)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -59,10 +65,10 @@ def position_key(sample: Any, position: Any) -> Any:
 
 @jit
 def uniform_of(key: Any, index: int) -> Any:
-    """Return the uniform number of an index: 53 bits, strictly between 0 and 1. The index of a token is
-    token + 1, that of a tile -(tile + 1)."""
+    """Return the uniform number of an index under a key: 53 bits, strictly between 0 and 1. The index of a
+    token is token + 1; the index of a tile is -(tile + 1)."""
     word = mix_word(key + np.uint64(index) * _GOLDEN)
-    # the upper 53 bits, as many as a double holds; plus a half, so that 0 does not occur
+    # the upper 53 bits (64 - 11), as many as a double holds; a half is added, so that 0 does not occur
     upper_bits = np.int64(word >> np.uint64(11))
     return (np.float64(upper_bits) + 0.5) * 2.0**-53
 
@@ -75,7 +81,7 @@ def gumbel_of(uniform: float) -> Any:
 
 @jit
 def bits_of(words: Array, word: int) -> Any:
-    """Return a word of a mask: all ones if there is no mask, 0 beyond its end."""
+    """Return a word of a mask, as 32 bits: all ones if there is no mask, 0 beyond the mask's end."""
     if len(words) == 0:
         return _ALL_BITS
     return words[word] if word < len(words) else np.int32(0)
@@ -90,8 +96,8 @@ def allows_token(words: Array, token: int) -> Any:
 
 @jit
 def memory_of(width: int) -> Any:
-    """Return the memory for choices from rows of so many logits: a part of a tile in single precision, the
-    scores of a tile, two sums for each tile, and a level for each tile."""
+    """Return the memory for choices from rows of `width` logits. It has four arrays: a part of a tile in
+    single precision, the scores of a tile, two sums for each tile, and a level for each tile."""
     tiles = (width + TILE - 1) // TILE
     part = np.empty(TILE, np.float32)
     out = np.empty(TILE)
@@ -102,10 +108,11 @@ def memory_of(width: int) -> Any:
 
 @jit
 def sum_tiles(raw: Array, words: Array, top: Real, part: Array, sums: Array) -> Any:
-    """Write for each tile the sums of e^(logit - top), of all tokens and of the allowed ones. Return how many
-    are allowed.
+    """Write two sums of e^(logit - top) for each tile: over all tokens, and over the allowed ones. Return the
+    number of allowed tokens.
 
-    `raw` [V] has the logits, `words` is the mask, `part` memory for a tile, `sums` [2, tiles] the result.
+    `raw` [V] has the logits, `words` is the mask, `top` is the greatest logit. `part` is memory for a tile.
+    The result is in `sums` [2, tiles].
     """
     allowed_count = 0
     for tile in range(sums.shape[1]):
@@ -123,7 +130,7 @@ def sum_tiles(raw: Array, words: Array, top: Real, part: Array, sums: Array) -> 
                 allowed_mass += mass
                 allowed_count += width
             elif bits != 0:
-                # without branches: half-full masks would be mispredicted half the time
+                # without branches: a half-full mask would be mispredicted half of the time
                 for i in range(width):
                     bit = (bits >> np.int32(i)) & np.int32(1)
                     part[np.uint64(first + i)] *= np.float32(bit)
@@ -136,8 +143,8 @@ def sum_tiles(raw: Array, words: Array, top: Real, part: Array, sums: Array) -> 
 
 @jit
 def gather_tile(scores: Array, words: Array, start: int, heat: Real, out: Array) -> Any:
-    """Write the scores of the tile from `start` on, divided by the temperature, minus infinity for tokens
-    that are not allowed; at temperature 0 undivided. Return how many numbers are written."""
+    """Write the scores of the tile that begins at token `start` into `out`, divided by the temperature `heat`
+    (0: undivided). Tokens that are not allowed get minus infinity. Return the number of scores written."""
     length = min(TILE, len(scores) - start)
     divisor = heat if heat > 0.0 else 1.0
     for first in range(0, length, _WORD):
@@ -155,10 +162,11 @@ def gather_tile(scores: Array, words: Array, start: int, heat: Real, out: Array)
 
 @jit
 def level_tiles(scores: Array, words: Array, heat: Real, memory: Any) -> None:
-    """Write for each tile the logarithm of the sum of e^(score / temperature) over its allowed tokens, at
-    temperature 0 the greatest score; minus infinity if no token is possible.
+    """Write the level of each tile: the logarithm of the sum of e^(score / temperature) over its allowed
+    tokens. At temperature 0 it is the greatest score. It is minus infinity if no token is possible.
 
-    `scores` [V], `words` the mask, `heat` the temperature; `memory` as `memory_of` gives it has the levels.
+    `scores` is [V], `words` is the mask, `heat` is the temperature. The levels are in `memory`, which
+    `memory_of` made.
     """
     part, out, _, levels = memory
     for tile in range(len(levels)):
@@ -172,11 +180,12 @@ def level_tiles(scores: Array, words: Array, heat: Real, memory: Any) -> None:
 
 @jit
 def draw_token(scores: Array, words: Array, heat: Real, key: Any, memory: Any) -> Any:
-    """Return the token with the greatest score plus noise, of the tile with the greatest level plus noise; at
-    temperature 0 without noise; of equal ones the first. Return -1 if no token is possible.
+    """Return the drawn token; -1 if no token is possible.
 
-    `scores` [V], `words` the mask, `heat` the temperature, `key` of the noise as `position_key` gives it;
-    `memory` has the levels that `level_tiles` or `sums_of` wrote.
+    The tile has the greatest level plus noise; in it the token has the greatest score plus noise. At
+    temperature 0 there is no noise. Of equal ones the first is taken. `scores` is [V], `words` is the mask,
+    `heat` is the temperature. `key` is the key of the noise, from `position_key`. `memory` has the levels
+    that `level_tiles` or `sums_of` wrote.
     """
     _, out, _, levels = memory
     tile, best = -1, -np.inf
@@ -190,13 +199,13 @@ def draw_token(scores: Array, words: Array, heat: Real, key: Any, memory: Any) -
     count = gather_tile(scores, words, start, heat, out)
     at = int(np.argmax(out[:count]))
     if heat > 0.0:
-        # the likeliest token goes first: few others can then still win
+        # The likeliest token is tried first: afterwards few other tokens can still win.
         first, best = at, out[at] + gumbel_of(uniform_of(key, start + at + 1))
         for i in range(count):
             uniform = uniform_of(key, start + i + 1)
-            # noise takes two logarithms, and is made only for tokens that can still win: it is at most
-            # -log(1 - uniform), so at most ln 2 times the leading zeros of 1 - uniform
-            # (1023 less the exponent of a double is the number of these zeros)
+            # Noise takes two logarithms, so it is made only for tokens that can still win. It is at most
+            # -log(1 - uniform). This is at most ln 2 times the number of leading zeros of 1 - uniform. The
+            # number of these zeros is 1023 less the exponent of the double, which begins at bit 52.
             zeros = 1023 - (np.float64(1.0 - uniform).view(np.int64) >> 52)
             if i != first and out[i] + np.float64(zeros) * _LN2 + _SLACK >= best:
                 noisy = out[i] + gumbel_of(uniform)
@@ -207,9 +216,9 @@ def draw_token(scores: Array, words: Array, heat: Real, key: Any, memory: Any) -
 
 @jit
 def likeliest_of(raw: Array) -> Any:
-    """Return the first token with the greatest logit, and this logit. NaN is ignored."""
+    """Return the first token with the greatest logit, and that logit. NaN is ignored."""
     likeliest, top = 0, np.float32(-np.inf)
-    # first the tile by vectorised maxima, then the token in it
+    # first find the tile, by vectorised maxima, then the token in that tile
     for start in range(0, len(raw), TILE):
         here = row_maximum(raw[start : start + TILE])
         if here > top:
@@ -222,10 +231,11 @@ def likeliest_of(raw: Array) -> Any:
 
 @jit
 def sums_of(raw: Array, words: Array, top: Real, memory: Any) -> Any:
-    """Return how many tokens are allowed, the sum of e^(logit - top) of all tokens, and the logarithm of that
-    of the allowed ones. The levels of the memory are then those of the allowed tokens at temperature 1.
+    """Return three numbers: the number of allowed tokens, the sum of e^(logit - top) over all tokens, and the
+    logarithm of this sum over the allowed tokens.
 
-    `raw` [V] has the logits, `words` is the mask, `top` the greatest logit; `memory` is that of `memory_of`.
+    The levels in `memory` are then those of the allowed tokens at temperature 1. `raw` [V] has the logits,
+    `words` is the mask, `top` is the greatest logit. `memory` was made by `memory_of`.
     """
     part, _, sums, levels = memory
     # if the maximum is infinite, only a NaN of the sums matters
@@ -238,10 +248,11 @@ def sums_of(raw: Array, words: Array, top: Real, memory: Any) -> Any:
             mass = sums[1, tile]
             levels[tile] = math.log(mass) if mass > 0.0 else -np.inf
         return allowed_count, all_mass, math.log(allowed_mass)
-    # the allowed tokens are so improbable that single precision lost them: now about their own maximum
+    # The allowed tokens are too improbable for single precision: sum them relative to their own maximum.
     level_tiles(raw, words, 1.0, memory)
     top_level, total = row_maximum(levels), 0.0
-    # a loop: numba names an expression of arrays by an address, and two compilations would differ
+    # A loop and not an array expression: numba names such expressions by an address, so that two
+    # compilations would differ.
     for level in levels:
         total += math.exp(level - top_level)
     return allowed_count, all_mass, top_level - top + math.log(total)
@@ -249,13 +260,15 @@ def sums_of(raw: Array, words: Array, top: Real, memory: Any) -> Any:
 
 @jit
 def write_figures(logit: float, log_all: float, log_allowed: float, figures: Array) -> None:
-    """Write the log-probabilities of a token, from the logarithms of the sums of all and of the allowed.
+    """Write the figures of a token: its two log-probabilities, and the mass that the mask removed.
 
-    From `logit`, `log_all` and `log_allowed` the greatest logit is subtracted; `figures` [3] is the result.
+    `log_all` and `log_allowed` are the logarithms of the sums over all and over the allowed tokens. The
+    greatest logit is already subtracted from `logit`, `log_all` and `log_allowed`. The result is in `figures`
+    [3].
     """
     figures[LOGPROB] = logit - log_all
     figures[CONSTRAINED] = logit - log_allowed
-    # rounding may make the sum of the allowed the greater one
+    # rounding may make the sum of the allowed tokens greater than the sum of all
     figures[REMOVED] = 0.0 if log_allowed >= log_all else -math.expm1(log_allowed - log_all)
 
 
@@ -276,10 +289,10 @@ def choose_rows(
 ) -> None:
     """Choose a token for each text, and write its `numbers` and `figures`.
 
-    `texts` has the columns above, `noise` the key of a text's sample and the position of the next token.
-    `masks` has one row without columns if all tokens are allowed. Cost: 1 ns a token of the vocabulary on one
-    core, and 3 us for a draw; where a text draws from scores, under filters or at another temperature than 1,
-    1 ns a token more.
+    `texts` has the columns LOGIT_ROW, MASK_ROW, SCORES and FILTER. `noise` has the key of each text's sample
+    and the position of the next token. `masks` has one row without columns if all tokens are allowed. Cost: 1
+    ns for each token of the vocabulary on one core, and 3 us for a draw. A text that draws from other scores,
+    under filters, or at a temperature other than 1 costs 1 ns more for each token.
     """
     memory = memory_of(logits.shape[1])
     for text in range(len(texts)):
@@ -290,7 +303,7 @@ def choose_rows(
         heat = temperatures[text]
         likeliest, top = likeliest_of(raw)
         allowed_count, all_mass, log_allowed = sums_of(raw, words, top, memory)
-        # a NaN makes the sums NaN; without an allowed token the logarithm is minus infinity
+        # A NaN among the logits makes the sums NaN. Without an allowed token the logarithm is minus infinity.
         faulty = not (math.isfinite(top) and math.isfinite(all_mass) and math.isfinite(log_allowed))
         token = likeliest
         # a greedy text whose likeliest token is allowed needs no level of a tile
@@ -301,7 +314,7 @@ def choose_rows(
                 level_tiles(scores[score_index], own_words, heat, memory)
                 token = draw_token(scores[score_index], own_words, heat, key, memory)
             else:
-                # at temperature 1 and without a filter `sums_of` has left the levels
+                # at temperature 1 and without a filter `sums_of` has already written the levels
                 if heat != 1.0 or filter_index >= 0:
                     level_tiles(raw, own_words, heat, memory)
                 token = draw_token(raw, own_words, heat, key, memory)

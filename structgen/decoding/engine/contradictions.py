@@ -1,9 +1,10 @@
-"""The options of a request that exclude one another, and those of a sampling.
+"""Tables of options that exclude one another, in a request and in a sampling.
 
 Each row is an `Exclusion`: an option, the fault, the cure, and the other option or the case that excludes it.
-`requests` asks the tables when a `Sampling` or a `Request` is made. The first row that holds is the error, so
-the rows of one option stand together. A lambda gets what `raise_first` was called with: the sampling, or the
-request and its whole sampling; a true value means that the case is there, and fills the `{}` of the fault.
+`requests` checks the tables when a `Sampling` or a `Request` is made. The first row that applies is the
+error, so the rows of one option are together. A lambda of a row gets the arguments of `raise_first`: the
+sampling, or the request and its whole sampling. If it returns a true value, the case applies, and the value
+fills the `{}` of the fault.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from structgen.decoding.engine.strategies.strategy import Mixture, Narrowing, Se
 
 
 def _names_with_property(sampling: Any, property: str) -> str:
-    """Return the names of the strategies with a property of their class."""
+    """Return the names of the strategies whose class has a true flag of the name `property`."""
     return ", ".join(strategy.name for strategy in sampling.strategy if getattr(strategy, property))
 
 
@@ -43,7 +44,7 @@ def _find_exclusive_pair(sampling: Any) -> tuple[str, str, str] | None:
 
 
 OF_SAMPLING: Final = Exclusions(
-    # first: the rows below speak of one strategy
+    # this row is first, because the rows below are about a single strategy
     Exclusion(
         "strategy", "{0[0]} and {0[1]} exclude one another: {0[2]}.", "Give one.", when=_find_exclusive_pair
     ),
@@ -72,7 +73,7 @@ OF_SAMPLING: Final = Exclusions(
         beside=lambda sampling: ", ".join(_names_of_kind(sampling, Mixture)),
     ),
 )
-"""Of a sampling; every row is about a strategy."""
+"""The exclusions of a sampling; every row is about a strategy."""
 OF_REQUESTS: Final = Exclusions(
     Exclusion(
         "stop",
@@ -124,4 +125,5 @@ OF_REQUESTS: Final = Exclusions(
         ),
     ),
 )
-"""Of a request and its whole sampling. Asked only beside options that `Request.__post_init__` lists."""
+"""The exclusions of a request and its whole sampling. They are checked only if the request has one of the
+options that `Request.__post_init__` lists."""

@@ -1,4 +1,8 @@
-"""The drafters of a request: their checks against the engine's tokenizer, and the cache of draft models."""
+"""The drafters of a request: their checks against the engine's tokenizer, and the cache of draft models.
+
+A *drafter* guesses the next tokens of a text. A *draft model* is a small model that does so; the process
+loads each one once. A *history* stores earlier answers, whose tokens are guessed again.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,7 @@ class SharedModel:
     model: Model
     tokenizer: Tokenizer
     original: Any
-    """The object that it was made of. It is kept alive so that no other object gets its id."""
+    """The object from which the model was made. It is kept alive so that no other object gets its id."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -37,16 +41,16 @@ _LOCK: Final = threading.Lock()
 
 
 def drafters_of(speculation: Speculation, tokenizer: Tokenizer, samples: int = 1) -> list[Drafter]:
-    """Return new drafters for one text of an engine with this tokenizer; `samples`: the texts of its request.
+    """Return new drafters for one text of an engine with this tokenizer.
 
-    Cost: microseconds; the first use of a draft model loads it. Errors: those of `own_drafters` and
-    `draft_model_of`.
+    `samples` is the number of texts of the request. Raises what `own_drafters` and `draft_model_of` raise.
+    Cost: microseconds; but the first use of a draft model loads it.
     """
     drafters = own_drafters(speculation, samples)
     shared_model = draft_model_of(speculation, tokenizer)
     if shared_model is None:
         return drafters
-    # the caches are the drafter's own; the model and its lock are shared by all texts
+    # each drafter has caches of its own; all texts share the model and its lock
     return [*drafters, DraftModel(shared_model.model, lock=shared_model.lock)]
 
 
@@ -80,7 +84,7 @@ def draft_model_of(speculation: Speculation, tokenizer: Tokenizer) -> SharedMode
         key = id(draft_model[0]), id(draft_model[1])
     else:
         key = model_name(draft_model)
-    # loaded under the lock: two requests at once would else load the model twice
+    # The lock is held while loading, so that two requests at once do not load the model twice.
     with _LOCK:
         try:
             shared_model = _LOADED.pop(key, None)
@@ -95,7 +99,7 @@ def draft_model_of(speculation: Speculation, tokenizer: Tokenizer) -> SharedMode
             if error.where != "model":
                 raise
             raise StructgenError(error.what, where="draft_model", cure=error.cure) from error
-        # put back last: so the models stand in the order of their last uses
+        # The model is put back at the end: so the dict is in the order of the last uses.
         _LOADED[key] = shared_model
         if len(_LOADED) > MOST_MODELS:
             # texts that use the model keep it alive until they end

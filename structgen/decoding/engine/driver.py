@@ -1,10 +1,12 @@
-"""The threads of an engine that work for event loops: one takes steps, others read requests.
+"""The threads of an engine that work for event loops (asyncio): one takes steps, others read requests.
 
-Whoever waits for a text takes steps until it is there (`Engine.drive`). An event loop must not wait, so the
-driver takes steps for all texts that it was asked to watch (`watch_handles`). A step is the same call for
-everyone, under the loop's lock. Each step is a task of the driver's thread, which sleeps in its queue when
-all texts are done, and ends with the engine. When the engine is closed or the interpreter ends, the queue
-takes no more tasks, and the driver ends the remaining texts.
+A *step* of the engine writes the next token of each text. A caller that waits for a text takes the steps
+itself (`Engine.drive`). An event loop must not wait, so the *driver* takes steps for it. A *watched* text is
+one that the driver was asked to write (`watch_handles`).
+
+Every step holds the loop's lock, whoever takes it. Each step is a task of the driver's thread. The thread
+sleeps when all texts are done, and ends with the engine. When the engine is closed or the interpreter ends,
+its queue takes no more tasks, and the driver ends the remaining texts.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from structgen.decoding.engine.requests import Handle
 class Driver:
     """The threads of one engine. Thread-safe.
 
-    `max_texts`: how many texts there may be, those that wait included; None: any number.
+    `max_texts` is the most unfinished texts, including those that wait; None: any number.
     """
 
     def __init__(self, loop: Loop, max_texts: int | None) -> None:
@@ -35,10 +37,10 @@ class Driver:
 
     def _reset_state(self) -> None:
         self._lock = threading.Lock()
-        """Guards the next three fields. No step runs under it."""
+        """The lock of the next three fields. No step runs while it is held."""
         self._watched_handles: list[Handle] = []
         self._entering = 0
-        """How many texts the requests will have that are being read now."""
+        """The number of texts of the requests that are being read now."""
         self._is_driving = False
         self._has_failed = False
         """Whether the last step failed."""
@@ -46,16 +48,16 @@ class Driver:
 
     def _begin_threads(self) -> None:
         self._steps = ThreadPoolExecutor(1, "structgen-driver")
-        # several: one grammar that takes long to compile does not hold up the others
+        # four threads, so that a grammar that takes long to compile does not delay the other requests
         self._readers = ThreadPoolExecutor(4, "structgen-requests")
 
     # --- texts come in --------------------------------------------------------------------------------------
 
     def announce_texts(self, count: int) -> None:
-        """Count texts that are about to come, until `confirm_texts`. Raises BusyError where there are too
-        many."""
+        """Count texts that are about to be submitted, until `confirm_texts` is called. Raises BusyError if
+        there are too many."""
         with self._lock:
-            # texts are counted only where they are bounded: the loop counts them one by one
+            # Texts are counted only if there is a bound, since the loop counts them one by one.
             unfinished_count = 0 if self.max_texts is None else self._loop.count + self._entering
             if self.max_texts is not None and unfinished_count + count > self.max_texts:
                 raise BusyError(
@@ -66,20 +68,20 @@ class Driver:
             self._entering += count
 
     def confirm_texts(self, count: int) -> None:
-        """Note that texts have come, or will not."""
+        """Note that announced texts are in the loop now, or will not come."""
         with self._lock:
             self._entering -= count
 
     async def submit_in_thread(self, count: int, submit: Callable[[], list[Handle]]) -> list[Handle]:
-        """Return the handles of a request of `count` texts that `submit` reads in a thread; they are watched.
-        If the waiting is cancelled, so are they, and the reading ends at its next step. Raises what `submit`
-        raises, and BusyError."""
+        """Call `submit` in a thread, and return the handles of its `count` texts, which are then watched. If
+        this coroutine is cancelled, the texts are cancelled too. Raises what `submit` raises, and
+        BusyError."""
         stop = Stop()
 
         def read_request() -> list[Handle]:
             try:
                 handles = THIS_CALL.run_until(stop, submit)
-            except StopIteration as error:  # no future of asyncio takes it: the caller would wait for ever
+            except StopIteration as error:  # asyncio's futures refuse it: the caller would wait for ever
                 raise RuntimeError("What reads the request raised StopIteration.") from error
             self.watch_handles(handles)
             return handles
@@ -95,18 +97,19 @@ class Driver:
             return await asyncio.wrap_future(reading)
         except asyncio.CancelledError:
             stop.set()
-            # the thread may be done already, or end later: in both cases its texts are cancelled
+            # whether the thread is done already or ends later, its texts are cancelled
             reading.add_done_callback(_cancel_read)
             raise
         finally:
-            # an error holds this frame: if the frame held the error, compiled grammars would stay until
-            # garbage is collected
+            # An error refers to this frame. If the frame referred to the error, compiled grammars would stay
+            # until garbage is collected.
             del reading
 
     # --- and are written ------------------------------------------------------------------------------------
 
     def watch_handles(self, handles: Sequence[Handle]) -> None:
-        """Take steps until these are done. Raises OptionError where they are none of this engine's."""
+        """Have the driver take steps until these texts are done. Raises OptionError for a handle of another
+        engine."""
         open_handles = self._loop.unfinished_handles(handles)
         if any(handle not in open_handles and not handle.is_done for handle in handles):
             raise foreign_handle()
@@ -122,7 +125,7 @@ class Driver:
             self._watched_handles += handles
 
     def _take_step(self, steps: ThreadPoolExecutor) -> None:
-        """Take a step, and leave the next one to another task."""
+        """Take a step, and queue another task for the next step."""
         with self._lock:
             self._watched_handles = self._loop.unfinished_handles(self._watched_handles)
             if not self._watched_handles:
@@ -132,8 +135,9 @@ class Driver:
             self._loop.end_cancelled()
             self._loop.step()
             self._has_failed = False
-        except BaseException as error:  # nobody waits in this thread: it goes into results
-            # once, the next step makes everything again from the decided tokens; not for ever
+        except BaseException as error:  # nobody waits in this thread, so the error goes into results
+            # After the first failure the next step restores everything from the decided tokens. After a
+            # second failure in a row the batch ends with the error.
             if self._has_failed:
                 self._loop.fail_batch(error)
             self._has_failed = not self._has_failed
@@ -143,7 +147,7 @@ class Driver:
             self._end_watched()
 
     def _end_watched(self) -> None:
-        """End the texts that are watched."""
+        """End the watched texts."""
         with self._lock:
             handles = self._watched_handles
             self._watched_handles = []
@@ -153,7 +157,7 @@ class Driver:
         self._loop.end_cancelled()
 
     def close(self) -> None:
-        """End the texts that are watched, and the threads. Later texts have threads of their own."""
+        """End the watched texts, and stop the threads. Later texts start new threads."""
         self._loop.check_driver()
         self._steps.shutdown()
         self._readers.shutdown(wait=False)
@@ -161,19 +165,21 @@ class Driver:
             self._begin_threads()
 
     def after_fork(self) -> None:
-        """Forget the threads, and the texts that event loops of the parent wait for."""
+        """In a forked child: forget the threads, and the texts that event loops of the parent wait for."""
         self._loop.after_fork(self._watched_handles)
         self._reset_state()
 
 
 def event_of_handles(handles: Sequence[Handle], *, pieces: bool) -> asyncio.Event:
-    """Return an event of the running loop that is set at the end of each text and, with `pieces`, whenever a
-    text or its thoughts have grown. With `pieces` it is set from the beginning: the text so far does not
-    wait for the model's next token."""
+    """Return an asyncio event that is set at the end of each text.
+
+    With `pieces` it is also set whenever a text or its thoughts have grown. It is then set from the
+    beginning, so that the text so far need not wait for the model's next token.
+    """
     loop = asyncio.get_running_loop()
     event = asyncio.Event()
 
-    # called in the thread that takes steps: an event of asyncio may be set in its own loop alone
+    # This is called in the thread that takes steps. An asyncio event may be set only in its own loop.
     def wake_loop(piece: str | None) -> None:
         if pieces or piece is None:
             loop.call_soon_threadsafe(event.set)
@@ -186,7 +192,7 @@ def event_of_handles(handles: Sequence[Handle], *, pieces: bool) -> asyncio.Even
 
 
 def _cancel_read(reading: Future[list[Handle]]) -> None:
-    """Cancel the texts of a request that was read."""
+    """Cancel the texts of a request that a thread has read."""
     if not reading.cancelled() and reading.exception() is None:
         for handle in reading.result():
             handle.cancel()

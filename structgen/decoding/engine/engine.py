@@ -1,8 +1,14 @@
-"""`Engine`, the API of the loop: requests become texts in a queue; the calls that wait run the loop.
+"""`Engine` writes texts with a model: it takes requests, and returns a result for each sample.
 
-What comes in: an `sg.Request`. `Engine._submit_checked` makes the values that a text needs before its first
-token: the tokens of the prompt, the compiled grammar, the drafters, the strategies. It puts a `Text` for each
-sample into the loop. What goes out: a `Handle` for each sample, and a `Result` at the end of each.
+- A *request* (`sg.Request`) has a prompt, a grammar and options, and asks for `n` *samples*.
+- A *text* (`Text`) is one sample that is being written. The *loop* (`Loop`) holds all texts in a queue, and
+  brings the first of them on, a token in each *step*.
+- A *handle* is the caller's view of one text: its characters so far, and in the end its `Result`.
+- *Forced text* is text that the grammar leaves no choice about, such as `{"name": "` of a schema.
+- A *border* is the end of the prompt, where the model writes the last tokens again (`Request.healing`).
+
+`Engine._submit_checked` makes all that a text needs before its first token: the tokens of the prompt, the
+compiled grammar, the drafters, the strategies. No thread is needed: a call that waits runs the loop itself.
 """
 
 from __future__ import annotations
@@ -55,23 +61,24 @@ from structgen.machines.core.matcher import Matcher
 from structgen.tokens.tokenizer import Tokenizer
 
 _MOST_POLICIES: Final = 256
-"""Policies for forced text that are kept."""
+"""The number of grammars with options for forced text that are kept."""
 
 
 class Engine:
     """A model, its tokenizer, and the texts that it writes. Several threads may use one engine.
 
-    `model` is a name that `structgen models` lists, a folder or a GGUF file (`load_model`), or an object: a
-    causal model of transformers (it is switched to evaluation, and stays on its device), or anything that
-    implements `Model`. An object needs `tokenizer`: an `sg.Tokenizer`, or anything that
+    `model` is a name that `structgen models` lists, a folder or a GGUF file (`load_model`), or an object. The
+    object is a causal model of transformers, or implements `Model`. A model of transformers is switched to
+    evaluation, and stays on its device. An object needs `tokenizer`: an `sg.Tokenizer`, or anything that
     `sg.Tokenizer.from_huggingface` takes. The end tokens of a transformers model's generation_config count
     too. Raises OptionError for any other object.
-    At most `max_rows` texts are written at the same time; the others wait. Where more than `max_waiting`
-    would wait, `submit` raises BusyError (None: any number may).
-    Compiled grammars are kept for later requests. With the masks that they share they hold at most
-    `cache_bytes`, about: past it the grammars go whose last use is longest ago.
-    `allow_specials`: whether the texts of prompts and messages may write special tokens: right where
-    you write all of them yourself. By default only the marks of the chat template do.
+    At most `max_rows` texts are written at the same time; the others wait. If more than `max_waiting` would
+    wait, `submit` raises BusyError (None: any number may wait).
+    `device` and `dtype` are torch's names, such as "cuda" and "bfloat16"; None: those that suit the model.
+    Compiled grammars are kept for later requests. With the masks that they share they hold about
+    `cache_bytes` at most. Beyond that the engine drops the grammars whose last use is longest ago.
+    `allow_specials` says whether the texts of prompts and messages may contain special tokens. It is safe
+    only if you write all these texts yourself. By default only the chat template writes special tokens.
     """
 
     @options_named(
@@ -97,7 +104,7 @@ class Engine:
         if max_waiting is not None:
             max_texts = max_rows + checks.check_whole("max_waiting", max_waiting, 0)
         self.name = model_name(model) if isinstance(model, str | Path) else ""
-        """The name or the folder of the model; "" for one that was handed over."""
+        """The name or the folder of the model; "" if the caller gave a model object."""
         # A GGUF file has its own tokenizer. It is read here, once: the prompts need its chat template too.
         if isinstance(model, str | Path) and tokenizer is None and (file := gguf_file(model)) is not None:
             tokenizer = gguf_tokenizer(file)
@@ -107,7 +114,7 @@ class Engine:
             tokenizer,
             allow_specials=bool(checks.check_flag("allow_specials", allow_specials)),
         )
-        """How the model is asked."""
+        """The maker of this model's prompts."""
         self.model: Model
         if isinstance(model, str | Path):
             given_tokenizer = None if tokenizer is None else tokenizer_of(tokenizer)
@@ -128,24 +135,25 @@ class Engine:
         """The compiled grammars by grammar and fingerprint of the tokenizer. The grammar whose last use is
         longest ago comes first."""
         self._policies = lru_cache(_MOST_POLICIES)(with_forced_text)
-        """Makes compiled grammars with options for forced text. It keeps them, as no grammar does."""
+        """The function that returns a compiled grammar with options for forced text. It keeps its results:
+        the grammar itself does not keep them."""
         self._lookup_count = 0
         """How often a compiled grammar was looked up."""
         self._cache_lock = threading.Lock()
-        """Guards `_grammar_cache`. No thread compiles under it."""
+        """The lock of `_grammar_cache`. No thread compiles while it holds the lock."""
 
     def __repr__(self) -> str:
         return f"<Engine of {self.name or type(self.model).__name__}, {self.max_rows} rows>"
 
     @options_named("engine.generate(sg.Request(prompt, grammar))", name="Engine.generate")
     def generate(self, requests: Request | Iterable[Request]) -> list[Result]:
-        """Return the results of requests, in order, the `n` samples of each one after another.
+        """Return the results of requests in their order, with all `n` samples of a request together.
 
-        A request that cannot be begun (max_tokens that no document fits, a prompt longer than the context)
-        raises; what goes wrong later is its result's `error`, and the others go on.
+        A request that cannot begin raises an error: no document fits its max_tokens, or its prompt is longer
+        than the context. A later failure is the `error` of that result, and the other texts continue.
         """
         argument: Any = requests
-        # A text is iterable, and no request: `submit` says so, and not of its first character.
+        # A str is iterable, but it is not a list of requests: `submit` refuses it as a whole.
         is_one = isinstance(argument, str) or not isinstance(argument, Iterable)
         all_requests: list[Any] = [argument] if is_one else list(argument)
         handles: list[Handle] = []
@@ -156,18 +164,19 @@ class Engine:
         return _results_of(handles)
 
     def stream(self, request: Request) -> Iterator[str]:
-        """Yield the text of a request (n = 1) in pieces, as it comes; leaving the loop cancels it."""
+        """Yield the text of a request (n = 1) in pieces, as they are written. If the caller leaves its loop
+        early, the text is cancelled."""
         (handle,) = self.submit(_check_single(request))
         yield from self.pieces(handle)
         _raise_error(handle)
 
     def pieces(self, handle: Handle) -> Generator[str, None, None]:
-        """Yield a text that was submitted in pieces, as it comes, until it has a result; leaving the loop
-        cancels it."""
+        """Yield the pieces of a submitted text, as they are written, until the text has a result. If the
+        caller leaves its loop early, the text is cancelled."""
         yielded_size = 0
         try:
             while True:
-                # In this order: a text that is done now is whole in the next line.
+                # The order of these lines matters: if the text is done now, `written` is whole afterwards.
                 is_done = handle.is_done
                 text = handle.written
                 if len(text) > yielded_size:
@@ -183,8 +192,8 @@ class Engine:
             self.drive([handle])
 
     async def agenerate(self, request: Request) -> list[Result]:
-        """Return the results of a request; others may run meanwhile, in the same batches. Cancelling it
-        cancels its texts."""
+        """Return the results of a request. Other requests may run meanwhile in the same batches. If this
+        coroutine is cancelled, its texts are cancelled."""
         handles = await self.asubmit(request)
         with _cancel_on_error(handles):
             for handle in handles:
@@ -192,7 +201,8 @@ class Engine:
         return _results_of(handles)
 
     async def astream(self, request: Request) -> AsyncIterator[str]:
-        """Yield the text of a request (n = 1) in pieces, as it comes; leaving the loop cancels it."""
+        """Yield the text of a request (n = 1) in pieces, as they are written. If the caller leaves its loop
+        early, the text is cancelled."""
         (handle,) = await self.asubmit(_check_single(request))
         async with aclosing(self.apieces(handle)) as pieces:
             async for piece in pieces:
@@ -200,8 +210,8 @@ class Engine:
         _raise_error(handle)
 
     async def apieces(self, handle: Handle) -> AsyncGenerator[str, None]:
-        """Yield a text that was submitted in pieces, as `pieces` does; whoever leaves the loop closes it
-        (`contextlib.aclosing`)."""
+        """Yield the pieces of a submitted text, as `pieces` does. A caller that may leave its loop early
+        closes the generator, for example with `contextlib.aclosing`."""
         self._driver.watch_handles([handle])
         event = event_of_handles([handle], pieces=True)
         yielded_size = 0
@@ -209,7 +219,7 @@ class Engine:
             while True:
                 await event.wait()
                 event.clear()
-                # read in this order: what comes between the two wakes again
+                # The order of these lines matters: characters that come between them set the event again.
                 is_over = handle.result is not None
                 text = handle.written
                 if len(text) > yielded_size:
@@ -222,18 +232,19 @@ class Engine:
             handle.cancel()
 
     async def asubmit(self, request: Request) -> list[Handle]:
-        """Return the handles of `submit`. The request is read in a thread, and the engine's own thread brings
-        its texts on, until they are done or cancelled: listen to them (`Handle.listen`, `apieces`)."""
+        """Return a handle for each sample of a request, as `submit` does. The request is read in a thread.
+        The engine's own thread then writes its texts, until they are done or cancelled. To follow them, use
+        `Handle.listen` or `apieces`."""
         count = _check_request(request).n
         return await self._driver.submit_in_thread(count, lambda: self._submit_checked(request))
 
     def submit(self, request: Request) -> list[Handle]:
-        """Return a handle for each sample of a request, which waits for its turn. Whoever drives the engine
-        (`step`, or any call that waits) brings it on.
+        """Return a handle for each sample of a request. The samples wait in the queue: `step`, or any call
+        that waits for a result, writes them.
 
-        Raises BudgetError, with the least max_tokens, where no document fits; BusyError where too many texts
-        wait; OptionError where the prompt does not fit the context, and where a draft model or a history is
-        of another tokenizer.
+        Raises BudgetError if no document fits max_tokens; it names the least max_tokens. Raises BusyError if
+        too many texts wait. Raises OptionError if the prompt does not fit the context, or if a draft model or
+        a history belongs to another tokenizer.
         """
         count = _check_request(request).n
         self._driver.announce_texts(count)
@@ -243,8 +254,8 @@ class Engine:
             self._driver.confirm_texts(count)
 
     def _submit_checked(self, request: Request) -> list[Handle]:
-        """Return the handles of a request that was checked: read, bounded, compiled, and put into the
-        loop."""
+        """Return the handles of a request whose type and place in the queue were checked. This reads the
+        prompt, bounds max_tokens, compiles the grammar, and puts the texts into the loop."""
         reading = self.reading
         token_by_token = ""
         closing = None
@@ -257,7 +268,8 @@ class Engine:
             request = replace(request, begun=read_prompt.question.begun, continue_final_message=None)
         if not self.prompts.is_embedded:  # the embedded models write token by token
             request, token_by_token = compare_whole(request, self.prompts)
-        # behind `compare_whole`, which may change the request, and before the grammar, which needs max_tokens
+        # This follows `compare_whole`, which may change the request. It precedes the grammar, which needs
+        # max_tokens.
         request = reading.bound_tokens(request, len(read_prompt.tokens), thought_limit)
         began = time.perf_counter()
         compiled_grammar, prompt, border = self._forced_text(request, read_prompt.tokens)
@@ -298,8 +310,9 @@ class Engine:
     def _forced_text(
         self, request: Request, prompt: list[int]
     ) -> tuple[CompiledGrammar | None, list[int], PromptBorder | None]:
-        """Return the compiled grammar of a request with its options for forced text, the tokens of its prompt
-        that the model reads, and the border behind them, if any. Raises OptionError, TokenizerError."""
+        """Return the grammar, the prompt and the border of a request: the compiled grammar with the request's
+        options for forced text (None: free text), the prompt's tokens that the model reads, and the border
+        after these tokens (None: there is none). Raises OptionError, TokenizerError."""
         compiled_grammar = None
         grammar = request.grammar
         bans = check_bans(request.chosen_by.banned)
@@ -308,11 +321,11 @@ class Engine:
         if grammar is not None:
             compiled_grammar = self.compiled(grammar, warns=not request.special_texts, bans=bans)
         prefix = request.begun.encode()
-        # These strategies read rows of their own behind the prompt as it is: it is not cut at a border.
+        # These strategies read further rows after the whole prompt. So the prompt is not cut at a border.
         reads_ahead = any(
             isinstance(strategy, Mixture | SearchStrategy) for strategy in request.chosen_by.strategies
         )
-        # one that was handed over compiled is its owner's alone
+        # a grammar that the caller compiled belongs to the caller: the engine keeps nothing of it
         policies = with_forced_text if isinstance(grammar, CompiledGrammar) else self._policies
         if not request.healing and (not prefix or reads_ahead):
             if compiled_grammar is not None and (request.canonical or prefix):
@@ -332,8 +345,9 @@ class Engine:
     def _draft_start(
         self, request: Request, prompt: list[int], compiled_grammar: CompiledGrammar | None
     ) -> tuple[Callable[[], Drafting] | None, str]:
-        """Return the function that makes the drafters of a text (None: it has none), and why there are fewer
-        than the request asks for. Raises OptionError for a history or a draft model of another tokenizer."""
+        """Return the function that makes the drafters of one text, and a reason. The function is None if the
+        texts have no drafters. The reason says why there are fewer drafters than the request asks for; "": as
+        many. Raises OptionError for a history or a draft model of another tokenizer."""
         speculation = request.drafts
         is_too_fast = not getattr(self.model, "drafts_pay", True)
         if speculation is None or (request.speculation == "auto" and is_too_fast):
@@ -359,10 +373,11 @@ class Engine:
         self, grammar: Grammar | CompiledGrammar, *, warns: bool = True, bans: Sequence[int | str] = ()
     ) -> CompiledGrammar:
         """Return a grammar compiled for this engine's tokenizer, which is kept for later requests.
-        `warns`: whether a warning tells of special tokens that it spells in others. `bans`: banned token ids;
-        banned texts among them are skipped, as the grammar itself has them.
+        `warns` says whether there is a warning if the grammar spells a special token with other tokens.
+        `bans` has the banned token ids. It may have banned texts too; they are skipped, since the grammar
+        itself excludes them.
 
-        Raises OptionError for one that was compiled for another tokenizer.
+        Raises OptionError for a grammar that was compiled for another tokenizer.
         """
         if isinstance(grammar, CompiledGrammar):
             if grammar.tokenizer != self.tokenizer:
@@ -374,7 +389,7 @@ class Engine:
             return grammar
         tokenizer = without_tokens(self.tokenizer, bans) if bans else self.tokenizer
         key = grammar, tokenizer.fingerprint
-        # taken out here and put back below: so the grammars stand in the order of their last uses
+        # The grammar is taken out here and put back below: so the dict keeps the order of the last uses.
         with self._cache_lock:
             compiled_grammar = self._grammar_cache.pop(key, None)
         is_new = compiled_grammar is None
@@ -383,7 +398,7 @@ class Engine:
                 warn_of_special_texts(plain, self._named_tokens)
             compiled_grammar = compile(grammar, tokenizer)
         elif (newer := compiled_grammar.fresh()) is not compiled_grammar:
-            # its tables had grown to their limit; the policies hold the old ones
+            # The tables of the grammar had grown to their limit. The kept policies refer to the old tables.
             self._policies.cache_clear()
             compiled_grammar = newer
         with self._cache_lock:
@@ -394,7 +409,7 @@ class Engine:
         return compiled_grammar
 
     def let_go_of(self, grammar: Grammar) -> None:
-        """Keep the compiled form of a grammar no longer: no later request has it."""
+        """Drop the compiled form of a grammar, because no later request will use it."""
         with self._cache_lock:
             self._grammar_cache.pop((grammar, self.tokenizer.fingerprint), None)
         self._policies.cache_clear()
@@ -406,8 +421,8 @@ class Engine:
 
     @property
     def held_bytes(self) -> int:
-        """The bytes, about, of the compiled grammars that are kept, here or by their mask stores, and of the
-        masks that they share."""
+        """About how many bytes the kept compiled grammars and their shared masks take. Grammars count that
+        the engine keeps, and those that a mask store keeps."""
         with self._cache_lock:
             grammars = set(self._grammar_cache.values())
         stores = {grammar.store for grammar in grammars}
@@ -416,8 +431,8 @@ class Engine:
         return sum(grammar.nbytes for grammar in grammars) + sum(store.nbytes for store in stores)
 
     def _let_go(self) -> None:
-        """Drop the compiled grammars whose last use is longest ago while all hold too much; first the
-        grammars that only the mask stores keep."""
+        """Drop compiled grammars until the kept ones hold at most `cache_bytes`. Grammars that only a mask
+        store keeps go first, then those whose last use is longest ago."""
         if self.held_bytes <= self.cache_bytes:
             return
         self._policies.cache_clear()
@@ -428,7 +443,7 @@ class Engine:
         # counted before the lock is taken: `held_bytes` takes it too
         excess = self.held_bytes - self.cache_bytes
         with self._cache_lock:
-            # the last one stays, however large: the request that runs now has it
+            # the last grammar stays, however large it is: the request that runs now uses it
             while excess > 0 and len(self._grammar_cache) > 1:
                 oldest_key = next(iter(self._grammar_cache))
                 excess -= self._grammar_cache.pop(oldest_key).nbytes
@@ -457,18 +472,19 @@ class Engine:
         return self._loop.count
 
     def step(self) -> bool:
-        """Bring every text on by one token or, where tokens were guessed, by several. Returns whether
-        there was anything to do."""
+        """Write one token of each text, or several if tokens were guessed. Returns whether there was a text
+        to write."""
         return self._loop.step()
 
     def drive(self, handles: Sequence[Handle]) -> None:
-        """Take steps until these are done. Raises OptionError where they are none of this engine's."""
+        """Take steps until the texts of these handles are done. Raises OptionError for a handle of another
+        engine."""
         for handle in handles:
             while not handle.is_done:
                 self._bring_on(handle)
 
     def _bring_on(self, handle: Handle) -> None:
-        """Take a step for a text that is not done; end it where it was cancelled, without one."""
+        """Take a step for a text that is not done. If the text was cancelled, end it without a step."""
         if handle.cancelled:
             self._loop.end_cancelled()
         # asked twice: another thread may have taken the last step of the text meanwhile
@@ -476,8 +492,11 @@ class Engine:
             raise foreign_handle()
 
     def trace(self, result: Any, title: str = "A generation") -> Trace:
-        """Return the page that shows how a text came to be, token by token. `result`: one of this engine, or
-        what has one (`sg.run.detailed(...)`). Raises OptionError for anything else."""
+        """Return a page that shows how a text was written, token by token.
+
+        `result` is a result of this engine, or an object that has one (`sg.run.detailed(...)`). `title`
+        is the heading of the page. Raises OptionError for any other `result`.
+        """
         plain_result = getattr(result, "result", result)
         if not isinstance(plain_result, Result):
             raise OptionError(
@@ -488,20 +507,20 @@ class Engine:
         return Trace(text_page(plain_result, self.tokenizer, title))
 
     def close(self) -> None:
-        """End the texts that event loops wait for, and let go of the engine's threads; a later request starts
-        others."""
+        """End the texts that event loops wait for, and stop the engine's threads. A later request starts new
+        threads."""
         self._driver.close()
         self._loop.close()
 
     @property
     def reading(self) -> RequestTokens:
-        """How the model reads requests."""
+        """The reader of requests: it makes the tokens that the model reads."""
         sizes = self.model.vocab_size, self.model.context
         return RequestTokens(self.prompts, self.tokenizer, *sizes, self.compiled)
 
     def prompt_tokens(self, request: Request) -> list[int]:
-        """Return the tokens that the model reads of a request: its prompt in the form that the model
-        needs, or the ids that were given. Raises OptionError for ids that are none of the model's."""
+        """Return the tokens of a request's prompt, in the form that the model needs. A prompt of token ids is
+        returned unchanged. Raises OptionError for ids that the model does not have."""
         return self.reading.read_request(request).tokens
 
 
@@ -516,12 +535,12 @@ def _check_request(request: Any) -> Request:
 
 
 def _count_shortest(request: Request, compiled_grammar: CompiledGrammar | None) -> int | None:
-    """Return the length of the shortest text of a request, in tokens: 0 for free text; None where it is not
-    counted, as max_tokens surely suffice. Raises BudgetError where they do not."""
+    """Return the length of the shortest text of a request, in tokens: 0 for free text. Return None if
+    max_tokens surely suffice: then nobody counts. Raises BudgetError if max_tokens do not suffice."""
     if compiled_grammar is None:
         return 0
     matcher = Matcher(compiled_grammar)
-    # counted only where the bound might be too small: that takes time
+    # Counting takes time, so it is done only if the bound might be too small.
     if matcher.budget_suffices(request.most_tokens):
         return None
     shortest_length = matcher.tokens_to_finish()
@@ -537,7 +556,7 @@ def _check_single(request: Request) -> Request:
 
 @contextmanager
 def _cancel_on_error(handles: Sequence[Handle]) -> Iterator[None]:
-    """Cancel texts where a block is cut off: nobody waits for them any more."""
+    """Cancel these texts if the block raises: nobody waits for them any more."""
     try:
         yield
     except BaseException:

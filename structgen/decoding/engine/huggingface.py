@@ -1,12 +1,13 @@
-"""Any causal language model of transformers behind the engine's protocol.
+"""Adapts any causal language model of transformers to the engine's protocol for models.
 
-The texts of a batch share one padded cache, appended to on the right: a mask says which columns are a text's
-own, and positions are given, so that nothing is realigned when texts differ in length. The batch is put
-together anew when texts come or go.
+The *cache* of a text holds the model's keys and values for each token that it has read. The texts of a
+*batch* share one padded cache: each text is a *row*, each token position a *column*. New tokens are appended
+on the right. A mask says which columns belong to a text, and the positions are passed to the model. So
+nothing is realigned when texts differ in length. The batch is built anew when texts come or go.
 
-A draft tree is appended in the same way: each node is a column of its text's row, its position is its depth,
-and a mask for each node shows it the text and the node's ancestors. The columns of rejected nodes stay where
-they are, masked out, until they are many; then the batch is put together anew.
+A *draft tree* holds guessed tokens, its *nodes*, which one pass checks. Each node is a column of its text's
+row, and its position is its depth. A mask shows each node the text and the node's ancestors. The columns of
+rejected nodes stay, masked out, until they are many; then the batch is built anew.
 """
 
 from __future__ import annotations
@@ -28,17 +29,20 @@ from structgen.decoding.engine.forward_pass.quiet_loading import guard_reading, 
 from structgen.decoding.engine.model_protocol import DraftSupport
 
 _MOST_PASS_TOKENS = 16_384
-"""Tokens of prompts that are read in one pass."""
+"""The most tokens of prompts that are read in one pass, unless one prompt alone has more."""
 _MOST_REJECTED = 64
-"""Columns of rejected nodes that may stay in a batch; a fourth of its longest text, where that is more."""
+"""The number of rejected nodes' columns that may stay in a batch; or a fourth of its longest text, if that
+is more."""
 _MASKED_BACKENDS = ("sdpa", "eager")
-"""Attention back ends of transformers that take a mask for each pair of a query and a column."""
+"""The attention back ends of transformers that take a mask for each pair of a query and a column."""
 
 
 class HuggingFaceCache:
-    """What a model has read of one text: keys and values of each layer, [1, heads, length, head], or a row of
-    the batch that holds them now. Outside a batch they end with the columns of a tree whose nodes may
-    still be kept."""
+    """The cache of one text: keys and values of each layer, [1, heads, length, head].
+
+    While the text is in the batch, the batch holds them in one of its rows instead. Outside a batch they may
+    end with the columns of a tree whose nodes may still be kept.
+    """
 
     __slots__ = ("_owner", "layers", "length", "parents")
 
@@ -47,15 +51,15 @@ class HuggingFaceCache:
         self.length = length
         self._owner = owner
         self.parents: list[int] = []
-        """The parents of the nodes of its last tree, unless some were kept or the text was read on since."""
+        """The parents of the nodes of the last tree; [] once nodes were kept or more tokens were read."""
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory, as if it stood alone."""
+        """The bytes of memory that the cache takes by itself, outside a batch."""
         return self._owner.nbytes_of(self)
 
     def copy(self) -> HuggingFaceCache:
-        """Return another that goes on from here by itself."""
+        """Return another cache of the same text, which can be continued independently."""
         self._owner.detach_cache(self)
         # views: keys and values are never changed in place
         own_layers = _take_columns(self.layers, slice(self.length))
@@ -63,7 +67,8 @@ class HuggingFaceCache:
 
 
 class HuggingFace:
-    """A model of transformers. Raises OptionError for one that does not go on writing a text."""
+    """A model of transformers. Raises OptionError for a model that is not causal: it does not continue a
+    text."""
 
     def __init__(self, model: Any) -> None:
         head = model.get_output_embeddings()
@@ -85,7 +90,8 @@ class HuggingFace:
         self._is_own: Tensor = torch.empty(0)
         """bool [rows, columns]: the columns of the batch that belong to each row."""
         self._tree_at: int | None = None
-        """The first of the batch's last columns that hold nodes of which it is not known who is kept."""
+        """The first column of the last tree's nodes, while it is not known which nodes are kept; None: there
+        are no such nodes."""
 
     @classmethod
     def read_folder(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> HuggingFace:
@@ -99,18 +105,18 @@ class HuggingFace:
         return cls(model.to(device))
 
     def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, HuggingFaceCache]:
-        """Return the logits [V] behind a prompt, and its cache."""
+        """Return the logits [V] after a prompt, and the prompt's cache."""
         (result,) = self._read_together([tokens])
         return result
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, HuggingFaceCache]]:
-        """Return the logits [V] behind each prompt, and its cache.
+        """Return the logits [V] after each prompt, and the prompt's cache.
 
-        Prompts of nearly the same length are read in one pass, filled up on the left; few enough that the
-        filling is a fourth at most, and a pass at most 16,384 tokens, unless one prompt has more.
+        Prompts of nearly the same length are read in one pass, padded on the left. At most a fourth of a pass
+        is padding. A pass has at most 16,384 tokens, unless one prompt alone has more.
         """
         if self._model.dtype == torch.float64 and _backend_name(self._model) == "eager":
-            # its mask is minus infinity in single precision, and what is filled up would be no number
+            # This model masks with minus infinity in single precision, so its padding would become NaN.
             return [self.prefill(prompt) for prompt in prompts]
         order = sorted(range(len(prompts)), key=lambda number: -len(prompts[number]))
         results: dict[int, tuple[Tensor, HuggingFaceCache]] = {}
@@ -131,11 +137,12 @@ class HuggingFace:
         return [results[number] for number in range(len(prompts))]
 
     def _read_together(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, HuggingFaceCache]]:
-        """Return the results of `prefill` for prompts, the longest of which comes first, in one pass."""
+        """Return the results of `prefill` for several prompts, read in one pass. The longest prompt comes
+        first."""
         longest = len(prompts[0])
         device = self._model.device
         blank_counts = [longest - len(prompt) for prompt in prompts]
-        # filled up on the left: the last column is then the last token of every prompt
+        # Padding on the left: so the last column is the last token of every prompt.
         filled_up = [[0] * count + list(prompt) for count, prompt in zip(blank_counts, prompts, strict=True)]
         blanks = torch.tensor(blank_counts, device=device)
         ids = torch.tensor(filled_up, device=device)
@@ -160,10 +167,10 @@ class HuggingFace:
         return results
 
     def decode(self, tokens: Sequence[int], caches: Sequence[HuggingFaceCache]) -> Tensor:
-        """Return the logits [rows, V] behind one more token of each text."""
+        """Return the logits [rows, V] after one more token of each text."""
         self._batch_of(caches)
         device = self._model.device
-        # the new column is every text's own
+        # the new column belongs to every text
         new_column = torch.ones(len(caches), 1, dtype=torch.bool, device=device)
         is_own = torch.cat((self._is_own, new_column), 1)
         places = torch.tensor([[cache.length] for cache in caches])
@@ -171,14 +178,15 @@ class HuggingFace:
         logits = self._run_columns(ids, places, is_own.long())
         for cache in caches:
             cache.length += 1
-        # only now: a pass that failed leaves the batch without texts (`_run_columns`)
+        # This is set only now: a failed pass leaves the batch without texts (`_run_columns`).
         self._is_own = is_own
         self._rows = list(caches)
         return logits[:, -1]
 
     def _run_columns(self, ids: Tensor, places: Tensor, mask: Tensor) -> Tensor:
-        """Return the logits behind new columns of the batch. It holds nobody's texts then."""
-        # while the model runs nobody's keys are known; after a pass that failed they are not either
+        """Return the logits after new columns of the batch. The caller then restores `_rows`, which this call
+        empties."""
+        # While the model runs, the keys of no text are valid. After a failed pass they are not valid either.
         self._rows = []
         device = self._model.device
         with torch.inference_mode():
@@ -193,12 +201,12 @@ class HuggingFace:
 
     @cached_property
     def draft_support(self) -> DraftSupport:
-        """Which drafts the model verifies: what its configuration allows, and a trial confirms.
+        """The shape of drafts that the model verifies: its configuration allows it, and a trial confirms it.
 
-        Cost: the first time some ten passes over a few tokens.
+        Cost: about ten passes over a few tokens, the first time.
         """
         shape, reason = _draft_shape(self._model)
-        # a tree, then a chain: each is tried, since a configuration does not tell every model's limits
+        # Try a tree, then a chain: a configuration does not describe all limits of a model.
         while shape != "none":
             fault = self._find_fault(shape)
             if not fault:
@@ -214,15 +222,15 @@ class HuggingFace:
         counts: Sequence[int],
         caches: Sequence[HuggingFaceCache],
     ) -> Tensor:
-        """Return the logits [sum(counts), V] behind the nodes of a tree for each text (`VerifiesDrafts`).
+        """Return the logits [sum(counts), V] after the nodes of a tree for each text (`VerifiesDrafts`).
 
-        Each text's row takes as many columns as the largest tree has nodes. Raises OptionError for what is no
-        tree, and for a draft of another shape than `draft_support` says; no cache is changed then.
+        Each text's row takes as many columns as the largest tree has nodes. Raises OptionError if the
+        arguments do not describe trees, or have another shape than `draft_support`; no cache is changed then.
         """
-        # called for its errors
+        # this call is for its errors alone
         depths_of(tokens, parents, counts, caches, self.context)
         shape = self.draft_support.shape
-        # in a chain each node follows the one before; the first one, number 0, follows -1
+        # In a chain each node follows the node before it. The first node, number 0, follows -1 (the text).
         chain: list[int] = []
         for count in counts:
             chain += range(-1, count - 1)
@@ -251,7 +259,7 @@ class HuggingFace:
         device = self._model.device
         rows = len(caches)
         max_nodes = max(counts)
-        # what is filled up sees itself alone: a row of a mask that shows nothing can be no number
+        # A padding node sees only itself: with an empty row of the mask its attention would be NaN.
         sees = torch.eye(max_nodes, dtype=torch.bool).repeat(rows, 1, 1)
         start = 0
         for row, (count, cache) in enumerate(zip(counts, caches, strict=True)):
@@ -268,7 +276,7 @@ class HuggingFace:
         last_places = torch.tensor([[cache.length - 1] for cache in caches])
         positions = sees.sum(-1) + last_places
         if shape == "tree":
-            # the text's own columns for each node, then the node's ancestors
+            # each node sees the text's own columns and its own ancestors
             is_visible = torch.cat((self._is_own[:, None].expand(-1, max_nodes, -1), sees.to(device)), 2)
             # it is added to attention scores
             nothing = torch.zeros((), dtype=self._model.dtype, device=device)
@@ -283,15 +291,15 @@ class HuggingFace:
         return logits[is_node.to(device)]
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[HuggingFaceCache]) -> None:
-        """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`).
+        """Append to each cache the nodes of a path of its last tree (`VerifiesDrafts`).
 
-        Raises OptionError for what is no path of it, or where a cache was read on since; no cache is changed
-        then.
+        Raises OptionError if the nodes are not a path of the tree, or if the text was read further since. No
+        cache is changed then.
         """
         check_paths(paths, caches)
         first = self._tree_at
         kept_cells: list[tuple[int, int]] = []
-        """The row and the column in the batch of each node that is kept."""
+        """The pairs (row, column) of the kept nodes in the batch."""
         for path, cache in zip(paths, caches, strict=True):
             if first is not None and cache in self._rows:
                 row = self._rows.index(cache)
@@ -308,14 +316,14 @@ class HuggingFace:
             cells = torch.tensor(kept_cells, dtype=torch.int64, device=self._is_own.device)
             rows, columns_of_nodes = cells.view(-1, 2).T
             self._is_own[rows, columns_of_nodes] = True
-            # columns behind the last node that is kept go; those between stay, masked out
+            # The columns after the last kept node are dropped; rejected ones before it stay, masked out.
             self._end_tree(max([first, *(column + 1 for _, column in kept_cells)]))
             longest = max(cache.length for cache in self._rows)
             if self._is_own.shape[1] - longest >= max(_MOST_REJECTED, longest // 4):
                 self._gather_batch(self._rows)
 
     def _end_tree(self, columns: int) -> None:
-        """Let go the columns from `columns` on, where no text has a node that is kept."""
+        """Drop the batch's columns from number `columns` on: no text keeps a node there."""
         self._is_own = self._is_own[:, :columns]
         self._tree_at = None
         for cache in self._rows:
@@ -325,8 +333,9 @@ class HuggingFace:
             layer.values = layer.values[:, :, :columns]
 
     def _find_fault(self, shape: str) -> str:
-        """Verify two small drafts, keep a part of each, and decode a token behind it. Return what was wrong:
-        the model's error, or that the logits are not those of the same texts read as prompts."""
+        """Verify two small drafts, keep a part of each, and decode a token after it. Return a description of
+        the fault, "" for none: the model's error, or logits that differ from those of the same texts read as
+        prompts."""
         # two texts of different lengths, the first with four nodes, the second with two
         texts = [[1, 2, 3, 4, 5], [6, 7]]
         counts = [4, 2]
@@ -336,7 +345,7 @@ class HuggingFace:
         paths = [[0, 1], [0]]
         if shape == "tree":
             parents = [-1, 0, 0, 1, -1, 0]
-            # the second child, so that a column between is not kept
+            # node 2 is the second child of node 0, so that the column between them is not kept
             paths = [[0, 2], [0]]
         whole_texts = _texts_of_nodes(texts, tokens, parents, counts)
         kept_texts = [whole_texts[paths[0][-1]], whole_texts[counts[0]]]
@@ -356,10 +365,10 @@ class HuggingFace:
         except Exception as error:  # any error of the model: it then has no drafts of this shape
             first_line = str(error).partition("\n")[0]
             return f"the model failed ({type(error).__name__}: {first_line})"
-        # about the mean: a number that is added to all logits changes nothing
+        # The mean is subtracted, because a number that is added to all logits changes nothing.
         spread = (expected_logits - expected_logits.mean(1, keepdim=True)).norm(dim=1)
         difference = (logits - expected_logits).norm(dim=1) / spread
-        # numbers of half precision are rounded otherwise for another number of rows
+        # numbers of half precision round differently for another number of rows
         limit = max(1e-3, 16 * torch.finfo(self._model.dtype).eps)
         # `all` of a comparison: a NaN is a fault too
         if bool((difference <= limit).all()):
@@ -367,15 +376,15 @@ class HuggingFace:
         return f"logits differed by {float(difference.max()):.2g} of their spread"
 
     def _batch_of(self, caches: Sequence[HuggingFaceCache]) -> None:
-        """Have the batch be one of these texts, in this order."""
+        """Make the batch consist of these texts, in this order."""
         if list(caches) != self._rows:
             self._gather_batch(list(caches))
         elif self._tree_at is not None:
             self._end_tree(self._tree_at)
 
     def nbytes_of(self, cache: HuggingFaceCache) -> int:
-        """Return the bytes of a text's keys and values, which stay in the batch that holds them; 0 for a text
-        whose pass failed, as it holds none any more."""
+        """Return the bytes of a text's keys and values, without moving them out of the batch. Return 0 for a
+        text whose pass failed: it has no valid ones any more."""
         layers = _layers_of(self._batch) if cache in self._rows else cache.layers
         column_bytes = 0
         for keys, values in layers:
@@ -383,11 +392,11 @@ class HuggingFace:
         return cache.length * column_bytes
 
     def detach_cache(self, cache: HuggingFaceCache) -> None:
-        """Have a text's keys and values by themselves, out of the batch that holds them."""
+        """Move a text's keys and values out of the batch into the text's own cache."""
         if cache in self._rows:
             row = self._rows.index(cache)
             is_own = self._is_own[row].clone()
-            # nodes of a tree go with it: `keep` may still name them
+            # the nodes of a tree are moved too: `keep` may still name them
             if self._tree_at is not None:
                 is_own[self._tree_at : self._tree_at + len(cache.parents)] = True
             layers = [
@@ -396,7 +405,7 @@ class HuggingFace:
             cache.layers = _take_columns(layers, is_own)
 
     def _gather_batch(self, caches: list[HuggingFaceCache]) -> None:
-        """Make a batch of these texts, each padded on the left to the longest."""
+        """Make a batch of these texts, each padded on the left to the length of the longest."""
         # optional: transformers
         from transformers import DynamicCache
 
@@ -405,12 +414,12 @@ class HuggingFace:
         longest = max(cache.length for cache in caches)
 
         def join_rows(parts: list[Tensor]) -> Tensor:
-            # of the last two dimensions: numbers of a head, and columns, which are filled up on the left
+            # `pad` takes (before, after) for the last dimension, the head, and then for the columns
             filled_up = [pad(part, (0, 0, longest - part.shape[2], 0)) for part in parts]
             return torch.cat(filled_up)
 
         batch = DynamicCache()
-        # without the nodes of a tree, which stand behind the text's own columns
+        # the nodes of a tree, which come after the text's own columns, are left out
         layers_of_texts = [_take_columns(cache.layers, slice(cache.length)) for cache in caches]
         for number, layers in enumerate(zip(*layers_of_texts, strict=True)):
             keys = join_rows([keys for keys, _ in layers])
@@ -430,8 +439,10 @@ class HuggingFace:
 def _texts_of_nodes(
     texts: Sequence[list[int]], tokens: Sequence[int], parents: Sequence[int], counts: Sequence[int]
 ) -> list[list[int]]:
-    """Return for each node of trees behind `texts` the whole text that it ends. `tokens`, `parents` and
-    `counts` are as in `decode_tree`: `_texts_of_nodes([[1]], [8, 9], [-1, 0], [2])` is `[[1, 8], [1, 8, 9]]`.
+    """Return the whole text that ends with each node, for trees after `texts`.
+
+    `tokens`, `parents` and `counts` describe the trees, as in `decode_tree`. For example
+    `_texts_of_nodes([[1]], [8, 9], [-1, 0], [2])` returns `[[1, 8], [1, 8, 9]]`.
     """
     whole_texts: list[list[int]] = []
     for text, count in zip(texts, counts, strict=True):
@@ -444,7 +455,7 @@ def _texts_of_nodes(
 
 
 def _cache_name(model: Any) -> str:
-    """Return how a model calls the cache that it takes and gives back."""
+    """Return the name of a model's argument and result for the cache."""
     # optional: transformers
     from transformers.modeling_outputs import CausalLMOutputWithPast
 
@@ -456,8 +467,8 @@ def _cache_name(model: Any) -> str:
 
 
 def _take_columns(layers: list[tuple[Tensor, Tensor]], columns: Any) -> list[tuple[Tensor, Tensor]]:
-    """Return some columns of keys and values: of [rows, heads, columns, head] the third dimension. `columns`:
-    a slice, numbers, or a mask."""
+    """Return keys and values with only some columns. Their shape is [rows, heads, columns, head]. `columns`
+    is a slice, a list of numbers, or a mask."""
     return [(keys[:, :, columns], values[:, :, columns]) for keys, values in layers]
 
 
@@ -470,7 +481,8 @@ _Shape = Literal["tree", "chain", "none"]
 
 
 def _draft_shape(model: Any) -> tuple[_Shape, str]:
-    """Return which drafts a model may verify by what it says of itself, and why not more."""
+    """Return the shape of drafts that a model may verify according to its configuration, and the reason why
+    it is not a richer shape."""
     # optional: transformers
     from transformers import DynamicCache
 

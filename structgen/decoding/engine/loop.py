@@ -5,6 +5,11 @@
     commit     take the tokens (text.Text.take_step): matchers advance, texts grow, some texts end
     run        the model reads the tokens; meanwhile a thread fills the masks that are not known yet
 
+A *mask* says which tokens may come next in a text; *logits* are the model's scores of all tokens there. The
+*batch* is the set of texts that the model reads together in one forward *pass*; each of them is a *row*. A
+*decision* is a token that was chosen for a text, and is never taken back. A *draft* is a tree of guessed
+tokens that one pass checks.
+
 The loop knows nothing of strategies, thoughts or repetitions. Strategies and searches are edits of a text
 (`text.Edit`), called before each choice. Thoughts, repetitions and the budget act in `Text.take_step`. If
 texts have drafts (`batch_drafts`), choose and commit are repeated at the node of a guessed token.
@@ -15,14 +20,14 @@ States of a text:
 
     waiting    in the list, after the first `max_rows`; the model has read nothing of it
     read       a row of the batch: cache, logits and mask stand after the last decided token
-    searching  such a row, which an edit holds back: it takes no part in steps, and has no mask
-    between    a step is running: a token may be decided that the model has not read
+    searching  a row that an edit holds back: it takes no part in steps, and has no mask
+    between    a step is running: the text may have a decided token that the model has not read
     done       its handle has a result; it leaves the list
 
 A step begins and ends with all rows `read`. Exceptions:
 
 - An exception in the work for one text (its matcher, mask, listener, prompt or search) is caught there.
-  That text ends with the error.
+  Only that text ends with the error.
 - An exception in a forward pass is the error of all texts of that pass.
 - Any other exception, such as KeyboardInterrupt, may stop the step at any line, and reaches the caller. The
   driver of event loops takes another step, and ends the batch with the error if that fails too. The
@@ -62,8 +67,8 @@ from structgen.tokens.token_mask import TokenMask, allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
 
 _SHORT_PASS = 2e-4
-"""Seconds. For a forward pass shorter than this a thread does not pay: handing masks to a thread costs more
-than filling most of them."""
+"""The duration of a short forward pass, in seconds. During a shorter pass no thread fills masks: handing
+masks to a thread costs more than filling most of them."""
 
 
 class Loop:
@@ -81,22 +86,22 @@ class Loop:
         self._rows: list[Text] = []
         """The texts of the batch: the first ones of the list."""
         self._logits = torch.empty(0)
-        """The logits of the last step. `Text.logit_row` is a text's row here, `Text.mask_row` its row in the
-        masks; `Text.row` has the options of its choice."""
+        """The logits of the last step, one row for each text and guess. A text's row here is
+        `Text.logit_row`; its row in the masks is `Text.mask_row`."""
         self._mask: TokenMask = allocate_mask(max_rows, tokenizer.vocab_size)
         """The masks of the batch; a text has the row `Text.mask_row`."""
         self._used_rows = 0
-        """Rows of the masks in use."""
+        """The number of rows of `_mask` that are in use."""
         self._filler = MaskFiller()
         self._second_choice = SecondChoice(tokenizer, self.logits_of)
         self.drafts = BatchDrafts(model, frozenset(tokenizer.eos_token_ids))
         self._is_cut = False
         """Whether a step is running, or was interrupted."""
         self._pass_seconds = 0.0
-        """Seconds of the last forward pass."""
+        """The duration of the last forward pass, in seconds."""
         self._lock = threading.Lock()
         self._driver = 0
-        """The id of the thread that runs a step."""
+        """The id of the thread that runs a step; 0 if no step is running."""
 
     # --- a step ---------------------------------------------------------------------------------------------
 
@@ -104,7 +109,7 @@ class Loop:
         """Advance each text by one token, or by several if tokens were guessed. Returns whether there was
         work.
 
-        Raises OptionError if a listener calls it: it would wait for itself.
+        Raises OptionError if a listener calls it: the step that calls the listener would wait for itself.
         """
         self.check_driver()
         with self._lock:
@@ -118,12 +123,12 @@ class Loop:
         self._admit_texts()
         began = time.perf_counter()
         choosing: Sequence[Text] = self._rows
-        # one edit of each class: it serves all texts of the batch
+        # An edit of one class serves all texts of the batch, so one edit of each class is called.
         edits = {type(edit): edit for text in choosing for edit in text.edits}
         has_drafts = any(text.decided_text.most_guesses for text in choosing)
         if has_drafts:
             self.drafts.tell_drafters(choosing, self._logits, self._mask.array, are_wider=self._is_wider)
-        # The first round serves all rows; each later one the texts whose last token was a right guess.
+        # The first round serves all rows. Each later round serves the texts whose last guess was right.
         while choosing:
             if edits:
                 choosing = self._apply_edits(choosing, edits.values())
@@ -142,13 +147,13 @@ class Loop:
     def _admit_texts(self) -> None:
         """Read waiting texts into free rows. Samples of one request share their prompt."""
         fresh: list[Text] = []
-        # The rows are the first texts of the list, so the next text that waits stands behind them.
+        # The rows are the first texts of the list, so the next waiting text comes right after them.
         while len(self._rows) + len(fresh) < min(self._max_rows, len(self._texts)):
             text = self._texts[len(self._rows) + len(fresh)]
             if (reason := text.end_reason()) is None:
                 fresh.append(text)
             else:
-                # it leaves the list, and another text has its place
+                # the text leaves the list, and the next waiting text moves to its index
                 self._hand_out_result(text, reason)
         if fresh:
             self._read_prompts(fresh)
@@ -161,12 +166,13 @@ class Loop:
                 raise _Fault
 
     def _apply_edits(self, texts: Sequence[Text], edits: Iterable[Edit]) -> Sequence[Text]:
-        """Call the edits that requests bring. Returns the texts that choose now."""
+        """Call the edits (strategies and searches) of the texts. Returns the texts that choose a token now:
+        a search may hold its text back."""
         began = time.perf_counter()
         for edit in edits:
             texts = edit(texts, self.logits_of)
         edit_seconds = time.perf_counter() - began
-        # nearly all of this time is forward passes of further rows
+        # nearly all of this time goes to forward passes of further rows
         for text in self._rows:
             if text.edits:
                 text.usage.model_seconds += edit_seconds
@@ -194,7 +200,8 @@ class Loop:
         return choose_tokens(logits, self._mask.array if is_masked else None, rows, logit_rows, mask_rows)
 
     def _commit_choices(self, texts: Sequence[Text], choices: Sequence[Choice]) -> list[Text]:
-        """Take the tokens. Returns the texts whose token was a guess, so that the next can be chosen."""
+        """Append the chosen tokens to their texts. Returns the unfinished texts whose token was guessed
+        rightly: their next token can be chosen without another pass."""
         guessed_texts = []
         for text, choice in zip(texts, choices, strict=True):
             try:
@@ -207,7 +214,7 @@ class Loop:
                 step = step_of(choice, text, self.logits_of, self._mask.array[text.mask_row])
                 text.take_step(step, self._second_choice)
                 is_guessed = text.guesses is not None and text.follows_draft()
-                # characters that may begin a stop string are not handed out yet
+                # Characters that may begin a stop string are not given to the caller yet.
                 if text.sure > len(text.handle.written):
                     text.handle.written = text.text[: text.sure]
                     if text.handle.listeners:
@@ -278,8 +285,12 @@ class Loop:
     def _begin_masks(
         self, texts: Sequence[Text], drafts: Sequence[Draft] = (), *, apart: bool = False
     ) -> float:
-        """Write the masks that are known after the last tokens of texts, in rows after those in use, and
-        begin to fill the others, in a thread if `apart`. Returns seconds."""
+        """Write the masks that are already known, and begin to fill the others, in a thread if `apart`.
+
+        Each text gets a mask after its last token, and a mask for each guess of its draft. `drafts` has a
+        draft for each text, or is empty. The masks take rows of `_mask` after those in use. Returns the
+        duration in seconds.
+        """
         began = time.perf_counter()
         first = self._used_rows
         self._used_rows = first + len(texts) + sum(map(len, drafts))
@@ -307,7 +318,7 @@ class Loop:
         return time.perf_counter() - began
 
     def _end_masks(self, texts: Sequence[Text], known_seconds: float) -> None:
-        """Wait until all masks are written. `known_seconds`: the time of the masks that were known."""
+        """Wait until all masks are written. `known_seconds` is the time that `_begin_masks` took."""
         seconds = wait_seconds = 0.0
         if self._filler.under_way is not None:
             seconds, wait_seconds = self._filler.wait_for_masks()
@@ -326,11 +337,12 @@ class Loop:
         return text.logits
 
     def _read_prompts(self, texts: Sequence[Text]) -> None:
-        """Have the model read texts, in one pass if it can. Further samples of a request copy the first one's
-        cache. A text that cannot be read has its error."""
+        """Have the model read the prompts of texts, in one pass if it can. Further samples of a request copy
+        the cache of the first sample. If a text cannot be read, its `error` is set."""
         began = time.perf_counter()
         firsts: dict[int, Text] = {}
-        """The texts that the model reads. The samples of a request share a `RequestStart`."""
+        """The texts that the model reads, by the id of the object that equal texts share. The samples of a
+        request share a `RequestStart`."""
         pairs: list[tuple[Text, Text]] = []
         for text in texts:
             # a text that is read again after an interrupted step has tokens of its own
@@ -341,7 +353,7 @@ class Loop:
             prompts = [[*text.start.prompt, *text.all_tokens] for text in firsts.values()]
             with suppress(Exception):  # any error of the model: each is read alone, and gets its own
                 results = list(self._model.prefill_many(prompts))
-        # A model that breaks its promise of one result a prompt is asked for each prompt alone.
+        # If a model does not return one result for each prompt, it is asked for each prompt alone.
         results = results if len(results) == len(firsts) else []
         for text, first in pairs:
             try:
@@ -361,8 +373,8 @@ class Loop:
             text.usage.model_seconds += read_seconds
 
     def _read_tokens(self, rows: Sequence[Text], drafts: Sequence[Draft]) -> None:
-        """Have the logits stand after the last tokens of texts and after their guesses, text by text. Raises
-        errors of the model."""
+        """Have the model read the last token of each text, and its guesses. Then `_logits` has a row after
+        the token and after each guess, text by text. Raises errors of the model."""
         if drafts:
             logits = self.drafts.read_drafts(rows, drafts)
         else:
@@ -375,8 +387,8 @@ class Loop:
             text.logit_row = text.mask_row
 
     def _check_logits(self, logits: Tensor, *rows: int) -> Tensor:
-        """Return the logits if they have the promised shape: one row, or as many as given. Raises
-        StructgenError."""
+        """Return the logits if they have the promised shape: [V] without `rows`, else [rows, V]. Raises
+        StructgenError for another shape."""
         expected_shape = (*rows, self._model.vocab_size)
         if not isinstance(logits, Tensor) or tuple(logits.shape) != expected_shape:
             shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
@@ -386,9 +398,12 @@ class Loop:
         return logits
 
     def _recover_texts(self, rows: Sequence[Text], error: Exception) -> None:
-        """Continue after a failed forward pass. The contents of the caches are unknown. If it had drafts, the
-        texts are read again and get no more of them. If it had none and memory ran out, the newest text gives
-        up its memory, and the others are read again."""
+        """Continue after a failed forward pass. The contents of the caches are unknown.
+
+        If the pass had drafts, the texts are read again, and get no more drafts. If it had none and memory
+        ran out, the newest text ends with the error, and the others are read again. Otherwise all texts of
+        the pass end with the error.
+        """
         had_drafts = any(text.guesses is not None for text in rows)
         is_full = is_memory(error)
         if not had_drafts and not is_full:
@@ -442,18 +457,19 @@ class Loop:
         self._rows = [row for row in self._rows if row.handle.result is None]
 
     def fail_batch(self, error: BaseException) -> None:
-        """End the texts of the batch with an error that belongs to none of them."""
+        """End all texts of the batch with an error that none of them caused."""
         with self._lock:
             self._is_cut = True
             for text in self._texts[: self._max_rows]:
                 text.decide_error(fault_of(error, "A step of the engine failed"))
                 try:
                     self._hand_out_result(text, FinishReason.ERROR)
-                except BaseException:  # its listener's: nobody is left who could be told
+                except BaseException:  # the error of a listener: nobody is left to report it to
                     self._texts.remove(text)
 
     def after_fork(self, parent_handles: Sequence[Handle]) -> None:
-        """In a child: let go of the parent's threads, and of the texts of some handles."""
+        """Prepare the loop for use in a forked child process: forget the parent's threads. The texts of
+        `parent_handles` are left to the parent, and are cancelled here."""
         # a new lock: the thread of the parent that may hold the old one does not exist here
         self._lock = threading.Lock()
         self._driver = 0
@@ -471,7 +487,7 @@ class Loop:
             )
 
     def _run_step(self, work: Callable[[], None]) -> None:
-        """Do some work as a step: after one that was cut short, first make all states again."""
+        """Do some work as a step. If the last step was interrupted, first restore all texts."""
         try:
             self._driver = threading.get_ident()
             if self._is_cut:
@@ -481,7 +497,7 @@ class Loop:
             work()
             self._is_cut = self._filler.has_fault
         except _Fault:
-            pass  # the text has its error, and the step counts as interrupted
+            pass  # the error is already set in the text, and the step counts as interrupted
         finally:
             self._driver = 0
 
@@ -490,7 +506,7 @@ class Loop:
         May itself be interrupted; it is then run again."""
         texts = self._texts[: self._max_rows]
         grammars = [text.newest_grammar for text in texts]
-        # by id: texts share a grammar, and it is compiled once
+        # by id: several texts share a grammar, and it is compiled only once
         grammar_by_id = {id(grammar): grammar for grammar in grammars if grammar is not None}
         for compiled_grammar in grammar_by_id.values():
             try:
@@ -511,4 +527,4 @@ class Loop:
 
 
 class _Fault(Exception):
-    """A machine failed in the work for one text, which has the error."""
+    """A machine failed in the work for one text. The text's `decided_text.error` has the error."""

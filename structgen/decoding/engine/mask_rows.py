@@ -1,4 +1,9 @@
-"""The masks of a batch that are not known yet: a thread fills them while the model runs."""
+"""Fills the masks of a batch that are not known yet, in a thread while the model runs.
+
+A *mask* has one bit for each token of the vocabulary: may it come next? Many masks are *known* from a cache;
+the others must be computed. A text has one mask after its last token, and one after each guess of its *draft*
+(a tree of guessed tokens).
+"""
 
 from __future__ import annotations
 
@@ -33,10 +38,13 @@ class MaskFiller:
     def begin_masks(
         self, texts: Sequence[Text], drafts: Sequence[Draft], mask: TokenMask, *, apart: bool
     ) -> None:
-        """Fill the masks after the last tokens of `texts`, in the rows `Text.mask_row`, and after the guesses
-        of each in the rows behind (`drafts`: () if no text has one). Each text then stands at the root of its
-        draft. The known rows of `mask` are written before this returns; the others in a thread if `apart`,
-        else by `wait_for_masks`."""
+        """Begin to fill the masks of texts and of their guesses.
+
+        The mask after a text's last token goes into the row `Text.mask_row` of `mask`, and those after its
+        guesses into the rows that follow. `drafts` has a draft for each text; () if no text has one. Each
+        text is then at the root of its draft. Known masks are written before this returns. The others are
+        written in a thread if `apart`, else by `wait_for_masks`.
+        """
         rows: list[int] = []
         all_drafts = drafts or [NO_DRAFT] * len(texts)
         # a row after the last token of the text, and one after each guess
@@ -47,11 +55,11 @@ class MaskFiller:
                 text.guesses = Guesses(draft, text.mask_row, text.matcher, text.phase)
         tokens = np.concatenate([draft.tokens for draft in all_drafts])
         parents = np.concatenate([draft.parents for draft in all_drafts])
-        # the matchers of now: a text restarted while the thread works gets another matcher
+        # The present matchers are kept: a text that restarts while the thread works gets another matcher.
         matchers = [text.matcher for text in texts]
         sizes = [len(draft) for draft in all_drafts]
         masks = DraftMasks(matchers, tokens, parents, sizes, mask, np.array(rows))
-        # Thoughts are free text, of which `DraftMasks` knows no end tokens.
+        # Thoughts are free text that may not end: `DraftMasks` does not know this.
         for text, count in zip(texts, counts, strict=True):
             if text.phase is not None:
                 for row in range(text.mask_row, text.mask_row + count):
@@ -64,7 +72,7 @@ class MaskFiller:
         self.under_way = masks, texts, counts, future
 
     def work_out(self, masks: DraftMasks) -> float:
-        """Compute and write the masks that are left. Returns the seconds that it took."""
+        """Compute and write the masks that are not written yet. Returns the seconds that this took."""
         began = time.perf_counter()
         masks.fill_left()
         if masks.faults:
@@ -96,11 +104,11 @@ class MaskFiller:
         return seconds, wait_seconds
 
     def close(self, *, wait: bool = True) -> None:
-        """Stop the thread: after its work, or at once (`wait=False`). Another is started when needed."""
+        """Stop the thread; unless `wait`, do not wait for its work. A new one is started when needed."""
         if self._thread is not None:
             self._thread.shutdown(wait=wait)
             self._thread = None
 
     def after_fork(self) -> None:
-        """In a child: forget the parent's thread."""
+        """In a forked child process: forget the parent's thread."""
         self._thread = None

@@ -1,4 +1,4 @@
-"""The answers that the card of a model lists, and a warning where another form is asked for.
+"""Warns if a request asks a model for a form of answer that the model's card does not list.
 
 A card is README.md in the folder of a model. The line `structgen_answers: [JSON, text]` of its front matter
 lists forms of answers, named as in `FORMS`. A model whose card has no such line is asked for anything.
@@ -29,12 +29,12 @@ _WARNED: Final = set[tuple[str, str]]()
 
 
 def warn_of_form(name: str, asked_form: str, grammar: Grammar | None) -> None:
-    """Warn (`ModelWarning`), once in a process for a model and a form, where the card of a model does not
-    list the form that is asked for.
+    """Warn (`ModelWarning`) if the card of a model does not list the form that is asked for. There is one
+    warning in a process for each model and form.
 
-    `name` is the name or folder of the model, as `model_name` gives it; "" for one without. `asked_form` is a
-    key of `FORMS`, `grammar` that of the answer, None for free text. Cost: the card is read once in a
-    process. A grammar of texts is compiled over bytes, and kept, where the model knows JSON alone.
+    `name` is the name or folder of the model, as `model_name` returns it; "": it has none. `asked_form` is a
+    key of `FORMS`. `grammar` is that of the answer; None: free text. Cost: the card is read once in a
+    process. If the model knows only JSON, a grammar of texts is compiled over bytes, and kept.
     """
     listed_forms = answers_of(name)
     if not listed_forms or asked_form in listed_forms or (name, asked_form) in _WARNED:
@@ -58,7 +58,7 @@ def warn_of_form(name: str, asked_form: str, grammar: Grammar | None) -> None:
 
 @cache
 def answers_of(name: str) -> tuple[str, ...]:
-    """Return the forms that the card of a model lists; () where it has no card, or no such line."""
+    """Return the forms that the card of a model lists; () if it has no card, or no such line."""
     if not name:
         return ()
     try:
@@ -72,7 +72,7 @@ def answers_of(name: str) -> tuple[str, ...]:
 
 
 def _takes_json(grammar: Grammar | None) -> bool:
-    """Tell whether a text of a grammar may begin as an object or an array does: it may then be JSON."""
+    """Return whether a text of a grammar may begin with `{` or `[`, so that it may be JSON."""
     try:
         compiled_grammar = over_bytes(grammar)
     except StructgenError:  # of a grammar that needs tokens, or that its compilation refuses in its own words

@@ -1,13 +1,20 @@
-"""How a model is asked: the one place where a prompt is made for a model and a grammar.
+"""Makes the prompt of a model: a request's question in the form that this model needs.
+
+- A *question* (`ModelQuestion`) is all that a prompt may need: the user's text or messages, and the schema.
+- An *outline* is a schema in one line, for example `{name: string, age: integer}`.
+- A *turn* is one chat message. An answer may *continue* the last turn of the assistant: that turn is then
+  the beginning of the answer.
+- A *control token* is a token with a meaning of its own for the model, such as `<|im_end|>`; its text in a
+  chat template is a *mark*.
 
 `sg.Engine`, `sg.run`, typed functions, `sg.sample`, `sg.score`, `sg.infill` and the commands make their
 prompts here. A model with a chat template gets it. The embedded models get the form that they were trained
 on: the outline of the schema, then the text. Any other text stays as it is, but that a JSON document begins
 on a line of its own.
 
-What comes in: a `ModelQuestion`, which says all that a prompt may need. `ModelPrompts` makes it a text or
-tokens in the form of one model. `RequestTokens` reads whole requests: it makes the question, shortens it
-until it fits the context, and bounds max_tokens. What goes out: a `ReadPrompt`.
+`ModelPrompts` turns a question into a text, or into tokens, for one model. `RequestTokens` reads whole
+requests: it makes the question, shortens it until it fits the context, and bounds max_tokens. It returns a
+`ReadPrompt`.
 
 Texts of people must not write control tokens, such as `<|im_end|>`. So their signs are guarded: other
 characters stand for them while the template is applied (`tokens.control_tokens`).
@@ -55,13 +62,13 @@ ANY: Final[Sequence[Message]] = [{"role": "user", "content": "?"}]
 _SYSTEM: Final = "The words of the system."
 """A system message that is rendered to find where a chat template writes the system's text."""
 _ANSWER: Final = "The words of the answer."
-"""The same of a turn of the assistant, which is to be continued."""
+"""The text of an assistant's turn that is rendered to find where a chat template writes a continued turn."""
 _SYSTEM_ROLES: Final = ("system", "developer")
 _TEXT_FIELDS: Final = (
     *("prompt", "outline", "refused", "schema"),
     *("template", "turn", "examples", "instruction"),
 )
-"""The fields of a question that hold texts of people."""
+"""The fields of a question whose texts come from users, and so may not contain control tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,44 +76,44 @@ class ModelQuestion:
     """A question to a model, with all that its prompt may need."""
 
     prompt: Prompt
-    """Text, or chat messages."""
+    """The prompt: a text, or chat messages."""
     is_json: bool = False
     """Whether the answer is a JSON document."""
     outline: str = ""
-    """The outline of its schema, its descriptions on the lines below (`schema_outline`); "" where there is
-    none, or none is needed."""
+    """The outline of the answer's schema, with its descriptions on the lines below (`schema_outline`); "": no
+    outline is needed."""
     values: tuple[str, ...] = ()
-    """The texts that an extracting model reads; () for the prompt itself."""
+    """The texts that an extracting model reads; (): it reads the prompt itself."""
     with_outline: bool | None = None
-    """Whether the outline is put into the prompt; None: for the embedded models, and for chat models where
-    the answer is no choice."""
+    """Whether the outline is put into the prompt. None: it is for the embedded models, and for chat models
+    unless the answer is one of listed values."""
     chat: bool | None = None
-    """Whether the chat template is applied; None: where the model has one."""
+    """Whether the chat template is applied; None: if the model has one."""
     refused: tuple[str, str] | None = None
     """An earlier answer, and why it was refused."""
     is_choice: bool = False
     """Whether the answer is one of a few listed values."""
     is_described: bool = False
-    """Whether the schema of these values has descriptions."""
+    """Whether the schema of the listed values has descriptions."""
     thinks_until: str = ""
-    """The text that ends the free text before the answer; "" where there is none, or a token ends it."""
+    """The text that ends the thoughts before the answer; "": there are no thoughts, or a token ends them."""
     schema: str = ""
-    """The JSON Schema itself, for a model that nothing holds to it. It stands in place of the outline."""
+    """The JSON Schema itself, in place of the outline. It is for a model whose tokens no mask restricts."""
     template: Mapping[str, Any] = field(default_factory=dict)
-    """More that the chat template reads, such as `tools`."""
+    """Further arguments of the chat template, such as `tools`."""
     preface: str = ""
-    """A text that stands before the first words of the user. It is guarded: its marks are our own."""
+    """A text before the first words of the user. It is guarded already: the marks in it are our own."""
     marks: str = ""
-    """The texts of a format of calls, whose tokens are control tokens too."""
+    """The texts that mark tool calls in this model's format; their tokens count as control tokens too."""
     is_guarded: bool = False
-    """Whether the prompt, a plain text, is guarded by `ModelPrompts.find_controls`."""
+    """Whether the prompt is a plain text that was guarded already (`ModelPrompts.find_controls`)."""
     turn: Mapping[str, Any] | None = None
-    """The turn of the assistant that the answer continues; the prompt ends with it."""
+    """The turn of the assistant that the answer continues, at the end of the prompt; None: there is none."""
     examples: Sequence[tuple[Prompt, str]] = ()
-    """Other prompts with the answers that they should have, read before this one."""
+    """Pairs of another prompt and its right answer, which the model reads before this prompt."""
     instruction: str = ""
-    """The beginning of the prompt: the outline stands behind it, so that many prompts begin alike. "": the
-    outline stands behind the prompt."""
+    """The beginning of the prompt after which the outline comes, so that many prompts begin alike. "": the
+    outline comes after the whole prompt."""
 
     @property
     def begun(self) -> str:
@@ -128,7 +135,7 @@ class ModelQuestion:
         if first is not None and self.preface:
             content = f"{self.preface}\n\n{messages[first]['content']}"
             messages[first] = {**messages[first], "content": content}
-        # The first line is the outline itself, the descriptions stand on the lines below.
+        # The first line is the outline itself; the descriptions are on the lines below.
         outline, _, descriptions = self.outline.partition("\n")
         if system is None:
             outline, descriptions = self.outline, ""
@@ -138,13 +145,13 @@ class ModelQuestion:
                 f"\n\nAnswer with one JSON document of this JSON Schema and no other text:\n{self.schema}"
             )
         if outline_text:
-            # a later message replaces an earlier one of its role: the last index of each role remains
+            # The last index of each role: a later message replaces an earlier one of the same role.
             last = {
                 message["role"].replace("developer", "system"): index
                 for index, message in enumerate(messages)
             }
             target = last.get("user", last.get("system"))
-            if self.examples:  # the question then looks as they do; a model copies less from them
+            if self.examples:  # the question gets the form of the examples: the model copies less from them
                 target = first
             if target is None:
                 messages.insert(0, {"role": "user", "content": outline_text.strip()})
@@ -163,8 +170,8 @@ class ModelQuestion:
         return messages
 
     def _insert_examples(self, messages: list[dict[str, Any]]) -> None:
-        """Insert the examples as turns behind the first messages of the system. Messages of the system in an
-        example are left out: the system speaks once."""
+        """Insert the examples as turns after the first messages of the system. Messages of the system inside
+        an example are left out, since a prompt has only one system message."""
         turns = []
         for example_prompt, answer in self.examples:
             turns += _messages_of(example_prompt)
@@ -176,11 +183,11 @@ class ModelQuestion:
 
     @property
     def texts(self) -> tuple[Any, ...]:
-        """The texts of people in it, which may write no control token."""
+        """The texts in the question that come from users, and so may not contain control tokens."""
         return tuple(getattr(self, name) for name in _TEXT_FIELDS)
 
     def guard_texts(self, controls: ControlTokens) -> ModelQuestion:
-        """Return the question, in whose texts other characters stand for the signs of control tokens."""
+        """Return the question with other characters in its texts in place of the signs of control tokens."""
         guarded_texts = {name: controls.guard_value(getattr(self, name)) for name in _TEXT_FIELDS}
         return replace(self, **guarded_texts)
 
@@ -193,7 +200,7 @@ def _messages_of(prompt: Prompt) -> list[dict[str, Any]]:
 
 
 def _extend_message(message: dict[str, Any], text: str, beginning: str = "") -> dict[str, Any]:
-    """Return a message with more text at its end, or behind its `beginning`."""
+    """Return a message with `text` added after its `beginning`, or at its end."""
     content = message["content"]
     if beginning and content.startswith(beginning):
         return {**message, "content": f"{beginning}{text}{content[len(beginning) :]}"}
@@ -203,7 +210,7 @@ def _extend_message(message: dict[str, Any], text: str, beginning: str = "") -> 
 
 
 def _has_key(folder: str, file: str, key: str) -> bool:
-    """Tell whether a file of JSON in the folder of a model has a key."""
+    """Return whether a JSON file in a model's folder has a key at its top."""
     path = Path(folder, file)
     if not folder or not path.is_file():
         return False
@@ -214,28 +221,35 @@ def _has_key(folder: str, file: str, key: str) -> bool:
 
 
 class ModelPrompts:
-    """Makes the prompts of one model. `name`: its name or folder, "" for a model that was handed over;
-    `tokenizer`: that of transformers which was handed over with it, if any; `allow_specials`: whether all
-    texts may write control tokens."""
+    """Makes the prompts of one model.
+
+    `name` is the model's name or folder; "" for a model object. `tokenizer` is the tokenizer of transformers
+    that the caller gave with the model, if any. `allow_specials` says whether all texts may contain control
+    tokens.
+    """
 
     def __init__(self, name: str, tokenizer: Any = None, *, allow_specials: bool = False) -> None:
         self.name = name
         self.allow_specials = allow_specials
-        # or models/train.py made it, as a copy of an embedded one
+        # A model that models/train.py made from an embedded one counts as embedded.
         self.is_embedded = is_embedded(name) or _has_key(name, "config.json", "structgen_training")
         self._templates: Any = tokenizer if hasattr(tokenizer, "apply_chat_template") else None
         """The tokenizer that has the chat template; None: not loaded yet, or there is none."""
         self._lock = threading.Lock()
-        """Held while a tokenizer of transformers is loaded or used: it is not thread-safe."""
+        """The lock that a thread holds while it loads or uses a tokenizer of transformers, which is not
+        thread-safe."""
         self._tells_tools: bool | None = None
-        """Whether the chat template writes tools; None: nobody has asked yet."""
+        """Whether the chat template writes tools; None: not known yet."""
         self._controls: dict[str, ControlTokens] = {}
-        """By the texts of formats of calls."""
+        """The control tokens, by the marks of the format of calls (`ModelQuestion.marks`)."""
 
     def needs_outline(self, question: ModelQuestion) -> bool:
-        """Tell whether the outline of a schema goes into the prompt. A chat model chooses among listed values
-        better where it does not (docs/inside/results.md), unless they are described. Where it was not trained
-        to think first, it would write the document of the outline in place of thoughts."""
+        """Return whether the outline of a schema goes into the prompt.
+
+        A chat model chooses better among listed values without an outline (docs/inside/results.md), unless
+        the values have descriptions. A chat model that was not trained to think first would write the
+        document of the outline instead of its thoughts.
+        """
         if question.with_outline is not None:
             return question.with_outline
         if self.is_embedded:
@@ -246,20 +260,20 @@ class ModelPrompts:
         return not question.thinks_until or self._shows_closing(question.thinks_until)
 
     def _shows_closing(self, closing: str) -> bool:
-        """Tell whether the chat template shows the tag that closes thoughts. A tag has letters: full stops
-        and line ends stand in any template."""
+        """Return whether the chat template contains the tag that closes thoughts, such as `</think>`. Only a
+        tag with letters counts: full stops and line ends are in any template."""
         if not self.has_template() or not any(map(str.isalpha, closing)):
             return False
         return closing in str(self.template_holder().chat_template)
 
     def _is_chat(self, question: ModelQuestion) -> bool:
-        """Tell whether the chat template is applied."""
+        """Return whether the chat template is applied to a question."""
         if question.chat is not None:
             return question.chat
         return not isinstance(question.prompt, str) or self.has_template()
 
     def render_text(self, question: ModelQuestion) -> str:
-        """Return the prompt as text, the chat template applied. Errors: OptionError."""
+        """Return the prompt as a text, in the model's chat template if it is applied. Raises OptionError."""
         prompt = self._form_prompt(self._with_plain_preface(question))
         if not isinstance(prompt, str):
             return self._render_messages(prompt, question)
@@ -268,8 +282,11 @@ class ModelPrompts:
         return prompt
 
     def encode_question(self, question: ModelQuestion, tokenizer: Tokenizer) -> Sequence[int]:
-        """Return the tokens of the prompt, the chat template applied: control tokens for marks of the
-        template alone, and for no text of a message, unless `allow_specials`. Errors: OptionError."""
+        """Return the tokens of the prompt, in the model's chat template if it is applied.
+
+        Only the marks of the template become control tokens. The texts of messages do not, unless
+        `allow_specials`. Raises OptionError.
+        """
         plain = self._with_plain_preface(question)
         prompt = self._form_prompt(plain)
         if isinstance(prompt, str):
@@ -293,20 +310,23 @@ class ModelPrompts:
         try:
             tokens: Sequence[int] = self._apply_template(prompt, question.template, tokenize=True)
         except OptionError:
-            # perhaps the tokenizer refuses the text, and not the template
+            # The error may come from the tokenizer, which refuses the text, and not from the template.
             check_encodable("prompt", self.render_text(question))
             raise
         return tokens
 
     def _with_plain_preface(self, question: ModelQuestion) -> ModelQuestion:
-        """Return the question, whose text of our own (`preface`) has the signs of its marks."""
+        """Return the question with the real signs of the marks in its `preface`, which is our own text."""
         preface = question.preface and self.find_controls(question.marks).restore_signs(question.preface)
         return replace(question, preface=preface)
 
     def find_controls(self, marks: str = "") -> ControlTokens:
-        """Return the tokens that only marks of prompts may write: the special ones, and other added ones that
-        stand in the chat template or in `marks`, the texts of a format of calls. Without a chat template the
-        latter alone: nothing else writes special ones."""
+        """Return the control tokens of a prompt, which texts of users may not contain.
+
+        These are the special tokens, and other added tokens whose texts are in the chat template or in
+        `marks`, the texts of a format of calls. Without a chat template only those in `marks` count: nothing
+        else of such a prompt writes special tokens.
+        """
         controls = self._controls.get(marks)
         if controls is not None:
             return controls
@@ -326,19 +346,19 @@ class ModelPrompts:
             for text, token in named_tokens.items()
             if text in special or (text in template_text and _is_mark(text))
         }
-        # each `ControlTokens` has a tokenizer of its own, which takes memory: equal ones share it
+        # Each `ControlTokens` has a tokenizer of its own, which takes memory. So equal ones are shared.
         equal_controls = (candidate for candidate in self._controls.values() if candidate.ids == ids)
         controls = self._controls[marks] = next(equal_controls, None) or ControlTokens(ids, backend)
         return controls
 
     def _named_tokens(self) -> dict[str, int]:
-        """Return the ids of the special tokens, and of others that were added, by their texts."""
+        """Return the ids of the special tokens and the other added tokens, by their texts."""
         holder = self.template_holder() if self.has_template() else self._templates
         return special_texts(self.name, holder)
 
     def _render_messages(self, messages: list[dict[str, Any]], question: ModelQuestion) -> str:
-        """Return messages as the chat template writes them, up to the answer or behind its beginning: the
-        turn that is continued, as far as its own text goes. A template may trim texts."""
+        """Return the text that the chat template makes of messages. It ends where the answer begins. If a
+        turn is continued, it ends after that turn's own text."""
         if question.turn is None:
             return str(self._apply_template(messages, question.template, tokenize=False))
         # The template gets other words in place of the turn's own, which it might trim or change; the turn's
@@ -349,7 +369,7 @@ class ModelPrompts:
         return str(text).rpartition(_ANSWER)[0] + question.begun
 
     def _form_prompt(self, question: ModelQuestion) -> Any:
-        """Return a text, or messages that the chat template is for."""
+        """Return the prompt of a question: a text, or messages for the chat template."""
         prompt = self._form_question(question)
         if question.turn is None or not isinstance(prompt, str):
             return prompt
@@ -358,14 +378,14 @@ class ModelPrompts:
         return type(prompt)(prompt + guard(question.begun))
 
     def _form_question(self, question: ModelQuestion) -> Any:
-        """Return the same without the turn that is continued."""
+        """Return the prompt of a question, as `_form_prompt` does, but without a continued turn."""
         prompt = question.prompt
         if isinstance(prompt, ModelPrompt):
             return prompt
         question = replace(question, with_outline=self.needs_outline(question))
         has_outline = bool(question.with_outline and question.outline)
         if self.is_embedded and question.chat is not True:
-            # these models know no roles, no instructions, and nothing of earlier answers
+            # the embedded models know neither roles nor instructions nor earlier answers
             if isinstance(prompt, str):
                 question_text = "\n".join(question.values or (prompt,))
             else:
@@ -392,8 +412,8 @@ class ModelPrompts:
         return question.to_messages(system)
 
     def _system_text(self, template: Mapping[str, Any]) -> str | None:
-        """Return the text that the chat template writes as the system's where no message says one; None for
-        a template that has no place for it. Cost: two short prompts."""
+        """Return the text of the system that the chat template writes if no message has that role. Return
+        None if the template has no place for a system's text. Cost: two short prompts."""
         system_message = {"role": "system", "content": _SYSTEM}
         question = ModelQuestion([system_message, *ANY], template=template)
         try:
@@ -403,14 +423,14 @@ class ModelPrompts:
         if not mark:
             return None
         bare = self.render_text(ModelQuestion(ANY, template=template))
-        # Where both have the same frame, the template's own text stands inside of it. Else it writes no
-        # message of the system by itself.
+        # If both renderings have the same frame, the template's own text is inside the frame. Otherwise the
+        # template writes no message of the system by itself.
         has_frame = bare.startswith(prefix) and bare.endswith(after)
         is_own = has_frame and len(bare) >= len(prefix) + len(after)
         return bare[len(prefix) : len(bare) - len(after)] if is_own else ""
 
     def has_template(self) -> bool:
-        """Tell whether the model has a chat template. Cost: that of looking into its folder, once."""
+        """Return whether the model has a chat template. Cost: a look into its folder, once."""
         if self._templates is not None:
             return bool(getattr(self._templates, "chat_template", None))
         return self._lies_with_template
@@ -426,8 +446,8 @@ class ModelPrompts:
         return is_there or _has_key(self.name, "tokenizer_config.json", "chat_template")
 
     def tells_tools(self, template: Mapping[str, Any]) -> bool:
-        """Tell whether the chat template writes the `tools` that it reads, such as these. Cost: two short
-        prompts, once for a template."""
+        """Return whether the chat template writes the `tools` that it is given. `template` has arguments of
+        the chat template with such tools. Cost: two short prompts, once for each template."""
         if self._tells_tools is None:
             without_tools = {**template, "tools": None}
             with_text = self.render_text(ModelQuestion(ANY, template=template))
@@ -437,29 +457,31 @@ class ModelPrompts:
 
     @property
     def template_options(self) -> Set[str]:
-        """The names of arguments that the caller of a chat template gives itself, so that no request may."""
+        """The names of the chat template's arguments that this class sets itself. A request may not set
+        them."""
         if self.is_embedded or not self.has_template():
             return set()
         parameters = inspect.signature(self.template_holder().apply_chat_template).parameters
         return {*parameters, "messages", "add_generation_prompt"}
 
     def use_template(self, template: str) -> None:
-        """Have messages go through the text of a chat template. Errors: OptionError for a text that is no
-        template, and for an embedded model, which reads no messages; StructgenError without transformers."""
+        """Use the text of another chat template for messages. Raises OptionError for a text that is not a
+        template, and for an embedded model, which reads no messages. Raises StructgenError without
+        transformers."""
         if self.is_embedded:
             raise OptionError(
                 f"{self.name} reads no messages.", where="chat template", cure="Leave the template out."
             )
         self.template_holder().chat_template = template
-        # both were found by the template before
+        # both values were found with the previous template
         self._tells_tools = None
         self._controls.clear()
         # a trial: a text that is no template raises here, and not at the first request
         self.render_text(ModelQuestion(ANY))
 
     def template_holder(self) -> Any:
-        """Return the tokenizer of transformers that has the chat template, loaded once. Errors:
-        StructgenError where transformers is missing."""
+        """Return the tokenizer of transformers that has the chat template. It is loaded once. Raises
+        StructgenError if transformers is missing."""
         with self._lock:
             if self._templates is None:
                 with require_extras(
@@ -476,9 +498,10 @@ class ModelPrompts:
     def _apply_template(
         self, messages: list[dict[str, Any]], template_fields: Mapping[str, Any], **options: bool
     ) -> Any:
-        """Return the text or the tokens (`tokenize`) that the chat template makes of messages. `options`: of
-        `apply_chat_template`. Errors: OptionError for messages that the template refuses."""
-        holder = self.template_holder()  # it takes the lock itself
+        """Return what the chat template makes of messages: a text, or tokens if `tokenize` is among the
+        options. `template_fields` are further values that the template reads; `options` are those of
+        `apply_chat_template`. Raises OptionError for messages that the template refuses."""
+        holder = self.template_holder()  # this call takes the lock itself
         options = {"add_generation_prompt": True, "return_dict": False, **options}
         with self._lock:
             try:
@@ -501,15 +524,15 @@ def _added_tokens(holder: Any) -> Mapping[int, Any]:
 
 
 def _is_mark(text: str) -> bool:
-    """Tell whether the text of a token is no word and no white space, as `<tool_call>` is."""
+    """Return whether the text of a token is a mark, as `<tool_call>` is: neither a word nor white space."""
     has_letters = any(map(str.isalpha, text))
     is_word = text.replace("_", "").isalnum()
     return has_letters and not is_word
 
 
 def last_question(messages: Sequence[Message]) -> str:
-    """Return the text of the last message of a user, else of the last message, and of the results of tools
-    behind it."""
+    """Return the text of the last message of a user, and of the results of tools after it. Without a message
+    of a user, begin at the last message."""
     if not messages:
         return ""
     users = [index for index, message in enumerate(messages) if message.get("role") == "user"]
@@ -521,7 +544,7 @@ def last_question(messages: Sequence[Message]) -> str:
 def _plain_prompt(question: ModelQuestion, prompt: str) -> str:
     """Return the prompt of a model without a chat template."""
     if question.with_outline and question.outline:
-        # behind the instruction, so that many prompts begin alike; else at the end
+        # The outline comes after the instruction, so that many prompts begin alike; otherwise at the end.
         instruction = question.instruction if prompt.startswith(question.instruction) else ""
         offset = len(instruction) or len(prompt)
         prompt = f"{prompt[:offset]}{_outline_request(question.outline)}{prompt[offset:]}"
@@ -536,7 +559,7 @@ def _plain_prompt(question: ModelQuestion, prompt: str) -> str:
 
 
 def _open_for_answer(prompt: str, question: ModelQuestion) -> str:
-    """Return a prompt behind which its answer may begin."""
+    """Return a prompt after which its answer may begin: before a JSON document it ends with a line end."""
     return f"{prompt}\n" if question.is_json and not prompt.endswith("\n") else prompt
 
 
@@ -554,17 +577,18 @@ def split_continued_turn(
     ways: Callable[[str], Iterable[tuple[str, str]]] = lambda text: [(text, "")],
     where: str = "messages[{}].content",
 ) -> tuple[Any, dict[str, Any] | None]:
-    """Return the messages of a prompt before the turn that the answer goes on with, and this turn; the prompt
-    and None where the answer is a turn of its own.
+    """Return the messages of a prompt before the turn that the answer continues, and this turn. If the answer
+    is a new turn, return the whole prompt and None.
 
-    A last turn of the assistant is continued where that is `is_wanted`, or its `prefix` says so; where
-    neither says anything, if it begins a text of the grammar and is none. `compile_grammar`: gives the
-    grammar; None: free text. `ways`: gives the ways in which a turn may begin the text, each with the text
-    that would then close it. `where`: the place of a turn in errors. For example, the turn `{"a": ` of a JSON
-    Schema is continued, and `{"a": 1}` is history.
+    For example, the last turn `{"a": ` of the assistant is continued with a JSON Schema, and `{"a": 1}` is
+    history. `is_wanted`, or else the `prefix` of the turn, decides. If both are None, the turn is continued
+    if it begins a text of the grammar and is not a whole text yet.
+    `compile_grammar` returns the grammar; None: free text. `ways` returns pairs for the text of a turn: a
+    beginning of the answer that the turn may stand for, and the text that would then close it. `where` is the
+    name of a turn's place in errors.
 
-    Errors: OptionError for a turn that is to be continued and is not there, calls tools, or begins no text.
-    Cost: linear in the turn; the grammar is compiled where a turn is asked about.
+    Raises OptionError if the turn to be continued is missing, calls tools, or does not begin a text. Cost:
+    linear in the turn. The grammar is compiled only if there is a turn to decide about.
     """
     last: Any = prompt[-1] if prompt and not isinstance(prompt, str) else {}
     is_asked = checks.check_flag("prefix", last.get("prefix")) if is_wanted is None else is_wanted
@@ -576,9 +600,9 @@ def split_continued_turn(
         return prompt, None
     text = last["content"]
     where = where.format(len(prompt) - 1)
-    if is_asked and not text:  # it is about to begin
+    if is_asked and not text:  # the continued turn is empty, so the answer begins with it
         return prompt[:-1], None
-    # Where nobody asks, a free text is never continued: any turn would begin one.
+    # Unless the request asks for it, a free text is never continued: any turn would begin a free text.
     may_continue = is_asked or (compile_grammar and text.strip())
     if is_wanted is False or not may_continue:
         return prompt, None
@@ -596,7 +620,7 @@ def split_continued_turn(
         if is_asked or not is_whole:
             return prompt[:-1], {**last, "content": beginning}
     if is_asked:
-        # it raises the error that says where the turn leaves the grammar
+        # this raises the error that names the place where the turn leaves the grammar
         beginning, _closing = beginnings[0]
         text_before = beginning.removesuffix(text) if beginning.endswith(text) else ""
         start_after_prefix(grammar, beginning.encode(), where, text_before)
@@ -608,33 +632,35 @@ def split_continued_turn(
 
 @dataclass(frozen=True, slots=True)
 class ReadPrompt:
-    """A prompt as a model reads it."""
+    """A prompt in tokens, as a model reads it."""
 
     question: ModelQuestion
     tokens: list[int]
     shortening: str = ""
-    """How much the prompt tells of the schema, or of examples, where all of it does not fit; else ""."""
+    """How much of the schema or of the examples the prompt has, if not all of it fits; "": all of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestTokens:
-    """The tokens of requests for one model."""
+    """Makes the tokens of requests for one model."""
 
     prompts: ModelPrompts
     tokenizer: Tokenizer
     vocab_size: int
-    """Width of the model's logits."""
+    """The number of the model's logits."""
     context: int
-    """The most tokens of a text, prompt included."""
+    """The most tokens that the model reads: prompt and text together."""
     compile_grammar: Callable[[Any], CompiledGrammar]
-    """Returns a grammar, compiled for the tokenizer."""
+    """The function that compiles a grammar for the tokenizer."""
 
     def read_request(
         self, request: Request, instead: str | Sequence[int] | None = None, besides: int = 0
     ) -> ReadPrompt:
-        """Return a request's prompt in the form that the model needs, or the ids that were given. `instead`:
-        another prompt in its place; `besides`: tokens that are neither prompt nor text, as thoughts are.
-        Raises OptionError for ids that are none of the model's."""
+        """Return a request's prompt in the form that the model needs. A prompt of token ids stays unchanged.
+
+        `instead` is another prompt in its place. `besides` is the number of tokens that are neither prompt
+        nor text, such as thoughts. Raises OptionError for ids that the model does not have.
+        """
         prompt: Any = request.prompt if instead is None else instead
         # text or messages, and not token ids
         is_text = isinstance(prompt, str) or isinstance(next(iter(prompt), None), Mapping)
@@ -657,12 +683,12 @@ class RequestTokens:
         return prompt_read
 
     def _check_ids(self, request: Request, tokens: Sequence[int]) -> None:
-        """Raise OptionError for ids in biases or in the prompt that are none of the model's: an index beyond
-        its tables would fail later, without a place."""
+        """Raise OptionError for ids in biases or in the prompt that the model does not have. An index beyond
+        the model's tables would fail later, without naming its place in the request."""
         id_limit = self.vocab_size
         cure = f"Give ids from 0 to {id_limit - 1:,}"
         for token in dict(request.chosen_by.logit_bias):
-            if token >= id_limit:  # a negative one was refused when the sampling was made
+            if token >= id_limit:  # a negative id was refused when the sampling was made
                 raise OptionError(
                     f"Token {token} is none of the model's.", where="logit_bias", cure=f"{cure}."
                 )
@@ -682,9 +708,11 @@ class RequestTokens:
         besides: int = 0,
         read: Callable[[ModelQuestion], Sequence[int]] | None = None,
     ) -> ReadPrompt:
-        """Return the tokens of a question that leave room for the text. Where there is not enough, a refused
-        answer is left out, then examples, the oldest first, then the descriptions, then the outline is less
-        deep, then it is left out. Where that is not enough either, the shortest is returned.
+        """Return the tokens of a question, shortened so that they leave room for the text.
+
+        If the prompt is too long, parts are left out in this order, until it fits: the refused answer; the
+        examples, the oldest first; the descriptions; deep levels of the outline; the whole outline. If even
+        that does not fit, the shortest form is returned.
 
         `outlines`: gives those of the schema; None: there is no schema. `max_tokens`: of the text; None: a
         fourth of the context, at most 512. `besides`: tokens that are neither prompt nor text, as thoughts
@@ -694,7 +722,7 @@ class RequestTokens:
         `ModelPrompts.encode_question`.
         """
         text_size = min(DEFAULT_MAX_TOKENS, self.context // 4)
-        # a greater max_tokens is an error, which `bound_tokens` raises
+        # if max_tokens exceeds the context, `bound_tokens` raises an error
         if max_tokens is not None and max_tokens < self.context:
             text_size = max_tokens
         prompt = ReadPrompt(question, [])
@@ -706,7 +734,7 @@ class RequestTokens:
             prompt = ReadPrompt(form, list(tokens), shortening)
             if len(prompt.tokens) + text_size + besides <= self.context:
                 break
-        # the two halves of the message: the parts of the prompt now, and the parts that did not fit
+        # The message has two halves: the parts that the prompt has, and the parts that did not fit.
         present_parts: list[str] = []
         missing_parts: list[str] = []
         if (example_count := len(prompt.question.examples)) < len(question.examples):
@@ -725,10 +753,10 @@ class RequestTokens:
     def _shorter_forms(
         self, question: ModelQuestion, outlines: Outlines | None
     ) -> Iterator[tuple[ModelQuestion, str]]:
-        """Yield a question in forms that are shorter and shorter, each with the part of the
-        schema that it tells in place of the whole outline."""
+        """Yield shorter and shorter forms of a question, as pairs. The second item describes the part of the
+        schema that the form still has; "": the whole outline."""
         if question.is_choice and outlines is not None:
-            # a schema has descriptions where its outline with them is another text
+            # The schema has descriptions if its outline with descriptions is another text.
             bare_outline, _ = next(shorter_outlines(outlines, descriptions=False))
             described_outline, _ = next(shorter_outlines(outlines, descriptions=True))
             question = replace(question, is_described=bare_outline != described_outline)
@@ -742,20 +770,23 @@ class RequestTokens:
         is_first = True
         # the embedded models were trained on outlines without descriptions
         for outline, shortening in shorter_outlines(outlines, descriptions=not self.prompts.is_embedded):
-            # the refused answer goes first of all: the outline matters more
+            # The refused answer is left out first, because the outline matters more.
             if is_first and question.refused is not None:
                 yield replace(question, outline=outline), shortening
             is_first = False
             yield replace(bare, outline=outline), shortening
-        if not self.prompts.is_embedded:  # which know no prompt without one
+        if not self.prompts.is_embedded:  # the embedded models know no prompt without an outline
             yield bare, "nothing"
 
     def bound_tokens(self, request: Request, prompt: int, besides: int = 0) -> Request:
-        """Return the request with a bound on its tokens: where it says none, the rest of the context.
-        `prompt`: the size of its prompt; `besides`: tokens that are neither prompt nor text, as thoughts are.
-        Raises OptionError where all of them do not fit the context."""
+        """Return the request with a bound on the tokens of its text: its max_tokens, or else the room that
+        the context leaves.
+
+        `prompt` is the size of its prompt in tokens. `besides` is the number of tokens that are neither
+        prompt nor text, such as thoughts. Raises OptionError if all of them do not fit the context.
+        """
         room = self.context - prompt - besides
-        # at least 1: where nothing is left, one of the errors below says so
+        # The bound is at least 1: if no room is left, one of the errors below reports it.
         if request.max_tokens is None:
             request = replace(request, max_tokens=max(min(DEFAULT_MAX_TOKENS, room), 1))
         if prompt >= self.context:
@@ -776,21 +807,21 @@ class RequestTokens:
 
 
 def _with_fewer_examples(forms: Iterator[tuple[ModelQuestion, str]]) -> Iterator[tuple[ModelQuestion, str]]:
-    """Yield forms of a question. Behind the first form without a refused answer come the same form with fewer
-    and fewer examples, and then the other forms without any."""
+    """Yield forms of a question. The first form without a refused answer is followed by the same form with
+    fewer and fewer examples. The later forms have no examples."""
     for form, shortening in forms:
         yield form, shortening
         if form.refused is None:
             for first in range(1, len(form.examples) + 1):
                 yield replace(form, examples=form.examples[first:]), shortening
             break
-    # `forms` is an iterator: this loop goes on behind the form at which the first one stopped
+    # `forms` is an iterator: this loop continues after the form at which the loop above stopped.
     for form, shortening in forms:
         yield replace(form, examples=()), shortening
 
 
 def _question_of(request: Request, prompt: Prompt) -> ModelQuestion:
-    """Return the question of a request to the model, without an outline."""
+    """Return the question that a request asks the model, without an outline."""
     language = request.language
     is_json = language is not None and language.policies is not None
     return ModelQuestion(
@@ -805,7 +836,7 @@ def _question_of(request: Request, prompt: Prompt) -> ModelQuestion:
 
 
 def check_budget(request: Request, shortest_length: int) -> None:
-    """Raise BudgetError where the shortest text, of `shortest_length` tokens, is longer than a request
+    """Raise BudgetError if the shortest text, of `shortest_length` tokens, is longer than the request
     allows."""
     if shortest_length > request.most_tokens:
         raise BudgetError(

@@ -1,5 +1,8 @@
 """The methods that the engine needs of a model: the protocol `Model`, and two optional protocols.
 
+*Logits* [V] are the model's scores of all V tokens after a text. A *cache* is the model's state after one
+text. A *pass* is one call of the model for several texts.
+
 `Model` reads a prompt (`prefill`) and then one token of each text in a pass (`decode`). `ReadsMany` reads
 several prompts in one pass. `VerifiesDrafts` reads a tree of guesses for each text in one pass
 (`decode_tree`), and then keeps the accepted path (`keep`).
@@ -26,7 +29,7 @@ class Model(Protocol):
 
     @property
     def vocab_size(self) -> int:
-        """Width of the logits; at least the tokenizer's vocabulary."""
+        """The number of logits, V: at least the size of the tokenizer's vocabulary."""
         ...
 
     @property
@@ -39,7 +42,8 @@ class Model(Protocol):
         ...
 
     def decode(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
-        """Return the logits [rows, V] after one more token of each text; the caches then hold it."""
+        """Return the logits [rows, V] after one more token of each text. The caches then include the
+        token."""
         ...
 
 
@@ -54,7 +58,7 @@ class ReadsMany(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DraftSupport:
-    """Which drafts a model verifies in one pass, and the reason if it is not trees."""
+    """The shape of drafts that a model verifies in one pass, and the reason if it is not trees."""
 
     shape: Literal["tree", "chain", "none"]
     """`chain`: only drafts in which each node has at most one child."""
@@ -72,7 +76,7 @@ class VerifiesDrafts(Protocol):
 
     @property
     def draft_support(self) -> DraftSupport:
-        """Which drafts it verifies."""
+        """The shape of drafts that the model verifies."""
         ...
 
     def decode_tree(
@@ -95,9 +99,9 @@ class VerifiesDrafts(Protocol):
         ...
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[Any]) -> None:
-        """Have each cache hold the nodes of a path in its last tree: the first node, one of its children, and
-        so on. Called at most once after each `decode_tree`, for some or all of its caches; other caches may
-        have been read on since."""
+        """Append to each cache the nodes of a path in its last tree: the first node, one of its children, and
+        so on. The engine calls this at most once after each `decode_tree`, for some or all of its caches.
+        Other caches may have been read further meanwhile."""
         ...
 
 
@@ -106,7 +110,7 @@ def verifier_of(model: Model) -> VerifiesDrafts | None:
     defines it, because that may take some passes."""
     missing = object()
     for name in ("draft_support", "decode_tree", "keep"):
-        # `hasattr` would compute the property; it is asked of members alone that the class does not have
+        # `hasattr` would compute a property, so it is asked only about members that the class lacks
         if getattr_static(model, name, missing) is missing and not hasattr(model, name):
             return None
     return cast(VerifiesDrafts, model)

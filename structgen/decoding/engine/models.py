@@ -1,4 +1,8 @@
-"""How a model is found: by its name, in a folder, or as an object that was handed over."""
+"""Finds a model: by its name, in a folder, in a GGUF file, or as an object that the caller gives.
+
+A *name* is one that `structgen models` lists, such as `smollm2`. A *GGUF file* is a model of llama.cpp. The
+*own pass* is our forward pass of Llama models (`forward_pass.llama`); transformers runs all other models.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +27,15 @@ def load_model(
     dtype: str | None = None,
     tokenizer: Tokenizer | None = None,
 ) -> tuple[Model, Tokenizer]:
-    """Return a model and its tokenizer. `name` is one that `structgen models` lists, such as `smollm2` or
-    `structgen/extract`, for short `extract`; a local folder that transformers' AutoModelForCausalLM reads; or
-    a file of llama.cpp's format, GGUF (`gguf_models`).
+    """Return a model and its tokenizer.
 
-    `device` as torch spells it (default: cuda where there is one, else cpu); `dtype` float32 or bfloat16
-    (default: float32 on a CPU, bfloat16 elsewhere). `tokenizer` takes the place of the folder's own, which is
-    then not read. Nothing is downloaded. Errors: `StructgenError` where the folder is missing or is no model,
-    where torch or transformers is not installed; `TokenizerError`.
+    `name` is one that `structgen models` lists, such as `smollm2` or `structgen/extract` (for short
+    `extract`). It may also be a local folder that transformers' AutoModelForCausalLM reads, or a GGUF file.
+
+    `device` is torch's name of a device (default: cuda if there is one, else cpu). `dtype` is float32 or
+    bfloat16 (default: float32 on a CPU, bfloat16 elsewhere). `tokenizer` replaces the folder's own, which is
+    then not read. Nothing is downloaded. Raises StructgenError if the folder is missing or is not a model, or
+    if torch or transformers is not installed. Raises TokenizerError.
     """
     with announce_wait(f"loading the model {name}"):
         try:
@@ -39,13 +44,13 @@ def load_model(
         except ImportError as error:
             raise missing_package_error(name) from error
         torch_device, torch_dtype = device_of(device, dtype, StructgenError)
-        # before anything is read: the errors say what a name without a folder stands for
+        # before anything is read: its errors explain a name for which there is no folder
         check_causal(name)
         folder = model_path(model_name(name))
         if (file := gguf_file(name)) is not None:
             own_tokenizer = tokenizer or tokenizer_of(gguf_tokenizer(file))
             return gguf_model(file, torch_device, torch_dtype), own_tokenizer
-        # our own pass calculates in float32 on a CPU; transformers does all else
+        # our own pass calculates only in float32 on a CPU; transformers does everything else
         is_for_own_pass = torch_device.type == "cpu" and torch_dtype == torch.float32
         if is_embedded(model_name(name)) and is_for_own_pass:
             # start-up: compiled code of one kind of model
@@ -54,7 +59,7 @@ def load_model(
 
             weights = Weights.read_folder(folder)
             if Llama.can_run(weights):
-                # a pass takes 0.1 ms, less than to ask drafters; by transformers it takes 3 ms
+                # Our pass takes 0.1 ms, less time than asking drafters. That of transformers takes 3 ms.
                 return Llama(weights, drafts_pay=False), tokenizer or Tokenizer.from_huggingface(str(folder))
         # optional: transformers and torch
         from structgen.decoding.engine.huggingface import HuggingFace
@@ -64,8 +69,8 @@ def load_model(
 
 
 def device_of(device: str | None, dtype: str | None, refusal: type[StructgenError]) -> tuple[Any, Any]:
-    """Return torch's device and dtype for what was asked for, as `load_model` describes. Raises `refusal`
-    where there is no such one."""
+    """Return torch's device and dtype for their names, as `load_model` describes them. Raises `refusal` if
+    there is no such device or dtype."""
     # optional: torch
     import torch
 
@@ -88,17 +93,18 @@ def device_of(device: str | None, dtype: str | None, refusal: type[StructgenErro
 
 
 def missing_package_error(name: str | Path) -> StructgenError:
-    """Return the error of a model that cannot be run, as what it needs is not installed."""
+    """Return the error for a model that cannot run because a package that it needs is not installed."""
     if is_embedded(model_name(name)):
         return not_installed("The engine", "torch", "tokenizers")
     return not_installed("The engine", "transformers" if gguf_file(name) is None else "gguf")
 
 
 def check_model(name: str | Path) -> None:
-    """Raise StructgenError where a name is none of `NAMED_MODELS`, of a local folder with a model or of a
-    GGUF file, with what to do about a server and a name of the Hugging Face hub. Nothing is loaded."""
+    """Raise StructgenError unless a name is one of `NAMED_MODELS`, a local folder with a model, or a GGUF
+    file. The error explains what to do about a server, and about a name of the Hugging Face hub. Nothing is
+    loaded."""
     resolved_name = model_name(name)
-    # In this order: a name of a server is no path to look for, and a file needs no config.json.
+    # The order of these checks matters: a server's name is not a path, and a file needs no config.json.
     if resolved_name.startswith(ON_A_SERVER):
         folder = Path(resolved_name)
     elif gguf_file(name) is not None:
@@ -146,8 +152,8 @@ def check_model(name: str | Path) -> None:
 
 
 def check_causal(name: str | Path) -> None:
-    """Raise what `check_model` raises, and OptionError for a model that fills masks: `structgen/infill`, or
-    one that was made of it."""
+    """Raise what `check_model` raises. Also raise OptionError for a model that fills holes in a text:
+    `structgen/infill`, or a model that was made from it."""
     check_model(name)
     if architecture_of(name) == OWN_MASKED_KIND:
         raise OptionError(
@@ -159,34 +165,35 @@ def check_causal(name: str | Path) -> None:
 
 
 OWN_MASKED_KIND = "StructgenInfill"
-"""What the configuration of `structgen/infill` calls its architecture."""
+"""The name of the architecture in the configuration of `structgen/infill`."""
 
 
 def architecture_of(name: str | Path) -> str:
-    """Return the first architecture that the configuration of a model's folder names; "" where there is
-    none."""
+    """Return the first architecture in the configuration of a model's folder; "": there is none."""
     path = model_path(model_name(name)) / "config.json"
     try:
         architectures = json.loads(path.read_text(encoding="utf-8"))["architectures"]
-    except (OSError, ValueError, KeyError, TypeError):  # whoever loads the model says what is wrong
+    except (OSError, ValueError, KeyError, TypeError):  # whoever loads the model reports the error
         return ""
     return str(architectures[0]) if isinstance(architectures, list) and architectures else ""
 
 
 def _server_name(name: str) -> str | None:
-    """Return the name of a model on a server for an address, `vllm:URL` included; None for no address."""
+    """Return the name of a model on a server, for an address such as `vllm:URL`. Return None if `name` is not
+    an address."""
     if name.startswith(ON_A_SERVER):
         return name
     address = re.fullmatch("(?:[a-z]+:)?(https?://.*)", name, re.DOTALL)
     if address is None:
         return None
-    # behind "#" stands the model's name at the server
+    # after "#" comes the model's name on the server
     suffix = "" if "#" in name else "#NAME"
     return f"openai:{address[1]}{suffix}"
 
 
 def _describe_format(path: Path) -> tuple[str, str]:
-    """Return the fault and the cure for a path that exists and holds no model of transformers."""
+    """Return the fault and the cure, for an error about a path that exists but is not a model of
+    transformers."""
     if path.is_dir() and (files := sorted(path.glob("*.gguf"))):
         return "is the folder of a model in llama.cpp's format, GGUF.", f"Name the file: {files[0]}."
     if (path / "adapter_config.json").is_file():
@@ -203,16 +210,16 @@ def _describe_format(path: Path) -> tuple[str, str]:
 
 _NAMES = f"The models that have a name: {', '.join(NAMED_MODELS)}."
 _OPENAI = re.compile(r"(openai/)?(gpt-[345]|chatgpt|o[134](-|$))")
-"""Models of OpenAI that are only on its servers; gpt2 and gpt-oss can be downloaded."""
+"""The pattern of OpenAI's models that are only on its servers; gpt2 and gpt-oss can be downloaded."""
 _HOSTED = re.compile(rf"{_OPENAI.pattern}|(anthropic/)?claude|(google/)?gemini")
-"""Models that are only on servers."""
+"""The pattern of names of models that are only on servers."""
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-"""Names as the Hugging Face hub has them: NAME, or OWNER/NAME."""
+"""The pattern of names on the Hugging Face hub: NAME, or OWNER/NAME."""
 
 
 def _folder_tokenizer(folder: Path) -> Tokenizer:
-    """Return the tokenizer of a model's folder. Raises TokenizerError with the cure for folders that hold
-    their tokenizer in another form (vocab.json and merges.txt, vocab.txt)."""
+    """Return the tokenizer of a model's folder. Raises TokenizerError; it has a cure if the folder has its
+    tokenizer in another form (vocab.json and merges.txt, or vocab.txt)."""
     try:
         return Tokenizer.from_huggingface(str(folder))
     except TokenizerError as error:
@@ -227,13 +234,13 @@ def _folder_tokenizer(folder: Path) -> Tokenizer:
 def given_model(
     model: Any, tokenizer: Any, *, device: str | None = None, dtype: str | None = None
 ) -> tuple[Model, Tokenizer]:
-    """Return a model that was handed over as an object, behind the engine's protocol, and its tokenizer.
+    """Return a `Model` for an object that the caller gives, and its tokenizer.
 
-    `model`: a causal model of transformers, or any `Model`; `tokenizer`: as `tokenizer_of` takes it, None for
-    a model that has one itself. For example, `given_model(llama, "structgen/extract")`.
+    `model` is a causal model of transformers, or any `Model`. `tokenizer` is anything that `tokenizer_of`
+    takes; None for a model that has its own tokenizer. For example `given_model(llama, "structgen/extract")`.
 
-    Raises OptionError where the object is no causal model, where there is no tokenizer, and for a `device` or
-    a `dtype`, which are only for a model that is loaded by its name.
+    Raises OptionError if the object is not a causal model, or if there is no tokenizer. Also raises it for a
+    `device` or a `dtype`, which are only for a model that is loaded by its name.
     """
     for name, value in (("device", device), ("dtype", dtype)):
         if value is not None:
@@ -242,7 +249,7 @@ def given_model(
                 where=name,
                 cure=f"Leave it out; move the model before it is handed over: model.to({value!r}).",
             )
-    # Told by their members: transformers is not imported for a model of somebody's own.
+    # Models are recognised by their members, so transformers is not imported for a caller's own model.
     missing_members = [name for name in _MEMBERS if not hasattr(model, name)]
     has_head = hasattr(model, "get_output_embeddings") and hasattr(model, "config")
     is_of_transformers = bool(missing_members) and has_head
@@ -256,7 +263,7 @@ def given_model(
             cure=cure,
         )
     if tokenizer is None and not is_of_transformers:
-        own_tokenizer = getattr(model, "tokenizer", None)  # a model that is made of models has one
+        own_tokenizer = getattr(model, "tokenizer", None)  # a model that combines models has one
         tokenizer = own_tokenizer if isinstance(own_tokenizer, Tokenizer) else None
     if tokenizer is None:
         raise OptionError(
@@ -274,15 +281,16 @@ def given_model(
 
 
 _MEMBERS = ("vocab_size", "context", "prefill", "decode")
-"""What every `Model` has."""
+"""The names of the members that every `Model` has."""
 
 
 def tokenizer_of(tokenizer: Any, model: Any = None) -> Tokenizer:
-    """Return our tokenizer of anything that `Tokenizer.from_huggingface` takes; ours itself as it is; that of
-    a model, where its name or its GGUF file is given.
+    """Return our `Tokenizer` for a tokenizer of the caller.
 
-    Special tokens that the generation_config of a model of transformers names are end tokens besides: a chat
-    model's end of turn often stands there alone.
+    `tokenizer` is a `Tokenizer`, which is returned unchanged, or anything that `Tokenizer.from_huggingface`
+    takes. It may also be the name of a model, or its GGUF file. If `model` is a model of transformers, the
+    special tokens in its generation_config are end tokens too: often only this lists a chat model's end of
+    turn.
     """
     if isinstance(tokenizer, Tokenizer):
         return tokenizer
@@ -303,7 +311,7 @@ def tokenizer_of(tokenizer: Any, model: Any = None) -> Tokenizer:
         configured_ends = []
     elif isinstance(configured_ends, int):
         configured_ends = [configured_ends]
-    # a token with bytes is text of documents, and cannot end them
+    # a token with bytes may be part of a document, so it cannot end one
     ends = {
         end
         for end in configured_ends

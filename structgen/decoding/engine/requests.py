@@ -1,9 +1,14 @@
 """The requests of the engine, and their results.
 
-In the order of their use: `Sampling` says how a token is chosen, `Request` what is asked for. `Engine.submit`
-returns a `Handle` for each sample. While the text is written, the engine appends a `Step` for each token, and
-counts its `Usage`. At the end the handle has a `Result`. Annotations of fields check their values when an
-object is made (`base.language.checks`).
+- A `Request` is a prompt with a grammar and options; its `n` *samples* are independent texts.
+- A `Sampling` says how each token is chosen: temperature, top-k, penalties.
+- A `Handle` follows one sample in progress; `Engine.submit` returns it.
+- A `Step` is one token of a text with the figures of its choice; a `Usage` is the cost of a text.
+- A `Result` is the finished text with its steps, its usage and the `FinishReason`.
+- A *target* is anything that `sg.run` takes as a grammar: a grammar, a pattern, a type, a JSON Schema.
+- A *draft* is a tree of guessed tokens; one forward pass checks all of them.
+
+The annotation of a field checks its value when an object is made (`base.language.checks`).
 """
 
 from __future__ import annotations
@@ -45,13 +50,13 @@ class FinishReason(Enum):
     STEERED = "steered"
     """The document is complete. Its end was forced so that it fits into max_tokens."""
     REPETITION = "repetition"
-    """The document is complete. A value that repeated itself, or a number of too many digits, was closed:
-    `Usage.closed` tells which (`Sampling.repetition`)."""
+    """The document is complete. A value that repeated itself, or a number of too many digits, was closed
+    (`Sampling.repetition`). `Usage.closed` lists these values."""
     MAX_TOKENS = "max_tokens"
-    """Without a grammar, and on servers: max_tokens are used up."""
+    """All max_tokens are used up. This happens only without a grammar, and on servers."""
     CANCELLED = "cancelled"
     ERROR = "error"
-    """`Result.error` says what went wrong; the result has the text so far."""
+    """Something went wrong; `Result.error` has the error, and the result has the text so far."""
 
 
 COMPLETE: Final = (FinishReason.STOP, FinishReason.STEERED, FinishReason.REPETITION)
@@ -61,7 +66,7 @@ _ABOVE_ZERO = 5e-324, 1.0, "a number above 0, at most 1"
 _FACTOR = 1e-6, 1e6, "a number from 0.000001 to 1,000,000; 1 changes nothing"
 _PENALTY = -1e6, 1e6, "a number from -1,000,000 to 1,000,000; 0 changes nothing"
 CHOICES: Final = ("whole", "tokens")
-"""How a greedy text is chosen among listed values."""
+"""The values of `Request.choices`: how a greedy text is chosen among listed values."""
 DEFAULT_MAX_TOKENS = 512
 """The default of max_tokens; fewer if the model's context leaves fewer."""
 MOST_SAMPLES: Final = 65_536
@@ -75,7 +80,8 @@ _A_THINKING = InstanceCheck(Thinking, "Pass sg.Thinking(until=..., max_tokens=..
 
 
 def _read_grammar(name: str, value: Any) -> Grammar | CompiledGrammar | None:
-    """Return the grammar of a target, with the reader of a type."""
+    """Return the grammar of a target. For a type, the grammar also has the reader that makes objects of it.
+    `name` is the name of the option in errors."""
     if isinstance(value, Grammar | CompiledGrammar):
         hashable_grammar: Grammar | CompiledGrammar = checks.check_hashable(name, value)
         return hashable_grammar
@@ -83,7 +89,7 @@ def _read_grammar(name: str, value: Any) -> Grammar | CompiledGrammar | None:
     from structgen.asking.request_reading.targets import read_target
 
     grammar, reader = read_target(value, where=name)
-    # The innermost grammar has the reader: grammars around it hand it on (`Text._read_value` asks for it).
+    # The innermost grammar gets the reader. `Text._read_value` finds it through the grammars around it.
     if reader is not None and isinstance(grammar, Grammar) and grammar.schema is not None:
         cast("Any", grammar.innermost).reader = reader.read_document
     return grammar
@@ -102,22 +108,24 @@ class Sampling:
 
     temperature: Annotated[float, NumberCheck(*_TEMPERATURE, besides=0.0)] = 1.0
     top_p: Annotated[float, NumberCheck(*_ABOVE_ZERO)] = 1.0
-    """Keep the most probable allowed tokens up to this mass (the nucleus, Holtzman et al. 2020)."""
+    """The probability mass of the most probable allowed tokens that are kept (the nucleus, Holtzman et al.
+    2020); 1: all."""
     top_k: Annotated[int, WholeCheck(0)] = 0
-    """Keep this number of the most probable allowed tokens; 0: all."""
+    """The number of the most probable allowed tokens that are kept; 0: all."""
     min_p: Annotated[float, NumberCheck(0.0, 1.0, "a number from 0 to 1")] = 0.0
-    """Keep tokens with at least this share of the greatest token probability (Nguyen et al. 2024)."""
+    """The share of the greatest token probability that a token needs to be kept (Nguyen et al. 2024); 0: all
+    are kept."""
     repetition_penalty: Annotated[float, NumberCheck(*_FACTOR)] = 1.0
-    """Divides the logits of tokens in prompt and text; negative logits are multiplied (Keskar et al.
-    2019)."""
+    """The number by which the positive logits of tokens in prompt and text are divided, and the negative ones
+    multiplied (Keskar et al. 2019)."""
     presence_penalty: Annotated[float, NumberCheck(*_PENALTY)] = 0.0
-    """Subtracted from the logits of tokens that are in the text."""
+    """The number that is subtracted from the logits of the tokens that are in the text."""
     frequency_penalty: Annotated[float, NumberCheck(*_PENALTY)] = 0.0
-    """Subtracted once for each occurrence in the text."""
+    """The number that is subtracted from a token's logit once for each occurrence in the text."""
     seed: Annotated[int, WholeCheck()] = 0
     logit_bias: Annotated[Mapping[int, float] | tuple[tuple[int, float], ...], checks.check_biases] = ()
-    """Added to the logits of tokens, by id, after the penalties, as on servers: -100 usually bans a token,
-    100 usually forces one. No bias overrides the grammar's mask. Kept as a tuple of pairs."""
+    """The numbers that are added to logits after the penalties, by token id. As on servers, -100 usually bans
+    a token, and 100 usually forces one. No bias overrides the grammar's mask. Kept as a tuple of pairs."""
     min_tokens: Annotated[int, WholeCheck(0)] = 0
     """The minimum number of tokens of a free text. With a grammar, the grammar decides where its texts may
     end."""
@@ -125,12 +133,12 @@ class Sampling:
     """One or several decoding strategies that can be combined, such as `sg.strategies.Mirostat()`. A
     strategy changes the distribution of the next token. Kept as a tuple."""
     banned: Annotated[int | str | Sequence[int | str], NamedCheck(check_bans)] = ()
-    """Banned texts, in any tokens (in a JSON document: banned in strings and keys), and banned tokens, by
-    id. Kept as a tuple."""
+    """The banned texts and the ids of banned tokens. A text is banned in whichever tokens it is spelled; in a
+    JSON document it is banned in strings and keys. Kept as a tuple."""
 
     repetition: Annotated[Repetitions | None, _A_REPETITION] = ENDS
-    """When the engine closes a value that repeats itself, and how many digits a number may have; None: it
-    closes nothing. Only for texts with a grammar; not with a search."""
+    """The limits on values that repeat themselves and on digits of numbers, at which the engine closes them;
+    None: it closes nothing. This acts only in texts with a grammar, and not with a search."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -145,7 +153,8 @@ class Sampling:
         return (self.strategy,)
 
 
-# The annotations are texts (`from __future__ import annotations`). A seed changes draws, but not their law.
+# The annotations are texts (`from __future__ import annotations`). The seed is left out: it changes draws,
+# but not their distribution.
 NUMBERS: Final = tuple(
     name
     for name, kind in Sampling.__annotations__.items()
@@ -157,13 +166,15 @@ NUMBERS: Final = tuple(
 def with_strategy(
     sampling: Sampling | None, strategy: Strategy | Sequence[Strategy], temperature: float
 ) -> Sampling:
-    """Return a sampling with further strategies. Where none is given (None), it has the `temperature`, but 1
-    beside a strategy that draws, and 0 beside one that takes the best token. Raises OptionError for
-    strategies that exclude one another."""
+    """Return a sampling with further strategies.
+
+    If `sampling` is None, the result has the `temperature`. But it has 1 with a strategy that draws, and 0
+    with a strategy that takes the best token. Raises OptionError for strategies that exclude one another.
+    """
     strategies = checked_strategies(strategy) if strategy else ()
     if sampling is not None:
         return replace(sampling, strategy=(*sampling.strategies, *strategies)) if strategies else sampling
-    # The first strategy that needs a temperature says it. If another one contradicts, `Sampling` raises.
+    # The first strategy that needs a temperature sets it. If another one contradicts, `Sampling` raises.
     for choosing in strategies:
         if choosing.draws or choosing.is_greedy:
             temperature = 1.0 if choosing.draws else 0.0
@@ -172,8 +183,9 @@ def with_strategy(
 
 
 def sampling_of_attempt(sampling: Sampling, attempt: int) -> Sampling:
-    """Return the sampling for an attempt, numbered from 0. Later attempts draw, with other seeds: the same
-    choice would fail again. They are without strategies that take the best token."""
+    """Return the sampling for an attempt, numbered from 0. Attempt 0 has the given sampling. Later attempts
+    draw with other seeds, because the same choice would fail again. They lack the strategies that take the
+    best token."""
     if attempt == 0:
         return sampling
     drawing = tuple(strategy for strategy in sampling.strategies if not strategy.is_greedy)
@@ -186,7 +198,7 @@ A_SAMPLING: Final = InstanceCheck(Sampling, "Pass sg.Sampling(temperature=..., s
 IN_SAMPLING: Final = OF_MONITORS | {
     name: f"Write sampling=sg.Sampling({name}=...)" for name in Sampling.__slots__
 }
-"""For calls that take a `Sampling`: its options, and what to write there."""
+"""The hints of errors in calls that take a `Sampling`: its options by name, with what to write instead."""
 
 
 @fields_named(
@@ -198,13 +210,14 @@ class Request:
     """A request for one text, or for `n` samples of it."""
 
     prompt: Annotated[str | Sequence[int] | Sequence[Mapping[str, Any]], checks.check_prompt]
-    """Text, token ids, or chat messages (both kept as a tuple)."""
+    """The prompt: a text, token ids, or chat messages. Ids and messages are kept as a tuple."""
     grammar: Annotated[Any, _read_grammar] | None = None
     """A grammar, which the engine compiles if it is not yet compiled for this tokenizer; or any other target
     of `sg.run` (a pattern, a type, a schema), kept as its grammar. With a type, `Result.value` is an object
     of the type. If its validators refuse the document, the value is None, and `Result.error` says why."""
     sampling: Annotated[Sampling, A_SAMPLING] | None = None
-    """None: greedy for a document of a JSON Schema (n = 1), else draws at temperature 1."""
+    """How each token is chosen. None: greedily for one document of a JSON Schema (n = 1), otherwise by draws
+    at temperature 1."""
     max_tokens: Annotated[int, WholeCheck(1)] | None = None
     """The maximum number of tokens of each sample, without the end token. With a grammar the text is complete
     within it. None: 512, or fewer if the model's context leaves fewer."""
@@ -216,12 +229,13 @@ class Request:
     Thoughts are not searched. Not allowed with a grammar, which decides where a text ends."""
     n: Annotated[int, WholeCheck(1, MOST_SAMPLES)] = 1
     timeout: Annotated[float | None, checks.check_seconds] = None
-    """Seconds since submission."""
+    """The seconds after submission at which the text is ended; None: no limit."""
     logprobs: Annotated[int, WholeCheck(0)] = 0
     """How many of the most probable tokens of each step are recorded (`Step.likeliest`,
     `Step.likeliest_allowed`)."""
     thinking: Annotated[Thinking, _A_THINKING] | None = None
-    """Free text before the document, with a separate token budget."""
+    """The options of thoughts: free text before the document, with a token budget of its own; None: no
+    thoughts."""
     speculation: Annotated[str | Speculation, NamedCheck(checked_speculation)] = "auto"
     """How the next tokens are drafted, so that one pass of the model verifies many: "auto", "off" (one token
     a pass), or an `sg.Speculation`. It changes the time of a text, never its tokens."""
@@ -251,14 +265,14 @@ class Request:
     the most probable as a whole, "tokens" chooses token by token. None: "whole" without `sampling` and
     `strategy`, else "tokens". The embedded models write token by token."""
     continue_final_message: Annotated[bool | None, checks.check_flag] = None
-    """Whether the answer goes on with the last message, which is the assistant's; False: that is history, and
-    the answer a new turn. None: where its `prefix` is true, or where it begins a document of the grammar and
-    is none (docs/engine.md)."""
+    """Whether the answer continues the last message, which is the assistant's. False: that message is
+    history, and the answer is a new turn. None: it is continued if its `prefix` is true, or if it begins a
+    document of the grammar and is not a whole one (docs/engine.md)."""
     begun: Annotated[str, checks.check_encodable] = ""
-    """The beginning of the text, with which the model goes on, and which the text has. A prompt of token ids
-    ends with its tokens; it is put behind any other."""
+    """The beginning of the text, which the model continues; the result's text includes it. A prompt of token
+    ids must end with its tokens already. It is added to the end of any other prompt."""
     shortened: Annotated[str, checks.check_encodable] = ""
-    """For a prompt of token ids: the value of `Usage.outline` for the outline in it."""
+    """The value of `Usage.outline`, for a prompt of token ids that contains an outline."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -279,15 +293,15 @@ class Request:
 
     @property
     def chosen_by(self) -> Sampling:
-        """The sampling, with defaults."""
+        """The sampling of the request, or the default one, with all strategies."""
         language = self.language
-        # several samples of the likeliest text would all be the same
+        # With several samples the default is to draw: greedy samples would all be the same.
         is_greedy = language is not None and language.is_greedy and self.n == 1
         return with_strategy(self.sampling, self.strategy, 0.0 if is_greedy else 1.0)
 
     @property
     def drafts(self) -> Speculation | None:
-        """The options of speculation; None: off."""
+        """The options of speculation (drafts); None: it is off."""
         if isinstance(self.speculation, Speculation):
             return self.speculation
         return AUTO if self.speculation == "auto" else None
@@ -304,88 +318,93 @@ class Step:
 
     token: int
     logprob: float
-    """Log-probability under the model alone (temperature 1)."""
+    """The log-probability of the token under the model alone (temperature 1)."""
     constrained: float
-    """Log-probability under the model among the allowed tokens."""
+    """The log-probability of the token under the model among the allowed tokens."""
     removed: float
     """The probability mass of the forbidden tokens, 0 to 1."""
     allowed: int
     """The number of allowed tokens."""
     wanted: int
-    """The likeliest token, allowed or not."""
+    """The id of the likeliest token, allowed or not."""
     steered: bool = False
     """Whether the first choice was replaced, because the text could not be completed in time after it."""
     model_seconds: float = 0.0
-    """Seconds of the preceding forward pass, for the whole batch; 0 for a drafted token, which needed
-    none."""
+    """The seconds of the forward pass before this token, for the whole batch; 0 for a drafted token, which
+    needed no pass."""
     mask_seconds: float = 0.0
-    """Seconds of filling the masks of that batch, in parallel; 0 for a drafted token."""
+    """The seconds of filling the masks of that batch, in parallel; 0 for a drafted token."""
     likeliest: tuple[tuple[int, float], ...] = ()
-    """The likeliest tokens (`Request.logprobs` of them) and their log-probabilities, allowed or not."""
+    """Pairs of a token and its log-probability: the likeliest tokens, allowed or not, `Request.logprobs` of
+    them."""
     likeliest_allowed: tuple[tuple[int, float], ...] = ()
-    """The same among the allowed tokens."""
+    """The same pairs for the likeliest allowed tokens."""
     drafter: str = ""
     """The names of the drafters that had proposed the token, separated by commas; "": none."""
     closed: str = ""
-    """What this token closes in place of the first choice: a value that repeated itself, or a number."""
+    """A description of what this token closes, when it replaced the first choice: a value that repeated
+    itself, or a number; "": nothing."""
     state: tuple[float, ...] = ()
-    """The numbers that a strategy notes of the token (docs/strategies.md). Mirostat: its surprise in bits,
-    and the bound mu after it; () where there was no choice."""
+    """The numbers that a strategy notes about the token (docs/strategies.md). Mirostat notes the token's
+    surprise in bits, and the bound mu after it; () if there was no choice."""
 
 
 @dataclass(slots=True)
 class Usage:
-    """The cost of a text: tokens, and seconds of its batches."""
+    """The cost of a text: its tokens, and the seconds of the batches that it took part in."""
 
     prompt_tokens: int = 0
     tokens: int = 0
     thought_tokens: int = 0
-    """Tokens of the thoughts, closing tag included; not part of `tokens`."""
+    """The tokens of the thoughts, closing tag included; they are not part of `tokens`."""
     model_seconds: float = 0.0
     mask_seconds: float = 0.0
-    """Seconds of filling masks: cached ones at once, others in a thread while the model ran."""
+    """The seconds of filling masks. Cached masks are filled at once, others in a thread while the model
+    runs."""
     waited_seconds: float = 0.0
-    """Seconds that the batch waited for masks, including those computed by the batch itself."""
+    """The seconds that the batch waited for masks, including those computed by the batch itself."""
     compile_seconds: float = 0.0
-    """Seconds of compiling the grammar of a request, counted for its first sample."""
+    """The seconds of compiling the grammar of a request, counted for its first sample."""
     cache_bytes: int = 0
     calls: int = 0
-    """Forward passes after the prompt; without speculation one for each token but the first."""
+    """The number of forward passes after the prompt; without speculation one for each token but the first."""
     drafted: int = 0
-    """Drafted tokens that the model verified."""
+    """The number of drafted tokens that the model verified."""
     accepted: dict[str, int] = field(default_factory=dict)
-    """Accepted draft tokens by drafter; a token that several had proposed counts for each."""
+    """The number of accepted draft tokens by drafter. A token that several had proposed counts for each."""
     outline: str = ""
-    """How much the prompt tells of the schema, or of examples, where all of it does not fit the context; else
-    ""."""
+    """How much of the schema or of the examples the prompt has, if not all of it fits the context; "": all
+    of it."""
     choices: str = ""
-    """Why listed values were chosen token by token, where they were to be compared as a whole; else ""."""
+    """Why listed values were chosen token by token, although they were to be compared as a whole; "": they
+    were not."""
     speculation: str = ""
-    """Why there was less speculation than requested (the model verifies no such drafts, or a drafter was
-    dropped); "" if there was not less."""
+    """Why there was less speculation than requested, for example because the model verifies no such drafts;
+    "": there was not less."""
     strategy_calls: int = 0
-    """Forward passes of further rows that a strategy reads beside the text, their prompts included: at most
-    one for each row and token. A search reads many rows in one pass."""
+    """The number of forward passes for further rows that a strategy reads beside the text, their prompts
+    included. It is at most one for each row and token. A search reads many rows in one pass."""
     strategy_rows: int = 0
-    """The rows of these passes, for a search."""
+    """The number of rows in the passes of a search."""
     strategy: str = ""
-    """A summary by the strategies, such as the mean surprise of its free tokens; "": nothing."""
+    """A summary by the strategies, such as the mean surprise of the text's free tokens; "": none."""
     closed: tuple[str, ...] = ()
     """The values that were closed because they repeated themselves, and the numbers of too many digits."""
 
     @property
     def tokens_per_call(self) -> float:
-        """Tokens of thoughts and text for each of `calls`: about 1 without speculation; 0 without a call."""
+        """The tokens of thoughts and text, divided by `calls`: about 1 without speculation; 0 without a
+        call."""
         return (self.tokens + self.thought_tokens) / self.calls if self.calls else 0.0
 
 
 def total_usage(usages: Sequence[Usage]) -> Usage:
-    """Return the cost of one or more attempts together. The texts in it, and the bytes of the cache, are
-    those of the last attempt."""
+    """Return the sum of the costs of one or more attempts. Its fields that are texts, and the bytes of the
+    cache, are those of the last attempt."""
     accepted_counts = Counter[str]()
     for usage in usages:
         accepted_counts.update(usage.accepted)
-    # annotations are texts here; a cache is let go before the next attempt, so its bytes do not add up
+    # Annotations are texts here. A cache is freed before the next attempt, so its bytes do not add up.
     summed_names = [
         option.name
         for option in fields(Usage)
@@ -396,7 +415,7 @@ def total_usage(usages: Sequence[Usage]) -> Usage:
 
 
 _AS_TEXT: Final = object()
-"""Stands for the text itself as the value of a result: None is a value of JSON."""
+"""The default of `Result.value`, which stands for the text itself. None cannot: it is a value of JSON."""
 
 
 @dataclass(slots=True, repr=False)
@@ -411,17 +430,17 @@ class Result:
     sample: int = 0
     error: StructgenError | None = None
     value: Any = _AS_TEXT
-    """The JSON value, if the grammar is a JSON Schema and the text is complete, with an int wherever only
-    integers may stand; else the text."""
+    """The JSON value, if the grammar is a JSON Schema and the text is complete; otherwise the text. It has an
+    int wherever the schema allows only integers."""
     thoughts: str = ""
     """The free text before the document, if thinking was requested or a server sent some."""
     reply: str = ""
-    """From a server: all that it sent, of which `text` is the document. "" from an engine."""
+    """The whole reply of a server, in which `text` is the document; "" from an engine."""
     begun: str = ""
-    """The beginning of the text that the prompt gave (`Request.continue_final_message`): `text` repeats it;
-    tokens and steps are those of the new part."""
+    """The beginning of the text that the prompt gave (`Request.continue_final_message`). `text` includes it;
+    tokens and steps are those of the new part alone."""
     stopped_by: str = ""
-    """The stop string that ended the text; "" where none did."""
+    """The stop string that ended the text; "": none."""
 
     def __post_init__(self) -> None:
         if self.value is _AS_TEXT:
@@ -434,18 +453,18 @@ class Result:
 
     @property
     def logprob(self) -> float:
-        """Log-probability of the text under the model alone."""
+        """The log-probability of the text under the model alone."""
         return sum(step.logprob for step in self.steps)
 
     @property
     def constrained_logprob(self) -> float:
-        """Log-probability of the text under the model among the tokens that the grammar's masks allow."""
+        """The log-probability of the text under the model among the tokens that the grammar's masks allow."""
         return sum(step.constrained for step in self.steps)
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class Handle:
-    """One sample of a request in progress. Made by `Engine.submit`."""
+    """One sample of a request in progress. `Engine.submit` makes it."""
 
     request: Request
     sample: int
@@ -461,7 +480,7 @@ class Handle:
     """Whether there is a result, and all listeners have been called with None."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     listeners: list[_Listener] = field(default_factory=list)
-    """Who hears of the text."""
+    """The functions that are called with new parts of the text."""
 
     def cancel(self) -> None:
         """End the text at the next step. The result has the text so far."""
@@ -476,7 +495,7 @@ class Handle:
         unknown whether the part arrived; the text then ends with an error, too.
         """
         listener = _Listener(want)
-        # under the lock of `finish`: either `finish` sees the listener, or this call sees that all is done
+        # This holds the lock of `finish`: either `finish` sees the listener, or this call sees the result.
         with self._lock:
             self.listeners.append(listener)
             is_late = self.is_done
@@ -492,9 +511,9 @@ class Handle:
             self._call_listeners(lambda listener: listener.want(""))
 
     def after_fork(self, *, is_left: bool) -> None:
-        """In a child: forget who held the lock; cancel a text that is left to the parent, and its
-        listeners."""
-        # a thread of the parent may have held it, and will not release it here
+        """Prepare the handle for use in a forked child process: it gets a new lock. If `is_left`, the text is
+        left to the parent: it is cancelled here, and its listeners are dropped."""
+        # a thread of the parent may hold the old lock, and would never release it in this process
         self._lock = threading.Lock()
         if is_left:
             self.listeners, self.cancelled = [], True
@@ -514,14 +533,14 @@ class Handle:
     def finish(self, result: Result) -> None:
         """Set the result, and call all listeners with None. A second call completes an interrupted one."""
         if self.result is None:
-            # in this order: a thread that sees the result sees the whole text
+            # `written` is set before the result: a thread that sees the result also sees the whole text.
             self.written = result.text
             self.result = result
         while not self.is_done:
             for listener in list(self.listeners):
                 try:
                     listener.end_text(self.written)
-                except Exception as error:  # goes into the result: the other listeners hear the end too
+                except Exception as error:  # it goes into the result: the other listeners are still called
                     if self.result.error is None:
                         self.result.error = _listener_fault(error)
                         self.result.finish_reason = FinishReason.ERROR
@@ -531,13 +550,13 @@ class Handle:
 
 @dataclass(slots=True, eq=False)
 class _Listener:
-    """A function that listens to a text, and how much of the text it has received."""
+    """A function that listens to a text, and the number of characters that it has received."""
 
     want: Callable[[str | None], None]
-    """The function: it wants the parts."""
+    """The function, which is called with each new part."""
     received_size: int | None = 0
-    """The characters that it has received. None: a call has begun and not returned. Below 0: a call has
-    failed, and a further part would not continue the text so far."""
+    """The number of characters that the function has received. None: a call has begun and has not returned.
+    Below 0: a call has failed, and a further part would not continue the text so far."""
     is_over: bool = False
 
     def hear_text(self, text: str) -> None:
@@ -553,7 +572,7 @@ class _Listener:
             )
         if not 0 <= received_size < len(text):
             return
-        # None while the call runs: an interrupt in it leaves the None, and the next call sees it
+        # The size is None while the call runs: if an interrupt ends the call, the next call sees the None.
         self.received_size = None
         try:
             self.want(text[received_size:])
@@ -567,7 +586,7 @@ class _Listener:
         if self.is_over:
             return
         first_error: Exception | None = None
-        # both calls, even where the first one fails: whoever waits must hear the end
+        # Both calls are made, even if the first one fails: whoever waits must learn of the end.
         for call in (partial(self.hear_text, text), partial(self.want, None)):
             try:
                 call()
@@ -591,10 +610,10 @@ def fault_of(
     where: str = "",
     cure: str = "This is a fault of structgen: please report it.",
 ) -> StructgenError:
-    """Return the StructgenError for an error of a text: the error itself if it is one already.
+    """Return the StructgenError for an error of a text. An error that is already one is returned unchanged.
 
-    Else the message is `fault` and the error, such as `fault_of(KeyError("a"), "The search failed")` with the
-    message `The search failed: KeyError: 'a'`; `where` and `cure` go into the message as well.
+    Otherwise the message is `fault` and the error. For example `fault_of(KeyError("a"), "The search failed")`
+    has the message `The search failed: KeyError: 'a'`. `where` and `cure` go into the message as well.
     """
     if isinstance(error, StructgenError):
         return error

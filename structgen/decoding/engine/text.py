@@ -1,10 +1,16 @@
-"""One text of a batch: `Text(start, decided_text)`. `take_step` decides a token, `end_reason` says why the
-text ends.
+"""One text of a batch, while it is being written: `Text(start, decided_text)`.
 
-A decision is never taken back: the tokens of the thoughts, the steps, an error, and the choice of a search
-(`DecidedText`). One assignment decides. All other state follows from the `DecidedText` and the
-`RequestStart`: the matcher, the characters, the logits, the cache. So a restart is another `Text` of these
-two, with nothing read, and an exception at any line loses nothing.
+`Text.take_step` decides a token, and `Text.end_reason` returns why the text ends.
+
+- A *decision* is never taken back: a token of the thoughts, a `Step`, an error, or the choice of a search.
+  A `DecidedText` holds the decisions; one assignment makes a decision.
+- *Thoughts* are free text that a model writes before the document, such as `<think>...</think>`.
+- A *step* is one token of the text with the figures of its choice.
+- A *run* is a repetition at the end of the text, such as `no, no, no, `; a long run is closed.
+- A *restart* makes a new `Text` after an interrupted step.
+
+All other state follows from the `DecidedText` and the `RequestStart`: the matcher, the characters, the
+logits, the cache. So a restart needs only these two, and an exception at any line loses nothing.
 """
 
 from __future__ import annotations
@@ -48,23 +54,26 @@ from structgen.tokens.token_mask import TokenMask, allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
 
 LogitsOf: TypeAlias = Callable[["Text"], Tensor]
-"""A function that returns the logits [V] after a text."""
+"""A function that returns the model's logits after a text: a tensor [V], a number for each token."""
 Edit: TypeAlias = Callable[[Sequence["Text"], LogitsOf], Sequence["Text"]]
-"""The part of a request that acts in the steps of the loop: it is called before each choice with the texts
-that choose, and may change the logits that they draw from (`ChoiceRow.law`). It returns the texts that choose
-now: a search holds its text back. An error of one text goes into its `DecidedText.error`."""
+"""A function of a strategy or a search that the loop calls before each choice.
+
+It gets the texts that are about to choose, and may change the logits that they draw from (`ChoiceRow.law`).
+It returns the texts that choose now: a search may hold its text back. If it fails for one text, it sets that
+text's `DecidedText.error`."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromptBorder:
-    """The bytes at the end of a prompt that are written again (`core.forced_text`)."""
+    """The bytes at the end of a prompt that the model writes again (`core.forced_text`). So one token may
+    cross the end of the prompt."""
 
     size: int
-    """How many bytes; the text begins behind them."""
+    """The number of these bytes; the text begins after them."""
     half: bytes
-    """The beginning of a character at the end of the prompt, which a free text may complete."""
+    """The first bytes of an incomplete character at the end of the prompt; a free text may complete it."""
     is_free: bool
-    """Whether free text follows."""
+    """Whether free text follows the border; otherwise the grammar goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,48 +84,52 @@ class RequestStart:
     prompt: list[int]
     tokenizer: Tokenizer
     grammar: CompiledGrammar | None
-    """None: free text. Behind a border that is free text, the grammar of the border alone."""
+    """The compiled grammar; None: free text. If free text follows a border, this is the grammar of the
+    border alone."""
     shortest_length: int | None
-    """The length of the shortest text, in tokens (None: not counted yet)."""
+    """The length of the shortest text of the grammar, in tokens; None: not counted yet."""
     border: PromptBorder | None = None
     closing: ThoughtClosing | None = None
-    """What closes the thoughts before a document; None: there are none."""
+    """The tokens and the text that close the thoughts before a document; None: there are no thoughts."""
     drafts: Callable[[], Drafting] | None = None
-    """Makes the drafters of each text; None: it has none."""
+    """The function that makes the drafters of a text; None: the texts have no drafters."""
     specials: Mapping[int, bytes] = field(default_factory=dict)
-    """The texts of tokens without bytes."""
+    """The texts of special tokens, which have no bytes, by token id."""
     strategies: RequestStrategies | None = None
     began: float = field(default_factory=time.monotonic)
 
 
 @dataclass(slots=True, eq=False)
 class DecidedText:
-    """What of one text is never taken back."""
+    """The decisions of one text, which are never taken back."""
 
     handle: Handle
-    """The object that the caller has of the text."""
+    """The object with which the caller follows the text."""
     usage: Usage
     most_guesses: int = 0
-    """The most nodes of a draft."""
+    """The largest number of guessed tokens in a draft."""
     thought: list[int] = field(default_factory=list)
     """The tokens of the thoughts so far."""
     steps: list[Step] = field(default_factory=list)
     error: StructgenError | None = None
     decision: Any = None
-    """The last decision of its search, and the number of tokens before it."""
+    """The last decision of the text's search, with the number of tokens before that decision; None: no
+    decision yet."""
 
 
 class Text:
-    """A text that stands after its decided tokens, of which the model has read nothing.
+    """A text that is being written. A new object is at the end of its decided tokens, but the model has read
+    none of them yet.
 
-    Cost: taking all tokens, some microseconds each. Raises whatever the machines and strategies raise.
+    Raises whatever the machines and strategies raise. Cost of a new object: a few microseconds for each
+    decided token.
     """
 
     def __init__(self, start: RequestStart, decided_text: DecidedText) -> None:
         request = start.request
         self.start = start
         self.decided_text = decided_text
-        # The next four are the lists and objects of the decided text itself, not copies.
+        # The next four fields are the objects of the decided text itself, not copies.
         self.handle = decided_text.handle
         self.steps = decided_text.steps
         self.thought = decided_text.thought
@@ -131,47 +144,48 @@ class Text:
         """The token that the model reads next."""
         self.text = request.begun
         self.sure = len(self.text)
-        """How many characters cannot be part of a stop string any more."""
+        """The number of characters at the beginning that cannot be part of a stop string any more."""
         self.stop: FinishReason | None = None
         self.stopped_by = ""
-        """The stop string that ended it."""
-        # incremental: a token may end inside of a character
+        """The stop string that ended the text; "": none."""
+        # The decoder is incremental, because a token may end inside of a character.
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._border_left = 0 if start.border is None else start.border.size
-        """How many bytes of the prompt are still to be written again."""
+        """The number of bytes of the prompt that are still to be written again."""
         self._half = b"" if start.border is None else start.border.half
-        # the state of the model after the text
+        # The next fields are the model's state after the text.
         self.cache: Any = None
         self.logits: Tensor | None = None
         """The logits after the prompt, while `logit_row` is -1."""
         self.logit_row = self.mask_row = -1
         """The text's rows in the logits of the last step, and in the masks of the batch; -1: it has none."""
         self.model_seconds = self.mask_seconds = 0.0
-        """Seconds of the forward pass before the next token, and of filling the masks of that batch."""
-        # the options and strategies of its request
+        """The seconds of the forward pass before the next token, and of filling the masks of that batch."""
+        # The next fields come from the options and strategies of the request.
         ends = start.tokenizer.eos_token_ids
         self.row = ChoiceRow(request.chosen_by, self.handle.sample, 0, start.prompt, self.tokens, ends)
         self.edits = () if start.strategies is None else start.strategies.edits
         self.search: Any = None
-        """A decision of its search under way; the text waits for it."""
+        """The search that is under way, for which the text waits; None: there is none."""
         self.drafts: Drafting | None = None
-        """Its drafters, once a draft was asked for."""
+        """The drafters of the text; None until the first draft was asked for."""
         self.guesses: Guesses | None = None
-        """The draft that is being verified."""
+        """The draft that the model is checking; None: there is none."""
         self.run: OpenRun | None = self._make_run()
-        """What repeats itself at the end of the text; None: nothing is closed."""
+        """The watcher of repetitions at the end of the text; None: no repetition is closed."""
         self.phase: ThoughtPhase | None = None
-        """The thoughts, until they are closed; they hold the matcher until then."""
+        """The thoughts while they are open, which hold the matcher meanwhile; None: closed, or there are
+        none."""
         self.thoughts = ""
-        """The text of closed thoughts."""
+        """The text of the thoughts, after they were closed."""
         compiled_grammar = self.newest_grammar
         self.matcher = None if compiled_grammar is None else Matcher(compiled_grammar)
         """The matcher after the tokens so far; None: free text, or thoughts."""
         self._begin_text()
 
     def _make_run(self) -> OpenRun | None:
-        """Return the state that watches for repetitions; None where nothing is closed: in free text, and with
-        a search that decides each token."""
+        """Return the watcher of repetitions. Return None if no repetition is closed: in free text, and with a
+        search that decides each token."""
         request = self.start.request
         rule = self.row.sampling.repetition
         search = None if self.start.strategies is None else self.start.strategies.search
@@ -185,15 +199,15 @@ class Text:
         return run
 
     def _begin_text(self) -> None:
-        """Begin the thoughts, or the document. Then take the tokens that are decided already: a restart has
-        some, a new text none."""
+        """Begin the thoughts, or the document. Then take the tokens that are already decided: a restart has
+        some, a new text has none."""
         start = self.start
         if start.closing is not None:
             assert start.request.thinking is not None
             self.phase = ThoughtPhase(start.request.thinking, start.closing, start.tokenizer, self.matcher)
             self.matcher = None
         else:
-            # behind thoughts they begin with the document (`_follow_thought`)
+            # With thoughts, the strategies begin later, with the document (`_follow_thought`).
             self._begin_strategies()
         for token in self.thought:
             assert self.phase is not None
@@ -209,8 +223,8 @@ class Text:
             self.shortest_length = None
 
     def restart_text(self) -> Text:
-        """Return the text as it is after its decided tokens, with nothing read. Where that fails, it is this
-        one, which has the error."""
+        """Return a new `Text` with the same decisions, of which the model has read nothing. If a machine
+        fails, return this text itself, with its error set."""
         try:
             return Text(self.start, self.decided_text)
         except Exception as error:  # any error of a machine: the other texts continue
@@ -218,7 +232,7 @@ class Text:
             return self
 
     def decide_error(self, error: StructgenError) -> None:
-        """Decide an error, unless there is one: the first error is the cause of later ones."""
+        """Set the text's error, unless it has one: the first error is the cause of later ones."""
         self.decided_text.error = self.decided_text.error or error
 
     @property
@@ -229,18 +243,19 @@ class Text:
 
     @property
     def all_tokens(self) -> list[int]:
-        """The tokens of thoughts and text."""
+        """The tokens of the thoughts, then those of the text."""
         return [*self.thought, *self.tokens] if self.thought else self.tokens
 
     @property
     def accepted_count(self) -> int:
-        """How many guesses of its draft were accepted."""
+        """The number of guesses of the current draft that were accepted."""
         return 0 if self.guesses is None else len(self.guesses.path) - 1
 
     @property
     def room(self) -> int:
-        """The token budget of the rest of the document: the tokens left; or the shortest completion, if at
-        most `end_margin` tokens would be spare."""
+        """The most tokens that the rest of the document may take. Usually this is the number of tokens that
+        remain of max_tokens. If the shortest completion leaves at most `end_margin` of them spare, it is the
+        length of that completion."""
         if self.shortest_length is None:
             assert self.matcher is not None, "free text needs no tokens"
             self.shortest_length = self.matcher.tokens_to_finish()
@@ -251,8 +266,9 @@ class Text:
     # --- a token is decided ---------------------------------------------------------------------------------
 
     def take_step(self, step: Step, second_choice: SecondChoice) -> None:
-        """Decide a chosen token; or another one, so that a repetition is closed, and the document
-        can be completed within max_tokens. Where the budget is known to suffice, nobody counts."""
+        """Decide a chosen token, or another token in its place. Another token is needed to close a
+        repetition, or to complete the document within max_tokens. `second_choice` chooses it. If the budget
+        surely suffices, the completion is not counted."""
         if self.phase is not None:
             self._take_thought(self.phase, step.token, second_choice)
             return
@@ -269,7 +285,8 @@ class Text:
                 step = self._take_in_budget(matcher, step, second_choice)
         if self.row.law is not None:
             step.state = self.row.law.note_token(step.token)
-        # This line decides the token: an interrupt before it loses the step, one behind it loses nothing.
+        # This line decides the token: an interrupt before it loses the step, an interrupt after it loses
+        # nothing.
         self.steps.append(step)
         self._follow_step(step)
 
@@ -290,7 +307,7 @@ class Text:
         bytes_ahead = run.bytes_to_await(matcher)
         if not bytes_ahead:
             return self._step_towards_end(run, matcher, step, second_choice)
-        # The run goes on to the place where it is closed. Only a token that leaps over this place is changed.
+        # A run continues up to the place where it is closed. Only a token that crosses this place is changed.
         if len(data) <= len(bytes_ahead) or not data.startswith(bytes_ahead):
             return step
 
@@ -302,11 +319,12 @@ class Text:
     def _step_towards_end(
         self, run: OpenRun, matcher: Matcher, step: Step, second_choice: SecondChoice
     ) -> Step:
-        """Return the step behind a run: another one where the chosen one leads away from the end of the
-        repetition. The matcher stays where it is. `strategies.repetitions` describes the stages.
+        """Return the step after a run: the chosen one, or another one if the chosen step leads away from the
+        end of the repetition.
 
-        `run` has the stage; `second_choice` chooses the other token. Cost: some completions, and a mask where
-        the step is replaced. For example, behind equal items of a list a step `,` becomes `]`.
+        For example, after equal items of a list the step `,` becomes `]`. `run` has the stage of closing;
+        `strategies.repetitions` describes the stages. `matcher` does not move. `second_choice` chooses the
+        other token. Cost: some completions, and a mask if the step is replaced.
         """
         self.shortest_length = shortest_length = matcher.tokens_to_finish()
         completion = matcher.compiled.completion(matcher.state)
@@ -324,32 +342,33 @@ class Text:
         matcher.rollback(1)
         if not leads_away:
             return step
-        # before the last stage the text may take one token more than its shortest completion
+        # Before the last stage, the text may take one token more than its shortest completion.
         budget = min(room, shortest_length + (not is_last))
         begins_so = None if is_last else lambda data: data[:1] == first_byte
         other_step = second_choice.choose_within(self, budget, run.description, begins_so)
         return other_step or second_choice.choose_within(self, budget, run.description) or step
 
     def _take_in_budget(self, matcher: Matcher, step: Step, second_choice: SecondChoice) -> Step:
-        """Take a token, or another one after which the document can be completed in time."""
+        """Return a step after the matcher has taken its token: the chosen step, or another one after which
+        the document can still be completed within max_tokens."""
         room = self.room
         self.shortest_length = advance_and_count(matcher, step.token)
         if self.shortest_length > room - 1:
             matcher.rollback(1)
             other_step = second_choice.choose_within(self, room)
-            assert other_step is not None  # a document fits: the step before took care of it
+            assert other_step is not None  # some completion fits: the step before made sure of it
             step = other_step
             step.steered = True
             self.shortest_length = advance_and_count(matcher, step.token)
         return step
 
     def _take_thought(self, phase: ThoughtPhase, token: int, second_choice: SecondChoice) -> None:
-        """Decide a token of the thoughts. If it closes them and no document can begin with its rest, decide
-        another."""
+        """Decide a token of the thoughts. A token may close the thoughts and have more bytes after the
+        closing tag. If no document can begin with these bytes, decide another token."""
         forced_token = phase.forced_token()
         token = token if forced_token is None else forced_token
         banned_tokens: list[int] = []
-        # it ends: a token that does not close the thoughts is always taken
+        # The loop ends, because a token that does not close the thoughts is always taken.
         while not phase.take_token(token, self.max_tokens):
             banned_tokens.append(token)
             token = second_choice.choose_besides(self, (*phase.ends, *banned_tokens))
@@ -357,8 +376,8 @@ class Text:
         self._follow_thought(token)
 
     def _follow_thought(self, token: int) -> None:
-        """Note a token of the thoughts. Behind the last one the document begins with the bytes that the token
-        has behind the closing tag."""
+        """Note a decided token of the thoughts. If it closes the thoughts, begin the document with the bytes
+        that the token has after the closing tag."""
         phase = self.phase
         assert phase is not None
         self.last = token
@@ -374,7 +393,8 @@ class Text:
             self._write_bytes(phase.rest)
 
     def _begin_strategies(self) -> None:
-        """Make the law of the text, anew for each restart: the decision of a search is kept."""
+        """Begin the strategies, which make the distribution of the next token. Each restart begins them anew,
+        but the decision of a search is kept."""
         if self.start.strategies is not None:
             self.row.law = self.start.strategies.make_law()
             self.row.law.decision = self.decided_text.decision
@@ -407,8 +427,9 @@ class Text:
             self.stop = FinishReason.MAX_TOKENS if is_free else FinishReason.STEERED
 
     def _bytes_behind_border(self, step_bytes: bytes) -> bytes:
-        """Return the bytes of a token that belong to the text. Behind the border a free text has no
-        matcher; if it completes the prompt's last character, it has the whole character."""
+        """Return the bytes of a token that belong to the text, and not to the border. If a free text
+        completes the prompt's last character, the text has the whole character. A free text has no matcher
+        after the border."""
         assert self.start.border is not None
         cut = min(self._border_left, len(step_bytes))
         self._border_left -= cut
@@ -419,7 +440,7 @@ class Text:
             return step_bytes
         half = self._half
         self._half = b""
-        # bits 10xxxxxx: in UTF-8 a byte that continues a character
+        # bits 10xxxxxx: in UTF-8 such a byte continues a character
         continues_character = step_bytes[0] & 0xC0 == 0x80
         return half + step_bytes if continues_character else step_bytes
 
@@ -431,25 +452,26 @@ class Text:
         if self.run is not None:
             self.run.write_bytes(new_bytes)
         if self.stops:
-            # so many of the last characters may begin a stop string
+            # This many of the last characters may be the beginning of a stop string.
             unsure_count = max(map(len, self.stops)) - 1
-            # the prompt's own beginning of the text is not searched
+            # the beginning of the text that the prompt gave (`begun`) is not searched
             start = max(old_length - unsure_count, len(self.start.request.begun))
             ends = [(at, stop) for stop in self.stops if (at := self.text.find(stop, start)) >= 0]
             if ends:
-                # the first of several in one token; of equal places the first in the request
+                # One token may complete several stop strings: the earliest in the text counts. At equal
+                # places it is the first one in the request.
                 end, self.stopped_by = min(ends, key=lambda pair: pair[0])
                 self.text = self.text[:end]
                 self.stop = FinishReason.STOP
         if self.stop is not None:
             self.sure = len(self.text)
         else:
-            # never fewer than before: a listener has them
+            # `sure` never shrinks: the listeners have received these characters already
             self.sure = max(len(self.text) - unsure_count, self.sure)
 
     def follows_draft(self) -> bool:
-        """If the last token was a guess, go to its node. Returns whether the next token can be chosen there
-        without a forward pass."""
+        """If the last token was guessed right, go to its node of the draft. Returns whether the next token
+        can be chosen there without a forward pass."""
         guesses = self.guesses
         token = self.steps[-1].token if self.phase is None and self.steps else self.last
         if guesses is None or self.drafts is None or not guesses.holds_token(token):
@@ -487,7 +509,7 @@ class Text:
         return None
 
     def release_memory(self) -> None:
-        """Let go of the caches of the model, and of the resources of a search."""
+        """Free the model's caches of this text, and the resources of its search."""
         self.cache = self.guesses = None
         if self.row.law is not None and self.row.law.second is not None:
             self.row.law.second.cache = None
@@ -496,9 +518,9 @@ class Text:
             self.search = None
 
     def _end_drafting(self, reason: FinishReason) -> None:
-        """Close the drafters. Remember a complete answer, if the request asks for it."""
+        """Close the drafters. Store a complete answer in the history, if the request asks for it."""
         if self.drafts is not None:
-            # first the field: a second call after an interrupt does not end the drafters again
+            # The field is cleared first: so a second call after an interrupt does not close them again.
             drafting = self.drafts
             self.drafts = None
             drafting.follow_text(self.all_tokens, self.accepted_count)
@@ -512,7 +534,8 @@ class Text:
         speculation = request.drafts
         if speculation is None or speculation.history is None:
             return
-        # a free text has no schema to be remembered under; one with a given beginning is no whole answer
+        # Answers are stored under their schema, and a free text has none. A text whose beginning was given is
+        # not a whole answer.
         is_whole = reason in COMPLETE and not request.begun
         if is_whole and request.grammar is not None and compiled_grammar is not None:
             try:
@@ -525,8 +548,8 @@ class Text:
                 self.usage.speculation = f"the answer could not be remembered: {error}"
 
     def _read_value(self, reason: FinishReason) -> Any:
-        """Return the value of the text: the text itself, where it is no complete JSON document, or one that
-        Python cannot read (an integer of more than 4,300 digits)."""
+        """Return the value of the text. It is the text itself if this is not a complete JSON document, or if
+        Python cannot read it (an integer of more than 4,300 digits)."""
         if self.start.grammar is None or reason not in COMPLETE:
             return self.text
         reader: Callable[[str], Any] | None = getattr(self.start.request.grammar, "reader", None)
@@ -560,7 +583,7 @@ class Text:
             usage.strategy = self.start.strategies.summarise_states([step.state for step in self.steps])
         self.release_memory()
         self.logits = None
-        # before the error is read: a validator may refuse the value
+        # The value is read before the error: a validator may refuse the value, which sets the error.
         value = self._read_value(reason)
         result = Result(
             self.text,
@@ -579,18 +602,18 @@ class Text:
 
 
 def advance_and_count(matcher: Matcher, token: int) -> int:
-    """Take a token. Returns the length of the shortest completion in tokens, without the end token; -1 after
-    the end token."""
+    """Advance a matcher by a token. Returns the length of the shortest completion after it, in tokens without
+    the end token; -1 if the token is an end token."""
     matcher.advance(token)
     return -1 if token in matcher.compiled.tokenizer.eos_token_ids else matcher.tokens_to_finish()
 
 
 def step_of(choice: Choice, text: Text, logits: LogitsOf, words: Words) -> Step:
-    """Return the step of a choice among the tokens of a mask [words].
+    """Return the step of a choice, for example `step_of(choice, text, loop.logits_of, mask.array[line])`.
 
-    `text` has the seconds of the pass, and its request says how many likeliest tokens are recorded;
-    `logits` gives the logits after it. Such as `step_of(choice, text, loop.logits_of, mask.array[line])`.
-    Cost: 1 us; where likeliest tokens are recorded, that of `list_candidates`.
+    `text` has the seconds of the pass, and its request says how many likeliest tokens are recorded. `logits`
+    returns the logits after the text. `words` is the mask of the choice, a bit for each token. Cost: 1 us; if
+    likeliest tokens are recorded, also that of `list_candidates`.
     """
     step = Step(
         choice.token,
@@ -609,8 +632,8 @@ def step_of(choice: Choice, text: Text, logits: LogitsOf, words: Words) -> Step:
 
 
 class SecondChoice:
-    """Chooses for one text again, under a narrower mask. The noise is the same, so this mask would have
-    given the same token at first."""
+    """Chooses the token of a text a second time, under a narrower mask. The noise is the same, so the result
+    is the token that the narrower mask would have given at first."""
 
     def __init__(self, tokenizer: Tokenizer, logits: LogitsOf) -> None:
         self._tokenizer = tokenizer
@@ -624,10 +647,12 @@ class SecondChoice:
         description: str = "",
         is_wanted: Callable[[bytes], bool] | None = None,
     ) -> Step | None:
-        """Choose the next token of a text among the tokens after which the document can be completed in
-        `budget` tokens; of these, among those for whose bytes `is_wanted` is true (b"" for an end token).
-        `description` goes into `Step.closed`, such as `a run of 'no, ' at character 310`. Return None if no
-        token is left. Cost: 0.1 us for each token that `is_wanted` is called for."""
+        """Return the step of another token of a text, or None if no token qualifies.
+
+        After the token, the document can be completed within `budget` tokens. If `is_wanted` is given, it is
+        true for the bytes of the token (b"" for an end token). `description` becomes `Step.closed`, for
+        example `a run of 'no, ' at character 310`. Cost: 0.1 us for each call of `is_wanted`.
+        """
         assert text.matcher is not None
         text.matcher.fill_mask(self._mask, budget=budget)
         if is_wanted is not None:
@@ -643,7 +668,7 @@ class SecondChoice:
         return step
 
     def choose_besides(self, text: Text, tokens: Sequence[int]) -> int:
-        """Choose among all tokens but `tokens`."""
+        """Return a token of a text, chosen among all tokens except `tokens`."""
         allow_all(self._mask, 0)
         forbid_tokens(self._mask, 0, tokens)
         return self._choose_token(text).token

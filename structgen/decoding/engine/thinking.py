@@ -1,5 +1,8 @@
-"""Free text before the document. It ends when the model writes the closing tag, or when its token budget is
-spent. The grammar applies from the next byte on."""
+"""Thoughts: free text that a model writes before the document.
+
+For example, of the tokens `Let me see.</think>{"a": 1}` the text `Let me see.` is the thoughts, `</think>` is
+the *closing tag*, and `{"a": 1}` is the document. Thoughts end when the model writes the tag, or when their
+token budget is used up; the tag is then forced. The grammar applies from the byte after the tag on."""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.tokenizer import Tokenizer
 
 TAG_TOKENS = 16
-"""Tokens that are kept free for the closing tag of thoughts."""
+"""The number of tokens that are reserved for the closing tag of thoughts."""
 
 
 @fields_named('sg.Thinking(until="</think>")')
@@ -29,7 +32,7 @@ class Thinking:
     until: Annotated[str | int, _check_until] = "</think>"
     """The closing tag: a text of one or more tokens, or a special token, given by its text or its id."""
     max_tokens: Annotated[int, WholeCheck(0)] = 1024
-    """The most tokens of the thoughts. After them the tag is forced."""
+    """The most tokens of the thoughts. After so many the tag is forced."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -42,24 +45,23 @@ def _check_until(name: str, value: Any) -> str | int:
 
 
 def most_tokens(thinking: Thinking | None) -> int:
-    """Return how many tokens thoughts may take, with room for the tag that closes them; 0 where there are
-    none."""
+    """Return the most tokens that thoughts and their closing tag may take; 0 if there are no thoughts."""
     return 0 if thinking is None else thinking.max_tokens + TAG_TOKENS
 
 
 def text_behind(thinking: Thinking | None) -> str:
-    """Return the text that closes thoughts; "" where there are none, or a token of a given id closes them."""
+    """Return the text that closes thoughts; "" if there are none, or if a token of a given id closes them."""
     return thinking.until if thinking is not None and isinstance(thinking.until, str) else ""
 
 
 @dataclass(frozen=True, slots=True)
 class ThoughtClosing:
-    """The closing tag in the tokens of one tokenizer. Made by `closing_of`."""
+    """The closing tag in the tokens of one tokenizer. `closing_of` makes it."""
 
     token: int | None
-    """The special token that closes; None: only a text closes."""
+    """The special token that closes thoughts; None: only a text closes them."""
     text: bytes
-    """The text that closes, in any tokens; empty if only a special token closes."""
+    """The text that closes thoughts, in any tokens; empty if only a special token closes them."""
     tokens: tuple[int, ...]
     """The tokens that write the tag."""
 
@@ -67,12 +69,13 @@ class ThoughtClosing:
 def closing_of(
     thinking: Thinking, tokenizer: Tokenizer, specials: Mapping[str, int] = MappingProxyType({})
 ) -> ThoughtClosing:
-    """Return the closing tag of thoughts. A text is looked up among the model's special tokens, which have no
-    bytes (`specials`: their ids by their texts); any other text is tokenized.
+    """Return the closing tag of thoughts.
 
-    Errors: OptionError for an id outside the vocabulary; TokenizerError for a text that no tokens write.
+    `specials` has the ids of the model's special tokens by their texts; these tokens have no bytes. If the
+    tag is one of these texts, that token closes. Any other text is tokenized. Raises OptionError for an id
+    outside the vocabulary, and TokenizerError for a text that no tokens spell.
     """
-    # A special token closes by its id: its text in other tokens is text of the thoughts.
+    # A special token closes by its id. Its text in other tokens is a part of the thoughts.
     if isinstance(thinking.until, int):
         if not 0 <= thinking.until < tokenizer.vocab_size:
             raise OptionError(
@@ -92,7 +95,7 @@ def closing_of(
 
 @dataclass(slots=True, eq=False)
 class ThoughtPhase:
-    """The thoughts of one sequence, until they are closed."""
+    """The thoughts of one text, until they are closed."""
 
     thinking: Thinking
     closing: ThoughtClosing
@@ -113,7 +116,7 @@ class ThoughtPhase:
         return tuple(token for token in self.tokenizer.eos_token_ids if token != self.closing.token)
 
     def forced_token(self) -> int | None:
-        """Return the forced token once the budget is spent; None while the model chooses."""
+        """Return the token that is forced after the budget is used up; None while the model chooses."""
         if not self._forced_tokens and len(self.tokens) >= self.thinking.max_tokens:
             self._forced_tokens = list(self._missing_tail())
         return self._forced_tokens[0] if self._forced_tokens else None
@@ -153,7 +156,7 @@ class ThoughtPhase:
             is_over = tag_start >= 0
             rest = window[tag_start + len(tag) :] if is_over else b""
         if not rest.strip():
-            rest = b""  # blanks behind the tag belong to no document
+            rest = b""  # blanks after the tag do not belong to the document
         if is_over and rest and not self._begin_document(rest, room):
             return False
         if self._forced_tokens:
@@ -165,7 +168,8 @@ class ThoughtPhase:
         return True
 
     def _begin_document(self, rest: bytes, room: int) -> bool:
-        """Begin the document with these bytes, if a document can."""
+        """Begin the document with the bytes `rest`. Return whether a document of at most `room` further
+        tokens can begin so."""
         if self.matcher is None:
             return True
         compiled_grammar = self.matcher.compiled
@@ -197,5 +201,5 @@ def forbid_tokens(mask: TokenMask, row: int, tokens: Sequence[int]) -> None:
     """Clear the bits of tokens in a row of a mask."""
     for token in tokens:
         bit = token % 32
-        # words are signed: ~(1 << 31) does not fit into one, the other 31 bits do
+        # The words are signed: ~(1 << 31) does not fit into one, so bit 31 is cleared with 0x7FFFFFFF.
         mask.array[row, token // 32] &= ~(1 << bit) if bit < 31 else 0x7FFFFFFF

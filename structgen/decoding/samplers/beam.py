@@ -43,7 +43,7 @@ leave their room to others. Of less likely ones most would be asked about in vai
 
 
 _MEMORY: Final = 32.0
-"""About how many estimates a mean remembers. Early ones, which rest on guesses, are forgotten."""
+"""The number of estimates that a mean remembers, about. Early estimates, which are guesses, are forgotten."""
 
 
 class LookAhead:
@@ -63,9 +63,9 @@ class LookAhead:
 
     def __init__(self) -> None:
         self._tokens: dict[int, dict[int, tuple[float, float]]] = {}
-        """Of a state and a token, how many estimates its mean remembers, and the mean."""
+        """For each state and token, a pair: the number of estimates that the mean remembers, and the mean."""
         self._states: dict[int, tuple[float, float]] = {}
-        """Of a state the same, over all tokens."""
+        """The same pair for each state, over all tokens."""
 
     def learn_estimate(self, state: int, token: int, estimate: float) -> None:
         """Note an estimate of h after a token in a state."""
@@ -77,8 +77,8 @@ class LookAhead:
             means_by_key[key] = count, mean + (estimate - mean) / count
 
     def estimate_tokens(self, state: int, tokens: Ids, otherwise: float) -> Floats:
-        """Return an estimate of h, above 0, after each of some tokens in a state; `otherwise` if no token was
-        ever taken in the state. The mean over all tokens counts as one estimate of each."""
+        """Return an estimate of h, above 0, after each of some tokens in a state. The mean over all tokens
+        counts as one estimate of each token. Return `otherwise` if no token was ever taken in the state."""
         if state not in self._states:
             return np.full(len(tokens), otherwise)
         token_means = self._tokens[state]
@@ -210,8 +210,9 @@ class Beam:
     ) -> list[BeamParticle] | None:
         """Return the particles of the next step; None if a needed row may not be read.
 
-        `width`: about how many particles may go on; `afford(rows)` is asked before rows are read again. For
-        example, of two particles with a thousand candidates each and the width 32 some 32 go on.
+        For example, of two particles with a thousand candidates each and the width 32, about 32 candidates
+        become particles. `width` is about how many may continue. `afford(rows)` is asked before rows are read
+        again.
         """
         owners, slots, scores = self._list_candidates(particles)
         ready: dict[int, BeamParticle] = {}
@@ -254,7 +255,7 @@ class Beam:
         parts = []
         for at, particle in enumerate(particles):
             node = particle.known_node
-            # Edges whose bounds meet are known: nothing new lies behind them.
+            # An edge whose bounds are equal is known: nothing new comes after it.
             is_open = node.uppers > node.lowers
             masses = np.append(node.probabilities * is_open, node.rest)
             scores = math.exp(particle.log_weight - top) * masses * self._score_edges(particle)
@@ -326,9 +327,9 @@ class Beam:
     ) -> BeamParticle | None:
         """Return the particle of a drawn candidate; None if a checker refuses it.
 
-        `slot`: that of the token in the node of `particle`, or REST; `chance`: the probability with which the
-        candidate was kept, for example 0.25, which makes the multiplier four times as large; `after`: the
-        particle, where `_find_refused` has made it.
+        `slot` is that of the token in the node of `particle`, or REST. `chance` is the probability with which
+        the candidate was kept, for example 0.25, which makes the multiplier four times as large. `after` is
+        the particle of the candidate, if `_find_refused` has made it already.
         """
         # The last guess is that of the rest.
         value = float(particle.guesses[-1 if slot == REST else slot])

@@ -1,10 +1,12 @@
 """`cite`: the spans of a document that a model would quote in answer to a question (CFIC: Qian et al.,
 "Grounding Language Model with Chunking-Free In-Context Retrieval", 2024).
 
-1. Sentences: the model begins to write a sentence of the document, until the tokens say which one. A
-   sentence's score is the mean log-probability of these tokens. A beam keeps the best beginnings.
-2. Ends: behind the beginning of each chosen sentence the model reads on in the document, and the span ends at
-   the end of the sentence where the model's end token is most probable. Nothing is written token by token.
+A *span* is a part of a document, of one or more sentences. A *beginning* is the first tokens of a sentence.
+
+1. Sentences: each sentence gets the mean log-probability of its first tokens, up to the token that
+   distinguishes it from all other sentences. A beam keeps only the best beginnings.
+2. Ends: the model reads the document from each chosen sentence on. The span ends at the end of the sentence
+   where the model's end token is most probable. Nothing is written token by token.
 3. Spans that overlap become one.
 """
 
@@ -28,7 +30,7 @@ from structgen.grammars.text_grammars.word_runs import substring_of
 from structgen.tokens.tokenizer import Tokenizer
 
 SENTENCE: Final = r"[^\s.!?][^.!?\n]*[.!?]*[\"')\]]*"
-"""Up to its stops and the quotes behind them, or to the end of a line."""
+"""The pattern of a sentence: up to its stops and the quotes after them, or to the end of a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,8 @@ class Span:
     """Offsets in characters."""
     text: str
     score: float
-    """The mean log-probability of the tokens that tell its first sentence from the others; of spans that were
-    joined, the greatest."""
+    """The mean log-probability of the tokens that distinguish its first sentence from the others. Joined
+    spans have the greatest of their scores."""
 
 
 @options_named("sg.cite(engine, document, question)")
@@ -81,7 +83,7 @@ def cite(
         question = checks.check_text("question", question)
         ids = problem.prompt_ids(f"{text}\n\n{question}\n", "document", reach)
     except OptionError as error:
-        # It says that `max_tokens` is too large, an option that `cite` does not have.
+        # The error says that `max_tokens` is too large, but `cite` does not have this option.
         if error.where != "max_tokens":
             raise
         raise OptionError(error.what, where="document", cure="Cite parts of it one by one.") from error
@@ -98,7 +100,7 @@ def cite(
 
 
 def _find_sentences(text: str, pattern: str) -> list[tuple[int, int]]:
-    """Return where the sentences begin and end. Raises OptionError."""
+    """Return the offsets (begin, end) of the sentences of a text, in characters. Raises OptionError."""
     try:
         matches = [match for match in re.finditer(pattern, text) if match.group().strip()]
     except (re.error, TypeError) as error:
@@ -152,9 +154,9 @@ def _find_ends(
     """Return where the span of each chosen sentence ends: at the sentence end with the most probable end
     token among those within `reach` tokens.
 
-    `ids`: the tokens of the prompt; `places`: where the sentences of `text` begin and end; `chosen`: the
-    numbers of the first sentences of the spans, for example [3, 0]. The result has an offset in characters
-    for each.
+    `ids` are the tokens of the prompt. `places` has the offsets (begin, end) of the sentences of `text`.
+    `chosen` has the numbers of the first sentences of the spans, for example [3, 0]. The result has an offset
+    in characters for each of them.
     """
     # Of each chosen sentence the possible ends, with the tokens from its beginning up to there.
     candidates: list[list[tuple[int, Tokens]]] = []
@@ -189,7 +191,7 @@ def _find_ends(
 
 
 def _join_spans(spans: Sequence[Span], text: str) -> list[Span]:
-    """Return spans of which none overlaps another."""
+    """Return the spans after those that overlap were joined."""
     joined_spans: list[Span] = []
     for span in sorted(spans, key=lambda span: span.start):
         if joined_spans and span.start < joined_spans[-1].end:

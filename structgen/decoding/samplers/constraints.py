@@ -1,7 +1,12 @@
 """Calls the checkers of one target. All calls of a checker's methods are made here.
 
-It copies their states from prefix to prefix, finds the JSON values that close, and turns a checker's failure
-into an error that names it.
+A *checker* is an object of the caller with methods such as `viable(prefix)` and `final(value)` (`checkers`).
+Its *state* is the copy of the checker that belongs to one prefix. A *standing* (`CheckerStanding`) has the
+states of all checkers after a prefix. A JSON value *closes* when its last byte is written: after
+`{"a": [1, 2]` the values 1, 2 and [1, 2] have closed.
+
+This module copies states from prefix to prefix, finds the values that close, and turns a checker's failure
+into an error that names the checker.
 """
 
 from __future__ import annotations
@@ -22,17 +27,17 @@ from structgen.base.language.checks import show_value
 from structgen.decoding.samplers.checkers import METHODS, Checker, ClosedValue, GeneratedText
 
 REMEMBERED: Final = 1 << 14
-"""The most prefixes of which it is remembered what checkers say (with states of `processes.MOST_STATE` bytes
-they take 1 GiB); of each checker also the most viable ones, and refused ones, which detect one that is not
-monotone."""
+"""The most prefixes whose answers are remembered; with states of `processes.MOST_STATE` bytes they take 1
+GiB. It is also the most viable and the most refused prefixes that are kept for each checker. These detect a
+checker that is not monotone."""
 MOST_LOG_WEIGHT: Final = 300.0
-"""The greatest log-weight of a checker: exp of it, and its square, are numbers."""
+"""The greatest log-weight of a checker. Its exp, and the square of that, are still finite."""
 ReadValue = Callable[[bytes], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class CheckerStanding:
-    """The states of the checkers after a prefix, and the place in the JSON text.
+    """The states of the checkers after a prefix, and the reader of the JSON text up to there.
 
     It is immutable, so prefixes may share it.
     """
@@ -47,14 +52,14 @@ class Constraints:
     """The checkers of a target."""
 
     def __init__(self, checkers: Sequence[Checker], read_value: ReadValue, *, are_values: bool) -> None:
-        """`read_value` returns the value of a text for `final`. `are_values`: whether the texts are JSON
-        documents, whose values close. Raises OptionError for an object that is no checker."""
+        """Prepare the checkers. `read_value` returns the value of a text for `final`. `are_values` says
+        whether the texts are JSON documents. Raises OptionError for an object that is not a checker."""
         self._callers = [
             _CheckerCaller(checker, number, are_values) for number, checker in enumerate(checkers)
         ]
         self._read_value = read_value
         self.methods = frozenset[str]().union(*(caller.has for caller in self._callers))
-        """The methods that some checker has."""
+        """The names of the methods that at least one checker has."""
 
     def __bool__(self) -> bool:
         return bool(self._callers)
@@ -66,7 +71,7 @@ class Constraints:
 
     def start(self) -> CheckerStanding:
         """Return the states before the first byte."""
-        # The document is followed only for checkers that are told of its values.
+        # The document is read along only if a checker has `closed`, which gets its values.
         log = EventLog() if "closed" in self.methods else None
         return CheckerStanding(tuple(caller.checker for caller in self._callers), log)
 
@@ -83,7 +88,7 @@ class Constraints:
             return standing
         log, closed_values = standing.log, list[ClosedValue]()
         if log is not None:
-            # Other prefixes may go on from the same standing.
+            # Other prefixes may continue from the same standing.
             log = log.copy()
             closed_values = _find_closed_values(log, text[prefix_length:])
         states = []
@@ -109,12 +114,12 @@ class Constraints:
         return True
 
     def _probe_prefix(self, text: bytes) -> None:
-        """Ask about a shorter prefix of a valid text: each of them must be viable. Raises StructgenError for
-        a checker that refuses it, which is not monotone."""
+        """Ask the checkers about a shorter prefix of a valid text: every such prefix must be viable. Raises
+        StructgenError if a checker refuses it: the checker is then not monotone."""
         start = self.start()
         pairs = self._pair_with_states(start)
         probed_pairs = [pair for pair in pairs if "viable" in pair[0].has and pair[0].is_repeatable]
-        # A byte 10xxxxxx continues a character of UTF-8. If the first one does, there may be no cut at all.
+        # A byte 10xxxxxx continues a character of UTF-8. If the first byte does, no place to cut may exist.
         if len(text) < 2 or text[0] & 0xC0 == 0x80 or not probed_pairs:
             return
         # A checksum chooses the place, so equal runs ask about equal prefixes.
@@ -129,7 +134,7 @@ class Constraints:
     def allowed_tokens(
         self, standing: CheckerStanding, generated: GeneratedText, size: int
     ) -> npt.NDArray[np.bool_] | None:
-        """Return bool [V], the tokens that every `mask` allows, or None where none forbids any."""
+        """Return bool [V]: the tokens that the masks of all checkers allow; None if no checker has a mask."""
         allowed_mask: npt.NDArray[np.bool_] | None = None
         for caller, state in self._pair_with_states(standing):
             mask = caller.mask_after(state, generated, size)
@@ -138,7 +143,7 @@ class Constraints:
         return allowed_mask
 
     def log_weight(self, standing: CheckerStanding, text: GeneratedText) -> float:
-        """Return the sum of the log-weights of a whole text; `text` without its value."""
+        """Return the sum of the checkers' log-weights of a whole text. `text` is given without its value."""
         pairs = self._pair_with_states(standing)
         log_weights = []
         for caller, state in pairs:
@@ -157,7 +162,7 @@ class Constraints:
 
 
 class _CheckerCaller:
-    """One checker: its methods, earlier answers, and the number of calls."""
+    """Calls one checker. It keeps the checker's methods, some earlier answers, and the number of calls."""
 
     def __init__(self, checker: Any, number: int, are_values: bool) -> None:
         where = f"checkers[{number}]"
@@ -170,22 +175,23 @@ class _CheckerCaller:
             )
         self.checker = checker
         self._where = where
-        # `mask`, `final`, `weigh` and `guess` get a copy: what they change is thrown away.
+        # `mask`, `final`, `weigh` and `guess` get a copy of the state; their changes to it are discarded.
         self._is_changed = not self.has.isdisjoint(("viable", "closed"))
         """Whether a method is called between the first token and the end, so that state may change."""
         self.is_repeatable: bool = getattr(checker, "is_repeatable", True)
         self.calls = 0
         self._refused_texts: set[bytes] = set()
         self._viable_texts: list[bytes] = []
-        """Prefixes that were viable, ascending."""
+        """The prefixes that were viable, in ascending order."""
 
     def extend_state(
         self, state: Any, closed_values: Sequence[ClosedValue], prefix_length: int, text: bytes
     ) -> Any:
         """Return the checker's state after a text; None if it refuses the text.
 
-        `state` is that after the first `prefix_length` bytes of `text`; `closed_values`: the JSON values that
-        close in the bytes behind. For example `extend_state(state, [], 5, b'{"a":1')`: the next byte is "1".
+        For example `extend_state(state, [], 5, b'{"a":1')` is about the new byte "1". `state` is the state
+        after the first `prefix_length` bytes of `text`. `closed_values` are the JSON values that close in the
+        bytes after those.
         """
         state = self._copy_state(state)
         if not self._accepts_values(state, closed_values):
@@ -203,9 +209,9 @@ class _CheckerCaller:
     ) -> bool:
         """Return whether the checker accepts a whole text.
 
-        `state` is that after `text`; `closed_values`: the values that the end of the text closes, for example
-        the number of the text `12`; `read_value` makes the argument of `final`. Each checker reads a value of
-        its own: a change by one must not affect the next.
+        `state` is the state after `text`. `closed_values` are the values that the end of the text closes, for
+        example the number of the text `12`. `read_value` makes the argument of `final`. Each checker gets a
+        value of its own, so that a change by one does not affect the next.
         """
         if "final" not in self.has and not closed_values:
             return True
@@ -240,7 +246,8 @@ class _CheckerCaller:
         return mask[:size]
 
     def weigh_text(self, state: Any, method: str, generated: GeneratedText) -> float:
-        """Return a log-weight. Raises StructgenError for what is none."""
+        """Return the log-weight that `method` ("weigh" or "guess") answers. Raises StructgenError for an
+        answer that is not a log-weight."""
         shown_text = show_value(generated.text)
         answer = self._ask_checker(self._copy_state(state), method, generated, shown_text)
         # True is an int in Python. A comparison with NaN is false, so `not <=` refuses NaN as well.
@@ -254,8 +261,8 @@ class _CheckerCaller:
         return float(answer)
 
     def _copy_state(self, state: Any) -> Any:
-        """Return a copy of a state, itself where no method changes it. Raises StructgenError for a checker
-        that cannot be copied."""
+        """Return a copy of a state; if no method changes states, return the state itself. Raises
+        StructgenError for a checker that cannot be copied."""
         if not self._is_changed:
             return state
         try:
@@ -268,8 +275,8 @@ class _CheckerCaller:
             ) from error
 
     def _ask_checker(self, state: Any, method: str, argument: Any, shown_argument: str) -> Any:
-        """Return the answer of a method of the checker. `shown_argument`: the argument as messages show it,
-        for example `b'{"a"'`. Raises StructgenError, which names the checker, for an exception in it."""
+        """Return the answer of a method of the checker. `shown_argument` is the argument as messages show it,
+        for example `b'{"a"'`. If the method raises, raises StructgenError, which names the checker."""
         self.calls += 1
         try:
             return getattr(state, method)(argument)
@@ -328,7 +335,7 @@ class _CheckerCaller:
 
 
 class Predicate:
-    """A function as a checker."""
+    """A checker made from a function, which becomes its `final`."""
 
     def __init__(self, function: Callable[[Any], bool]) -> None:
         self.final = function
@@ -343,8 +350,8 @@ class Predicate:
 
 
 def methods_of(checker: Any, where: str) -> tuple[Any, frozenset[str]]:
-    """Return a checker, made of a function if need be, and the names of its methods. Raises OptionError,
-    which names `where`, if it is no checker."""
+    """Return a checker and the names of its methods. A function becomes a `Predicate`. Raises OptionError for
+    an object that is not a checker; `where` is its place in the error."""
     if isinstance(checker, type):
         raise OptionError(
             f"The class {checker.__name__} is no checker; an object of it may be one.",
@@ -354,7 +361,7 @@ def methods_of(checker: Any, where: str) -> tuple[Any, frozenset[str]]:
     # A wrapper around a checker names the checker's methods in `asks`.
     asks = getattr(checker, "asks", None)
     names = frozenset(name for name in METHODS if callable(getattr(checker, name, None)))
-    # `InProcess` has all six methods, whichever its checker has.
+    # `InProcess` itself has all six methods, whatever methods its checker has.
     if isinstance(asks, frozenset):
         names = asks
     elif not names and callable(checker):
@@ -384,10 +391,10 @@ def copy_checker(checker: Any) -> Any:
 
 
 def name_of(checker: Any) -> str:
-    """Return what messages call an object of the caller's."""
+    """Return the name of a caller's object in messages."""
     return getattr(checker, "__name__", None) or type(checker).__name__
 
 
 def _describe_event(event: ClosedValue) -> str:
-    """Return a value that closed, and its place, for a message."""
+    """Return a description of a closed value and its place, for a message."""
     return f"{show_value(event.document)} at {event.pointer or 'the root'!r}"

@@ -1,4 +1,10 @@
-"""`Draws`: texts with weights, the attempts that they come from, and what a run is worth."""
+"""`Draws`: texts with weights, the attempts that they come from, and what a run is worth.
+
+An *attempt* is one try to write a valid text. A *draw* is a text that an attempt gave. Its *weight* says how
+much it counts; exact draws have equal weights. A run's *worth* is the number of exact draws that would give
+as narrow intervals. Z is the probability that the model writes a valid text; the *bracket* is a pair of
+proven bounds on it.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +38,7 @@ from structgen.decoding.samplers.target import Bools, Bounds, Floats, Tokens
 
 T = TypeVar("T")
 ENOUGH: Final = 8
-"""Exact draws that a run is worth, from which on most intervals say something."""
+"""The worth of a run, in exact draws, from which on most intervals exclude something."""
 ENDS: Final = {
     "n": "with as many draws as were asked for",
     "budget": "by the budget of model rows",
@@ -45,7 +51,7 @@ ENDS: Final = {
 }
 """How a run ended, by `Statistics.stopped`."""
 _DIED: Final = "as the particles that are missing died: no valid text went on from them"
-"""How a run with fewer draws than were asked for ended, where no limit cut it."""
+"""The ending of a run that has fewer draws than were asked for, although no limit cut it."""
 OTHER_LAW: Final = "The draws are from another law than the model's own, and no weights mend that."
 CUT: Final = "A run that is cut favours short texts."
 
@@ -62,10 +68,10 @@ class Draws(Generic[T]):
     logprobs: Floats
     """float64 [n]: log P(tokens, end) under the model at the run's temperature."""
     log_weights: Floats
-    """float64 [n]: all equal for exact draws. Where `log_z` is a number, the sum of their exp estimates Z."""
+    """float64 [n]: all equal for exact draws. If `log_z` is a number, the sum of their exp estimates Z."""
     is_exact: bool
-    """Whether the draws are independent draws from the target itself. Not those of a run that a limit cut: it
-    favours short texts."""
+    """Whether the draws are independent draws from the target itself. It is false for a run that a limit cut,
+    because that favours short texts."""
     is_biased: bool
     """Whether the draws are from another law that the weights do not correct (`masked`, `asap`)."""
     log_z: float
@@ -74,7 +80,8 @@ class Draws(Generic[T]):
     """Proven bounds on Z: the mass of the valid texts found, and the mass not proved invalid."""
     statistics: Statistics
     attempts: Attempts | None = field(default=None, repr=False)
-    """What the run tried, from which the intervals are; None for a method whose draws are not independent."""
+    """The record of the run's attempts, from which the intervals are made; None for a method whose draws are
+    not independent."""
     masses: list[tuple[float, ...] | None] = field(default_factory=list)
     """For each draw the allowed mass z after each of its prefixes, the empty one first; None if it is
     unknown. The list is empty if it is unknown for all draws."""
@@ -85,16 +92,16 @@ class Draws(Generic[T]):
     pieces: Mapping[int, str] = field(default_factory=dict)
     """The text of each token in the draws, as far as it is UTF-8 by itself, for display."""
     log_z_of_clouds: Floats = field(default_factory=lambda: np.empty(0))
-    """The independent estimates of log Z of the runs of particles (smc, awrs); the mean of their exp is that
-    of Z. Empty for other methods."""
+    """The independent estimates of log Z of the runs of particles (smc, awrs). The mean of their exp is the
+    estimate of Z. Empty for other methods."""
     target: str = ""
     """The digest of the target; "" if a part of it has no name."""
     find_ranges: Callable[[], Mapping[str, Bounds]] = field(default=dict, repr=False)
-    """Finds `ranges` when they are first asked for."""
+    """The function that finds `ranges`, when they are first asked for."""
     again: Callable[[int, int], Any] | None = field(default=None, repr=False)
-    """Draws so many more, as the run with a number, with what this one has learnt; None for draws of a file
-    and of methods without intervals. It holds the model, and the run's prefix tree up to
-    16 MB."""
+    """The function that makes more draws, `again(n, number)`, with what this run has learnt. `number` is that
+    of the added run. None for draws of a file, and of methods without intervals. The function refers to the
+    model, and to the run's prefix tree up to 16 MB."""
 
     @cached_property
     def ranges(self) -> Mapping[str, Bounds]:
@@ -104,8 +111,8 @@ class Draws(Generic[T]):
 
     @cached_property
     def log_z_interval(self) -> Interval | None:
-        """The interval of 95 % of log Z, within the bracket; None where nothing says how small Z may be.
-        Cost: 0.02 s of CPU for 300 draws."""
+        """The interval of 95 % of log Z, within the bracket; None if Z has no known lower bound. Cost: 0.02 s
+        of CPU for 300 draws."""
         if self.lists_all:
             return Interval(self.log_z, self.log_z)
         if self.attempts is None or not self.has_intervals:
@@ -125,10 +132,10 @@ class Draws(Generic[T]):
 
     @cached_property
     def lists_all(self) -> bool:
-        """Whether the draws are all valid texts, each weighted by its probability, which its repeats share:
-        means are exact. Texts that together have less than 1e-12 of their mass may be missing.
+        """Whether the draws are all valid texts, each weighted by its probability, so that means are exact.
+        Repeats of a text share its weight. Texts with less than 1e-12 of the mass together may be missing.
 
-        An exhausted tree is not enough: draws from it are draws still.
+        An exhausted tree is not enough: draws from it are still random.
         """
         if not self.texts or not is_spent(self.bracket):
             return False
@@ -145,7 +152,7 @@ class Draws(Generic[T]):
 
     @property
     def is_list(self) -> bool:
-        """Whether each text that was found is there once, so that its weight grows with its probability."""
+        """Whether each found text is in the draws once, so that its weight grows with its probability."""
         if len(self.texts) <= 1 or self.is_biased or self.is_exact:
             return False
         return bool(self.is_first.all())
@@ -153,7 +160,7 @@ class Draws(Generic[T]):
     @cached_property
     def is_first(self) -> Bools:
         """bool [n]: whether no earlier draw has the same tokens."""
-        # From the last draw back, so that the first one of each text is what stays.
+        # From the last draw back, so that the first draw of each text is the one that stays.
         first = {tokens: at for at, tokens in reversed(list(enumerate(self.token_ids)))}
         are_first = [first[tokens] == at for at, tokens in enumerate(self.token_ids)]
         return np.array(are_first, np.bool_)
@@ -170,16 +177,17 @@ class Draws(Generic[T]):
 
     @cached_property
     def worth(self) -> float | None:
-        """k = n Z / U, the number of exact draws that the run is worth: what coin flips would make of its
-        attempts. Infinite if the draws are all valid texts; None for particles, beams, and draws of another
-        law. About 4 are needed for any interval, and 8 for most."""
+        """k = n Z / U, the number of exact draws that the run is worth. Coin flips would make so many of its
+        attempts; n is their number, U their bound. It is infinite if the draws are all valid texts. It is
+        None for particles, beams, and draws of another law. About 4 are needed for any interval, and 8 for
+        most."""
         if self.lists_all:
             return math.inf
         return None if self.attempts is None or self.is_biased else self.attempts.worth
 
     @property
     def why_no_interval(self) -> str:
-        """Why an interval may be missing, or be the proven bounds alone; "" where a run has intervals."""
+        """Why an interval may be missing, or be only the proven bounds; "": the run has intervals."""
         worth = self.worth
         if not self.texts:
             return "there is no draw"
@@ -207,8 +215,8 @@ class Draws(Generic[T]):
 
     @cached_property
     def known(self) -> ProvenMass:
-        """The distinct texts, and what is proven of Z."""
-        # Bounds on Z say nothing of means under another law.
+        """The distinct texts that were drawn, with the proven bounds on Z."""
+        # Bounds on Z do not bound means under another law.
         lower, upper = (0.0, math.inf) if self.is_biased else self.bracket
         return ProvenMass(lower, upper, np.exp(self.logprobs), self.is_first)
 
@@ -218,11 +226,11 @@ class Draws(Generic[T]):
         """Return the means of F functions over the texts that have a property, float64 [F], and the ends of
         their intervals.
 
-        `values`, `given`: float64 [n, F], the functions of each draw, from 0 to 1; 1 where it has the
-        property, else 0 (None: all have it); `tail`, `are_seen`: see `ends_of_means`. For example of three
-        draws `figures(np.array([[1.0], [0.0], [1.0]]))` is a share. Draws of another law have the mean of
-        that law, with an interval where they are independent. Cost: 0.1 s of CPU for 50 functions and 300
-        draws.
+        For example `figures(np.array([[1.0], [0.0], [1.0]]))` is the share of a property among three draws.
+        `values` float64 [n, F] has the numbers of each draw, from 0 to 1. `given` float64 [n, F] has 1 if the
+        draw has the property, else 0 (None: all have it). `tail` and `are_seen` are those of `ends_of_means`.
+        Draws of another law have the mean of that law, with an interval if they are independent. Cost: 0.1 s
+        of CPU for 50 functions and 300 draws.
         """
         given = np.ones_like(values) if given is None else given
         weights = self.weights
@@ -263,14 +271,14 @@ class Draws(Generic[T]):
 
     @property
     def caveats(self) -> list[str]:
-        """The sentences that restrict what the draws stand for: there are fewer than were asked for, or a
-        limit cut the run, or the draws are biased; empty where none of these holds. The warning, the
-        representation, the tables, the JSON and the page show these sentences."""
+        """The sentences that warn about the draws: there are fewer than were asked for, a limit cut the run,
+        or the draws are biased; empty if none of these holds. The warning, the representation, the tables,
+        the JSON and the page show these sentences."""
         draw_count = len(self.texts)
         requested_count = self.about.get("n", 0)
         stop_reason = self.statistics.stopped
         sentences = []
-        # A run that ended since its interval was narrow enough has done all that was asked of it.
+        # A run that ended because its interval was narrow enough has done what was asked.
         if draw_count < requested_count and stop_reason != "until":
             end = f"The run gave {draw_count:,} of {requested_count:,} draws, and ended {self.ending}."
             all_listed = f"The {draw_count:,} of {requested_count:,} draws are all valid texts."

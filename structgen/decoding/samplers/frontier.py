@@ -1,4 +1,8 @@
-"""The frontier: the prefixes that go through a prefix tree side by side.
+"""The frontier: the prefixes that are extended side by side through a prefix tree.
+
+A *node* of the tree keeps what is known after a prefix; a *slot* is the index of a token that the node keeps.
+An *edge* goes from a node to the next prefix, or ends the text. A *row* is the model's distribution after a
+prefix.
 
 A particle is a prefix with log P(prefix) and a multiplier, by which it counts for prefixes that were dropped.
 Walks (`walk`) and beams (`beam`) choose which edges their particles take. What both do at an edge is here: to
@@ -26,17 +30,17 @@ class Particle:
     log_probability: float = 0.0
     """log P(prefix)."""
     log_multiplier: float = 0.0
-    """Minus the log of the probability with which it was kept."""
+    """Minus the log of the probability with which the particle was kept."""
     parent: Self | None = None
     """The particle of the prefix without its last token."""
     edge: int = 0
     """The slot of the parent's node for the last token."""
     is_kept: bool = False
-    """Whether its node is in the tree, which may be full."""
+    """Whether the particle's node is in the tree; the tree may have been full."""
 
     @property
     def known_node(self) -> Node:
-        """Its node, after its row was read."""
+        """The particle's node, which must be known: its row was read."""
         assert self.node is not None
         return self.node
 
@@ -48,12 +52,12 @@ class Particle:
 
 P = TypeVar("P", bound=Particle)
 Afford: TypeAlias = Callable[[int], bool]
-"""Whether so many more rows may be read."""
+"""A function that returns whether the given number of further rows may be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frontier:
-    """The particles' way through a tree."""
+    """Moves particles through a tree, and lets the tree learn from them."""
 
     target: Target
     tree: PrefixTree
@@ -64,18 +68,18 @@ class Frontier:
         return kind(self.target.start(), root, is_kept=root is not None)
 
     def read_rows(self, particles: Sequence[Particle], afford: Afford) -> list[TargetStep] | None:
-        """Return what may follow each particle, read in one pass; None if `afford(rows)` says no. Nothing is
-        asked if there is no particle."""
+        """Return the tokens that may follow each particle, read in one pass; None if `afford(rows)` returns
+        False. Without particles nothing is asked."""
         prefixes = [particle.prefix for particle in particles]
         if prefixes and not afford(len(set(prefixes))):
             return None
         return self.target.read_steps(prefixes)
 
     def give_node(self, particle: Particle, step: TargetStep, min_kept: int = 0) -> None:
-        """Give a particle its node: one that the tree has got meanwhile, or a new one of at least `min_kept`
-        tokens, which the tree stores if it has room. The bounds above stay."""
+        """Set a particle's node: a node that the tree has got meanwhile, or a new one. A new node keeps at
+        least `min_kept` tokens, and the tree stores it if there is room. The bounds above are not updated."""
         parent = particle.parent
-        # Another particle may have brought the node since the row was asked for.
+        # Another particle may have added the node since the row was asked for.
         if parent is None:
             particle.node = self.tree.root
         else:
@@ -89,8 +93,8 @@ class Frontier:
                 particle.is_kept = self.tree.attach(parent_node, particle.edge, particle.node)
 
     def extend_particle(self, particle: P, slot: int) -> P | None:
-        """Return the particle after a slot of a particle's node; None if a checker refuses it, which the node
-        then stores."""
+        """Return the particle after a slot of a particle's node; None if a checker refuses it. The node then
+        stores the refusal."""
         node = particle.known_node
         after = self.target.extend_prefix(particle.prefix, int(node.tokens[slot]))
         if after is None:
@@ -106,11 +110,11 @@ class Frontier:
     def learn_bounds(self, particle: Particle | None, edge: int, upper: float, lower: float) -> None:
         """Store bounds on h after an edge of a particle's node, and update those of the nodes above it.
 
-        `particle`: None stands for the root's parent, where nothing is stored; `edge`: a slot or END; `upper`
-        and `lower`: the new bounds, which only tighten the old ones. A text that was refused has 0 and 0, for
-        example `learn_bounds(particle, END, 0.0, 0.0)`. Cost: O(depth) times the tokens of a node.
+        For example `learn_bounds(particle, END, 0.0, 0.0)` stores that a text was refused. `particle` is None
+        for the root's parent, where nothing is stored. `edge` is a slot or END. `upper` and `lower` are the
+        new bounds, which only tighten the old ones. Cost: O(depth) times the tokens of a node.
 
-        Nothing is stored below a node that is not in the tree: the next walk finds that node new, with the
+        Nothing is stored below a node that is not in the tree: for the next walk that node is new, with the
         bound 1.
         """
         while particle is not None:

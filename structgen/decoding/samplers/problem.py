@@ -1,4 +1,8 @@
-"""The inputs of `sample` and `score`: a model, its tokenizer, a compiled grammar, and prompts."""
+"""The inputs of `sample` and `score`: a model, its tokenizer, a compiled grammar, and prompts.
+
+A *problem* is a model with a grammar; a problem and a prompt make a *target*, the distribution to draw from.
+A *walk* writes one text token by token.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +35,8 @@ if TYPE_CHECKING:
     from structgen.decoding.engine.engine import Engine
 
 WALKS: Final = 32
-"""Walks of an engine that go side by side. What one of them learns helps only those that begin after it, so
-another number gives other draws."""
+"""The number of an engine's walks that go side by side. What one walk learns helps only the walks that begin
+later, so another number gives other draws."""
 
 
 class Problem:
@@ -60,7 +64,7 @@ class Problem:
         self._function: Callable[[list[int]], Any] | None = None
         self._engine: Engine | None = None
         plain_grammar, self._read_value, self._type_checkers = read_grammar(grammar)
-        # a model of transformers is callable too, and is no function
+        # a model of transformers is callable too, but it is not a function `next_logprobs`
         is_model = hasattr(model, "prefill") or hasattr(model, "get_output_embeddings")
         if callable(model) and not is_model:
             if tokenizer is None or not name:
@@ -106,9 +110,9 @@ class Problem:
         self._context = engine.model.context
 
     width: int
-    """How many walks go side by side: `WALKS`, whatever `max_rows` the engine has, so that equal seeds give
-    equal draws. It is 1 for a function, which reads one prefix at a time: each walk then learns from the one
-    before it."""
+    """The number of walks that go side by side: `WALKS`, whatever `max_rows` the engine has, so that equal
+    seeds give equal draws. It is 1 for a function, which reads one prefix at a time: each walk then learns
+    from the walk before it."""
     together: int
     """The most prompts that are read in one pass."""
 

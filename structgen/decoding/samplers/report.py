@@ -1,5 +1,8 @@
-"""The report of draws, a JSON value: where the grammar removed mass, how fields are distributed, and how
-masking would differ.
+"""Makes the report of draws, a JSON value: where the grammar removed mass, how fields are distributed, and
+how masking would differ.
+
+The *mass* that a grammar removes at a token is the model's probability of the forbidden tokens. *Masking* is
+the method that draws each token from the allowed ones, and so changes the distribution of texts.
 
 `report` computes the numbers; `rows_of` tells them in words, and `report_page` makes an HTML page of them.
 """
@@ -28,8 +31,8 @@ from structgen.decoding.samplers.samples import Samples, interval_words
 from structgen.decoding.samplers.target import Floats
 
 Report: TypeAlias = "dict[str, Any]"
-"""The numbers by name; an estimate is an `Estimate`, which JSON has as a list of four. Numbers that are not
-known are None."""
+"""The numbers of a report by name. An estimate is an `Estimate`, in JSON a list of four. Unknown numbers are
+None."""
 
 
 class Estimate(NamedTuple):
@@ -55,8 +58,8 @@ class Estimate(NamedTuple):
 def report(samples: Samples[Any], masked: Samples[Any] | None = None) -> Report:
     """Return the report of draws.
 
-    `masked`: draws with method "masked" from the same target, for comparison. Raises OptionError for `masked`
-    draws of another target or method. Cost: 0.2 s of CPU for 300 draws and 50 figures.
+    `masked` are draws with the method "masked" from the same target, for comparison. Raises OptionError for
+    `masked` draws of another target or method. Cost: 0.2 s of CPU for 300 draws and 50 figures.
     """
     if masked is not None:
         _check_comparable(samples, masked)
@@ -149,8 +152,8 @@ def _masses_of_draws(samples: Samples[Any]) -> list[Floats] | None:
 
 
 def _list_positions(samples: Samples[Any], masks: list[Floats]) -> list[dict[str, Any]]:
-    """Return for each token position the share of the model's mass that is forbidden there, on average under
-    the target over the texts that reach it, and the share of these."""
+    """Return two numbers for each token position: the mean share of the model's mass that is forbidden there,
+    over the texts that reach the position, and the share of these texts. Both are under the target."""
     longest = max(map(len, masks))
     reach = np.zeros((len(masks), longest))
     removed_mass = np.zeros((len(masks), longest))
@@ -169,8 +172,8 @@ def _list_positions(samples: Samples[Any], masks: list[Floats]) -> list[dict[str
 
 
 def _estimate_divergence(samples: Samples[Any], masks: list[Floats]) -> Estimate | None:
-    """Return E[sum of log z] - log Z under the target; None where Z is unknown. It has no interval but a
-    point where all texts are listed: a text that was not drawn may have any sum."""
+    """Return E[sum of log z] - log Z under the target; None if Z is unknown. If all texts are listed, the
+    interval is one point. Otherwise there is none: a text that was not drawn may have any sum."""
     if math.isnan(samples.log_z):
         return None
     # the logarithm of the product of each draw's allowed masses

@@ -1,5 +1,9 @@
-"""The limits of a run (draws, model rows, seconds, the width of an interval), and the loop of methods that
-walk."""
+"""The limits of a run (draws, model rows, seconds, the width of an interval), and its loop of attempts.
+
+A *run* is one call of `sample` for one prompt. An *attempt* is one try to write a valid text; it may end
+without a text. A *row* is the model's distribution after one prefix. A *particle* is one of many prefixes
+that "smc" and "awrs" extend side by side; a *cloud* is the particles of one independent run.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +32,11 @@ from structgen.decoding.samplers.tree import PrefixTree
 from structgen.decoding.samplers.walk import Attempt, Walker
 
 _EVERY: Final = 0.2
-"""Seconds between two calls of `progress`: nobody reads a line faster."""
+"""The least seconds between two calls of `progress`: nobody reads a line faster."""
 FEWEST: Final = 64.0
-"""Texts that a run plans at least that ends where an interval is narrow enough."""
+"""The least number of texts that a run plans, if a narrow interval ends it."""
 FRUITLESS: Final = 10_000
-"""A run without budget and time limit ends after so many attempts in a row without a text."""
+"""The number of attempts in a row without a text after which a run without budget and time limit ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +90,20 @@ def progress_listener(progress: Listener | bool | None) -> Iterator[Listener | N
 
 @dataclass(frozen=True, slots=True)
 class Particles:
-    """How "smc" and "awrs" run."""
+    """The options of "smc" and "awrs"."""
 
     particles: int | None = None
-    """Particles of a cloud; None: 16 where enough draws are wanted."""
+    """The number of particles in a cloud; None: 16 if enough draws are wanted."""
     threshold: float = 0.5
-    """Particles are resampled if their effective number is below this share of them."""
+    """The share of the particles below which their effective number must fall for a resampling."""
     proposal: Any = None
-    """See `methods.smc.Proposal`; None: the mask."""
+    """The distribution that proposes the next token (`methods.smc.Proposal`); None: the masked model."""
     are_replaced: bool = False
     """Whether particles that died are drawn again from the others at once, so that all draws are made."""
 
 
 USUAL: Final = Particles()
-"""As the methods run by themselves."""
+"""The default options."""
 
 
 @dataclass(slots=True)
@@ -111,48 +115,48 @@ class SamplingRun:
     n: int
     seed: int
     width: int
-    """The most walks or particles that go side by side."""
+    """The most walks or particles that are extended side by side, in one forward pass."""
     budget: int | None = None
     seconds: float | None = None
     until: Callable[[Drawn], float] | None = None
-    """How many draws make an interval narrow enough, by those so far; 0 where it is. Asked after batches,
-    each time that a tenth more of the texts was drawn."""
+    """The function that estimates, from the draws so far, how many draws make the interval narrow enough; 0:
+    it is. It is called after a batch, each time that a tenth more texts were drawn. None: no such limit."""
     progress: Callable[[RunProgress], None] | None = None
     stopped: str = ""
     began: float = field(default_factory=time.monotonic)
     particles: Particles = USUAL
     tree_rows: int = 0
-    """Rows that came from the tree instead of the model."""
+    """The number of rows that came from the tree instead of the model."""
     accepted_count: int = 0
-    """Valid texts at the last report."""
+    """The number of valid texts at the last report."""
     limit: LimitError | None = None
-    """The limit of the grammar that ended the run."""
+    """The limit of the grammar that ended the run; None: no such limit did."""
     _reported_at: float = 0.0
     _needed_texts: float = FEWEST
     _next_check: int = 2
-    """With how many texts the interval is looked at again."""
+    """The number of texts at which the interval is computed again."""
     _fruitless_count: int = 0
-    """Attempts in a row without a text, since rows were last paid for."""
+    """The number of attempts in a row without a text, since an attempt last cost a model row."""
     _paid_rows: int = 0
-    """The model rows at the last report of attempts."""
+    """The number of model rows at the last report of attempts."""
 
     @property
     def is_cut(self) -> bool:
-        """Whether a limit cut the run, and dropped what was not finished: the longer texts more often."""
+        """Whether a limit cut the run and dropped unfinished texts, which are more often the longer ones."""
         return self.stopped in CUT_SHORT
 
     @property
     def has_limits(self) -> bool:
-        """Whether something else than the number of draws may end the run."""
+        """Whether anything other than the number of draws may end the run."""
         return not (self.budget is None and self.seconds is None and self.until is None)
 
     @property
     def model_rows(self) -> int:
-        """Rows that this run asked the model for."""
+        """The number of rows that this run asked the model for."""
         return self.target.rows.count
 
     def afford_rows(self, rows: int) -> bool:
-        """Return whether so many more rows may be read; if not, note the reason."""
+        """Return whether `rows` more rows may be read. If not, note the reason in `stopped`."""
         if self.budget is not None and self.model_rows + rows > self.budget:
             self.stopped = "budget"
         elif self.seconds is not None and time.monotonic() - self.began >= self.seconds:
@@ -162,22 +166,22 @@ class SamplingRun:
 
     @contextmanager
     def cut_short(self) -> Iterator[None]:
-        """Within the context, what ends a method early ends the context, and is noted: Ctrl-C, and a limit of
-        the grammar. The method then returns what it has."""
+        """Within this context, Ctrl-C and a limit of the grammar end the context instead of raising, and are
+        noted. The method then returns the draws so far."""
         try:
             yield
         except LimitError as error:
             self.stopped = "limit"
             self.limit = error
         except RunOver:
-            pass  # who raised it has noted why
+            pass  # the code that raised it has noted the reason
         except KeyboardInterrupt:
-            # The second Ctrl-C, or the first one where `sample` has no handler of its own.
+            # This is the second Ctrl-C, or the first one if `sample` has no handler of its own.
             self.stopped = "interrupted"
 
     def note_attempts(self, attempts: int, texts: int) -> None:
-        """Note how many attempts gave a text. A run without time limit ends after `FRUITLESS` attempts in a
-        row without one; where it has a budget, if they cost no row of it."""
+        """Note that `attempts` attempts gave `texts` texts. A run without a time limit ends after `FRUITLESS`
+        attempts in a row without a text. If it has a budget, this holds only if the attempts cost no row."""
         is_paid = self.budget is not None and self.model_rows > self._paid_rows
         self._paid_rows = self.model_rows
         self._fruitless_count = 0 if texts or is_paid else self._fruitless_count + attempts
@@ -198,8 +202,9 @@ class SamplingRun:
         return RunProgress(accepted_count, self.n, self.model_rows, seconds, self.tree.bracket)
 
     def plan_texts(self, accepted_count: int) -> float:
-        """Return how many more texts the run plans: up to `n`, or, where an interval ends it, as many as it
-        seems to need, and half as many as there are at least: bets would else be over."""
+        """Return the number of further texts that the run plans: up to `n`. If an interval ends the run, it
+        is the number that the interval seems to need, but at least half of the texts so far. With fewer, the
+        bets that make the interval would be over."""
         remaining = float(self.n - accepted_count)
         if self.until is None:
             return remaining
@@ -210,7 +215,7 @@ class SamplingRun:
         """Return whether an interval is narrow enough; note it as the reason of the end."""
         if self.until is None or accepted_count < self._next_check:
             return False
-        # An interval costs about as much as some draws, so it is not made after each of them.
+        # An interval costs about as much as some draws, so it is not computed after each draw.
         self._next_check = math.ceil(1.1 * accepted_count) + 1
         needed_texts = self.until(collect_draws())
         self._needed_texts = max(needed_texts, FEWEST)
@@ -230,13 +235,13 @@ class Drawn:
     log_z: float
     """The log of the estimate of Z; NaN if the method gives none."""
     attempt_record: Attempts | None = None
-    """What the intervals are from; None if nothing bounds the errors."""
+    """The record of all attempts, from which the intervals are made; None if nothing bounds the errors."""
     is_exact: bool = False
     is_biased: bool = False
     log_z_of_clouds: Floats = field(default_factory=lambda: np.empty(0))
-    """The estimate of log Z of each run of particles."""
+    """The estimate of log Z of each cloud of particles."""
     method: str = ""
-    """The method that made them; "": the one that was asked for."""
+    """The name of the method that made the draws; "": the method that the caller named."""
 
     @property
     def weights(self) -> Floats:
@@ -251,12 +256,12 @@ def attempts_of(
     first_attempts: Sequence[Attempt] = (),
     as_drawn: Callable[[Sequence[Attempt]], Drawn] | None = None,
 ) -> list[Attempt]:
-    """Return attempts, those `first_attempts` first, until `wanted_count` (default: `n`) of them gave a text,
-    or the run is over, perhaps as the interval of the draws that `as_drawn` makes of them is narrow enough.
-    Attempts are ordered by their start, whichever ends first; those after the last wanted text are dropped.
+    """Return attempts, until `wanted_count` (default: `n`) of them gave a text, or the run is over.
 
-    The run also ends if the tree proves that there is nothing to draw; and, without budget and time limit,
-    after `FRUITLESS` attempts in a row without a text.
+    `first_attempts` come first. `as_drawn` makes the draws of attempts; if it is given, a narrow interval of
+    these draws ends the run. Attempts are in the order of their start, whichever ends first; those after the
+    last wanted text are dropped. The run also ends if the tree proves that there is nothing to draw. Without
+    budget and time limit it ends after `FRUITLESS` attempts in a row without a text.
     """
     attempts = list(first_attempts)
     wanted_count = run.n if wanted_count is None else wanted_count
@@ -278,7 +283,7 @@ def attempts_of(
             if as_drawn is not None:
                 run.is_enough(partial(as_drawn, attempts), accepted_count)
     run.tree_rows += walker.tree_rows
-    # Attempts behind the last wanted text are dropped. The count includes those without a text.
+    # Attempts after the last wanted text are dropped. The count includes attempts without a text.
     kept_count = 0
     missing_count = wanted_count
     while kept_count < len(attempts) and missing_count:
@@ -290,9 +295,11 @@ def attempts_of(
 def draws_of_attempts(
     attempts: Sequence[Attempt], wanted_count: int, *, has_weights: bool, estimates_z: bool
 ) -> Drawn:
-    """Return the accepted texts of attempts; `wanted_count` was the requested number. `has_weights`: with
-    their weights, else all equal; `estimates_z`: whether the weights estimate Z, for example not those of
-    "masked".
+    """Return the accepted texts of attempts, as draws.
+
+    `wanted_count` was the requested number of texts. With `has_weights` the draws have the weights of their
+    attempts, otherwise equal ones. `estimates_z` says whether the weights estimate Z; those of "masked" do
+    not.
 
     Attempts that stop at the n-th accepted one contain too many accepted ones. For n > 1 this bias goes away
     if n accepted attempts in N count as n - 1 in N - 1 (Haldane 1945, On a method of estimating frequencies).
@@ -330,9 +337,13 @@ def record_attempts(
     draws: Mapping[Tokens, int] | None = None,
     known_texts: Sequence[Tokens] = (),
 ) -> Attempts:
-    """Return the record of attempts. Each accepted one is a draw of its own, in order; or the draw that
-    `draws` names for its tokens, for example `{(5, 7): 0}`. `are_coins`: whether coins accepted them, so that
-    each accepted one has the weight U. `known_texts`: the texts that were known before the run."""
+    """Return the record of attempts, from which intervals are made.
+
+    Each accepted attempt is a draw of its own, in order. If `draws` is given, it has the number of the draw
+    for an attempt's tokens, for example `{(5, 7): 0}`. `are_coins` says whether coin flips accepted the
+    attempts, so that each accepted one has the weight U. `known_texts` are the texts that were known before
+    the run.
+    """
 
     def column_of_attempts(name: str) -> Floats:
         """Return an array of one member of all attempts."""

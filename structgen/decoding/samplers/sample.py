@@ -1,4 +1,13 @@
-"""`sg.sample`: draws from the model's own distribution of valid texts."""
+"""`sg.sample` draws texts from the model's own distribution of valid texts.
+
+- A text is *valid* if the grammar and all checkers accept it, and it has at most `max_tokens` tokens.
+- A *checker* is a constraint that no grammar expresses, for example a function from a value to a bool.
+- The *target* is the model's distribution, conditioned on the text being valid. *Z* is the probability that
+  the model writes a valid text.
+- A *run* is the work for one prompt; its result is a `Samples`: the draws, with weights and intervals.
+- A *row* is the model's distribution of the next token after one prefix: the unit of cost.
+- The *prefix tree* keeps what runs have learnt of a target.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +97,8 @@ Until: TypeAlias = (
     "float | tuple[Callable[[Any], Any] | str, float] | tuple[Callable[[Any], Any] | str, float, Range]"
 )
 _KEPT_TREE: Final = CACHE_BYTES // 32
-"""Bytes of a prefix tree that draws keep for `Samples.add`; without it added draws read its rows again."""
+"""The most bytes of a prefix tree that draws keep for `Samples.add`. Without the tree, added draws read its
+rows again."""
 _ABOVE_ZERO: Final = (1e-30, 1e30, "a number above 0")
 
 
@@ -134,7 +144,8 @@ class SampleOptions(TypedSampleOptions, AskingOptions, total=False):
 
 
 def temperature_above_0(name: str, value: Any) -> float:
-    """Return a temperature. Raises OptionError for 0, and for what is none."""
+    """Return a temperature. Raises OptionError for 0, and for a value that is not a temperature. `name` is
+    the option's name in errors."""
     if value == 0:
         raise OptionError(
             "At temperature 0 the model has one text, and no distribution.",
@@ -145,7 +156,7 @@ def temperature_above_0(name: str, value: Any) -> float:
 
 
 def _check_checkers(name: str, value: Any) -> Sequence[Checker]:
-    """Return the checkers of an option. Raises OptionError for what is no list."""
+    """Return the checkers of an option. Raises OptionError for a value that is not a list."""
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         raise OptionError(
             f"A {type(value).__name__} is no list of checkers.",
@@ -182,7 +193,7 @@ class TargetSettings:
     def make_target(
         self, model: Any, prompt: str | Sequence[int], grammar: Any, temperature: float
     ) -> tuple[Problem, Target, str]:
-        """Return the problem, the target law after a prompt, and its digest, "" where a part has no name.
+        """Return the problem, the target after a prompt, and the target's digest ("" if a part has no name).
 
         `model`, `prompt` and `grammar` are those of `sample`; `temperature` is above 0, and was checked.
         For example `make_target(engine, "Name a city:", sg.choice(["Rome", "Oslo"]), 1.0)`. Raises
@@ -197,7 +208,8 @@ class TargetSettings:
 
 
 class WantedWidth(NamedTuple):
-    """The width of an interval that ends a run: that of log Z, or of a function's mean."""
+    """The width at which an interval is narrow enough to end a run. The interval is that of log Z, or of the
+    mean of `function`."""
 
     function: Callable[[Any], Any] | str | None
     width: float
@@ -205,7 +217,8 @@ class WantedWidth(NamedTuple):
 
 
 def _read_until(name: str, value: Any) -> WantedWidth:
-    """Return what `until` asks for. A list is JSON's, from the command line."""
+    """Return the wanted width for a value of `until`. The value may be a list, from JSON on the command
+    line."""
     if isinstance(value, WantedWidth):
         return value
     if not isinstance(value, tuple | list):
@@ -225,8 +238,8 @@ def _read_until(name: str, value: Any) -> WantedWidth:
 
 @dataclass(frozen=True, slots=True)
 class SampleSettings(TargetSettings):
-    """The other options of `sample`, with their defaults; those that are numbers are checked. Numpy's become
-    Python's: a fingerprint and a seed need that."""
+    """The other options of `sample`, with their defaults. Numbers are checked, and numpy's become Python's,
+    because fingerprints and seeds need Python's."""
 
     n: Annotated[int, WholeCheck(1)]
     method: str = "auto"
@@ -247,10 +260,10 @@ class SampleSettings(TargetSettings):
     def __post_init__(self) -> None:
         check_fields(self)
         ChoiceCheck(METHODS)("method", self.method)
-        # An option without an effect is refused, and not passed over.
+        # An option that would have no effect is refused, and not ignored.
         _OF_PARTICLES.raise_first(self)
         _OF_INTERVALS.raise_first(self)
-        # It checks the three numbers. Each target gets an object of its own.
+        # This call checks the three numbers. Each target makes another `Truncation` of its own.
         Truncation(self.top_k, self.top_p, self.min_p)
 
 
@@ -335,7 +348,7 @@ def sample(
     two outcomes.
 
     model
-        an `sg.Engine`, any argument of `sg.Engine`, or a function `next_logprobs(ids)` that returns one real
+        an `sg.Engine`, any model that `sg.Engine` takes, or a function `next_logprobs(ids)` that returns one
         number for each token of the vocabulary (a list, a numpy array or a torch tensor). A function needs
         `tokenizer`, and a `name` that distinguishes it from other functions. Its errors reach the caller.
     prompt
@@ -354,12 +367,12 @@ def sample(
         and `n` is the minimum number of texts. The others (`structgen.decoding.samplers.methods`) draw from
         another distribution, for comparison.
     budget, seconds, until
-        limits: model rows, which "auto" spends on beams where they are enough; seconds (exceeded by at most
-        one forward pass); the width of an interval of 95 %: that of log Z, or of a function's mean,
-        `until=(function, 0.02)` or
-        `(function, 0.02, range)`, as `Samples.expectation` gives it. `n` is then the most draws. At a limit
-        the draws so far are returned, and `statistics.stopped` says why. Ctrl-C does the same: the first ends
-        the run at its next forward pass, the second at once. Without budget and seconds a run also ends after
+        limits of the run. `budget` is the most model rows; "auto" spends them on beams if they suffice.
+        `seconds` is the most time, exceeded by at most one forward pass. `until` is the width of an interval
+        of 95 % at which the run ends; `n` is then the most draws. A number is the width for log Z.
+        `(function, 0.02)` or `(function, 0.02, range)` is for a function's mean (`Samples.expectation`).
+        At a limit the draws so far are returned, and `statistics.stopped` says why. The first Ctrl-C ends the
+        run at its next forward pass, the second one at once. Without budget and seconds a run also ends after
         10,000 attempts in a row without a text.
     seed
         from 0 to 2^64 - 1. The same seed gives the same draws; with a `tree`, other ones in each run.
@@ -446,7 +459,7 @@ _OF_PARTICLES: Final = Exclusions(
 
 
 class Interruption:
-    """Whether Ctrl-C was pressed, and the run that it ends."""
+    """Notes whether Ctrl-C was pressed, and knows the run that it ends."""
 
     def __init__(self) -> None:
         self.run: SamplingRun | None = None
@@ -458,7 +471,7 @@ class Interruption:
         KeyboardInterrupt. Does nothing outside the main thread, or if SIGINT has another handler; methods
         then return what is known when they meet a KeyboardInterrupt."""
         if (
-            # Python runs signal handlers in the main thread only. A handler of the caller's stays as it is.
+            # Python runs signal handlers only in the main thread. A handler that the caller set stays.
             threading.current_thread() is not threading.main_thread()
             or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
         ):
@@ -476,7 +489,7 @@ class Interruption:
             raise KeyboardInterrupt
         self.is_over = True
         if self.run is not None:
-            # The run looks at it before its next forward pass, where nothing is half done.
+            # The run checks `stopped` before its next forward pass, where nothing is half done.
             self.run.stopped = "interrupted"
 
 
@@ -492,11 +505,11 @@ def _draw_for_each(
 ) -> list[Samples[Any]]:
     """Return the draws for each prompt, one run after another.
 
-    `prompts`: the tokens of each; `trees`: a tree or None for each; `began`: the clock when `sample` was
-    called, from which `settings.seconds` count; `notify`: who is told of the progress, None for nobody;
-    `stop`: says when Ctrl-C was pressed. `are_several`: whether the caller gave a list: a list of one prompt
-    has another seed than the prompt alone. For example, of `prompts` [[1, 2], [3]] and `trees` [None, None]
-    there are two `Samples`.
+    For example, `prompts` [[1, 2], [3]] with `trees` [None, None] give two `Samples`. `prompts` has the
+    tokens of each prompt; `trees` has a tree or None for each. `began` is the time when `sample` was called,
+    from which `settings.seconds` count. `notify` is called with the progress; None: nobody is. `stop` notes
+    Ctrl-C. `are_several` says whether the caller gave a list: a list of one prompt has another seed than the
+    prompt alone.
     """
     draws: list[Samples[Any]] = []
     waiting: list[PrefixRows] = []
@@ -513,7 +526,7 @@ def _draw_for_each(
         own_options: dict[str, Any] = {"tree": trees[at]}
         seconds_left = settings.seconds
         if seconds_left is not None:
-            # An equal share of the time that is left. A run that ends early leaves its rest to the others.
+            # An equal share of the remaining time: a run that ends early leaves time to the later ones.
             seconds_left = max(began + seconds_left - time.monotonic(), 0.0) / (len(prompts) - at)
         if are_several:  # runs of different prompts share no random numbers
             own_options["seed"] = _mix_seed(settings.seed, at)
@@ -525,12 +538,12 @@ def _draw_for_each(
 
 
 def _with_prompt_number(notify: Listener, at: int, count: int) -> Listener:
-    """Return a listener that says in each report which of `count` prompts it is about."""
+    """Return a listener that adds to each report the number `at` of its prompt, among `count` prompts."""
     return lambda progress: notify(replace(progress, prompt=at, prompts=count))
 
 
 def _mix_seed(*numbers: int) -> int:
-    """Return a seed of a seed and other numbers."""
+    """Return a new seed made from a seed and other numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
@@ -546,12 +559,12 @@ def draw_for_prompt(
 ) -> Samples[Any]:
     """Return the draws of one run after one prompt, with the seed and the tree of `settings`.
 
-    `rows`: the model's rows after the prompt, whose tokens are `ids`; `seconds`: the time of this run, None
-    without a limit (`settings.seconds` is that of each later addition); `notify`: who is told of the
-    progress; `stop`: gets the run, so that Ctrl-C can end it; `learnt_tree`: the tree of the run that this
-    one continues. For example `draw_for_prompt(problem, settings, rows, [1, 2], None, None, Interruption())`.
-    Raises OptionError for weights of checkers that the method cannot use, LimitError where a limit of the
-    grammar left no draw.
+    For example `draw_for_prompt(problem, settings, rows, [1, 2], None, None, Interruption())`. `rows` makes
+    the model's rows after the prompt, whose tokens are `ids`. `seconds` is the time of this run; None: no
+    limit (`settings.seconds` is the time of each later addition). `notify` is called with the progress.
+    `stop` gets the run, so that Ctrl-C can end it. `learnt_tree` is the tree of the run that this one
+    continues. Raises OptionError for checkers with weights that the method cannot use. Raises LimitError if a
+    limit of the grammar left no draw.
     """
     method, tree = settings.method, settings.tree
     assert tree is None or isinstance(tree, PrefixTree), "a run has one tree"
@@ -583,13 +596,13 @@ def draw_for_prompt(
         assert isinstance(settings.until, WantedWidth), "checked in SampleSettings"
         run.until = partial(_needed_draws, settings.until, method, problem, run)
     if isinstance(rows, FunctionRows):
-        # A function may be slow, so the limits are asked between two of its calls, too.
+        # A caller's function may be slow, so the limits are also checked between two of its calls.
         rows.is_over = lambda: not run.afford_rows(0)
     try:
-        # A tree of the caller's is bound to its target. A new one belongs to this run alone.
+        # A tree of the caller is bound to its target. A new tree belongs to this run alone.
         with run.tree.used("" if tree is None else target_fingerprint(ids, target)):
             if run.tree.runs:
-                # What the tree has learnt came from the numbers of the same seed: others are needed.
+                # The tree has learnt from the random numbers of this seed, so the run needs other ones.
                 run.seed = _mix_seed(run.seed, run.tree.runs)
             method_draws = _draw_by_method(run, method, is_continued=learnt_tree is not None)
     finally:
@@ -605,7 +618,7 @@ def draw_for_prompt(
     if method not in WITH_INTERVALS or samples.attempts is None:
         return samples
 
-    # Neither the run, with its rows, nor a large tree: draws would hold it as long as they live.
+    # Draws keep neither the run with its rows nor a large tree: they would hold it as long as they live.
     kept_tree = run.tree if tree is not None or run.tree.nbytes <= _KEPT_TREE else None
     return replace(samples, again=partial(_draw_again, problem, settings, ids, kept_tree))
 
@@ -618,10 +631,11 @@ def _draw_again(
     n: int,
     number: int,
 ) -> Samples[Any]:
-    """Return `n` more draws of a run, which goes on with what it has learnt.
+    """Return `n` more draws of a run, which continues with what it has learnt.
 
-    `settings`: those of its first draws; `ids`: the tokens of the prompt; `kept_tree`: its tree, None where
-    that was too large to keep; `number`: how many runs there were, for example 1 at the first addition.
+    `settings` are those of its first draws; `ids` are the tokens of the prompt. `kept_tree` is its tree;
+    None: the tree was too large to keep. `number` is the number of runs so far, for example 1 at the first
+    addition.
     """
     # Draws that are added must be new to the tree, so their seed is mixed with their number.
     more_settings = replace(settings, n=n, seed=_mix_seed(settings.seed, 0, number))
@@ -633,7 +647,7 @@ def _draw_again(
 
 
 def _draw_by_method(run: SamplingRun, method: str, *, is_continued: bool) -> Drawn:
-    """Return the draws of a method. `is_continued`: whether an earlier run goes on in this one."""
+    """Return the draws of a method. `is_continued` says whether this run continues an earlier one."""
     if method in walks.WALKS:
         return walks.draw(run, method)
     if method == "auto" and is_continued:
@@ -647,17 +661,17 @@ def _draw_by_method(run: SamplingRun, method: str, *, is_continued: bool) -> Dra
 def _needed_draws(
     until: WantedWidth, method: str, problem: Problem, run: SamplingRun, method_draws: Drawn
 ) -> float:
-    """Return how many draws make an interval of the wanted width, by the draws so far; 0 where it has it.
+    """Return an estimate of the draws that make an interval of the wanted width; 0 if it is narrow enough.
 
-    It is the number for which the normal law with the observed spread gives this width, and half more:
-    intervals by betting are wider, and draws with weights are worth less than exact ones. An error costs
-    draws, and no coverage. `problem` and `run` are those that made `method_draws` by `method`. For example
-    `_needed_draws(WantedWidth(None, 0.1, None), "cars", problem, run, draws)` is about log Z.
+    For example `_needed_draws(WantedWidth(None, 0.1, None), "cars", problem, run, draws)` is about log Z. The
+    estimate is the number for which a normal distribution with the observed spread has this width, and half
+    more. Half more, because intervals by betting are wider, and draws with weights are worth less than exact
+    ones. A wrong estimate costs draws, but no coverage. `problem` and `run` made `method_draws` by `method`.
     """
     samples = _samples_of_run(method, problem, run, method_draws, "")
     function, width, value_range = until
     attempts, count = samples.attempts, len(samples.texts)
-    # Nothing is known of the spread yet: go on.
+    # Nothing is known about the spread yet, so the run continues.
     if attempts is None or not count or not attempts.worth > 0:
         return math.inf
     if function is None:
@@ -688,14 +702,14 @@ def _samples_of_run(
 ) -> Samples[Any]:
     """Return the draws of a run as the `Samples` that callers get.
 
-    `method` is the name to show: "auto" has become that of the method it chose. `mark` is the digest of the
-    target, "" where a part of it has no name, for example in `_needed_draws`, which only looks at intervals.
+    `method` is the name to show; in place of "auto" it is the method that was chosen. `mark` is the digest of
+    the target; "": a part of it has no name, or no digest is needed (`_needed_draws`).
     """
     # The values and the masses are made now: `Samples` must not hold the target with its rows and caches.
     target = run.target
     texts = [target.text_of(tokens) for tokens in method_draws.tokens]
     is_json = target.compiled.has_events
-    # a tree bounds the mass of the valid texts, and tells nothing of their weights
+    # a tree bounds the mass of the valid texts, but not their weights
     bracket = (0.0, math.inf) if target.has_weights else run.tree.bracket
     return Samples(
         method,
@@ -741,7 +755,8 @@ def _samples_of_run(
 
 
 def _find_ranges(problem: Problem, texts: list[bytes], max_tokens: int) -> dict[str, Bounds]:
-    """Return the ranges of the paths at which a text has a number, among them the lengths of lists."""
+    """Return the range of each path at which a text has a number, for example {"age": (0.0, 150.0)}. Lengths
+    of lists count as numbers. `texts` are the drawn texts."""
     values = [json.loads(text) for text in texts]
     paths = [
         path
@@ -767,7 +782,7 @@ def _masses_along(
     for depth in range(len(tokens) + 1):
         mass = known_masses.get(hash(tokens[:depth]))
         if mass is None:
-            # This run has not read the prefix. An earlier run of the tree may have.
+            # This run has not read the prefix, but an earlier run with the same tree may have.
             if node is None:
                 return None
             mass = float(node.probabilities.sum()) + node.end + node.rest

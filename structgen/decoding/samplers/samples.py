@@ -1,4 +1,9 @@
-"""`Samples`: texts with weights, and estimates of Z and of expectations."""
+"""`Samples`, the result of `sg.sample`: texts with weights, and the estimates that follow from them.
+
+The *target* is the model's distribution of valid texts. Z is the probability that the model writes a valid
+text. The *mean* of a function is its expectation under the target. An *interval* of 95 % holds the true value
+with at least that probability. A *marginal* is a value of a field with its share of the target's mass.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +31,7 @@ from structgen.decoding.samplers.target import ROUNDING
 T = TypeVar("T")
 S = TypeVar("S")
 _TESTS: Final = 128
-"""The numbers that a quantile tests at once. Its arrays have so many values a draw."""
+"""The count of numbers that a quantile tests at once. Its arrays have this many values for each draw."""
 _KINDS: Final = {
     "exact": "independent draws from the model's distribution of valid texts",
     "weighted": "with their weights they stand for the model's distribution of valid texts",
@@ -52,21 +57,22 @@ class Samples(Draws[T]):
     ) -> tuple[float, Interval | None]:
         """Return the estimate of a function's mean under the target, and its interval of 95 %.
 
-        The interval holds on every law. It needs the range of the function, since a text that was not drawn
-        may have any number: `range`, or (0, 1) if the function returns bools. A function may also be the
-        path of a field, as in `marginals` ("age", "tags.length"); its range is that of the schema, if it has
-        one. The interval is cut to what the known texts prove.
+        For example `samples.expectation("age")` or `samples.expectation(lambda person: person.age > 30)`. The
+        function may be the path of a field, as in `marginals` ("age", "tags.length").
+        The interval holds for every distribution. It needs the range of the function, since a text that was
+        not drawn may have any number. That is `range`, or (0, 1) if the function returns bools, or the range
+        of a field in the schema. The interval is cut to what the known texts prove.
 
-        It is None without a range, for draws of another law, and where it would exclude nothing
+        It is None without a range, for draws of another distribution, and if it would exclude nothing
         (`why_no_interval`). If all valid texts are listed, the mean is exact: the interval is one point.
-        Raises StructgenError if there is no draw, and, with the text, if the function raises, or returns no
-        number or one outside its range.
+        Raises StructgenError if there is no draw. Raises it also, with the text, if the function raises,
+        returns no number, or returns a number outside its range.
         """
         return self.mean_of(self.numbers_of(function, range, "expectation"), TAIL)
 
     def mean_of(self, column: DrawnNumbers, tail: float = TAIL) -> tuple[float, Interval | None]:
-        """Return the mean of the numbers of each draw, and its interval, which misses with the probability
-        `tail` at each end."""
+        """Return the mean of a column (a number for each draw), and its interval. The true mean is beyond
+        each end of the interval with at most the probability `tail`."""
         if not column.has_range:
             mean = float(self.weights @ column.shares)
             return mean, Interval(mean, mean) if self.lists_all else None
@@ -81,8 +87,9 @@ class Samples(Draws[T]):
         return mean, column.unscale_interval(low, high)
 
     def proven(self, function: Callable[[T], float] | str, range: Range = None) -> Interval | None:
-        """Return the bounds of a function's mean that the known texts prove; they hold for certain. None
-        without a range, and for draws of another law. Arguments and errors: `expectation`."""
+        """Return the bounds of a function's mean that the known texts prove; they hold for certain. Return
+        None without a range, and for draws of another distribution. Arguments and errors are those of
+        `expectation`."""
         column = self.numbers_of(function, range, "proven")
         if not column.has_range or self.is_biased:
             return None
@@ -93,9 +100,10 @@ class Samples(Draws[T]):
     def difference(
         self, other: Any, function: Callable[[Any], float] | str, range: Range = None
     ) -> tuple[float, Interval | None]:
-        """Return the mean of a function less its mean in another run, of another prompt, say, and the
-        interval of 95 % of this difference. The runs have different random numbers. Each of the two means has
-        an interval of 97.5 %; None where one of them is None. Arguments and errors: `expectation`.
+        """Return the mean of a function less its mean in another run, and the interval of 95 % of this
+        difference. The other run may be of another prompt. The runs must have different random numbers. Each
+        of the two means has an interval of 97.5 %; if one is None, the result's interval is None. Arguments
+        and errors are those of `expectation`.
 
         For two functions in one run, take the expectation of their difference.
         """
@@ -119,9 +127,9 @@ class Samples(Draws[T]):
         """Return the quantile of a function under the target, and its interval of 95 %: the least number that
         is not below the given share of the mass; 0.5 gives the median.
 
-        A number v is in the interval unless the share of the texts up to v is proved less than `share`, or
-        the share of those below v more. The interval is None if an end is beyond all draws and there is no
-        range. Arguments and errors: `expectation`.
+        A number v is outside the interval if the share of the texts up to v is proved less than `share`, or
+        if the share of those below v is proved more. The interval is None if an end is beyond all draws and
+        there is no range. Arguments and errors are those of `expectation`.
         """
         share = checks.check_number("share", share, 1e-9, 1 - 1e-9, "a number between 0 and 1")
         column = self.numbers_of(function, range, "quantile")
@@ -138,7 +146,8 @@ class Samples(Draws[T]):
         return value, self._interval_of_quantile(column, share, value)
 
     def _interval_of_quantile(self, column: DrawnNumbers, share: float, value: float) -> Interval | None:
-        """Return the interval of a quantile, which holds its estimate `value`; None where it says nothing."""
+        """Return the interval of a quantile, which holds the estimate `value`; None if it excludes
+        nothing."""
         places = np.unique(column.shares)
         # The first test is about the share below all draws. In parts, so that its arrays stay small.
         tested_places = np.append(-math.inf, places)
@@ -168,8 +177,8 @@ class Samples(Draws[T]):
         return column_of(function, range, self.values, self.texts, ranges, where)
 
     def add(self, n: int) -> Samples[T]:
-        """Return these draws and `n` more of the same run, which goes on with what it has learnt. Looking at
-        the intervals first costs no coverage. The run's budget and time hold for each addition.
+        """Return these draws and `n` more of the same run, which continues with what it has learnt. You may
+        look at the intervals first: they stay valid. The run's budget and time apply to each addition.
 
         Raises OptionError for draws of a file, and for a method that has no intervals (particles, beams).
         """
@@ -177,7 +186,7 @@ class Samples(Draws[T]):
             source = f"by {self.method}" if self.attempts is None else "of a file"
             cure = 'Draw with method="auto", "raj", "cars", "importance" or "rejection", and add there.'
             raise OptionError(f"Draws {source} are not continued.", where="add", cure=cure)
-        # Its number is that of the runs so far: with it the seed of the next one is mixed.
+        # The addition's number is the number of runs so far; the next seed is made with it.
         later_draws = self.again(checks.check_whole("n", n, 1), len(seeds_of(self)))
         joined = joined_fields(self, later_draws, are_of_one_run=True)
         return replace(Samples(**joined), again=self.again)
@@ -204,8 +213,9 @@ class Samples(Draws[T]):
 
     def marginals(self, field: str | Callable[[T], Any], most: int = MOST_LISTED) -> list[Marginal]:
         """Return the likeliest values of a field under the target, each with its share of the mass and an
-        interval of 95 %: that of `expectation`, or the proven bounds where the run has no other. For draws of
-        another law both are those of their law, and the interval is 0 to 1 where they are not independent.
+        interval of 95 %. The interval is that of `expectation`, or the proven bounds if the run has no other.
+        For draws of another distribution, shares and intervals are about that distribution. The interval is 0
+        to 1 if the draws are not independent. At most `most` values are listed.
 
         `field` is a path such as "city", "address.city" or "tags[]" (any item of a list), or a function of a
         value. Raises StructgenError if there is no draw.
@@ -221,7 +231,7 @@ class Samples(Draws[T]):
         else:
             values = [key_values([field(value)]) for value in self.values]
         weights = self.weights
-        # A place is a value and the draws that have it.
+        # A place has one value of the field, and the draws that have this value.
         places = collect_values(values).values()
         by_weight = sorted(places, key=lambda place: -float(weights[place[1]].sum()))
         return estimate_shares(self, by_weight[:most])
@@ -284,10 +294,10 @@ class Samples(Draws[T]):
 
     @property
     def _accept_text(self) -> str:
-        """How many attempts gave a text, in words."""
+        """Return the number of attempts that gave a text, in words."""
         statistics = self.statistics
         rate = self.accept_rate
-        # The rate is NaN without attempts, and where one attempt, a beam, may give several texts.
+        # The rate is NaN without attempts, and if one attempt (a beam) may give several texts.
         if math.isnan(rate) and statistics.accepted:
             return f"{statistics.accepted:,} texts, in {statistics.attempts:,} attempts of several texts each"
         share = "" if math.isnan(rate) else f" ({format_percent(rate)})"
@@ -301,7 +311,7 @@ class Samples(Draws[T]):
 
     @property
     def _worth_text(self) -> str:
-        """What the run is worth, in words."""
+        """Return the number of exact draws that the run is worth, in words."""
         if self.worth is None:
             return f"not known: {self.why_no_interval}"
         if math.isinf(self.worth):
@@ -318,5 +328,6 @@ class Samples(Draws[T]):
 
 
 def interval_words(low: str, high: str, head: str = "") -> str:
-    """Return the words for an interval with these ends as they are shown; `head` stands before two ends."""
+    """Return the words for an interval. `low` and `high` are its ends as they are shown; `head` is written
+    before two different ends."""
     return f"{low}, to the digits shown" if low == high else f"{head}{low} to {high}"

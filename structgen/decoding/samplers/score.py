@@ -1,4 +1,8 @@
-"""`score`: the probability of given texts under the model, and given that a text is valid."""
+"""`score` returns the probability of given texts under the model, and given that a text is valid.
+
+The *canonical tokenisation* of a text is the tokenizer's own result for the text. A text is *valid* if the
+grammar and all checkers accept it. Z is the probability that the model writes a valid text.
+"""
 
 from __future__ import annotations
 
@@ -148,9 +152,9 @@ def _score_text(
 ) -> Score:
     """Return the score of a text.
 
-    `tokens`, `reason`: see `_judge_text`; `logprobs`: log P of the valid texts, by their tokens; `log_z`: its
-    estimate, NaN without draws; `log_z_bounds`: the interval of log Z. For example, with log P = -3 and log Z
-    = -1 the text has the log-probability -2, given that it is valid.
+    For example, with log P = -3 and log Z = -1 the text has the log-probability -2, given that it is valid.
+    `tokens` and `reason` are the results of `_judge_text`. `logprobs` has log P of the valid texts, by their
+    tokens. `log_z` is the estimate of log Z, NaN without draws; `log_z_bounds` is its interval.
     """
     logprob = -math.inf if reason else logprobs[tokens]
     if logprob == -math.inf:
@@ -166,7 +170,7 @@ def _score_text(
 
 
 def _check_texts(texts: Sequence[str]) -> list[str]:
-    """Return the texts as a list. Raises OptionError for what is no list of texts."""
+    """Return the texts as a list. Raises OptionError for a value that is not a list of texts."""
     if isinstance(texts, str) or not isinstance(texts, Sequence):
         raise OptionError(
             f"A {type(texts).__name__} is no list of texts.", where="texts", cure="Give a list of texts."
@@ -183,7 +187,7 @@ def _check_texts(texts: Sequence[str]) -> list[str]:
 
 
 def _judge_text(target: Target, text: str) -> tuple[Tokens, str]:
-    """Return the canonical tokens of a text, and why it is not valid (or "")."""
+    """Return the canonical tokens of a text, and the reason why it is not valid; "": it is valid."""
     compiled_grammar = target.compiled
     try:
         tokens = tuple(compiled_grammar.tokenizer.encode(text.encode()))
@@ -228,7 +232,7 @@ def _read_logprobs(target: Target, texts: Sequence[Tokens], width: int) -> dict[
     """The tokens that come next after each prefix in some text (END: none does), with their log P."""
     for tokens in sorted_texts:
         for depth, token in enumerate((*tokens, END)):
-            # Filled in below. NaN would show a gap in every sum.
+            # The values are filled in below. A missing one would stay NaN, and show in every sum.
             edges.setdefault(tokens[:depth], {})[token] = math.nan
     read_prefixes = set[Tokens]()
     ends = np.array(sorted(target.compiled.end_tokens), np.int64)

@@ -1,4 +1,4 @@
-"""The target law, and its one operation: which tokens may come next, with which probabilities.
+"""The distribution that samplers draw from, and its main operation: the next tokens with their probabilities.
 
 Write P(x) for the probability that the model, at the given temperature, writes the tokens x and then an end
 token. The *target* is P conditioned on the event that x is valid: a text of the grammar, of at most
@@ -42,39 +42,40 @@ END: Final = -1
 """The edge that ends a text: all end tokens of the tokenizer together."""
 
 _MOST_MASSES: Final = 1 << 18
-"""The most prefixes whose mass is kept, about 100 bytes each. Draws through other prefixes have no masses."""
+"""The most prefixes whose allowed mass is kept, about 100 bytes each. Draws through other prefixes have no
+`masses`."""
 _MOST_STEPS: Final = CACHE_BYTES // 64
 """The most tokens in the steps that a target keeps, 16 bytes each: a fourth of CACHE_BYTES."""
 ROUNDING: Final = 1e-12
-"""What sums of probabilities differ by where they are summed in another order."""
+"""The most by which two sums of the same probabilities in another order differ."""
 
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Tokens = tuple[int, ...]
 Bounds = tuple[float, float]
-"""The least and the greatest that a number may be."""
+"""A pair: the least and the greatest value that a number may have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Truncation:
-    """Top-k, top-p and min-p as a part of the model's law: which of its tokens stay. The options act one
-    after another, in the order of the fields.
+    """Top-k, top-p and min-p as a part of the model's distribution: they select the tokens that stay. The
+    options act one after another, in the order of the fields.
 
     Each step's law, over the whole vocabulary and before the grammar's mask, keeps its likeliest tokens and
     is normalised again. So the truncated model is a model like any other: it has a probability for each text,
-    and the target is that law, conditioned on the text being valid. (An engine truncates behind the mask, and
+    and the target is that law, conditioned on the text being valid. (An engine truncates after the mask, and
     so draws from another law for each grammar.)
 
     Sources: top-k Fan et al. 2018; top-p Holtzman et al. 2020; min-p Nguyen et al. 2024.
     """
 
     top_k: Annotated[int, WholeCheck(0)] = 0
-    """So many of the likeliest tokens; 0: all. Of equally likely tokens those with the smaller ids."""
+    """The number of likeliest tokens that stay; 0: all. Of equally likely tokens the smaller ids stay."""
     top_p: Annotated[float, NumberCheck(5e-324, 1.0, "a number above 0, at most 1")] = 1.0
-    """The fewest likeliest tokens whose probabilities reach this."""
+    """The probability that the likeliest tokens must reach together; the fewest such tokens stay."""
     min_p: Annotated[float, NumberCheck(0.0, 1.0, "a number from 0 to 1")] = 0.0
-    """Those with at least this share of the greatest probability."""
+    """The share of the greatest probability that a token needs to stay."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -113,12 +114,12 @@ NO_TRUNCATION = Truncation()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prefix(Cursor):
-    """A viable prefix, with what the checkers say of it."""
+    """A viable prefix (one that may begin a valid text), with the checkers' states and answers."""
 
     standing: CheckerStanding | None = field(default=None, compare=False, repr=False)
     """The states of the checkers; None without checkers."""
     answers: dict[str, float] = field(default_factory=dict, init=False, compare=False, repr=False)
-    """What checkers have answered about this prefix, by the question."""
+    """The checkers' answers about this prefix, by the name of the question."""
 
     @property
     def written(self) -> GeneratedText:
@@ -164,9 +165,12 @@ class Target:
         read_value: Callable[[bytes], Any] | None = None,
         truncation: Truncation = NO_TRUNCATION,
     ) -> None:
-        """`rows` gives the model's rows after its prompt; `compiled` is for the model's tokenizer;
-        `read_value` returns the object of a text if the grammar was given as a type. For example
-        `Target(rows, compiled, max_tokens=64)`. Raises OptionError for an object that is no checker."""
+        """Make a target, for example `Target(rows, compiled, max_tokens=64)`.
+
+        `rows` makes the model's rows after the prompt. `compiled` is the grammar, compiled for the model's
+        tokenizer. `read_value` returns the object of a text if the grammar was given as a type. Raises
+        OptionError for an object that is not a checker.
+        """
         self.rows = rows
         self.compiled = compiled
         self.temperature = temperature
@@ -174,9 +178,9 @@ class Target:
         self.checkers = tuple(checkers)
         self.truncation = truncation
         self.value: Callable[[bytes], Any] = compiled.value if read_value is None else read_value
-        """Returns the value of a text of the grammar: an object if there is a type, the parsed JSON value if
-        the texts are JSON documents, else the text as a str. It does not hold the target: rows and caches of
-        a run are freed where the run ends, and not when garbage is collected."""
+        """The function that returns the value of a text of the grammar: an object if there is a type, the
+        parsed JSON value if the texts are JSON documents, else the text as a str. It does not refer to the
+        target: so a run's rows and caches are freed when the run ends, and not at a garbage collection."""
         self._constraints = Constraints(self.checkers, self.value, are_values=compiled.has_events)
         self._extended_prefixes: OrderedDict[Tokens, Prefix | None] = OrderedDict()
         self._rests: dict[int, bytes | None] = {}
@@ -193,10 +197,10 @@ class Target:
         product of z; each factor says how much model and grammar disagree at one token."""
         self._steps: dict[Tokens, TargetStep] = {}
         self._room = -1
-        """How many more numbers may be kept in `_steps`; below 0: none is."""
+        """The amount of numbers that may still be kept in `_steps`; below 0: nothing is kept."""
         self._ends = np.array(sorted(compiled.end_tokens), np.int64)
         self._texts = compiled.tokenizer.token_bytes
-        # One row, filled anew for each prefix.
+        # This mask has one row, which is filled anew for each prefix.
         self._mask = allocate_mask(1, compiled.vocab_size)
 
     @property
@@ -213,22 +217,22 @@ class Target:
         return b"".join(self._texts[token] or b"" for token in tokens)
 
     def remember_steps(self) -> None:
-        """From now on keep the steps that are read, up to `_MOST_STEPS` numbers: none of them is read
+        """Keep all steps that are read from now on, up to `_MOST_STEPS` numbers, so that none is read
         again."""
         self._room = _MOST_STEPS
 
     def read_steps(self, prefixes: Sequence[Prefix]) -> list[TargetStep]:
-        """Return the allowed tokens after each prefix. Cost: one model row for each that is not remembered,
-        in one forward pass, and O(V)."""
+        """Return the allowed tokens after each prefix. Cost: a model row and O(V) for each prefix whose step
+        is not kept, all in one forward pass."""
         steps_by_tokens = {
             prefix.tokens: self._steps[prefix.tokens] for prefix in prefixes if prefix.tokens in self._steps
         }
-        # By their tokens: particles at one prefix share its row.
+        # The prefixes are collected by their tokens, since particles at one prefix share its row.
         missing = {prefix.tokens: prefix for prefix in prefixes if prefix.tokens not in steps_by_tokens}
         rows = self.rows.read([*missing]) if missing else []
         for (tokens, prefix), logits in zip(missing.items(), rows, strict=True):
             step = steps_by_tokens[tokens] = self._make_step(prefix, logits)
-            # By the hash alone: the tokens of all prefixes would take far more memory than their masses.
+            # Only the hash is kept: the tokens of all prefixes would take far more memory than their masses.
             if len(self.masses) < _MOST_MASSES:
                 self.masses.setdefault(hash(tokens), step.mass)
             if self._room >= len(step.tokens):
@@ -255,11 +259,11 @@ class Target:
         return TargetStep(allowed_tokens, probabilities[allowed_tokens], end)
 
     def _allowed_tokens(self, prefix: Prefix) -> Ids:
-        """Return the text tokens that may follow.
+        """Return the text tokens that may follow a prefix.
 
-        A proven lower bound on the tokens still needed prunes: at `max_tokens` none is allowed, and one token
-        before it only those that complete the text. `tokens_to_finish` is an upper bound and would forbid
-        texts that fit.
+        A token is left out if the text could not end within `max_tokens` after it, by a proven lower bound:
+        at `max_tokens` no token is allowed, and one token earlier only those that complete the text.
+        `tokens_to_finish` is an upper bound, so it would forbid texts that fit.
         """
         if prefix.left <= 0:
             return np.empty(0, np.int64)
@@ -275,9 +279,8 @@ class Target:
     def extend_prefix(self, prefix: Prefix, token: int) -> Prefix | None:
         """Return the prefix after one more token, or None if a checker refuses it.
 
-        Cost: one call of each checker for each remembered prefix. If the grammar allows only one continuation
-        from here, the checkers are asked about it at once: if they refuse it, no row is read on the way to
-        it.
+        If the grammar allows only one continuation from here, the checkers are asked about it at once: if
+        they refuse it, no row is read on the way. Cost: one call of each checker for each new prefix.
         """
         if prefix.standing is None:
             return prefix.after(token)
@@ -286,7 +289,7 @@ class Target:
             # The least recently used prefixes are forgotten first.
             self._extended_prefixes.move_to_end(tokens)
         else:
-            # A refusal is remembered as well: no checker is asked twice about one prefix.
+            # A refusal is remembered too, so that no checker is asked twice about one prefix.
             self._extended_prefixes[tokens] = self._check_prefix(
                 prefix.after(token), len(prefix.text), prefix.standing
             )
@@ -309,13 +312,13 @@ class Target:
                 standing_at_end = self._constraints.extend_standing(standing_after, len(text), whole_text)
             if standing_at_end is None or not self._constraints.accepts_text(standing_at_end, whole_text):
                 return None
-            # Masks and weights depend on the tokens, and one rest may be written in several tokens.
+            # Masks and weights depend on the tokens, and the same bytes may be written in other tokens.
             are_bytes_enough = self._constraints.methods.isdisjoint(("mask", "weigh"))
             standing_after = replace(standing_after, is_decided=are_bytes_enough)
         return replace(after, standing=standing_after)
 
     def _only_rest(self, state: int) -> bytes | None:
-        """Return the bytes up to the end of the text if the grammar leaves no choice of them, else None."""
+        """Return the bytes up to the end of the text, if the grammar allows only these bytes; else None."""
         if state not in self._rests:
             compiled_grammar = self.compiled
             rest = compiled_grammar.forced(state)
@@ -341,13 +344,13 @@ class Target:
         return "weigh" in self._constraints.methods
 
     def log_weight(self, prefix: Prefix) -> float:
-        """Return the log-weight of a valid text that ends here; 0 where nothing weighs it."""
+        """Return the log-weight of a valid text that ends here; 0 if no checker weighs texts."""
         if prefix.standing is None or "weigh" not in self._constraints.methods:
             return 0.0
         return self._constraints.log_weight(prefix.standing, prefix.written)
 
     def guess_log_weight(self, prefix: Prefix) -> float:
-        """Return the guess at the log-weight of texts with a prefix; 0 where nothing guesses."""
+        """Return the guess at the log-weight of texts with a prefix; 0 if no checker guesses."""
         if prefix.standing is None or "guess" not in self._constraints.methods:
             return 0.0
         if "guess" not in prefix.answers:
@@ -357,14 +360,14 @@ class Target:
     def close(self) -> None:
         """End the checkers' processes. The target may still be used."""
         for checker in self.checkers:
-            # The others have nothing to end.
+            # Other checkers have no process to end.
             if isinstance(checker, InProcess):
                 checker.close()
 
 
 def scale_logits(logits: Floats, temperature: float, at: int) -> Floats:
-    """Return logits / temperature, minus their maximum: their exp is at most 1. Raises StructgenError if a
-    softmax of the row after token `at` is undefined."""
+    """Return logits / temperature, less their maximum, so that exp of them is at most 1. Raises
+    StructgenError if the softmax of the row is undefined; `at` is the number of tokens before the row."""
     levels: Floats = logits / temperature
     max_level = levels.max()
     if not np.isfinite(max_level) or np.isnan(levels).any():
@@ -379,7 +382,8 @@ def scale_logits(logits: Floats, temperature: float, at: int) -> Floats:
 
 
 def drawn_edge(masses: Floats, uniform: float) -> int:
-    """Return an index drawn by masses, not all of them 0. `uniform` is from [0, 1)."""
+    """Return an index drawn with probabilities in proportion to `masses`, which are not all 0. `uniform` is a
+    random number from [0, 1)."""
     sums = np.cumsum(masses)
     edge = int(np.searchsorted(sums, uniform * sums[-1], side="right"))
     # If the draw exceeds the last sum by rounding, take the last edge with mass.
@@ -393,7 +397,8 @@ def log_law(logits: Floats, temperature: float, at: int) -> Floats:
 
 
 def random_stream(seed: int, number: int) -> np.random.Generator:
-    """Return the random numbers of a part of a run. Different seeds from 0 to 2^64 - 1, and different
-    numbers, have different ones: a list of integers above 2^63 would lose its last digits as a key."""
+    """Return the generator of random numbers for part `number` of a run. Different seeds (0 to 2^64 - 1) and
+    different numbers give different generators. The key is not a list of integers: above 2^63 numpy would
+    lose its last digits."""
     key = np.array([seed & ((1 << 64) - 1), number], np.uint64)
     return np.random.Generator(np.random.Philox(key=key))

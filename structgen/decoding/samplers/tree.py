@@ -1,6 +1,9 @@
-"""The prefix tree: the model's probabilities as first seen, and bounds on h that tighten only.
+"""The prefix tree: it keeps the model's probabilities after each prefix, and proven bounds on valid texts.
 
-The target law, Z = P(valid) and h(u) = P(valid | prefix u) are defined in `target`.
+A *prefix* u is the beginning of a text, as tokens. Z = P(valid) is the probability that the model writes a
+valid text; h(u) = P(valid | prefix u) is the same after the prefix (`target`). A *row* is the model's
+distribution after one prefix. An *edge* is a step from a prefix: a token, the end of the text, or the rest.
+The bounds on h only tighten.
 
 A node stands for a prefix u that was read. It keeps the likeliest allowed tokens with their probabilities,
 the mass of the others as one number (`rest`), and for each kept token a an upper and a lower bound on h(ua).
@@ -32,15 +35,16 @@ from structgen.base.errors import OptionError, fields_named
 from structgen.decoding.samplers.target import END, Bounds, Floats, Ids, TargetStep, Tokens, drawn_edge
 
 KEPT: Final = 64
-"""Tokens that a new node keeps: nearly all of a model's mass, without O(V) memory a node."""
+"""The number of tokens that a new node keeps: nearly all of the mass, without O(V) memory for a node."""
 CHILD: Final = 100
-"""About how many bytes an entry of `children` takes."""
+"""The bytes that an entry of `children` takes, about."""
 REST: Final = -2
 """The edge to any token that the node does not keep. The model's row is needed to choose the token."""
 
 
 class Node:
-    """A prefix that was read. `children` has the nodes after kept tokens, by slot (an index of `tokens`)."""
+    """A prefix whose row was read. `children` has the nodes after kept tokens, by *slot*: the index of the
+    token in `tokens`."""
 
     __slots__ = (
         "children",
@@ -59,7 +63,7 @@ class Node:
     )
 
     UNFOLDED: ClassVar[int] = 32
-    """Bytes that one more kept token takes."""
+    """The bytes that one more kept token takes."""
 
     tokens: Ids
     probabilities: Floats
@@ -87,7 +91,7 @@ class Node:
         self.recompute_bounds()
 
     def recompute_bounds(self) -> None:
-        """Recompute the bounds after a child's have changed."""
+        """Recompute the node's bounds after those of a child have changed."""
         kept_upper = float(self.probabilities @ self.uppers)
         kept_lower = float(self.probabilities @ self.lowers)
         upper = kept_upper + self.end * self.end_upper + self.rest
@@ -103,15 +107,15 @@ class Node:
         self.estimate = min(max(self.estimate, self.lower), self.upper)
 
     def choose_edge(self, uniform: float, leaves_known: bool = False) -> int:
-        """Return an edge drawn by P(a | u) upper(ua): a slot, END or REST. `uniform` is from [0, 1).
-        `leaves_known`: by upper - lower in place of upper, so that no text is drawn that is known."""
+        """Return an edge drawn by P(a | u) upper(ua): a slot, END or REST. `uniform` is a random number from
+        [0, 1). With `leaves_known`, it is drawn by upper - lower instead, so that no known text is drawn."""
         if leaves_known:
             masses = self._edge_remainders()
         else:
             end_mass = self.end * self.end_upper
             masses = np.append(self.probabilities * self.uppers, [end_mass, self.rest])
         edge = drawn_edge(masses, uniform)
-        # Behind the slots come the end, and then the rest.
+        # After the slots come the end, and then the rest.
         if edge < len(self.tokens):
             return edge
         return END if edge == len(self.tokens) else REST
@@ -125,8 +129,8 @@ class Node:
 
     @property
     def remainder(self) -> float:
-        """The mass that is neither known to be valid nor proved invalid: upper - lower, summed up without
-        cancellation."""
+        """The mass that is neither known to be valid nor proved invalid. It is upper - lower, computed
+        without cancellation."""
         return float(self._edge_remainders().sum())
 
     def bound_of(self, edge: int, leaves_known: bool = False) -> float:
@@ -136,8 +140,8 @@ class Node:
         return float(self.uppers[edge] - self.lowers[edge] * leaves_known)
 
     def unfold_token(self, step: TargetStep, uniform: float, kept_count: int) -> int:
-        """Return the slot of a token drawn from the rest, and give it one if it has none. The rest is that
-        of the time when `kept_count` tokens had slots.
+        """Return the slot of a token drawn from the rest. A token without a slot gets one. The rest is the
+        one of the time when only `kept_count` tokens had slots.
 
         `step` is the model's row, read again. A new token takes its share of the `rest` that was seen first:
         a model whose rows differ by rounding cannot change the tree.
@@ -145,16 +149,17 @@ class Node:
         tokens, shares, at = self.draw_beyond(step, uniform, kept_count)
         (matching_slots,) = np.nonzero(self.tokens == tokens[at])
         if len(matching_slots):
-            return int(matching_slots[0])  # another walk has added it meanwhile
+            return int(matching_slots[0])  # another walk has given the token a slot meanwhile
         are_unkept = ~np.isin(tokens, self.tokens)
         unkept_mass = float(shares[are_unkept].sum())
-        # If the row gives all of them no mass, each has an equal share.
+        # If the row gives no mass to any of these tokens, each has an equal share.
         share = float(shares[at]) / unkept_mass if unkept_mass > 0 else 1 / int(are_unkept.sum())
         return self.keep_token(int(tokens[at]), self.rest * share)
 
     def draw_beyond(self, step: TargetStep, uniform: float, kept_count: int) -> tuple[Ids, Floats, int]:
-        """Return the rest of a row, and the index of one drawn from it: the tokens beside the first
-        `kept_count` of this node, and their masses (equal if the row gives them none)."""
+        """Return three values: the tokens of the rest, their masses, and the index of a token drawn from
+        them. The rest has all tokens except the first `kept_count` of this node. The masses are equal if the
+        row gives them none."""
         outside = ~np.isin(step.tokens, self.tokens[:kept_count])
         tokens = step.tokens[outside]
         shares = step.probabilities[outside]
@@ -169,13 +174,13 @@ class Node:
         self.uppers = np.append(self.uppers, 1.0)
         self.lowers = np.append(self.lowers, 0.0)
         self.rest_count -= 1
-        # Without tokens the rest is 0, whatever rounding has left of it: no edge leads to nothing.
+        # If the rest has no tokens, its mass is 0, whatever rounding has left: no edge leads to nothing.
         self.rest = max(self.rest - probability, 0.0) if self.rest_count else 0.0
         return len(self.tokens) - 1
 
     @property
     def nbytes(self) -> int:
-        """About how many bytes it takes: Python's objects and the arrays."""
+        """The bytes that the node takes, about: Python's objects and the arrays."""
         return 700 + self.UNFOLDED * len(self.tokens) + CHILD * len(self.children)
 
     def copy(self) -> Node:
@@ -183,7 +188,7 @@ class Node:
         twin = Node.__new__(Node)
         for name in Node.__slots__:
             setattr(twin, name, getattr(self, name))
-        # These change in place. The other arrays are replaced whole where they change.
+        # These arrays change in place. Other arrays are replaced as a whole when they change.
         twin.uppers = self.uppers.copy()
         twin.lowers = self.lowers.copy()
         twin.children = dict(self.children)
@@ -192,30 +197,30 @@ class Node:
 
 @fields_named("sg.samplers.PrefixTree()")
 class PrefixTree:
-    """The prefix tree of one target: what runs of `sg.sample` have learnt, for later runs.
+    """The prefix tree of one target. It keeps what runs of `sg.sample` have learnt, for later runs.
 
-    It holds at most `most` bytes, but at least the root, unless `most` is below 0; more is not stored. The
-    first run binds it to its model, prompt, grammar, temperature, length and checkers; a run of another
-    target is refused. Only one run at a time may use it. It lives as long as its process.
+    The tree holds at most `most` bytes, and stores nothing beyond that. It always has the root, unless `most`
+    is below 0. The first run binds the tree to its model, prompt, grammar, temperature, length and checkers;
+    a run of another target is refused. Only one run at a time may use it. It lives as long as its process.
     """
 
     def __init__(self, most: int = 1 << 28, kept: int = KEPT) -> None:
-        """`kept`: how many tokens a new node keeps."""
+        """Make an empty tree. `kept` is the number of tokens that a new node keeps."""
         self.root: Node | None = None
         self.kept = kept
         self.nbytes = 0
         self.most = most
         self.fingerprint = ""
-        """The digest of its target; "" before its first run."""
+        """The digest of the tree's target; "" before the first run."""
         self.runs = 0
-        """How many runs have used it."""
+        """The number of runs that have used the tree."""
         self._in_use = threading.Lock()
 
     @contextmanager
     def used(self, fingerprint: str) -> Iterator[None]:
         """Lend the tree to one run of a target. Raises OptionError for another target, and if another run is
         using it."""
-        # No waiting: a run in the same thread would wait for itself.
+        # This does not wait for the lock: a run in the same thread would wait for itself.
         if not self._in_use.acquire(blocking=False):
             raise OptionError(
                 "Another run is using this tree.", where="tree", cure="Wait for it, or give each run its own."
@@ -230,7 +235,7 @@ class PrefixTree:
             self.fingerprint = fingerprint
             yield
         finally:
-            self.runs += 1  # also of a run that failed: it has taught the tree
+            self.runs += 1  # a run that failed counts too: the tree has learnt from it
             self._in_use.release()
 
     @property
@@ -257,16 +262,16 @@ class PrefixTree:
             for slot, child in node.children.items():
                 if node.probabilities[slot] > 0:
                     after = logprob + math.log(node.probabilities[slot])
-                    # A stack of our own: the tree may be deeper than Python's recursion.
+                    # An explicit stack, because the tree may be deeper than Python's recursion limit.
                     waiting.append((child, (*tokens, int(node.tokens[slot])), after))
 
     def has_room(self, byte_count: int) -> bool:
-        """Return whether the tree may grow by so many bytes."""
+        """Return whether the tree may grow by `byte_count` bytes."""
         return self.nbytes + byte_count <= self.most
 
     def attach(self, parent: Node | None, slot: int, node: Node) -> bool:
-        """Attach a node after a slot of a parent in the tree, or as the root; return whether there was room.
-        Does not update the bounds above it."""
+        """Attach a node after a slot of its parent, or as the root if `parent` is None. Return whether there
+        was room. The bounds of the nodes above are not updated."""
         # The root always fits, unless the tree is to store nothing at all.
         is_full = parent is not None and not self.has_room(node.nbytes + CHILD)
         if self.most < 0 or is_full:

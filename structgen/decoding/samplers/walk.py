@@ -1,5 +1,9 @@
-"""One attempt to write a text, from the empty prefix to its end; six methods are this walk with other
-settings.
+"""A walk: one attempt to write a text, token by token, from the empty prefix to its end.
+
+Six methods are this walk with other settings. A *prefix* u is the beginning of a text; h(u) is the
+probability that it ends up valid, and Z = h(empty prefix) (`target`). A *node* of the prefix tree keeps what
+is known after a prefix (`tree`). An *edge* goes from a node to the next prefix, or ends the text. P is the
+model's probability.
 
 At a prefix u the walk draws an edge by P(a | u) upper(ua). `upper` is the tree's bound on h, or 1 without a
 tree; it is the *assumed* bound. The bound found at the node after the edge may be smaller, because the mask
@@ -41,7 +45,7 @@ class Finish(Enum):
     COIN = "coin"
     WEIGHT = "weight"
     REMAINDER = "remainder"
-    """As a weight, of the mass that is neither known to be valid nor proved invalid."""
+    """The ratio is a weight, of the mass that is neither known to be valid nor proved invalid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +60,29 @@ class Attempt:
     bound: float
     """The proven bound on Z with which the walk began: coin flips accept it with probability Z / bound."""
     known: float
-    """The mass of the known texts when it began, for a walk through the remainder: 0 <= weight <= bound -
-    known."""
+    """The mass of the known texts when the walk began, for a walk through the remainder: 0 <= weight <= bound
+    - known."""
     is_kept: bool
-    """Whether the tree knows the text from now on."""
+    """Whether the tree stores the text, so that later walks know it."""
     batch: int
     """The number of the call of `Walker.make_attempts` that made it."""
     left: float
-    """How many texts the run still planned when that call began."""
+    """The number of texts that the run still planned when that call began."""
 
 
 @dataclass(slots=True, eq=False)
 class _Walk:
-    """A walk under way."""
+    """A walk that has not ended."""
 
     particle: Particle
     draws: np.random.Generator
     start: float
-    """The bound with which it began, on Z or on the mass of the texts that are not known."""
+    """The bound with which the walk began, on Z or on the mass of the texts that are not known."""
     assumed_bound: float
-    """The bound on h that was assumed at its last edge."""
+    """The bound on h that was assumed at the walk's last edge."""
     weight: float = 1.0
     kept_count: int = 0
-    """How many tokens the node kept when the edge to its rest was drawn."""
+    """The number of tokens that the node kept when the edge to its rest was drawn."""
     logprob: float = -math.inf
     is_over: bool = False
 
@@ -98,8 +102,8 @@ class Walker:
     def __init__(
         self, target: Target, finish: Finish, tree: PrefixTree | None, *, seed: int, flips: bool = False
     ) -> None:
-        """Without a tree each walk has nodes of its own, which keep all tokens. `flips`: whether walks
-        through the remainder flip coins in place of weights."""
+        """Make a walker. Without a `tree` each walk has nodes of its own, which keep all tokens. `flips` says
+        whether walks through the remainder flip coins instead of having weights."""
         self._target = target
         self._finish = finish
         self._flips = flips or finish is Finish.COIN
@@ -110,13 +114,13 @@ class Walker:
         self._number = 0
         self._batch = -1
         self.tree_rows = 0
-        """Nodes that walks found in the tree: each saved a model row."""
+        """The number of nodes that walks found in the tree; each saved a model row."""
 
     def make_attempts(
         self, width: int, afford: Afford = lambda rows: True, left: float = 0.0
     ) -> list[Attempt]:
-        """Return `width` attempts, in order; walks that wait for rows share forward passes. `left`: how many
-        texts the run still plans, which is kept in each attempt.
+        """Return `width` attempts, in order. Walks that wait for rows share forward passes. `left` is the
+        number of texts that the run still plans; each attempt keeps it.
 
         `afford(rows)` is asked before each pass. If it returns False, all unfinished walks of this call are
         dropped: dropping long walks only would bias the others.
@@ -185,7 +189,8 @@ class Walker:
         return random_stream(self.seed, self._number)
 
     def _needs_row(self, walk: _Walk) -> bool:
-        """Take edges until the walk ends or needs a row; return whether it is that of its current node."""
+        """Take edges until the walk ends or needs a model row. Return whether it needs the row of its current
+        node: either the node is new, or a token of its rest is to be drawn."""
         while not walk.is_over and walk.particle.node is not None:
             node = walk.particle.node
             found_bound = node.remainder if self._leaves_known else node.upper
@@ -193,7 +198,7 @@ class Walker:
             ratio = min(found_bound / walk.assumed_bound, 1.0) if walk.assumed_bound > 0.0 else 0.0
             goes_on = ratio > 0.0
             if not self._flips:
-                # With coins the ratio is a chance instead, and the weight stays 1.
+                # With coin flips the ratio is the probability to continue instead, and the weight stays 1.
                 walk.weight *= ratio
             elif goes_on:
                 goes_on = walk.draws.random() < ratio
@@ -202,7 +207,8 @@ class Walker:
                 return False
             edge = node.choose_edge(walk.draws.random(), self._leaves_known)
             if edge == REST:
-                # Other walks may keep more tokens before the row comes: the draw is from the rest of now.
+                # Other walks may give the node more tokens before the row comes. The draw is from the
+                # present rest.
                 walk.kept_count = len(node.tokens)
                 return True
             self._take_edge(walk, edge, node.bound_of(edge, self._leaves_known))

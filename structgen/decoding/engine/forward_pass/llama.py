@@ -1,9 +1,12 @@
 """A batch-invariant Llama: a text gets the same logits, to the bit, alone and in any batch.
 
-The forward pass is compiled (`forward`), in the memory of the CPU. Keys and values lie in pages of 32 columns
+A *row* is one token of one text. A *column* is the place of one token's keys and values; a *page* has 32
+columns. A *draft tree* is a tree of guessed tokens, its *nodes*, which one pass checks.
+
+The forward pass is compiled (`forward`), in the memory of the CPU. The cache of a text is a list of pages
 (`PagedCache`): a text takes another page when the last one is full, so nothing is moved as it grows. A full
-page never changes; texts with a common prefix share its pages, so that these stay in the processor's caches
-for all of them. A page has, for each layer, the keys of all groups, then their values (`paged_attention`).
+page never changes. Texts with a common prefix share its pages, which so stay in the processor's caches. A
+page has, for each layer, the keys of all groups, then their values (`paged_attention`).
 
 This file packs the weights for the compiled code, and divides rows among threads. Each
 thread works on rows of its own; the rows of one text stay in one thread. Each thread reads all weights, so a
@@ -42,14 +45,14 @@ from structgen.decoding.engine.model_protocol import DraftSupport
 _MOST_ROWS = 64
 """The most rows of one call; more would not stay in the inner caches of the core."""
 _LEAST_ROWS = 4
-"""A pass uses at most one thread for so many rows."""
+"""The least number of rows for each thread of a pass."""
 _FEWEST_SHARED = 16
-"""Tokens from which on it pays to read what prompts begin with by itself. With 32, eight prompts of SmolLM2,
-whose template writes some 25, take a fifth more."""
+"""The number of common first tokens of prompts from which on they are read separately, once. With 32, eight
+prompts of SmolLM2, whose template writes about 25 tokens, take a fifth more time."""
 _MOST_KEPT = 1_024
-"""Tokens that prompts begin with, and that stay in memory for the next prompt: 47 MB of SmolLM2."""
+"""The most common first tokens of prompts whose cache is kept for the next prompt: 47 MB of SmolLM2."""
 _LINE = LINE // 4
-"""Alignment of the parts of the weights, in numbers: a cache line."""
+"""The alignment of the parts of the weights, in numbers of four bytes: a cache line."""
 _Numbers = npt.NDArray[np.float32]
 _Rows = npt.NDArray[np.int64]
 
@@ -65,12 +68,13 @@ class PagedCache:
     __slots__ = ("_context", "_list", "_page_bytes", "_pages", "address", "length", "parents")
 
     def __init__(self, page_bytes: int, context: int, length: int = 0) -> None:
-        """`page_bytes`: the size of a page. `context`: the most columns of a text."""
+        """Make an empty cache. `page_bytes` is the size of a page; `context` is the most columns of a text;
+        `length` is the number of columns to begin with."""
         self._page_bytes = page_bytes
         self._context = context
         self.length = length
         self._pages: list[npt.NDArray[np.uint8]] = []
-        """The pages. One lives as long as a cache holds it."""
+        """The pages of the text. A page lives as long as some cache refers to it."""
         self.parents: list[int] = []
         """The parents of the last tree's nodes; empty once nodes were kept or tokens were read."""
         # a tree's nodes may have columns beyond the model's context, though their positions are within
@@ -82,7 +86,7 @@ class PagedCache:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory, shared pages included."""
+        """The bytes of the cache's pages, shared ones included."""
         return len(self._pages) * self._page_bytes
 
     def nbytes_beside(self, other_cache: PagedCache) -> int:
@@ -92,7 +96,7 @@ class PagedCache:
         return (len(self._pages) - shared_count) * self._page_bytes
 
     def grow_to(self, length: int) -> None:
-        """Take pages until there are `length` columns."""
+        """Append pages until there are at least `length` columns."""
         while len(self._pages) * PANEL < length:
             self._append_page(fresh_page(self._page_bytes))
 
@@ -103,12 +107,12 @@ class PagedCache:
         return twin
 
     def begin_as(self, source: PagedCache, length: int) -> None:
-        """Take over the first `length` columns of another cache; this one has no pages yet. Full pages are
-        shared, the rest is copied."""
+        """Begin with the first `length` columns of another cache; this one has no pages yet. Full pages are
+        shared, and the last columns are copied."""
         full_count = length // PANEL
         for page in source._pages[:full_count]:
             self._append_page(page)
-        # the last page is not full: both texts will write into theirs
+        # the last page is not full, and both texts will write into it, so each has a page of its own
         if length % PANEL:
             page = fresh_page(self._page_bytes)
             page[:] = source._pages[full_count]
@@ -128,10 +132,10 @@ def fresh_page(page_bytes: int) -> npt.NDArray[np.uint8]:
 
 
 class Llama:
-    """A Llama of weights that the compiled code can run (`can_run`). Thread-safe by a lock."""
+    """A Llama model whose weights the compiled code can run (`can_run`). A lock makes it thread-safe."""
 
     def __init__(self, weights: Weights, *, drafts_pay: bool = True) -> None:
-        """`drafts_pay`: whether drafts can save time (`VerifiesDrafts`)."""
+        """Pack the weights. `drafts_pay` says whether drafts can save time (`VerifiesDrafts`)."""
         sizes = weights.sizes
         self.drafts_pay = drafts_pay
         self.vocab_size = len(weights.head)
@@ -153,7 +157,7 @@ class Llama:
         embedding = weights.embedding.numpy()
         self._tables = embedding, weights.cos.numpy(), weights.sin.numpy()
         self._others: ThreadPoolExecutor | None = None
-        """The threads besides the caller's own; None until a pass needs them."""
+        """The threads other than the caller's own; None until a pass needs them."""
         self._lock = threading.Lock()
         self._last: Sequence[int] = ()
         """The last prompt."""
@@ -161,7 +165,7 @@ class Llama:
         self._page_bytes = 4 * sizes.layers * 2 * sizes.groups * PANEL * sizes.head
         empty_cache = PagedCache(self._page_bytes, self.context)
         self._common_start: tuple[Sequence[int], PagedCache] = (), empty_cache
-        """The tokens that two prompts one after the other began with, and their cache."""
+        """A pair: the common first tokens of two successive prompts, and the cache of these tokens."""
 
     @classmethod
     def read_folder(cls, folder: Path) -> Llama:
@@ -181,8 +185,8 @@ class Llama:
         return result
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, PagedCache]]:
-        """Return the logits [V] after each prompt, and its cache; the prompts are read in one pass. Their
-        common beginning is read once, and not again where the prompts before began with it too; the result is
+        """Return the logits [V] after each prompt, and its cache. The prompts are read in one pass. Their
+        common beginning is read once, and not at all if the previous prompts began with it too. The result is
         the same to the bit."""
         if not prompts:
             return []
@@ -215,7 +219,8 @@ class Llama:
             return list(zip(logits, caches, strict=True))
 
     def decode(self, tokens: Sequence[int], caches: Sequence[PagedCache]) -> Tensor:
-        """Return the logits [rows, V] after one more token of each text. The caches then hold it."""
+        """Return the logits [rows, V] after one more token of each text. The caches then include
+        the token."""
         with self._lock:
             rows = []
             for token, cache in zip(tokens, caches, strict=True):
@@ -226,14 +231,14 @@ class Llama:
                 rows.append((token, place, cache.address, place, place, 0))
             counts = [1] * len(rows)
             logits = self._run_threads(np.array(rows, np.int64), counts, caches)
-            # behind the pass: an interrupted one leaves the texts as they were
+            # The lengths grow after the pass: an interrupted pass leaves the texts as they were.
             for cache in caches:
                 cache.length += 1
             return logits
 
     @property
     def draft_support(self) -> DraftSupport:
-        """Trees: a node attends to the columns of its path, in order."""
+        """The support of draft trees: a node attends to the columns of its path, in order."""
         return DraftSupport("tree")
 
     def decode_tree(
@@ -245,9 +250,9 @@ class Llama:
     ) -> Tensor:
         """Return the logits [sum(counts), V] after each node of each text's tree (`VerifiesDrafts`).
 
-        They equal those of `decode` to the bit. Raises OptionError, and changes no cache, for a list that is
-        no tree, a tree of more than MOST_NODES nodes, and one past the context. Memory: a page for every 32
-        nodes of a text, and at most one more.
+        They equal those of `decode` to the bit. Raises OptionError if the lists do not describe trees, if a
+        tree has more than MOST_NODES nodes, or if it goes beyond the context; no cache is changed then.
+        Memory: a page for every 32 nodes of a text, and at most one more.
         """
         with self._lock:
             depths = depths_of(tokens, parents, counts, caches, self.context)
@@ -262,9 +267,9 @@ class Llama:
             return self._run_threads(rows, counts, (numbers, caches), all_rows=True)
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[PagedCache]) -> None:
-        """Have each cache hold the nodes of a path in its last tree (`VerifiesDrafts`). Raises OptionError,
-        and changes no cache, for a list that is no path. Cost: moving the columns of nodes that are not
-        adjacent in the tree."""
+        """Append to each cache the nodes of a path in its last tree (`VerifiesDrafts`). Raises OptionError
+        for a list that is not a path; no cache is changed then. Cost: moving the columns of nodes that are
+        not adjacent in the tree."""
         with self._lock:
             check_paths(paths, caches)
             _heads, groups, head = self._sizes[:3]
@@ -280,8 +285,8 @@ class Llama:
     def _run_threads(
         self, rows: _Rows, counts: Sequence[int], kept_alive: object, all_rows: bool = False
     ) -> Tensor:
-        """Return the logits after the last row of each text (`counts`: the rows of each), or after `all_rows`
-        row.
+        """Return the logits after the last row of each text, or after every row if `all_rows`. `counts` has
+        the number of rows of each text.
 
         Raises the error of any thread once all have ended. Each thread keeps the caches alive (`kept_alive`):
         after an interrupt, no other text gets their pages before the thread has ended.
@@ -297,7 +302,7 @@ class Llama:
         # parts end where texts do, and have nearly equal numbers of rows
         equal_borders = len(rows) * np.arange(1, threads) // threads
         borders = ends[np.searchsorted(ends, equal_borders)].tolist()
-        # a set: a long text may be the nearest to two borders
+        # a set, because the end of a long text may be the nearest to two borders
         parts = pairwise(sorted({0, len(rows), *borders}))
         if self._others is None:
             self._others = ThreadPoolExecutor(thread_name_prefix="structgen-engine-rows")
@@ -352,9 +357,9 @@ def _rows_of(
 
 
 def _common_length(prompt: Sequence[int], second_prompt: Sequence[int]) -> int:
-    """Return how many tokens two prompts begin with, the last one of the first left out; 0 for
-    fewer than `_FEWEST_SHARED`."""
-    # less the last one: a prompt needs at least one row, after which its logits stand
+    """Return the number of common first tokens of two prompts, without the last token of the first prompt.
+    Return 0 if there are fewer than `_FEWEST_SHARED`."""
+    # the last token is left out, because a prompt needs at least one row, which gives its logits
     max_length = min(len(prompt) - 1, len(second_prompt))
     differences = (index for index in range(max_length) if prompt[index] != second_prompt[index])
     common = next(differences, max_length)
@@ -399,7 +404,7 @@ def _lay_out(weights: Weights, half: bool) -> tuple[_Numbers, npt.NDArray[np.int
     memory = memory[-memory.ctypes.data // memory.itemsize % _LINE :]
     for start, part in zip(starts[:-1], parts, strict=True):
         memory[start : start + len(part)] = part
-    # a layer has six parts; the last row has two, and zeros behind them
+    # a layer has six parts; the last row of offsets has only two, and then zeros
     offsets = np.zeros((len(layers), 6), np.int64)
     offsets.reshape(-1)[: len(parts)] = starts[:-1]
     return memory, offsets

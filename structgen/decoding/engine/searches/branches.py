@@ -1,6 +1,7 @@
-"""A place of a text, and the branches that a search reads ahead from it.
+"""A place of a text, and the branches that a search reads ahead from that place.
 
-Each branch ends as a text of the request: the mask takes the budget of tokens into account.
+A *place* is a text so far, with the model's logits and cache at its end. A *branch* is a continuation of that
+text. Each branch can end as a text of the request: its mask takes max_tokens into account.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from structgen.tokens.tokenizer import Tokenizer
 
 @dataclass(slots=True)
 class TextPlace:
-    """Where a text stands. It says the same of a text whatever its batch, and after a restart."""
+    """A text so far, with all that a search may know. It is the same in any batch, and after a restart."""
 
     request: Request
     sample: int
@@ -38,21 +39,21 @@ class TextPlace:
     tokens: Sequence[int]
     """The tokens of the text."""
     text: bytes
-    """The text."""
+    """The bytes of the text."""
     matcher: Matcher | None
-    """None: free text."""
+    """The matcher after the tokens; None: free text."""
     logits: Floats
-    """The model's logits [V] here."""
+    """The model's logits [V] after the tokens."""
     tokenizer: Tokenizer
     cache: Any = None
-    """The cache of the model up to here. A search that reads rows by itself copies it."""
+    """The model's cache of the text. A search that reads rows by itself copies it first."""
     passes: int = 0
-    """Forward passes of other models that the search has had."""
+    """The number of forward passes that the search itself has made, for example of other models."""
     rows: int = 0
-    """Rows of these."""
+    """The number of rows in these passes."""
 
     def root(self) -> Branch:
-        """Return the branch that has no tokens yet: it stands where the text stands."""
+        """Return the branch without tokens of its own, at the end of the text."""
         matcher = self.matcher
         remaining = self.request.most_tokens - len(self.tokens)
         return Branch(
@@ -65,17 +66,19 @@ class TextPlace:
         )
 
     def value(self, branch: Branch) -> Any:
-        """Return the value of a complete text: the value of a JSON document, else the text."""
+        """Return the value of a branch that is a complete text: the value of a JSON document, else the
+        text."""
         if branch.compiled is not None:
             try:
                 return branch.compiled.value(branch.text)
             except (ValueError, RecursionError):
-                # an integer of more digits than Python reads, or a document too deep for it: the text stands
+                # Python cannot read an integer of so many digits, or a document so deep: return the text.
                 pass
         return branch.text.decode("utf-8", "replace")
 
     def drawn(self, branches: Sequence[Branch], logits: Sequence[Floats]) -> list[int]:
-        """Return a token after each branch, chosen as the engine chooses, each by its own noise."""
+        """Return a token after each branch, chosen as the engine chooses, with noise of its own. `logits` has
+        the logits [V] after each branch."""
         words = np.stack([branch.words for branch in branches])
         raw = torch.from_numpy(np.stack(logits)).float()
         rows = [branch.row() for branch in branches]
@@ -88,11 +91,11 @@ class Branch(Cursor):
 
     place: TextPlace = field(compare=False, repr=False)
     stream: int = 0
-    """It tells the noise of this branch from that of others."""
+    """The number that makes the noise of this branch differ from that of other branches."""
 
     @property
     def is_over(self) -> bool:
-        """Whether it is a whole text."""
+        """Whether the branch is a whole text."""
         is_ended = bool(self.tokens) and self.tokens[-1] in self.tokenizer.eos_token_ids
         if is_ended or self.left <= 0:
             return True
@@ -120,18 +123,18 @@ class Branch(Cursor):
 
     @cached_property
     def allowed(self) -> Ids:
-        """The tokens that may follow, ascending."""
+        """The tokens that may follow, in ascending order."""
         return allowed_ids(self.words, self.tokenizer.vocab_size)
 
     def row(self) -> ChoiceRow:
-        """Return the inputs of the choice of its next token, besides the logits."""
+        """Return the inputs of the choice of the branch's next token, other than the logits."""
         place = self.place
         text = [*place.tokens, *self.tokens]
         position = len(place.prompt) + len(text)
         ends = self.tokenizer.eos_token_ids
         row = ChoiceRow(place.request.chosen_by, place.sample, position, place.prompt, text, ends)
-        # the noise of a branch is neither that of the text nor that of another place's branches: the branch
-        # has the upper 32 bits of the number, the place the lower ones
+        # The noise of a branch differs from that of the text, and from that of branches at other places. So
+        # the number has the branch in its upper 32 bits, and the place in its lower ones.
         row.stream = sample_key(row.stream, (self.stream << 32) + len(place.tokens) + 1)
         return row
 
@@ -141,7 +144,7 @@ class Branch(Cursor):
         return penalised_scores(logits, row) if row.is_penalised else logits
 
     def law(self, logits: Floats) -> Scores:
-        """Return the log-probabilities of the allowed tokens, at the request's temperature (1 where that is
-        0)."""
+        """Return the log-probabilities of the allowed tokens, at the request's temperature (1 if that is
+        0). `logits` are the model's logits [V] after the branch."""
         scores: Scores = self.scores(logits)[self.allowed]
         return log_softmax(scores / (self.place.request.chosen_by.temperature or 1.0))

@@ -1,7 +1,8 @@
-"""How sure a model was of its answer: of listed values as a whole, and of each scalar of a document.
+"""Computes how sure a model was of its answer: of listed values as a whole, or of each scalar of a document.
 
-Both are the model's own opinion, and say nothing of how often it is right. Where a strategy changes the law
-of the tokens, neither is known.
+*Listed values* are the few values that a grammar lists, such as those of an `enum`. A *scalar* is a string, a
+number, a boolean or null. These confidences are the model's own opinion, and do not tell how often it is
+right. If a strategy changes the distribution of the tokens, no confidence is known.
 """
 
 from __future__ import annotations
@@ -26,24 +27,24 @@ _OfText: TypeAlias = Union[Grammar, CompiledGrammar, None]
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """How sure a model was of one value, by the tokens that write at least one byte of it, quotes included.
-    At temperature 1, whatever the sampling was."""
+    """How sure a model was of one value. It counts the tokens that write at least one byte of the value,
+    quotes included. It is at temperature 1, whatever the sampling was."""
 
     probability: float
-    """The product, over these tokens, of P(token | text before, token allowed by the mask). Of a value that
-    was compared as a whole: its share among the listed values (`Outcome.probabilities`)."""
+    """The product, over these tokens, of P(token | text before, token allowed by the mask). For a value that
+    was compared as a whole, it is its share among the listed values (`Outcome.probabilities`)."""
     mask_mass: float | None
-    """The product, over these tokens, of the mass that the model gives to allowed tokens: 1 where the model
-    by itself keeps to the grammar. None for a value that was compared as a whole."""
+    """The product, over these tokens, of the mass that the model gives to allowed tokens. It is 1 if the
+    model follows the grammar by itself. None for a value that was compared as a whole."""
 
 
 def probabilities_of(result: Result, grammar: _OfText) -> dict[str, float]:
-    """Return the probability of each listed value among them, where they were compared as a whole; else {}.
-    The keys are `ListedValues.names`: strings without quotes."""
-    # a comparison stands in the state of the first token alone
+    """Return the probability of each listed value among all listed ones. The keys are `ListedValues.names`:
+    strings without quotes. Return {} if the values were not compared as a whole."""
+    # a comparison is noted in the state of the first token only
     shares = next((step.state for step in result.steps if step.state), ())
     names = find_listed_values(plain_grammar(grammar)).names if shares else ()
-    # another strategy's states are no shares
+    # the states of another strategy are not shares
     if len(names) != len(shares):
         return {}
     return dict(zip(names, shares, strict=True))
@@ -52,11 +53,12 @@ def probabilities_of(result: Result, grammar: _OfText) -> dict[str, float]:
 def confidences_of(
     result: Result, grammar: _OfText, tokenizer: Tokenizer, holder: str = ""
 ) -> dict[str, Confidence]:
-    """Return how sure the model was of each string, number, boolean and null of a whole document, by JSON
-    pointer, such as `/items/0/price`. `grammar`: that of the request, and `tokenizer` that of the engine.
-    `holder`: the pointer of the value that is wanted, where an object holds it.
+    """Return the confidence of each string, number, boolean and null of a whole document, by JSON pointer,
+    such as `/items/0/price`.
 
-    {} for a text that is no document of a JSON Schema, and where its tokens are not known. Cost: linear.
+    `grammar` is that of the request, and `tokenizer` that of the engine. `holder` is the pointer of the
+    wanted value, if an object around it was added for the model. Return {} for a text that is not a document
+    of a JSON Schema, and if its tokens are not known. Cost: linear.
     """
     ends = tokenizer.eos_token_ids
     steps = [step for step in result.steps if step.token not in ends]
@@ -67,11 +69,11 @@ def confidences_of(
     is_document = is_json and result.finish_reason in COMPLETE
     if not is_document or b"".join(step_bytes) != text:  # as where the prompt's last tokens are written again
         return {}
-    # where each token ends in the text, in bytes
+    # the place in the text where each token ends, in bytes
     stops = list(accumulate(map(len, step_bytes)))
     probabilities = probabilities_of(result, grammar)
     confidences: dict[str, Confidence] = {}
-    for event in (Event(*raw) for raw in EventLog().feed_text(text + b" ")):  # a blank ends a numeral
+    for event in (Event(*raw) for raw in EventLog().feed_text(text + b" ")):  # the blank ends a number
         if event.kind is EventKind.TERMINAL_END and event.end is not None:
             # from the token with the value's first byte to the token with its last one
             first = bisect_right(stops, event.start)

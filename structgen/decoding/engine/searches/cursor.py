@@ -1,7 +1,7 @@
-"""The cursor: a prefix of a text, and its continuations.
+"""The cursor: a prefix of a text with its grammar state, from which other prefixes follow.
 
-Whatever reads a model ahead of its texts stands at cursors: searches (`branches.TextPlace`), samplers and the
-likeliest texts (`structgen.decoding.samplers.target`). Subclasses have further fields.
+Searches (`branches.Branch`) and samplers (`structgen.decoding.samplers.target.Prefix`) let a model read many
+prefixes. Each of these is a cursor; the subclasses have further fields.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from structgen.tokens.tokenizer import Tokenizer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cursor:
-    """A prefix: a value. Cursors of one text with equal tokens are equal."""
+    """A prefix of a text, which is immutable. Cursors of one text are equal if their tokens are equal."""
 
     tokenizer: Tokenizer = field(compare=False, repr=False)
     compiled: CompiledGrammar | None = field(compare=False, repr=False)
     """The grammar; None: free text."""
     tokens: Tokens = ()
     state: int = 0
-    """The state of the grammar after them, by its number."""
+    """The number of the grammar's state after the tokens."""
     text: bytes = field(default=b"", compare=False, repr=False)
     """The bytes that the first cursor began with, and the bytes of the tokens."""
     left: int = field(compare=False)
-    """How many tokens may follow."""
+    """The most tokens that may follow."""
 
     def after(self, token: int) -> Self:
-        """Return the cursor after one more token, which is allowed. Raises LimitError."""
+        """Return the cursor after one more token, which must be allowed. Raises LimitError."""
         compiled_grammar = self.compiled
         next_state = 0 if compiled_grammar is None else compiled_grammar.next_index(self.state, token)
         # an end token has no bytes

@@ -1,13 +1,16 @@
-"""Planning with a reward: a tree search over tokens, whose leaves are completed and judged (PG-TD: Zhang et
-al., "Planning with Large Language Models for Code Generation", 2023).
+"""Plans a text with a reward: a tree search over tokens, whose leaves are completed and judged (PG-TD: Zhang
+et al., "Planning with Large Language Models for Code Generation", 2023).
+
+A *reward* is the user's function from a finished text to a number; 1 is the best. A *node* is a prefix of the
+text. A *rollout* goes down the tree, adds one node, and judges one text.
 
 A node's children are the `k` likeliest allowed tokens, with their probabilities P renormalised. A rollout
 goes down by the greatest Q + beta P sqrt(log N) / (1 + n), where N counts the node's rollouts, n the child's,
 Q is the best reward below the child, and beta = log((N + 11) / 10) + 4. It adds one child, completes the text
 greedily, and asks for the reward. The text with the best reward is taken, the first one of equals.
 
-The laws and the completions of all prefixes are kept, so that a prefix is read once. The grammar makes each
-rollout a whole text: none is lost to its syntax.
+The next-token distributions (*laws*) and the completions of all prefixes are kept, so that each prefix is
+read once. The grammar makes each rollout a whole text, so that no rollout is lost to wrong syntax.
 """
 
 from __future__ import annotations
@@ -39,15 +42,16 @@ class PlanningSearch(SearchStrategy):
     name: ClassVar[str] = "plan"
     is_greedy: ClassVar[bool] = True
     reward: Reward | None = field(default=None, repr=False)
-    """From the value of a JSON document, or from a text, to a number; must be given. 1 is the best."""
+    """The function that is called with the value of a JSON document, or with a text, and returns a number. It
+    must be given. 1 is the best reward."""
     seconds: Annotated[float, NumberCheck(1e-3, 1e6, "seconds, from 0.001")] = 1.0
-    """The limit of one call of the reward."""
+    """The most seconds of one call of the reward."""
     megabytes: Annotated[int, WholeCheck(16)] = 512
-    """Memory that the reward may take."""
+    """The most memory of the reward, in megabytes."""
     k: Annotated[int, WholeCheck(1)] = 3
-    """How many tokens are tried after a prefix."""
+    """The number of tokens that are tried after a prefix."""
     rollouts: Annotated[int, WholeCheck(1)] = 256
-    """The most texts that are judged; 1 is greedy."""
+    """The most texts that are judged; 1: only the greedy text."""
     named: str = field(default="", init=False)
     """The name of the reward."""
 
@@ -62,29 +66,29 @@ class PlanningSearch(SearchStrategy):
                 cure="Give a function from a value, or a text, to a number; in a command module:function.",
             )
         check_fields(self)
-        # frozen: this is how a field of it is set
+        # a field of a frozen dataclass can only be set in this way
         object.__setattr__(self, "named", named_reward(self.reward))
 
     def begin(self, model: Model, tokenizer: Tokenizer) -> Rewards:
-        """Return the rewards of a request; they have a process."""
+        """Return the `Rewards` of a request, which calls the reward in a process of its own."""
         assert self.reward is not None
         return Rewards(self.reward, self.seconds, self.megabytes)
 
     def plan(self, place: TextPlace, held: Rewards) -> Generator[Sequence[Branch], list[Scores], Decision]:
-        """Return the rest of the best text. Cost: at most a row for each token of each rollout, and a call of
-        the reward for each text that is new."""
+        """Return the tokens that complete the text in the best way found. Cost: at most a row for each token
+        of each rollout, and a call of the reward for each new text."""
         if self.rollouts == 1:
-            return Decision()  # the greedy text, which the engine writes by itself
+            return Decision()  # the best text is the greedy one, which the engine writes by itself
         tree = _Tree(self, place, held)
         # 1 is the best reward: no text can be better
         while tree.count < self.rollouts and tree.reward < 1:
             yield from tree.roll_out()
-            yield []  # other texts go on, and the text may be cancelled
+            yield []  # so that other texts continue meanwhile, and this text may be cancelled
         state = tree.reward, float(tree.count), float(tree.failures)
         return Decision(tree.best.tokens, state=state)
 
     def told(self, states: Sequence[tuple[float, ...]]) -> str:
-        """Return the best reward, and how many rollouts there were."""
+        """Return a summary: the best reward, and the number of rollouts."""
         if not states:
             return ""
         reward, rollouts, failures = states[-1]
@@ -104,14 +108,14 @@ class _Node:
         self.values: Scores = np.empty(0)
 
     def choose_edge(self, priors: Scores) -> int:
-        """Return the number of the token by which a rollout goes on."""
+        """Return the number of the token (among the `k`) with which a rollout continues."""
         if not len(self.counts):
             self.counts = np.zeros(len(priors))
             self.values = np.zeros(len(priors))
         total = float(self.counts.sum())
-        # as in the module's docstring, with the paper's constants 10 and 4
+        # the formula in the module's docstring, with the paper's constants 10 and 4
         beta = math.log((total + 10 + 1) / 10) + 4
-        # at least 1: a new node has no rollouts, and log 0 is no number
+        # at least 1, because a new node has no rollouts, and log 0 is not a number
         bonus = beta * priors * math.sqrt(math.log(max(total, 1.0))) / (1 + self.counts)
         return int(np.argmax(self.values + bonus))
 
@@ -128,14 +132,14 @@ class _Tree:
         """The text with the best reward so far."""
         self.reward = -math.inf
         self.count = 0
-        """How many texts were judged."""
+        """The number of judged texts."""
         self.failures = 0
-        """How many rewards failed."""
+        """The number of calls of the reward that failed."""
         root_law = self._likeliest_tokens(self._root.branch, place.logits)
         self._laws: dict[Tokens, tuple[list[int], Scores]] = {(): root_law}
-        """By prefix: the likeliest tokens after it, and their probabilities."""
+        """The likeliest tokens after each prefix that was read, with their probabilities."""
         self._completions: dict[Tokens, Branch] = {}
-        """By prefix: the text that it was completed to."""
+        """The whole text to which each prefix was completed."""
 
     def roll_out(self) -> Generator[Sequence[Branch], list[Scores], None]:
         """Judge one more text."""
@@ -148,7 +152,7 @@ class _Tree:
             path.append((node, edge))
             child = node.children.get(edge)
             if child is None:
-                # one new child a rollout: the tree grows where rollouts go
+                # each rollout adds one child, so the tree grows where rollouts go
                 child = node.children[edge] = _Node(node.branch.after(tokens[edge]))
                 node = child
                 break
@@ -157,17 +161,17 @@ class _Tree:
         returned_reward = self._rewards.of(text.text, self._place.value(text))
         self.failures += returned_reward is None
         reward = returned_reward or 0.0
-        # greater, not equal: of equal texts the first one stays
+        # a strict comparison: of equally good texts the first one stays
         if reward > self.reward:
             self.best = text
             self.reward = reward
         for parent_node, edge in path:
             parent_node.counts[edge] += 1
-            # the best text below counts, not the mean: one right text is enough
+            # The best text below a node counts, and not the mean: one right text is enough.
             parent_node.values[edge] = max(parent_node.values[edge], reward)
 
     def _complete_branch(self, branch: Branch) -> _Reading:
-        """Return a prefix, completed greedily."""
+        """Return the whole text to which a prefix is completed greedily."""
         prefixes = []
         while not branch.is_over:
             known_branch = self._completions.get(branch.tokens)
@@ -177,7 +181,7 @@ class _Tree:
             prefixes.append(branch.tokens)
             tokens, _ = yield from self._find_law(branch)
             branch = branch.after(tokens[0])
-        # every prefix on the greedy way has the same completion
+        # every prefix on the way of this greedy completion has the same completion
         self._completions.update(dict.fromkeys(prefixes, branch))
         return branch
 
@@ -194,7 +198,7 @@ class _Tree:
     def _likeliest_tokens(self, branch: Branch, logits: Scores) -> tuple[list[int], Scores]:
         """Return the `k` likeliest tokens, and their probabilities among one another."""
         law = branch.law(logits)
-        # stable: of equal tokens the smaller id comes first
+        # the stable sort puts the smaller id first among equally likely tokens
         order = np.argsort(-law, kind="stable")[: self._search.k]
         shares = np.exp(law[order])
         tokens = [int(token) for token in branch.allowed[order]]

@@ -1,8 +1,8 @@
-"""Rewards of texts: a function of the user, run in a process of its own with limits.
+"""Calls the reward of texts, a function of the user, in a separate process with limits.
 
-A call that raises, is late, needs too much memory, or returns no number counts as the reward 0. These calls
-are counted. The process has no network as far as Python's sockets are concerned; it is no sandbox for code
-that means harm.
+A call counts as the reward 0 if it raises, takes too long, needs too much memory, or does not return a
+number. These calls are counted. Python's sockets have no network in the process. It is not a sandbox against
+malicious code.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from structgen.base.system.process_limits import make_confinement
 from structgen.base.system.worker_process import NotStartedError, WorkerProcess
 
 Reward: TypeAlias = Callable[[Any], float]
-"""From the value of a JSON document, or a text, to a number."""
+"""A function from the value of a JSON document, or from a text, to a number."""
 
 
 def named_reward(reward: Reward | None) -> str:
     """Return the name of a reward, the same in each process."""
-    # an object that can be called has no name of its own: its class has one
+    # a callable object has no name of its own, but its class has one
     named_object = reward if hasattr(reward, "__qualname__") else type(reward)
     module = getattr(named_object, "__module__", "")
     qualified_name = getattr(named_object, "__qualname__", "")
@@ -31,18 +31,19 @@ def named_reward(reward: Reward | None) -> str:
 
 
 class Rewards:
-    """Rewards of the texts of one request; each text is asked once. The process ends with this object."""
+    """The rewards of one request's texts. The reward is called once for each text. The process ends with this
+    object."""
 
     def __init__(self, reward: Reward, seconds: float, megabytes: int) -> None:
         begin = make_confinement(megabytes << 20)  # in bytes
         worker = WorkerProcess(reward, f"reward {named_reward(reward)}", "reward", begin=begin)
-        # infinity: the worker itself ends a late call
+        # the limit here is infinite, because the worker itself ends a late call
         self._ask = GuardedCall(partial(_ask_reward, worker, seconds), math.inf, _unless_not_started)
         self._reward_by_text: dict[bytes, float | None] = {}
 
     def of(self, text: bytes, value: Any) -> float | None:
-        """Return the reward of a text with a value; None if the call raised, was late or returned no number.
-        Raises StructgenError if no process can be started."""
+        """Return the reward of a text, called with the text's value. Return None if the call raised, took too
+        long or did not return a number. Raises StructgenError if no process can be started."""
         if text not in self._reward_by_text:
             self._reward_by_text[text] = self._ask(value)
         return self._reward_by_text[text]
@@ -57,7 +58,7 @@ def _ask_reward(worker: WorkerProcess, seconds: float, value: Any) -> float:
 
 
 def _unless_not_started(error: Exception) -> None:
-    """Swallow an error of the reward, which counts as no number. Raise the error of a process that cannot be
-    started: every other call would fail in the same way."""
+    """Ignore an error of the reward: the call then has no result. But raise the error of a process that
+    cannot be started, because every other call would fail in the same way."""
     if isinstance(error, NotStartedError):
         raise error

@@ -1,4 +1,8 @@
-"""One decision of a search under way: it asks for branches, and a step of the loop reads them."""
+"""Runs one decision of a search: the search asks for branches, and each step of the loop reads some.
+
+A *branch* is a continuation of the text that a search lets the model read. A *plan* is the generator of a
+search (`SearchStrategy.plan`): it yields branches, gets their logits, and returns its decision.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +23,13 @@ from structgen.decoding.speculation.planning.drafting import MOST_BYTES
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SearchEdit:
-    """The edit of searches: each that has to decide reads one pass, and its text waits until it has."""
+    """The edit of searches. In each step, a search that has to decide reads one pass; its text waits until
+    the search has decided."""
 
     model: Model
 
     def __call__(self, texts: Sequence[Text], logits: LogitsOf) -> Sequence[Text]:
-        """Return the texts that wait for no search."""
+        """Return the texts that do not wait for a search."""
         for text in texts:
             law = text.row.law
             if text.phase is None and law is not None and law.is_due:
@@ -39,14 +44,14 @@ class SearchEdit:
         return [text for text in texts if text.search is None and text.decided_text.error is None]
 
     def _read_pass(self, text: Text, strategies: RequestStrategies, logits: LogitsOf) -> Decision | None:
-        """Have the search of a text read one pass. Returns its decision, None where there is none yet."""
+        """Have the search of a text read one pass. Returns the search's decision; None: not decided yet."""
         run: SearchRun = text.search or SearchRun(strategies, _place_of_text(text, logits), self.model)
         passes, rows = run.cost
         decision = run.advance_search()
         text.usage.strategy_calls += run.cost[0] - passes
         text.usage.strategy_rows += run.cost[1] - rows
         if decision is None and text.search is None:
-            # the tensor of the last step, and the mask, are gone when the text goes on
+            # the last step's tensor will be gone when the text continues, so its logits are copied
             text.logits = logits(text).clone()
             text.logit_row = text.mask_row = -1
             text.search = run
@@ -54,8 +59,8 @@ class SearchEdit:
 
 
 def _place_of_text(text: Text, logits: LogitsOf) -> TextPlace:
-    """Return where a text stands, after its last token."""
-    # the text, and the bytes of a character that the tokens so far have only begun
+    """Return the place at the end of a text."""
+    # the bytes of a character that the tokens so far have only begun
     unfinished_bytes, _ = text.decoder.getstate()
     text_bytes = text.text.encode("utf-8", "surrogatepass") + unfinished_bytes
     return TextPlace(
@@ -72,8 +77,8 @@ def _place_of_text(text: Text, logits: LogitsOf) -> TextPlace:
 
 
 class SearchRun:
-    """A decision under way. The branches begin as copies of the text's cache, which stays as it is. Caches of
-    `MOST_BYTES` are kept beside it, at least those of 64 branches."""
+    """A decision that is being made. The caches of the branches begin as copies of the text's cache, which is
+    not changed. Up to `MOST_BYTES` of such caches are kept, but at least those of 64 branches."""
 
     def __init__(self, strategies: RequestStrategies, place: TextPlace, model: Model) -> None:
         self._strategies = strategies
@@ -83,7 +88,7 @@ class SearchRun:
         self._steps: Generator[Sequence[Branch], list[Scores], Decision] | None = None
         """The plan of the search; None: it has not begun."""
         self._answer: Any = None
-        """The logits that the plan gets next; None at its beginning, as a generator asks."""
+        """The logits that the plan gets next; None at its beginning, as generators require."""
 
     def advance_search(self) -> Decision | None:
         """Read the branches that the search asks for next; return its decision once it asks for none. Raises
@@ -92,7 +97,7 @@ class SearchRun:
             search = self._strategies.search
             assert search is not None
             if len(self._place.root().allowed) < 2 and not search.is_once:
-                return Decision()  # nothing is left to decide
+                return Decision()  # there is nothing to decide
             self._steps = search.plan(self._place, self._strategies.search_resources)
         try:
             branches = self._steps.send(self._answer)
@@ -100,7 +105,7 @@ class SearchRun:
             decision: Decision = over.value
             return decision
         except LimitError:
-            # other documents may have used the limit up: the decision begins again in a grammar made anew
+            # Other documents may have used up the grammar's limit. Compile it again, and begin again.
             if self._place.matcher is None or not self._place.matcher.renew():
                 raise
             self._steps = self._answer = None
@@ -112,12 +117,12 @@ class SearchRun:
     def cost(self) -> tuple[int, int]:
         """Forward passes so far, and their rows."""
         own_rows = self._rows
-        # `place` counts the rows that the search reads by itself, of other models
+        # `place` counts the passes and rows that the search itself reads, for example of other models
         passes = own_rows.passes + self._place.passes
         rows = own_rows.count + own_rows.reread + self._place.rows
         return passes, rows
 
     def close(self) -> None:
-        """Let go of the resources of the search, such as processes."""
+        """Free the resources of the search, such as processes."""
         if self._steps is not None:
             self._steps.close()

@@ -1,13 +1,17 @@
-"""Whole values: of a list of texts, the likeliest under the model as a whole, not token by token.
+"""Chooses the likeliest of a few listed values as a whole, and not token by token.
 
-A greedy text takes its first token by what all values that begin so promise together, and only in the very
-letters of the grammar. Here each value has the probability of its whole text, in the tokenizer's own tokens,
-summed over its spellings: a chat model says "Positive" where the grammar has `"positive"`, and yes where it
-has `true` (competition of surface forms: Holtzman et al., 2021). The likeliest value is written.
+*Listed values* are those of a grammar that has only a few, such as `"positive"` and `"negative"`. A
+*spelling* is a way in which a model may write a value: `"positive"`, `"Positive"`. The *weight* of a value is
+the log-probability of its text, summed over its spellings.
 
-With a neutral prompt, in which the question's text is left out, log P(value | neutral) is subtracted: what
-the model says of any text counts for nothing (contextual calibration: Zhao et al., "Calibrate Before Use",
-2021).
+A greedy text chooses its first token by the values that begin with it, all together, and only in the exact
+letters of the grammar. But a chat model may write Positive for `"positive"`, and yes for `true` (competition
+of surface forms: Holtzman et al., 2021). So here each value has the probability of its whole text, in the
+tokenizer's own tokens. The likeliest value is written.
+
+A *neutral prompt* is the prompt without the question's text. If there is one, log P(value | neutral) is
+subtracted, so that a preference that does not depend on the text does not count (contextual calibration: Zhao
+et al., "Calibrate Before Use", 2021).
 """
 
 from __future__ import annotations
@@ -30,36 +34,36 @@ from structgen.decoding.speculation.drafts.model_rows import ModelRows, Tokens
 from structgen.tokens.tokenizer import Tokenizer
 
 _Spelling: TypeAlias = tuple[Tokens, bool]
-"""Its tokens, behind the tokens of the text so far, and whether the probability of an end token counts
+"""A pair: the tokens of a spelling after the text so far, and whether the probability of an end token counts
 too."""
 KnownWeights: TypeAlias = dict[Hashable, Mapping[str, float]]
-"""The log-probabilities of the values behind neutral prompts, by all that they follow from."""
+"""The weights of the values after neutral prompts. A key has everything that the weights depend on."""
 MOST_KNOWN: Final = 64
-"""Neutral prompts of which these are kept; the one that was read first goes first."""
+"""The most neutral prompts whose weights are kept; the oldest one is dropped first."""
 _ANSWERS: Final = {"true": ("true", "True", "yes", "Yes"), "false": ("false", "False", "no", "No")}
 
 
 @dataclass(frozen=True, slots=True)
 class WholeValues(SearchStrategy):
-    """The likeliest of some texts, which are whole documents of the grammar."""
+    """Decides for the likeliest of some texts, which are whole documents of the grammar."""
 
     name: ClassVar[str] = "whole"
     is_greedy: ClassVar[bool] = True
     is_once: ClassVar[bool] = True  # spellings that the grammar does not have begin where one token may come
     listed_values: ListedValues
-    """The values. One that the grammar refuses is not written."""
+    """The values to compare. A value that the grammar refuses is not written."""
     neutral: tuple[int, ...] = ()
     """The tokens of the neutral prompt; (): nothing is subtracted."""
     known_weights: KnownWeights = field(default_factory=dict, compare=False, repr=False)
-    """The weights of values behind neutral prompts, by the same model. The dict grows to `MOST_KNOWN`."""
+    """The weights after neutral prompts, of the same model. The dict grows up to `MOST_KNOWN` items."""
 
     def begin(self, model: Model, tokenizer: Tokenizer) -> Model:
-        """Return the model: it reads spellings that the grammar does not have."""
+        """Return the model, which the search uses to read spellings that the grammar does not have."""
         return model
 
     def plan(self, place: TextPlace, held: Model) -> Generator[Sequence[Branch], list[Scores], Decision]:
         """Return the tokens of the likeliest text. Cost: a pass for each token of the longest spelling, and a
-        row for each beginning that spellings have; as much again for a neutral prompt that is not known."""
+        row for each beginning of a spelling. A neutral prompt that is not known yet costs the same again."""
         prefix = tuple(place.tokens)
         tokens_by_value: dict[str, Tokens] = {}
         for value in self.listed_values.written:
@@ -67,14 +71,14 @@ class WholeValues(SearchStrategy):
             if rest is not None and (whole := self._allowed_tokens(place, rest)):
                 tokens_by_value[value] = whole
         if len(tokens_by_value) < 2:
-            return Decision()  # nothing to compare: the engine goes on token by token
+            return Decision()  # there is nothing to compare: the engine continues token by token
         spellings = {value: self._spellings_of(place, value, prefix) for value in tokens_by_value}
         model_rows = ModelRows(held, [*place.prompt, *prefix], "", begun=(place.logits, place.cache))
         weights = yield from self._weigh_values(place, model_rows, spellings)
         if self.neutral:
             neutral = yield from self._neutral_weights(place, held, prefix, spellings)
             weights = {value: weight - neutral[value] for value, weight in weights.items()}
-        # a value that the grammar or the budget does not allow has the share 0
+        # a value that the grammar or max_tokens does not allow gets the share 0
         all_weights = [weights.get(value, -np.inf) for value in self.listed_values.written]
         shares = np.exp(log_softmax(np.array(all_weights)))
         best = max(weights, key=lambda value: weights[value])
@@ -83,10 +87,10 @@ class WholeValues(SearchStrategy):
     def _neutral_weights(
         self, place: TextPlace, model: Model, prefix: Tokens, spellings: Mapping[str, Sequence[_Spelling]]
     ) -> Generator[Sequence[Branch], list[Scores], Mapping[str, float]]:
-        """Return the log-probability of each value behind the neutral prompt and the `prefix` of the text, as
-        `_weigh_values` does, such as `{"true": -0.4, "false": -1.1}`. It is kept in `known_weights`: many
-        requests have the same neutral prompt."""
-        # the neutral weights follow from all of these
+        """Return the weight of each value after the neutral prompt and the `prefix` of the text, such as
+        `{"true": -0.4, "false": -1.1}`. The weights are kept in `known_weights`, because many requests have
+        the same neutral prompt."""
+        # the neutral weights depend on all of these
         ways_of_values = [(value, *ways) for value, ways in spellings.items()]
         weights_key = self.neutral, prefix, *ways_of_values
         neutral = self.known_weights.get(weights_key)
@@ -94,18 +98,18 @@ class WholeValues(SearchStrategy):
             neutral_rows = ModelRows(model, [*self.neutral, *prefix], "")
             neutral = yield from self._weigh_values(place, neutral_rows, spellings)
             while len(self.known_weights) >= MOST_KNOWN:
-                # a default, since another thread may have removed it
+                # `None` is a default, because another thread may have removed the item already
                 self.known_weights.pop(next(iter(self.known_weights)), None)
             self.known_weights[weights_key] = neutral
         return neutral
 
     def _spellings_of(self, place: TextPlace, value: str, prefix: Tokens) -> list[_Spelling]:
-        """Return the ways in which a model may write a value: its text, without what closes it unless another
-        value goes on from there; a spelling that is another value is that one's alone."""
+        """Return the spellings of a value. They lack the closing part, such as `"`, unless another value
+        continues from there. A spelling that equals another listed value belongs to that value alone."""
         others = {*self.listed_values.written} - {value}
         is_quoted = len(value) > 1 and value[0] == value[-1] == '"'
         closing = '"' if is_quoted else ""
-        # "no" beside "none": without its end the shorter one would have the mass of both
+        # with "no" and "none": without its closing quote "no" would have the mass of both
         goes_on = any(sibling.startswith(value.removesuffix(closing)) for sibling in others)
         # a dict for its keys: two spellings may have the same tokens, and count once
         spelt: dict[_Spelling, None] = {}
@@ -124,12 +128,12 @@ class WholeValues(SearchStrategy):
     def _weigh_values(
         place: TextPlace, model_rows: ModelRows, spelt: Mapping[str, Sequence[_Spelling]]
     ) -> Generator[Sequence[Branch], list[Scores], dict[str, float]]:
-        """Return the log-probability of each text, summed over its spellings."""
-        # A spelling that ends the text gets one token more, any: the row behind its last token is then read.
+        """Return the weight of each value: the log-probability of its text, summed over its spellings."""
+        # A spelling that ends the text gets one more token, 0: so the row after its last token is read too.
         read_texts = [tokens + (0,) * ends for ways in spelt.values() for tokens, ends in ways]
         rows: dict[Tokens, Scores] = {}
         for size in range(max(map(len, read_texts))):
-            # all beginnings of one length in one pass; a set, since spellings share beginnings
+            # All beginnings of one length are read in one pass. Spellings may share them, so this is a set.
             level = sorted({tokens[:size] for tokens in read_texts if len(tokens) > size})
             rows.update(zip(level, map(log_softmax, model_rows.read(level)), strict=True))
             yield []  # other texts go on, and the text may be cancelled
@@ -151,29 +155,29 @@ class WholeValues(SearchStrategy):
     def _rest_of(
         self, place: TextPlace, value: str, prefix: Tokens, *, has_end: bool = True
     ) -> Tokens | None:
-        """Return the tokens of the text of a value behind the tokens that are written (`prefix`), such as
-        those of `positive"}` behind `{"mood": "`; without the suffix of the listed values unless `has_end`.
-        None where the text does not begin with the prefix, or no tokens write it."""
+        """Return the tokens of a value's text after the tokens that are written (`prefix`), for example those
+        of `positive"}` after `{"mood": "`. Unless `has_end`, they lack the text that follows each listed
+        value. Return None if the text does not begin with the prefix, or if no tokens spell it."""
         suffix = self.listed_values.suffix if has_end else ""
         text = f"{self.listed_values.prefix}{value}{suffix}"
         try:
             tokens = tuple(place.tokenizer.encode(text.encode()))
         except TokenizerError:
             return None
-        # the tokenizer may write the beginning in other tokens than the text so far has
+        # the tokenizer may spell the beginning with other tokens than the text so far has
         return tokens[len(prefix) :] if tokens[: len(prefix)] == prefix else None
 
     @staticmethod
     def _allowed_tokens(place: TextPlace, tokens: Tokens) -> Tokens:
-        """Return the tokens of a text, with an end token where another text might go on from it; () where the
-        grammar or the tokens that are left do not allow it."""
+        """Return the tokens of a text, with an end token if another text might continue from it. Return () if
+        the grammar or the remaining tokens do not allow the text."""
         branch = place.root()
         for token in tokens:
             if token not in branch.allowed:
                 return ()
             branch = branch.after(token)
         end_tokens = [token for token in map(int, branch.allowed) if token in place.tokenizer.eos_token_ids]
-        # one of them, or none where the grammar ends by itself
+        # one end token, or none if the grammar ends by itself
         return (*tokens, *end_tokens[:1])
 
     def told(self, states: Sequence[tuple[float, ...]]) -> str:
@@ -188,16 +192,19 @@ def compare_whole(
     neutral: Sequence[int] = (),
     known_weights: KnownWeights | None = None,
 ) -> tuple[Request, str]:
-    """Return the request that compares whole values, where the likeliest text of a few listed ones is asked
-    for and nothing else is said of the choice; else the request itself. And why listed values are not
-    compared where they are to be; else "". The embedded models were trained to write token by token.
-    With a neutral prompt the first member of an object is compared too. `known_weights`: what this model said
-    behind such prompts; it is added to."""
+    """Return a request that compares whole values, if possible, and a reason.
+
+    The result compares whole values if the request asks for the likeliest of a few listed values, and has no
+    other options of the choice. Otherwise it is the request itself. The reason says why listed values are not
+    compared although they should be; "" if there is none. `neutral` are the tokens of a neutral prompt; with
+    one, the first member of an object is compared too. `known_weights` has the model's weights after such
+    prompts; new ones are added to it.
+    """
     has_own_sampling = request.sampling is not None or bool(request.strategy)
     is_default = request.choices is None and not has_own_sampling
     is_wanted = request.choices == "whole" or is_default
     sampling = request.chosen_by
-    # these options do not bear on the likeliest of some values; all others must have their defaults
+    # These options do not affect which value is the likeliest. All others must have their defaults.
     plain = replace(sampling, seed=0, top_p=1.0, top_k=0, min_p=0.0, repetition=ENDS)
     if not is_wanted or prompts.is_embedded or plain != Sampling(temperature=0.0):
         return request, ""
@@ -209,19 +216,19 @@ def compare_whole(
         return request, ""
     if request.begun:
         return request, "Listed values are chosen token by token where one has begun."
-    # `is None`, since an empty dict of the caller is to be filled
+    # `is None`, because an empty dict of the caller must be filled too
     strategy = WholeValues(values, tuple(neutral), {} if known_weights is None else known_weights)
     whole_sampling = replace(sampling, strategy=strategy, repetition=ENDS)
     return replace(request, sampling=whole_sampling, strategy=()), ""
 
 
 def spell_value(text: str) -> list[str]:
-    """Return the ways in which a model may write a listed value: the text itself, with a capital letter, and
-    of a boolean also as an answer to a question."""
+    """Return the spellings of a listed value: the text itself, the text with a capital letter, and for a
+    boolean also the answer to a question (yes, no)."""
     if text in _ANSWERS:
         return list(_ANSWERS[text])
     quote = '"' if text[:1] == '"' else ""
     word = text.removeprefix(quote)
     capitalised = f"{quote}{word[:1].upper()}{word[1:]}"
-    # a dict: the two are one where the word has no small letter to begin with
+    # a dict, since the two are equal if the word does not begin with a small letter
     return list(dict.fromkeys([text, capitalised]))

@@ -1,9 +1,11 @@
-"""What a strategy is: options that are checked when they are made, and one function of logits.
+"""Defines strategies: each changes how the next token of a text is chosen.
 
-There are three kinds. A `Mixture` puts another prompt's logits into those of the model, before the mask. A
-`Narrowing` drops or reorders allowed tokens, behind the mask. A `SearchStrategy` reads ahead and decides the
-next tokens. A strategy is a frozen value; the state of one text is an object of its own, which can be made
-again from the decided tokens (`text_strategies`).
+There are three kinds. A `Mixture` combines the logits after the prompt with those after another prompt,
+before the mask. A `Narrowing` drops or reorders allowed tokens, after the mask. A `SearchStrategy` reads
+ahead and decides the next tokens. *Allowed* tokens are those that the grammar's mask allows.
+
+A strategy is a frozen value, whose options are checked when it is made. The state of one text is a separate
+object, which can be made again from the decided tokens (`text_strategies`).
 """
 
 from __future__ import annotations
@@ -31,17 +33,17 @@ GivenPrompt: TypeAlias = str | Sequence[int]
 
 
 class Strategy(ABC):
-    """A change of the law of the next token: a value of `sg.Sampling(strategy=...)`."""
+    """A change of the distribution of the next token: a value of `sg.Sampling(strategy=...)`."""
 
     __slots__ = ()
-    # The three flags are read by the table of `contradictions`, and by `requests.with_strategy`.
+    # The table of `contradictions` and `requests.with_strategy` read the three flags.
     name: ClassVar[str]
     is_greedy: ClassVar[bool] = False
-    """Whether it takes the best token, so that it needs temperature 0."""
+    """Whether the strategy takes the best token, and so needs temperature 0."""
     draws: ClassVar[bool] = False
-    """Whether it has no meaning at temperature 0."""
+    """Whether the strategy draws tokens, and so has no meaning at temperature 0."""
     truncates: ClassVar[bool] = False
-    """Whether it has no meaning beside another truncation."""
+    """Whether the strategy truncates, and so has no meaning together with another truncation."""
 
     def __post_init__(self) -> None:
         checks.check_fields(self)
@@ -52,21 +54,22 @@ class Strategy(ABC):
 
 
 class Mixture(Strategy):
-    """Puts the logits behind another prompt into those of the model, before the mask."""
+    """Combines the logits after the prompt with those after another prompt, before the mask."""
 
     __slots__ = ()
     other: ClassVar[str]
-    """The field that has the other prompt, which is read as the prompt is."""
+    """The name of the field with the other prompt. The model reads that prompt in the same form."""
 
     @property
     @abstractmethod
     def is_neutral(self) -> bool:
-        """Whether it never changes anything: the other prompt is not read."""
+        """Whether the options are such that nothing changes. Then the other prompt is not read."""
 
     @abstractmethod
     def mixed(self, own: Scores, other: Scores) -> Scores | None:
-        """Return the scores of the allowed tokens, from those behind the prompt and behind the other one;
-        None where the former stay. Minus infinity drops a token; at least one stays."""
+        """Return the new scores of the allowed tokens; None if `own` stay as they are. `own` are the scores
+        after the prompt, `other` those after the other prompt. Minus infinity drops a token; at least one
+        token stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,45 +77,48 @@ class Decision:
     """The decision of a search at a place of a text."""
 
     tokens: tuple[int, ...] = ()
-    """The next tokens, perhaps with an end token as the last one; empty: one token is chosen as always."""
+    """The decided tokens, perhaps with an end token at the end; (): the next token is chosen as usual."""
     scores: Scores | None = None
-    """Without tokens: the scores [V] among which the next token is chosen; None: the model's logits."""
+    """The scores [V] from which the next token is chosen if `tokens` is empty; None: the model's logits."""
     state: tuple[float, ...] = ()
-    """The numbers that go into `Step.state` of the first token."""
+    """The numbers for `Step.state` of the first token."""
 
 
 class SearchStrategy(Strategy):
-    """Reads ahead, by further rows that begin as the text does, before it decides the next tokens."""
+    """Reads ahead before it decides the next tokens: it lets the model read continuations of the text."""
 
     __slots__ = ()
 
     is_once: ClassVar[bool] = False
-    """Whether it decides where a text begins, also where one token alone is allowed there, and the rest is
-    written without it."""
+    """Whether the search decides only at the beginning of a text, even if only one token is allowed there.
+    The remaining text is then written without it."""
 
-    # no abstract method: most searches hold nothing
+    # not an abstract method: most searches need no resources
     def begin(self, model: Model, tokenizer: Tokenizer) -> Any:
         """Return the resources of the search for the texts of one request, such as another model or a
-        process; None where it needs none. Raises OptionError for a model that it cannot use."""
+        process; None if it needs none. Raises OptionError for a model that it cannot use."""
         return None
 
     @abstractmethod
     def plan(self, place: Any, held: Any) -> Generator[Sequence[Any], list[Scores], Decision]:
-        """Return the next tokens at a place with two or more allowed tokens, by what `begin` returned. The
-        types are a `TextPlace` and `Branch`es of `searches.branches`, which knows this module: hence Any.
-        Each `yield` of branches returns the logits [V] after each, of one forward pass where each is one
-        token longer than a branch that was read. The decision follows from the place alone. The generator is
-        closed where the text ends early."""
+        """Decide the next tokens at a place with two or more allowed tokens. This is a generator: it yields
+        branches to be read, and returns the decision.
+
+        `place` is a `TextPlace`; `held` is what `begin` returned. Each `yield` of `Branch`es returns the
+        logits [V] after each of them. One forward pass suffices if each branch is one token longer than a
+        branch that was read before. The decision must depend on the place alone. The generator is closed if
+        the text ends early. (`searches.branches` imports this module, so the types here are Any.)
+        """
 
 
 class Narrowing(Strategy):
-    """Keeps some of the allowed tokens, or orders them otherwise, behind the mask and the temperature."""
+    """Keeps only some of the allowed tokens, or changes their order, after the mask and the temperature."""
 
     __slots__ = ()
 
     @abstractmethod
     def begin(self, prompt: Sequence[int]) -> NarrowingState:
-        """Return the state of a text that begins behind a prompt."""
+        """Return the state of a text that begins after a prompt."""
 
 
 class NarrowingState(ABC):
@@ -123,22 +129,25 @@ class NarrowingState(ABC):
 
     @abstractmethod
     def kept(self, ids: Ids, scores: Scores, temperature: float, size: int) -> Scores | None:
-        """Return the scores of two or more allowed tokens (`ids` ascend) of a vocabulary of `size`, minus
-        infinity for those that are dropped; None where all stay as they are. The caller divides by the
-        temperature."""
+        """Return the new scores of the allowed tokens; None if all stay as they are.
+
+        `ids` are two or more allowed tokens, in ascending order, with their `scores`. Dropped tokens get
+        minus infinity. `size` is the size of the vocabulary. The caller divides by the temperature
+        afterwards.
+        """
 
     def noted(self, token: int) -> tuple[float, ...]:
-        """Return the numbers that go into `Step.state`, for a token of the last `kept`."""
+        """Return the numbers for `Step.state` of a token that was chosen after the last call of `kept`."""
         return ()
 
     @abstractmethod
     def follow(self, token: int, state: tuple[float, ...], matcher: Matcher | None) -> None:
-        """Take a decided token, which the matcher has taken."""
+        """Note a decided token with the numbers of its step, after the matcher has taken it."""
 
 
 def checked_strategies(value: Any) -> tuple[Strategy, ...]:
     """Return the strategies of one request as a tuple. Raises OptionError for another value."""
-    # one strategy alone is usual, and needs no tuple around it
+    # a single strategy is usual, and may be given without a tuple
     strategies = (value,) if isinstance(value, Strategy) else value
     is_sequence = isinstance(strategies, Sequence)
     if not is_sequence or not all(isinstance(strategy, Strategy) for strategy in strategies):
@@ -157,6 +166,6 @@ def given_prompt(name: str, value: Any) -> GivenPrompt:
 
 def log_softmax(scores: Scores) -> Scores:
     """Return the log-probabilities of tokens by their scores."""
-    # less the greatest: no exponential is then infinite
+    # the greatest score is subtracted, so that no exponential is infinite
     differences = scores - scores.max()
     return np.asarray(differences - np.log(np.exp(differences).sum()))

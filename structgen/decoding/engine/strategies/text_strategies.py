@@ -1,9 +1,13 @@
-"""The strategies of one text while it is written: the engine asks them for the scores of each choice.
+"""Applies the strategies of one text while it is written: they change the scores that a token is drawn from.
 
-`RequestStrategies` has the values that the texts of a request share. `RowLaw` is the state of one text. For
-each token the engine calls `adjust_scores` (the scores that are drawn from), `note_token` (the numbers of the
-step), and `follow_token` (the token is decided). A restart calls `follow_token` alone, with the numbers of
-the steps."""
+- A *strategy* changes the distribution of the next token. There are three kinds: a *mixture* combines the
+  logits after two prompts; a *narrowing* lowers the scores of some tokens; a *search* decides tokens itself.
+- A *law* (`RowLaw`) is the distribution of one text's next token, with the state of its strategies.
+- A *state* is a tuple of numbers that a strategy notes about a token (`Step.state`).
+
+`RequestStrategies` has the values that the texts of a request share. For each token the engine calls
+`adjust_scores` (the scores to draw from), `note_token` (the numbers of the step), and `follow_token` (the
+token is decided). A restart calls only `follow_token`, with the numbers of the steps."""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ from structgen.machines.core.matcher import Matcher
 from structgen.tokens.token_mask import tokens_of
 
 PenaltyFunction: TypeAlias = Callable[[npt.NDArray[Any]], Scores]
-"""Applies a row's penalties to logits."""
+"""A function that returns logits after a row's penalties."""
 
 
 @dataclass(slots=True, eq=False)
@@ -39,9 +43,9 @@ class SecondRow:
     prompt: Sequence[int]
     cache: Any = None
     read_count: int = 0
-    """How many tokens of the text it has read."""
+    """The number of the text's tokens that the model has read after the other prompt."""
     logits: Tensor = field(default_factory=lambda: torch.empty(0))
-    """The logits [V] after the tokens that it has read."""
+    """The logits [V] after these tokens."""
 
 
 @dataclass(slots=True, eq=False)
@@ -57,10 +61,10 @@ class RequestStrategies:
     search_resources: Any = None
     """The value that `SearchStrategy.begin` returned."""
     edits: tuple[Any, ...] = ()
-    """The `Edit`s of `engine.text`, which knows this module: hence Any."""
+    """The `Edit`s of `engine.text`. That module imports this one, so the type here is Any."""
 
     def make_law(self) -> RowLaw:
-        """Return the law of a text, anew for each restart."""
+        """Return a new law for a text; each restart of the text gets another one."""
         narrowing_state = None if self.narrowing is None else self.narrowing.begin(self.prompt)
         second_row = None if self.mixture is None else SecondRow(self.other_prompt)
         return RowLaw(self, narrowing_state, second_row)
@@ -68,7 +72,7 @@ class RequestStrategies:
     def summarise_states(self, states: Sequence[tuple[float, ...]]) -> str:
         """Return the summaries of the strategies for the user of a text, from the states of its steps."""
         nonempty_states = [state for state in states if state]
-        # a mixture has no states
+        # a mixture notes no states
         with_states = (self.narrowing, self.search)
         summaries = [strategy.told(nonempty_states) for strategy in with_states if strategy is not None]
         return "; ".join(filter(None, summaries))
@@ -76,16 +80,18 @@ class RequestStrategies:
 
 @dataclass(slots=True)
 class RowLaw:
-    """The law of one text. It holds what follows from its tokens, and is made anew for a restart."""
+    """The distribution of one text's next token. It follows from the text's tokens, and is made anew for a
+    restart."""
 
     strategies: RequestStrategies
     narrowing: NarrowingState | None
     second: SecondRow | None
-    """The row of the mixture's other prompt; None where nothing is mixed."""
+    """The row of the mixture's other prompt; None: there is no mixture."""
     decision: tuple[int, Decision] | None = None
-    """The last decision of the search, and the number of tokens of the text before it."""
+    """A pair: the number of the text's tokens before the search's last decision, and that decision; None: no
+    decision yet."""
     count: int = 0
-    """How many tokens of the text are decided."""
+    """The number of decided tokens of the text."""
     was_free: bool = False
     """Whether the last choice was among two or more tokens."""
 
@@ -98,7 +104,7 @@ class RowLaw:
         if self.decision is None:
             return not (search.is_once and self.count)
         count_before, decision = self.decision
-        # a decision without tokens is about one token
+        # a decision without tokens counts as one token
         return self.count - count_before >= max(len(decision.tokens), 1)
 
     def adjust_scores(
@@ -108,17 +114,17 @@ class RowLaw:
         temperature: float,
         apply_penalties: PenaltyFunction | None,
     ) -> Scores | None:
-        """Return the scores [V] that are drawn from under the same mask, at the same temperature; None for
-        the logits themselves. Order: mixture, penalties, narrowing.
+        """Return the scores [V] from which the token is drawn, under the same mask and at the same
+        temperature; None: the logits themselves. The order is: mixture, penalties, narrowing.
 
-        `raw` [V] has the logits, `words` is the mask (None: all tokens); `apply_penalties` is None where the
-        row has none. For example, a decided token gets 0 and every other one minus infinity. Cost: some 20 us
-        and 10 ns for each allowed token.
+        For example, a token that a search decided gets 0, and every other token minus infinity. `raw` [V] has
+        the logits, and `words` is the mask (None: all tokens). `apply_penalties` is None if the row has no
+        penalties. Cost: about 20 us, and 10 ns for each allowed token.
         """
         ids = allowed_ids(words, len(raw))
         if self.decision is not None:
             return self._decided_scores(self.decision, raw, ids, apply_penalties)
-        # a forced token is no choice: strategies neither change it nor learn from it
+        # A forced token is not a choice: strategies neither change it nor learn from it.
         self.was_free = len(ids) > 1
         scores: Scores | None = None
         if self.strategies.mixture is not None and self.second is not None and self.was_free:
@@ -142,13 +148,14 @@ class RowLaw:
         ids: Ids,
         apply_penalties: PenaltyFunction | None,
     ) -> Scores | None:
-        """Return the scores for a decision of a search: its own, or those that leave its next token alone.
-        Where it has neither, such as a token that the budget forbids, the plain scores of the row."""
+        """Return the scores for a decision of a search: the decision's own scores, or scores that allow only
+        its next token. If that token is not allowed, for example by the budget, return the row's plain
+        scores."""
         count_before, decision = numbered_decision
         drawn_from = decision.scores
         if decision.tokens:
             token = decision.tokens[self.count - count_before]
-            # another token is taken where the text could not be completed in time
+            # The mask may forbid the decided token, if the text could not be completed in time after it.
             is_allowed = token in ids
             drawn_from = _spread_scores(np.zeros(1), np.array([token]), len(raw)) if is_allowed else None
         if drawn_from is None and apply_penalties is not None:
@@ -156,24 +163,24 @@ class RowLaw:
         return drawn_from
 
     def note_token(self, token: int) -> tuple[float, ...]:
-        """Return the numbers that go into `Step.state` for a chosen token."""
+        """Return the numbers for `Step.state` of a chosen token."""
         if self.decision is not None:
             count_before, decision = self.decision
             return decision.state if self.count == count_before else ()
         return self.narrowing.noted(token) if self.narrowing is not None and self.was_free else ()
 
     def follow_token(self, token: int, state: tuple[float, ...], matcher: Matcher | None) -> None:
-        """Take a decided token, which the matcher has taken. A token that is not the decided one ends the
-        decision."""
+        """Note a token of the text, after the matcher has taken it. A token that differs from the search's
+        decision ends that decision."""
         if self.decision is not None:
             count_before, decision = self.decision
             index = self.count - count_before
-            # in a restart the decision is there before the tokens that came before it: below 0
+            # In a restart the decision is set before the tokens that precede it: then the index is below 0.
             if 0 <= index < len(decision.tokens) and decision.tokens[index] != token:
                 self.decision = None
         self.count += 1
         search = self.strategies.search
-        # the decision of such a search is used up, and the rest of the text is plain
+        # a search of one decision is over when that is used up: the rest of the text is plain
         if search is not None and search.is_once and self.is_due:
             self.decision = None
         if self.narrowing is not None:
@@ -181,7 +188,7 @@ class RowLaw:
 
 
 def allowed_ids(words: npt.NDArray[np.int32] | None, size: int) -> Ids:
-    """Return the tokens below `size` that a mask allows, ascending; None allows all."""
+    """Return the tokens below `size` that a mask allows, in ascending order. The mask None allows all."""
     if words is None:
         return np.arange(size)
     ids = tokens_of(words)

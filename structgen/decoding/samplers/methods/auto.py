@@ -1,5 +1,9 @@
-"""The default method: `n` draws at the price of the cheapest method that makes them; with a budget of model
-rows, beams where it pays for them.
+"""The default method: it makes `n` draws by the method that seems cheapest. With a budget of model rows it
+uses beams, if the budget suffices for them.
+
+A *row* is the model's distribution after one prefix, the unit of cost. A *walk* writes one text token by
+token. *Particles* are prefixes that are extended side by side and resampled. *Beams* read all likely prefixes
+of one length together.
 
 Without a budget the draws are walks through the remainder (`raj`) that flip coins, with repeats of the texts
 that are known. As they come they are exact draws, like those of `cars`: a text x is a repeat with the
@@ -40,19 +44,20 @@ from structgen.decoding.samplers.target import ROUNDING, Floats
 from structgen.decoding.samplers.walk import Attempt, Finish, Walker
 
 FEW_TEXTS: Final = 64
-"""A budget that pays for fewer texts is not spent on beams. With 50 texts masking has a lower error than they
-on two tasks of five, with 100 on none (docs/inside/results.md)."""
+"""The least number of texts that a budget must pay for to be spent on beams. With 50 texts masking has a
+lower error than beams on two tasks of five, with 100 on none (docs/inside/results.md)."""
 SHARE: Final = 0.95
 """The effective size of tempered draws, as a share of their number. With 0.7 and 0.85 the error on "enum" at
 300 rows was above masking's, by 0.042 and 0.015."""
 _PILOT: Final = 2
-"""The fewest draws that tell what a draw costs."""
+"""The fewest draws of a pilot, from which the cost of a draw is estimated."""
 _SHARE_OF_PILOT: Final = 0.1
-"""The pilot may cost this part of what `n` separate texts would. Where the tree answers most walks it is
-long."""
+"""The part of the cost of `n` separate texts that a pilot may cost. If the tree answers most walks, the pilot
+is long."""
 _DEAR: Final = 2.5
-"""Walks that cost so many times as much as separate texts give way to particles. With it `auto` reads at most
-a quarter more rows than the cheapest unbiased method (tests/decoding/samplers/test_enumerated.py)."""
+"""The factor over the cost of separate texts above which walks are replaced by particles. With it `auto`
+reads at most a quarter more rows than the cheapest unbiased method
+(tests/decoding/samplers/test_enumerated.py)."""
 
 
 def draw(run: SamplingRun) -> Drawn:
@@ -64,8 +69,8 @@ def draw(run: SamplingRun) -> Drawn:
 
 
 def _draw_by_walks(run: SamplingRun) -> Drawn:
-    """Return `n` draws: by walks through the remainder with repeats of known texts, or by particles where the
-    walks would cost too much."""
+    """Return `n` draws, by walks through the remainder with repeats of known texts. If the walks would cost
+    too much, the draws are by particles."""
     # The bit of the seed keeps the random numbers of these walks, of particles and of `_draw_within` apart.
     walks = RemainderWalks(run, seed=run.seed ^ (1 << 61), flips=True)
     rows_before = run.model_rows
@@ -147,8 +152,8 @@ def _draw_within(run: SamplingRun, budget: int) -> Drawn:
 
 
 def _beams_first(run: SamplingRun, budget: int, cost: float) -> Drawn:
-    """Return the texts of beams; or, where these are too few, `n` draws, if they cost less than half of the
-    budget, which is then kept back. `cost`: the rows of `n` draws."""
+    """Return the texts of beams, or `n` draws if the beams find too few texts. The rows of these draws are
+    kept back, if they are less than half of the budget. `cost` is the number of rows of `n` draws."""
     kept_back = math.ceil(cost) if 2 * cost <= budget else 0
     run.budget = budget - kept_back
     beam_draws = beams.draw(run)

@@ -1,5 +1,8 @@
-"""Sampling without replacement: the masses of known texts are summed, and a walk draws a text that is not
-known.
+"""Sampling without replacement: the masses of known texts are summed, and each walk draws a new text.
+
+A *known* text is a valid text that was found before; the prefix tree keeps its probability. K is the mass of
+all known texts, and U the tree's upper bound on Z. A *repeat* is a draw of a known text. A *walk* writes one
+text token by token (`walk`).
 
 The tree knows the probability of each text that was found. So a walk draws its edges by P(a | u) times what
 is neither known to be valid nor proved invalid, `upper - lower`, in place of `upper`: each accepted walk is a
@@ -31,13 +34,13 @@ from structgen.decoding.samplers.target import Floats, Tokens, drawn_edge, rando
 from structgen.decoding.samplers.walk import Attempt, Finish, Walker
 
 _SLOW: Final = 8
-"""A batch has at most this part of the texts that were drawn: what walks of a batch learn helps later ones
-alone."""
+"""The divisor of the drawn texts that bounds a batch: it has at most an eighth of them. What the walks of a
+batch learn helps only later batches."""
 
 
 def draw(run: SamplingRun) -> Drawn:
-    """Return `n` texts that were not known, and those that the tree knew before, each once, with weights; all
-    valid texts where the run finds them all."""
+    """Return `n` new texts, and those that the tree knew before, each once, with weights. If the run finds
+    all valid texts, return all of them."""
     walks = RemainderWalks(run)
     walks.go_on(run.n)
     return walks.collect_draws()
@@ -54,7 +57,7 @@ class RemainderWalks:
     """The walks of a run."""
 
     def __init__(self, run: SamplingRun, seed: int | None = None, flips: bool = False) -> None:
-        """`seed`: another than the run's; `flips`: see `Walker`."""
+        """Prepare the walks. `seed` replaces the run's seed; `flips` is that of `Walker`."""
         self._run = run
         seed = run.seed if seed is None else seed
         self._walker = Walker(run.target, Finish.REMAINDER, run.tree, seed=seed, flips=flips)
@@ -62,10 +65,10 @@ class RemainderWalks:
         """The texts that the tree knew before the run, with log P."""
         self.attempts: list[Attempt] = []
         self.pilot = 0
-        """So many first attempts chose the method."""
+        """The number of first attempts that served to choose the method."""
         self.accepted_count = 0
         self.longest = 0
-        """The rows of the longest walk, its end included."""
+        """The number of rows of the longest walk, its end included."""
         self._random = random_stream(self._walker.seed, 0)
         self._texts: dict[Tokens, float] = {}
         """The new texts, with log P."""
@@ -73,7 +76,7 @@ class RemainderWalks:
         self._logs: list[float] = list(self._texts_before.values())
         self._repeats: list[Tokens] = []
         self._twice = 0
-        """Repeats that are attempts of their own."""
+        """The number of repeats that are attempts of their own."""
 
     @property
     def draw_count(self) -> int:
@@ -88,9 +91,9 @@ class RemainderWalks:
     def go_on(
         self, wanted_count: int, *, repeats: bool = False, is_enough: Callable[[], bool] = lambda: False
     ) -> None:
-        """Draw until there are `wanted_count` texts, every valid text is known, the run is over, or
-        `is_enough` says so after a batch. `repeats`: whether known texts are drawn too, as often as they
-        would be."""
+        """Draw until there are `wanted_count` texts, every valid text is known, or the run is over. It also
+        ends if `is_enough` returns True after a batch. With `repeats`, known texts are drawn too, with their
+        probabilities."""
         run, walker = self._run, self._walker
         with run.cut_short():
             while self.draw_count < wanted_count and run.afford_rows(0):
@@ -155,8 +158,8 @@ class RemainderWalks:
                 self._logs.append(attempt.logprob)
 
     def collect_draws(self) -> Drawn:
-        """Return the draws: each text, with its repeats behind all texts, which share its weight. The
-        weights are exact where the tree knows all valid texts."""
+        """Return the draws: first each text once, then the repeats, which share the weight of their text. The
+        weights are exact if the tree knows all valid texts."""
         logs = self._texts_before | self._texts
         tokens = list(logs)
         places = {text: at for at, text in enumerate(tokens)}
@@ -181,9 +184,10 @@ class RemainderWalks:
 
 
 def masses_of(logprobs: Floats, attempts: Attempts, scale: float = 1.0) -> Floats:
-    """Return what all attempts give each text together, float64 [D], at its first draw: the sum estimates Z.
+    """Return the mass that all attempts together give to each text, float64 [D], at the text's first draw.
+    The sum estimates Z.
 
-    `logprobs`: those of the draws; `scale`: a factor for the texts that were not known.
+    `logprobs` are those of the draws. `scale` is a factor for the texts that were not known.
     """
     # The share of each attempt in the mean: one that could weigh more has a greater error, and counts less.
     shares = 1 / np.maximum(attempts.bounds - attempts.known, 1e-300)

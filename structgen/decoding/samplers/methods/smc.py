@@ -35,11 +35,11 @@ from structgen.decoding.samplers.target import (
 )
 
 PARTICLES: Final = 16
-"""Particles of a run, if enough draws are wanted."""
+"""The number of particles in a run, if enough draws are wanted."""
 CLOUDS: Final = 16
 """The least number of runs for `MANY` draws or more."""
 MANY: Final = 64
-"""From so many draws on, runs of particles are at least `CLOUDS`."""
+"""The number of draws from which on there are at least `CLOUDS` runs of particles."""
 
 
 class TakenEdge(NamedTuple):
@@ -54,14 +54,15 @@ class TakenEdge(NamedTuple):
 
 
 Propose: TypeAlias = Callable[[Target, Prefix, TargetStep, np.random.Generator], "TakenEdge | None"]
-"""Draws an edge from a prefix for one particle; None at a dead end."""
+"""A function that draws an edge from a prefix for one particle; it returns None at a dead end."""
 
 
 def propose_masked(
     target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator
 ) -> TakenEdge | None:
-    """Draw an edge under the mask, then ask the checkers about it. `step` is that of `prefix`; None at a dead
-    end, for example where a checker refuses the edge: it is not drawn again (`awrs` does that)."""
+    """Return an edge that is drawn under the mask, if the checkers accept it. `step` has the allowed tokens
+    after `prefix`. Return None at a dead end, for example if a checker refuses the edge. Then no other edge
+    is drawn (`awrs` does that)."""
     mass = step.mass
     if not mass > 0:
         return None
@@ -73,8 +74,8 @@ def propose_masked(
 def check_edge(target: Target, prefix: Prefix, step: TargetStep, edge: int) -> Prefix | None:
     """Return the prefix after an edge, or None if a checker refuses it.
 
-    `edge`: an index of `step.tokens`, or their number for the end, for example 0 for the token with the least
-    id. `step` is that of `prefix`.
+    `edge` is an index of `step.tokens`, for example 0 for the token with the least id; their count stands for
+    the end. `step` has the allowed tokens after `prefix`.
     """
     if edge == len(step.tokens):
         return prefix if target.accepts_text(prefix) else None
@@ -82,16 +83,17 @@ def check_edge(target: Target, prefix: Prefix, step: TargetStep, edge: int) -> P
 
 
 Proposal: TypeAlias = Callable[[GeneratedText, Ids, Floats], Any]
-"""A law of the caller's: from the text so far, the allowed tokens (int64 [k], read-only) and the model's
-probabilities of them and, last, of the end (float64 [k + 1], a copy) to relative weights (float64 [k + 1]).
+"""The caller's distribution of the next token, as a function that returns relative weights (float64 [k + 1]).
+Its arguments are the text so far; the allowed tokens (int64 [k], read-only); and the model's probabilities of
+these and, last, of the end (float64 [k + 1], a copy).
 It is a function, or an object with `__call__`, which may learn from what it is asked: a weight belongs to the
 answer that was given, so the law of weighted draws stays."""
 
 
 def proposed_by(proposal: Proposal) -> Propose:
-    """Return what draws edges by a law of the caller's. The weight is the model's probability over that of
-    the proposal, so the law of weighted draws is the same for each proposal that is positive where the model
-    is."""
+    """Return the function that draws edges by a proposal of the caller. The weight is the model's probability
+    divided by that of the proposal. So the law of weighted draws is the same for each proposal that is
+    positive wherever the model is."""
 
     def propose_edge(
         target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator
@@ -113,8 +115,8 @@ def proposed_by(proposal: Proposal) -> Propose:
 def _ask_proposal(proposal: Proposal, prefix: Prefix, tokens: Ids, masses: Floats) -> Any:
     """Return the answer of a proposal after a prefix.
 
-    `tokens`: the allowed ones; `masses`: their probabilities and that of the end, for example three numbers
-    for two tokens. Raises StructgenError, with the name of the proposal, for an exception in it.
+    `tokens` are the allowed tokens. `masses` are their probabilities and that of the end, for example three
+    numbers for two tokens. If the proposal raises, raises StructgenError with the proposal's name.
     """
     token_view = tokens.view()
     token_view.flags.writeable = False  # particles at one prefix share them
@@ -132,8 +134,9 @@ def _ask_proposal(proposal: Proposal, prefix: Prefix, tokens: Ids, masses: Float
 
 
 def _check_proposal(answer: Any, masses: Floats) -> Floats:
-    """Return a proposal as probabilities, 0 where the model's are. Raises StructgenError for none, and for
-    one that is 0 where the model is not: texts would be lost, and no weight could tell."""
+    """Return the answer of a proposal as probabilities, which are 0 wherever the model's are. Raises
+    StructgenError for a wrong answer, and for one that is 0 where the model is not: texts would be lost, and
+    no weight would show it."""
     try:
         weights = np.asarray(answer, np.float64)
     except (TypeError, ValueError):
@@ -158,9 +161,9 @@ def _check_proposal(answer: Any, masses: Floats) -> Floats:
 
 
 def draw(run: SamplingRun, propose: Propose = propose_masked) -> Drawn:
-    """Return `n` weighted draws, less the particles that died, of independent runs of particles: at least
-    `CLOUDS` from `MANY` draws on, at least two for fewer. The caller's own number of particles may give a few
-    more."""
+    """Return `n` weighted draws from independent runs of particles, less the particles that died. There are
+    at least `CLOUDS` runs from `MANY` draws on, and at least two for fewer draws. If the caller sets the
+    number of particles, there may be a few more draws."""
     settings = run.particles
     if settings.particles is None:
         fewest_runs = CLOUDS if run.n >= MANY else 2
@@ -193,7 +196,7 @@ def draw(run: SamplingRun, propose: Propose = propose_masked) -> Drawn:
 
 def _draws_of_clouds(clouds: list[Cloud]) -> Drawn:
     """Return the particles of finished clouds, without those of weight 0."""
-    # The result holds numbers and tokens alone: a cloud would keep its rows in memory.
+    # The result has only numbers and tokens: a cloud would keep its rows in memory.
     tokens = list[Tokens]()
     logprobs = list[float]()
     log_weights = list[float]()
@@ -252,7 +255,7 @@ class Cloud:
         self.log_weights: Floats = np.zeros(count)
         self.logprobs: Floats = np.zeros(count)
         self._guesses: Floats = np.zeros(count)
-        """The guess at the log-weight of each particle that its weight has in it."""
+        """The guess at each particle's log-weight that is included in its weight now."""
         self.is_done = np.zeros(count, np.bool_)
         self.log_z = 0.0
         """The log of the product of the mean weights at resamplings."""
@@ -269,8 +272,9 @@ class Cloud:
         return math.exp(self.log_z) * float(np.exp(self.log_weights).mean())
 
     def step(self, steps: dict[Prefix, TargetStep], afford: Afford = lambda rows: True) -> bool:
-        """Take a token for each active particle; resample if it is time. False where `afford(0)` says, before
-        a particle, that the run is over."""
+        """Take a token for each active particle, and resample if the weights are uneven. `steps` has the
+        allowed tokens after each prefix. `afford(0)` is asked before each particle; return False if it says
+        that the run is over."""
         for i in self.active:
             if not afford(0):
                 return False
