@@ -19,7 +19,7 @@ from structgen.schema.reading.model import Schema, conjuncts_of
 MOST_OUTLINE = 100_000
 """Characters of an outline, at most: a prompt that long fits few models."""
 MOST_DESCRIPTION = 200
-"""Characters of a description that are told, at most: a longer one is cut behind a word. So many of a
+"""Characters of a description that are told, at most: a longer one is cut after a word. So many of a
 definition are written a second time: a longer one is then called by its name."""
 _UNTOLD = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 """Control characters, and halves of characters, which no encoding has."""
@@ -179,7 +179,7 @@ class OutlineWriter:
             self.stack.append((_outline_pieces(parts), key, self.length, part.label))
 
     def _add_descriptions(self, parts: _Demand, label: str) -> None:
-        """List the descriptions of a value that are not listed yet, behind its place."""
+        """List the descriptions of a value that are not listed yet, after its place."""
         if not self.descriptions:
             return
         texts: dict[str, None] = {}

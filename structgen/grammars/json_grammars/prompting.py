@@ -4,7 +4,7 @@
 
 The outline informs a model; the grammar is what constrains it. Bounds, patterns, conditions and negations are
 left out of it, and it is never read back. The descriptions of a schema are a list of lines below its outline,
-each once, behind the place that it describes; a chat model reads them as the system's words:
+each once, after the place that it describes; a chat model reads them as the system's words:
 
     customer: the surname only
     items[].qty: pieces, not boxes
@@ -33,7 +33,7 @@ def schema_outline(
     keys hold, and values are written as JSON. A definition that holds itself is written once, after its name
     (`Node={...}`). `schema` is whatever `sg.json_schema` takes, or its grammar. `depth`: values that lie
     deeper are told by their types alone. `descriptions`: whether the schema's descriptions follow, each
-    once, on a line behind its place (`items[].name: ...`); white space and control characters are one blank.
+    once, on a line after its place (`items[].name: ...`); white space and control characters are one blank.
     Cost: some microseconds for each subschema. Errors: those of `sg.json_schema`; `OptionError` for a grammar
     that has no schema; `LimitError` beyond MOST_OUTLINE characters.
     """

@@ -248,7 +248,7 @@ class _Reader:
         style: str,
         excludes: list[str],
     ) -> TextGrammar:
-        """Return the grammar of the arguments that a `schema` describes, one by one, with blanks behind them.
+        """Return the grammar of the arguments that a `schema` describes, one by one, with blanks after them.
         `policies` are those of the schema; `style` is a name of `ARGUMENT_STYLES`, such as `"qwen_xml"`; no
         string holds one of `excludes`. Raises OptionError for a schema that is no object."""
         row = ArgumentStyle(style, **ARGUMENT_STYLES[style])
@@ -358,7 +358,7 @@ class _Reader:
     # --- made of others -------------------------------------------------------------------------------------
 
     def sequence(self, value: Format, place: str) -> TextGrammar:
-        # Only behind the last element does the end of the tag follow.
+        # Only after the last element does the end of the tag follow.
         last = len(value["elements"]) - 1
         elements = [
             self.read_format(element, f"{place}/elements/{index}", self.ends if index == last else ())
@@ -395,7 +395,7 @@ class _Reader:
         return self.edge_of_tag(value["begin"], f"{place}/begin") + self.rest_of_tag(value, place)
 
     def rest_of_tag(self, value: Format, place: str) -> TextGrammar:
-        """Return the grammar of a tag behind its beginning."""
+        """Return the grammar of a tag after its beginning."""
         end = value["end"]
         ends: Ends = ()  # for a token, which no free text has: nothing need be kept out
         if isinstance(end, str):

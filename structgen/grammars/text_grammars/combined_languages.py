@@ -1,7 +1,7 @@
 """Languages made of languages: concatenation, union, repetition, any order.
 
 A configuration is the set of places that the text so far may have reached (a subset construction on the fly).
-A language says which part stands at a place, and which places are behind it (V. M. Glushkov, 1961). Each
+A language says which part stands at a place, and which places are after it (V. M. Glushkov, 1961). Each
 place has a rest, since each part has a word.
 """
 
@@ -24,7 +24,7 @@ Place: TypeAlias = "tuple[int, Config]"
 """A number, by which a language knows the part and the parts read before, and the configuration of the part's
 language."""
 NextPlaces: TypeAlias = "tuple[frozenset[Place], bool]"
-"""The places behind a part, and whether the whole text may end there."""
+"""The places after a part, and whether the whole text may end there."""
 _END: Final[Place] = -1, (0, 1, 0)
 """The end of the whole text."""
 _NOTHING: Final = WordsLanguage((b"",), "nothing")
@@ -55,7 +55,7 @@ class Parts(Language):
 
     @abstractmethod
     def _places_after(self, number: int) -> NextPlaces:
-        """Return the places behind the part of a place, and whether the whole text may end there."""
+        """Return the places after the part of a place, and whether the whole text may end there."""
 
     def start(self) -> Config:
         return self._with_end(*self._places_before())
@@ -107,7 +107,7 @@ class Parts(Language):
     def single_configs(self, config: Config) -> Iterable[Config]:
         if self.accepts(config):
             return (config,)
-        # where a part may end and the whole may not, the place behind the part is there too
+        # where a part may end and the whole may not, the place after the part is there too
         open_places = (
             (number, part_config)
             for number, part_config in config
@@ -121,7 +121,7 @@ class Parts(Language):
 
     def _after_part(self, number: int, part: Language, after: Config) -> frozenset[Place]:
         """Return the places after a part has moved on to `after`: inside it unless nothing can follow there,
-        and behind it if its text may end. `number`: of the part's place."""
+        and after it if its text may end. `number`: of the part's place."""
         here = frozenset({(number, after)})
         if not part.accepts(after):
             return here
@@ -129,7 +129,7 @@ class Parts(Language):
         if not places:
             return here  # the place itself tells that the whole text may end
         places_after = self._with_end(places, ends)
-        # a place where nothing can follow would be a dead end beside the places behind the part
+        # a place where nothing can follow would be a dead end beside the places after the part
         return here | places_after if self._goes_on(part, after) else places_after
 
     @remember_answers
@@ -226,7 +226,7 @@ class Chain(Parts):
     def __init__(self, parts: Sequence[Language]) -> None:
         super().__init__(parts)
         self._places_by_part: list[NextPlaces] = [(frozenset(), True)]
-        """The places before each part, and those behind the last part."""
+        """The places before each part, and those after the last part."""
         # backwards: a part that may be empty begins where the next part begins, too
         for number, part in reversed(list(enumerate(parts))):
             places, ends = self._places_by_part[0]
@@ -305,13 +305,13 @@ class RepeatedLanguage(Parts):
 
 class AnyOrder(Parts):
     """A word of each of some languages, in any order, with a word of `separator` between two. The languages
-    behind the first `needed_count` may be absent.
+    after the first `needed_count` may be absent.
 
     The number of a place says which words were read before, a bit each, and which language is being read.
     """
 
     def __init__(self, of: Sequence[Language], needed_count: int, separator: Language) -> None:
-        # each language stands twice: as the first word, and behind another one with the separator before it
+        # each language stands twice: as the first word, and after another one with the separator before it
         is_separated = separator.goes_on(separator.start())
         later = [Chain((separator, word)) for word in of] if is_separated else of
         super().__init__((*of, *later))
@@ -330,7 +330,7 @@ class AnyOrder(Parts):
         return self._after_words(words_read | 1 << word)
 
     def _after_words(self, words_read: int) -> NextPlaces:
-        """Return the places behind some words (a bit for each), and whether the whole text may end there."""
+        """Return the places after some words (a bit for each), and whether the whole text may end there."""
         may_end = not self._needed_words & ~words_read
         unread = (word for word in range(self._count) if not words_read >> word & 1)
         numbers = (words_read * self._count + word for word in unread)

@@ -4,7 +4,7 @@
 
 A rule is a name, `::=` and alternatives; an item is a string in quotes, a class in brackets, `.` (any
 character), a name, a token (`<name>`, `<[7]>`, and all others: `!<name>`), a macro of XGrammar
-(`ebnf_macros`), or alternatives in parentheses, with `*`, `+`, `?`, `{m}`, `{m,}`, `{,n}` or `{m,n}` behind,
+(`ebnf_macros`), or alternatives in parentheses, with `*`, `+`, `?`, `{m}`, `{m,}`, `{,n}` or `{m,n}` after,
 with or without blanks between. A rule ends where the next one begins (a name before `::=`). Escapes are \\n
 \\r \\t \\b \\f \\a \\v \\e \\0 \\xHH \\uHHHH \\UHHHHHHHH, and the backslash before a mark. Constructs of
 other notations are refused by name. A warning names constructs that have no effect on texts: look-aheads
@@ -63,7 +63,7 @@ _FOREIGN: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 )
 """The beginnings of constructs of other notations: their names, and what to write instead."""
 _OPTIONS: Final = re.compile(r"\[[^\[\]\n]*+\](?=[ \t]*+::=)")
-"""What XGrammar says of a rule behind its name. A look for it ends at the next bracket: all together are
+"""What XGrammar says of a rule after its name. A look for it ends at the next bracket: all together are
 linear."""
 _HEAD: Final = re.compile(rf"(?<![\w-])([A-Za-z0-9_-]+)(?:{_OPTIONS.pattern})?\s*::=")
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]*")
@@ -210,7 +210,7 @@ class _Reader(CountedRules):
         self.raise_error(f"The rule {name} is not defined.", f"Write {name} ::= ...", offset)
 
     def read_options(self, name: str) -> None:
-        """Read the options of a rule, in brackets behind its name. Raises for one that bounds texts."""
+        """Read the options of a rule, in brackets after its name. Raises for one that bounds texts."""
         start = self.offset
         bracketed = self.read_pattern(_OPTIONS)
         options = [option.strip() for option in bracketed[1:-1].split(",")]
@@ -256,7 +256,7 @@ class _Reader(CountedRules):
         return text
 
     def read_alternatives(self, name: str) -> None:
-        """Read alternatives, behind `::=` or a parenthesis, as rules of `name`."""
+        """Read alternatives, after `::=` or a parenthesis, as rules of `name`."""
         while True:
             self.rules.append((name, tuple(self.read_sequence())))
             self.check_rule_count()
@@ -353,7 +353,7 @@ class _Reader(CountedRules):
         return text
 
     def read_parentheses(self, start: int) -> str:
-        """Read alternatives behind a parenthesis, or a mark, as rules; return their symbol."""
+        """Read alternatives after a parenthesis, or a mark, as rules; return their symbol."""
         self.depth += 1
         if self.depth > DEPTH:
             self.raise_error(f"Parentheses are nested deeper than {DEPTH}.", "Give the inner ones a rule.")

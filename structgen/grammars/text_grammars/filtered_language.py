@@ -1,6 +1,6 @@
 """The texts of a grammar with masks of its own that a regular expression takes too.
 
-A mask is that of the grammar's machine, without the tokens behind which no text goes on: that is asked once
+A mask is that of the grammar's machine, without the tokens after which no text goes on: that is asked once
 for each pair of states, of the machine and of the expression, to which tokens lead. A compiled Lark grammar
 beside a bound on the length is such a grammar.
 """

@@ -1,11 +1,11 @@
 """The language of the texts that tokens write, and its machine.
 
-A mask of a grammar's machine may have tokens behind which no sequence of tokens completes the text.
+A mask of a grammar's machine may have tokens after which no sequence of tokens completes the text.
 `WrittenText` takes these out: it asks once for each class of states that a mask's tokens lead to. Mostly the
 machine's own completion can be written, or one that was found before: a proof. Where neither can, a text is
 searched that both the grammar and the vocabulary have, as an intersection (`regular_intersection.Meet`): what
-tokens write is a regular language. Behind a token its automaton begins anew, since the next token does: with
-the tokens `ab`, `a` and `bc` nothing is written behind `a` by the rest of `ab`.
+tokens write is a regular language. After a token its automaton begins anew, since the next token does: with
+the tokens `ab`, `a` and `bc` nothing is written after `a` by the rest of `ab`.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class BoundLark(DerivedGrammar):
 
 class BoundLanguage(LarkLanguage):
     """The texts of the grammar. Among the readings of a configuration are those before the lexemes and bound
-    texts that may begin behind another bound text, and before bound texts that may begin behind a lexeme."""
+    texts that may begin after another bound text, and before bound texts that may begin after a lexeme."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class BoundLanguage(LarkLanguage):
         self.specials = frozenset(self._lexer.instructions.specials)
         self.counts_tokens = any(language.counts_tokens for language in self.parts)
         self._closed_states: dict[int, int] = {}
-        """State -> the state with the readings that may begin behind its own."""
+        """State -> the state with the readings that may begin after its own."""
 
     def start(self) -> Config:
         """Return the configuration before the first symbol. Raises GrammarError where there is no text."""
@@ -172,7 +172,7 @@ class BoundLanguage(LarkLanguage):
         return self._answers.call_compiled_keeping_positions(live_state_of, address_of(rows), len(rows))
 
     def _with_following_readings(self, state: int) -> int | None:
-        """Return the state with the readings that may begin behind its own."""
+        """Return the state with the readings that may begin after its own."""
         if state < 0:
             return None
         closed_state = self._closed_states.get(state)
@@ -184,13 +184,13 @@ class BoundLanguage(LarkLanguage):
             closed_state = state
             if following_readings:
                 closed_state = self._intern_live_readings((*readings, *following_readings))
-            # A bound text is not empty, so what begins behind it ends nowhere yet: one round closes a state.
+            # A bound text is not empty, so what begins after it ends nowhere yet: one round closes a state.
             self._closed_states[state] = closed_state
             self._closed_states[closed_state] = closed_state
         return closed_state
 
     def _readings_after_bound(self, reading: LarkReading) -> list[LarkReading]:
-        """Return the readings that begin behind a bound text, or in bound texts behind a lexeme, if one may
+        """Return the readings that begin after a bound text, or in bound texts after a lexeme, if one may
         end here."""
         is_bound = self._bound_text_of(reading) is not None
         next_readings: list[LarkReading] = []
@@ -201,7 +201,7 @@ class BoundLanguage(LarkLanguage):
             next_readings += self._answers.readings_after(position, carry) if position >= 0 else ()
         if is_bound:
             return next_readings
-        # Behind one of lark's own lexemes its other lexemes begin in the machine: they are no new readings.
+        # After one of lark's own lexemes its other lexemes begin in the machine: they are no new readings.
         return [reading for reading in next_readings if self._bound_text_of(reading) is not None]
 
     def single_configs(self, config: Config) -> Iterable[Config]:
@@ -219,7 +219,7 @@ class BoundLanguage(LarkLanguage):
 
     def inside_parts(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
         """Return the readings inside bound texts that have masks of their own. Empty if a lexeme may look
-        behind its beginning: the rest of the bound text then decides whether the whole is valid. So it does
+        after its beginning: the rest of the bound text then decides whether the whole is valid. So it does
         where something is owed."""
         if not self._lexer.is_local:
             return (), config
@@ -238,7 +238,7 @@ class BoundLanguage(LarkLanguage):
             )
             next_readings = self._answers.readings_after(position, self._lexer.nothing)
             for part in inner_parts:
-                # Behind its end a part goes on in the bound text, or behind it, or both.
+                # After its end a part goes on in the bound text, or after it, or both.
                 readings_after_end = list(next_readings) if part.ends else []
                 if part.after_end is not None:
                     readings_after_end.append(self._with_inner_config(reading, part.after_end))
@@ -246,7 +246,7 @@ class BoundLanguage(LarkLanguage):
                 parts.append(part._replace(after_end=self._config_of_readings(readings_after_end), ends=ends))
         if not parts:
             return (), config
-        # Bound texts that may begin behind lexemes are among those inside, if they have masks.
+        # Bound texts that may begin after lexemes are among those inside, if they have masks.
         return tuple(parts), self._intern_live_readings(other_readings) if other_readings else None
 
     def _inside_of_reading(self, reading: LarkReading) -> tuple[tuple[InsidePart, ...], Config | None]:

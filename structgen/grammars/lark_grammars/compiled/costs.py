@@ -1,7 +1,7 @@
 """How many bytes a parser's stack needs at least until the text may end: a lower bound for completions.
 
 Each terminal costs its shortest lexeme; what must part two lexemes is not counted. Under an indenter lines
-are told apart: the text is within a line, behind a newline, behind a closed block, or ended. These are the
+are told apart: the text is within a line, after a newline, after a closed block, or ended. These are the
 states of the automaton in the search for rests that text grammars have too (`RestSearch`).
 """
 
@@ -37,7 +37,7 @@ class Distances(RestSearch):
         highest_symbols = (max(rule.symbols, default=0) for rule in self._tables.rules)
         terminal_count = 1 + max(highest_symbols, default=0)
 
-        # The search numbers nonterminals behind the terminals; lark's tables have -1 - number.
+        # The search numbers nonterminals after the terminals; lark's tables have -1 - number.
         def renumber_symbol(symbol: int) -> int:
             return symbol if symbol >= 0 else terminal_count - 1 - symbol
 
@@ -92,7 +92,7 @@ class Distances(RestSearch):
         if indentation is not None and terminal == indentation.indent:
             return {_WITHIN: self._empty} if state == _LINE else {}
         if indentation is not None and terminal == indentation.dedent:
-            # Behind the text, open blocks are closed; within it, blocks are closed behind a newline alone.
+            # After the text, open blocks are closed; within it, blocks are closed after a newline alone.
             next_states = (_CLOSED, _ENDED) if state in (_LINE, _CLOSED) else (_ENDED,)
             return dict.fromkeys(next_states, self._empty)
         if terminal not in self._sizes or state == _ENDED:
@@ -122,7 +122,7 @@ class Distances(RestSearch):
     def _is_end(self, stack: int, state: Config) -> bool:
         parser_state = self._parser_state_of(stack)
         nonterminal = stack % self._width
-        # lark's root symbol has no entry in the table: behind it the text is whole.
+        # lark's root symbol has no entry in the table: after it the text is whole.
         is_root = nonterminal and self._tables.nonterminals[nonterminal - 1].startswith("$root_")
         return parser_state == self._tables.end or (parser_state < 0 and bool(is_root))
 

@@ -246,7 +246,7 @@ class LarkAnswers:
         self._write_fields(arrays, words)
 
     def _put_begins(self) -> None:
-        """Write for each terminal the bytes with which a lexeme behind it may begin, at least."""
+        """Write for each terminal the bytes with which a lexeme after it may begin, at least."""
         tables, rows = self._tables, self.rows
         # Where lexemes look behind, all bytes are allowed here: the exact answer is found later.
         begins = np.ones((len(tables.terminals), self.lexer.width), np.uint8)
@@ -348,7 +348,7 @@ class LarkAnswers:
             self._max_places = max(MOST_PLACES, 2 * forget_places(self._growing_tables))
 
     def readings_after(self, position: int, carry: int) -> list[LarkReading]:
-        """Return the readings that begin at a place behind a carry: of a lexeme, and of bound texts."""
+        """Return the readings that begin at a place after a carry: of a lexeme, and of bound texts."""
         context = int(self._tables.context_of[self.top_parser_state(position)])
         with self.begin():
             states = self.rows.start_states(context, carry)
@@ -375,7 +375,7 @@ class LarkAnswers:
         return int(self._growing_tables.rows(_CELLS)[cell, L.Cell.top])
 
     def is_decided_by_letter(self, letter: int) -> bool:
-        """Return whether a letter alone says what goes on behind it, whatever the state of the lexer."""
+        """Return whether a letter alone says what goes on after it, whatever the state of the lexer."""
         terminal, kind = self.letters.letters[letter]
         if terminal in self._tables.ignored_terminals and kind:
             return False
@@ -431,10 +431,10 @@ class LarkAnswers:
         return is_live
 
     def _write_proof(self, position: int, end_class: int, column: int) -> None:
-        """Write whether some text goes on behind a class of endings, exactly."""
+        """Write whether some text goes on after a class of endings, exactly."""
         letters = self.letters
         is_live = self.prove_live(position, letters.classes[end_class], letters.state_of[end_class], column)
-        # The search may have made the table grow, so its rows are asked for behind it.
+        # The search may have made the table grow, so its rows are asked for after it.
         proofs = self._growing_tables.rows(_PROOFS)
         row = find_proof(self._growing_tables.address, position, end_class, column)
         assert 0 <= row < self._growing_tables.count(_PROOFS)
@@ -473,7 +473,7 @@ class LarkAnswers:
 
     def prepare_records(self, max_bytes: int, progress: Callable[[int], None] | None) -> int:
         """Make the records of lexer states, in breadth from the beginnings of lexemes, and those of the tries
-        behind them, until all has so many bytes. Returns how many there are."""
+        after them, until all has so many bytes. Returns how many there are."""
         tables = self._growing_tables
         records = tables.rows(RECORDS)[: tables.count(RECORDS)]
         tries_and_states = records[:, [LexemeRecord.trie, LexemeRecord.lexeme]].tolist()
@@ -511,7 +511,7 @@ class LarkAnswers:
         return done_count
 
     def _successor_records(self, trie: int, state: int) -> list[tuple[int, int]]:
-        """Return the records of the states behind one more byte, and behind an end."""
+        """Return the records of the states after one more byte, and after an end."""
         self.rows.put_row(state)
         records: list[tuple[int, int]] = []
         # Trie 0 has all tokens; the others have what tokens leave over, and no byte goes on in them.
@@ -523,7 +523,7 @@ class LarkAnswers:
         return records
 
     def _leftover_records(self, record: int) -> list[tuple[int, int]]:
-        """Return the records that a record leads to: for the rests of tokens behind a lexeme, where another
+        """Return the records that a record leads to: for the rests of tokens after a lexeme, where another
         lexeme begins."""
         tables = self._growing_tables
         row = tables.rows(RECORDS)[record]

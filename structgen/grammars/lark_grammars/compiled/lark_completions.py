@@ -2,7 +2,7 @@
 1968) over readings between two lexemes.
 
 A step writes one lexeme, as the shortest text that makes the lexer end it with some terminal and carry; what
-the stack needs at least behind it is the estimate (`costs`). So the search goes straight on where the
+the stack needs at least after it is the estimate (`costs`). So the search goes straight on where the
 estimate is right, and what it finds is a shortest text of all. A proof asks for any text: there the estimate
 counts several times (weighted A*: I. Pohl, 1970), so it goes down the stack although what is owed costs
 detours.
@@ -109,7 +109,7 @@ class Endings:
         ending = Ending(*lexer.shortest_end(state))
         if ending.carry >= 0:
             self.endings.append(ending)
-            # Where nothing is owed behind the shortest rest of a bound text, no other one is better.
+            # Where nothing is owed after the shortest rest of a bound text, no other one is better.
             if lexer.is_local and ending.carry == lexer.nothing:
                 self._frontier = []
 
@@ -177,7 +177,7 @@ class ShortestRests:
         self._last_renumbering = 0
 
     def shortest_text(self, readings: list[LarkReading]) -> Sequence[int]:
-        """Return a shortest text behind which the text may end, from some readings of which one
+        """Return a shortest text after which the text may end, from some readings of which one
         lives. Raises LimitError."""
         with self.answers.begin():
             rest = _Search(self, readings).find_text()
@@ -244,7 +244,7 @@ class ShortestRests:
         return (ending for ending in ends.iterate_endings() if ending.terminal in target_terminals)
 
     def readings_after_ending(self, reading: LarkReading, ending: Ending) -> tuple[bool, list[LarkReading]]:
-        """Return whether the text may end behind the end of a lexeme, and the readings that begin there; none
+        """Return whether the text may end after the end of a lexeme, and the readings that begin there; none
         where the parser refuses it."""
         text, terminal, carry = ending
         call = self.answers.call_compiled_keeping_positions

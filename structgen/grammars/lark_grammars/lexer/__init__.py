@@ -7,5 +7,5 @@ From the bottom: `instructions` makes threads of the patterns, `items_and_guards
 look-arounds, `contextual_lexer` has the states and the ends with their carries, and `lexer_tables` shows them
 to compiled code as growing arrays. `effort` counts the work of a call.
 
-`newline_widths` finds which columns lark's indenter may see behind a newline.
+`newline_widths` finds which columns lark's indenter may see after a newline.
 """

@@ -2,7 +2,7 @@
 
 A state is an ordered list of items, the strings that may replace a match, what is owed to the lexeme
 before, and what the lexeme may be if it ends here. An *end* is a terminal with a *carry*: the guards that the
-text behind must meet, and what look-behinds know there. The start of the next lexeme takes the carry over. So
+text after must meet, and what look-behinds know there. The start of the next lexeme takes the carry over. So
 several open ends of a lexeme, and ends that wait for a look-ahead, need nothing of their own: each reading of
 a text is exact by itself.
 
@@ -41,7 +41,7 @@ Unless = tuple[tuple[int, tuple[int, ...]], ...]
 
 
 class Carry(NamedTuple):
-    """The debt of an end: the text behind it must meet the guards."""
+    """The debt of an end: the text after it must meet the guards."""
 
     guards: Guards
     look_behind: LookBehind | None
@@ -148,7 +148,7 @@ class Lexer:
         return number
 
     def start(self, context: int, carry: int) -> int:
-        """Return the state before a lexeme in a context of the parser, behind a carry; DEAD where there is
+        """Return the state before a lexeme in a context of the parser, after a carry; DEAD where there is
         none. Contexts past those of the parser: before a text of the first bound terminal, of the next..."""
         return self._start_state(context, self.alike_carry(carry))
 
@@ -334,7 +334,7 @@ class Lexer:
         return next((word for word in replacing if word in ended_words), terminal)
 
     def _look_behind_after(self, guards: Guards, look_behind: LookBehind | None) -> LookBehind | None:
-        """Return the knowledge that look-behinds need behind an end that leaves guards."""
+        """Return the knowledge that look-behinds need after an end that leaves guards."""
         # The next lexeme does not look behind its beginning here, so only the guards may ask.
         if self.is_local and not self.items.guards_look_behind(guards):
             return self._anywhere
@@ -380,7 +380,7 @@ class Lexer:
         language = self.bound[terminal]
         carry = self.owed_in(number)
         is_free = self.is_local and carry == self.nothing
-        # Some languages know which bytes may come; special tokens, behind the bytes, are always tried.
+        # Some languages know which bytes may come; special tokens, after the bytes, are always tried.
         cheap_bytes = language.cheap_next_bytes(config)
         next_configs = {self.classes[byte]: language.step(config, byte) for byte in cheap_bytes or b""}
         first_class = 0 if cheap_bytes is None else max(self.classes) + 1
@@ -413,7 +413,7 @@ class Lexer:
         return self.width - len(specials) + specials.index(symbol - TOKEN)
 
     def shortest_end(self, number: int) -> tuple[tuple[int, ...], int, int]:
-        """Return the shortest rest of a bound text, its terminal, and the carry behind it: DEAD where the
+        """Return the shortest rest of a bound text, its terminal, and the carry after it: DEAD where the
         rest breaks what is owed."""
         bound = self.states[number].bound
         assert bound is not None
@@ -428,7 +428,7 @@ class Lexer:
     # --- what is owed ---------------------------------------------------------------------------------------
 
     def alike_carry(self, carry: int) -> int:
-        """Return a carry that each text behind meets exactly if it meets this one: of all such carries the
+        """Return a carry that each text after meets exactly if it meets this one: of all such carries the
         first, where that is plain. Terminals that end in the same look-ahead leave the same."""
         first_carry = self._alike_of.get(carry)
         if first_carry is None:
@@ -442,7 +442,7 @@ class Lexer:
         return first_carry
 
     def is_freed(self, carry: int, byte_class: int) -> bool:
-        """Return whether nothing is owed behind a class of bytes."""
+        """Return whether nothing is owed after a class of bytes."""
         guards, look_behind = self.carries[carry]
         return self.is_local and self.items.guards_after(guards, look_behind, byte_class) == FREE
 
@@ -464,7 +464,7 @@ class Lexer:
         rows = [lexer_items.guard_row(guards, look_behind), lexer_items.look_behind_row(look_behind)]
         partition, columns = lexer_items.columns_of(rows)
         signs: list[object] = []
-        """The sign behind a byte of each part. None: the same guards again."""
+        """The sign after a byte of each part. None: the same guards again."""
         for guards_number, behind_number in columns:
             guards_left = lexer_items.guard_sets[guards_number]
             look_behind_left = lexer_items.look_behind_of[behind_number]
@@ -483,7 +483,7 @@ class Lexer:
         return sign
 
     def carry_moves(self, carry: int) -> list[int]:
-        """Return for each class of bytes what it does to a carry: BROKEN, NOTHING_OWED behind it, or OWED."""
+        """Return for each class of bytes what it does to a carry: BROKEN, NOTHING_OWED after it, or OWED."""
         guards, look_behind = self.carries[carry]
         row = self.items.guard_row(guards, look_behind).numbers
         # Where lexemes look behind, the text before matters though no guard is left.
@@ -494,7 +494,7 @@ class Lexer:
         ]
 
     def carry_after(self, carry: int, byte_class: int) -> int:
-        """Return the carry behind one more byte, of a class; DEAD where it is broken."""
+        """Return the carry after one more byte, of a class; DEAD where it is broken."""
         guards, look_behind = self.carries[carry]
         guards_left = self.items.guards_after(guards, look_behind, byte_class)
         if guards_left is None:

@@ -288,7 +288,7 @@ class Instructions:
         def put_split(round_: int, out: int) -> int:
             return self.put_instruction(Instruction(SPLIT, branches_of(round_, out)))
 
-        # Two first instructions are kept where they differ: for rounds behind a character, and before any.
+        # Two first instructions are kept where they differ: for rounds after a character, and before any.
         inner = node.of
         first = next_after_read
         first_fresh = fresh
@@ -319,7 +319,7 @@ class Instructions:
 
     def _count_classes(self, bound: list[Language]) -> None:
         """Make the classes of bytes, and the rows of nodes. Two bytes are of one class if each node leads to
-        the same one behind them, and if each bound language does."""
+        the same one after them, and if each bound language does."""
         number_of = self._node_of
         nodes = [node for node in number_of if node is not None and node is not DONE]
         for node in nodes:  # the list grows meanwhile
@@ -337,21 +337,21 @@ class Instructions:
         self.classes = [class_of.setdefault(column, len(class_of)) for column in columns]
         """The class of each byte."""
         self.specials = sorted({token for language in bound for token in language.specials})
-        """Special tokens of bound texts: each is a class by itself, behind those of bytes."""
+        """Special tokens of bound texts: each is a class by itself, after those of bytes."""
         first_bytes = [self.classes.index(byte_class) for byte_class in range(len(class_of))]
         self.bytes_of = first_bytes + [0] * len(self.specials)
         """A byte of each class; 0 for special tokens, which like it are no beginning of a character."""
-        # A column has the nodes behind one class; turned over, there is a row for each node.
+        # A column has the nodes after one class; turned over, there is a row for each node.
         node_columns = (map(number_of.__getitem__, column[1:]) for column in class_of)
         node_rows = zip(*node_columns, strict=True)
         no_character = self.classes[_NO_CHARACTER]
         special_count = len(self.specials)
         self.rows = [[NO_NODE] * len(self.bytes_of) for _node in (NO_NODE, WHOLE)]
-        """By nodes: the node behind each class of bytes."""
+        """By nodes: the node after each class of bytes."""
         for row in node_rows:
             self.rows.append([*row, *[row[no_character]] * special_count])
         self.rests = {number_of[rest] for rest in rests_of_characters() if rest in number_of}
-        """The nodes at which any rest of a character may follow, as behind the first byte of any one."""
+        """The nodes at which any rest of a character may follow, as after the first byte of any one."""
 
 
 def rests_of_characters() -> frozenset[ByteNode]:

@@ -1,13 +1,13 @@
 """Items and guards: the one concept behind look-aheads and behind "the longest match wins".
 
 An *item* is a thread under conditions: an instruction, and guards on the text that follows. A *guard* is
-(must or must not, a set of items): some item of the set must reach its end in the text behind, or none may.
+(must or must not, a set of items): some item of the set must reach its end in the text after, or none may.
 Lark's lexer takes the match of its best thread, however late that one ends; so where a lexeme ends while
 better threads are alive, these must never match, which is a guard. A look-ahead that is open at an end is a
 guard too.
 
 A set of guards is a conjunction. Items, guards and lists of items are interned: they are numbers. What
-follows an item is a *row*: for each class of bytes the number of the list of items behind it, best first.
+follows an item is a *row*: for each class of bytes the number of the list of items after it, best first.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ FREE: Final[Guards] = frozenset()
 FREE_SET: Final = 1
 """Its number (`LexerItems.guard_sets`)."""
 _OF_LIST: Final = 4
-"""Numbers that a list of items behind a guard costs (`spend`)."""
+"""Numbers that a list of items after a guard costs (`spend`)."""
 _CONTINUED: Final = ((192, 0), (224, 1), (240, 2), (256, 3))
 """How many bytes follow the first byte of a character."""
 
@@ -427,7 +427,7 @@ class LexerItems:
     # --- rows -----------------------------------------------------------------------------------------------
 
     def item_row(self, item: int, look_behind: LookBehind | None) -> ClassRow:
-        """Return for each class of bytes the number of the list of items behind it (`lists`)."""
+        """Return for each class of bytes the number of the list of items after it (`lists`)."""
         key = item, look_behind
         class_row = self._rows.get(key)
         if class_row is None:
@@ -481,7 +481,7 @@ class LexerItems:
         return ClassRow(self.partitions.partition_of(numbers), numbers)
 
     def guard_row(self, guards: Guards, look_behind: LookBehind | None) -> ClassRow:
-        """Return for each class of bytes the number of the guards behind it (`guard_sets`)."""
+        """Return for each class of bytes the number of the guards after it (`guard_sets`)."""
         if not guards:
             return self._free_row
         key = guards, look_behind
@@ -511,12 +511,12 @@ class LexerItems:
         look_behind: LookBehind | None,
         byte_class: int,
     ) -> Guards | None:
-        """Return the guards behind one class of bytes, None where one has failed."""
+        """Return the guards after one class of bytes, None where one has failed."""
         set_number = self.guard_row(guards, look_behind).numbers[byte_class]
         return self.guard_sets[set_number]
 
     def _guards_behind(self, guard_list: list[Guard], column: Sequence[int]) -> int:
-        """Return the number of some guards behind a byte, from the lists behind their items."""
+        """Return the number of some guards after a byte, from the lists after their items."""
         # The column has a list for each item, in the order of the guards.
         lists = iter(column)
         key = tuple([(guard.holds, frozenset([next(lists) for _ in guard.items])) for guard in guard_list])

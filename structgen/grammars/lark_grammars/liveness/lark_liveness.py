@@ -1,8 +1,8 @@
 """Does some text go on? The saturation of one grammar (`saturation`), its certain boundaries, and exact
 answers. Read the word list of the package first.
 
-A boundary is a kind of carry with a *line*, in the order of their numbers: PLAIN; LINE, behind the indenter's
-newline, where blocks open or close; DEDENTED, behind a closed block, where more close; ENDING, where the text
+A boundary is a kind of carry with a *line*, in the order of their numbers: PLAIN; LINE, after the indenter's
+newline, where blocks open or close; DEDENTED, after a closed block, where more close; ENDING, where the text
 has ended and the open blocks are closed. A newline may be of any width; where it cannot go on to each, or not
 even has each, a completion is searched for (`compiled.lark_completions`).
 """
@@ -39,7 +39,7 @@ Fields: TypeAlias = dict[str, Any]
 """Fields of a block by their names: numbers, and arrays."""
 
 _STACK: Final = word_of(Descent, "stack")
-"""The height of the stack is the word behind it."""
+"""The height of the stack is the word after it."""
 PLAIN, LINE, DEDENTED, ENDING = range(4)
 """What was read before a boundary."""
 _WORK_PER_STEP: Final = 2_000
@@ -107,7 +107,7 @@ class Liveness:
         self.fixpoint = Fixpoint(self._values, self._accepts, self.certain)
 
     def _indenter_letters(self, first: int) -> list[tuple[int, int]]:
-        """Return the letters that the indenter puts behind newlines, each with the boundary behind it; none
+        """Return the letters that the indenter puts after newlines, each with the boundary after it; none
         without an indenter. `first`: the number of the first one."""
         letters, kinds, indentation = self._letters, self._kinds, self._tables.indentation
         self._indents: dict[int, int] = {}
@@ -131,7 +131,7 @@ class Liveness:
         return indenter_letters
 
     def _letters_with_boundary(self) -> list[tuple[int, int]]:
-        """Return the letters as terminals, each with the boundary behind it."""
+        """Return the letters as terminals, each with the boundary after it."""
         first_line = LINE * self._kinds
         return [
             (terminal, first_line + kind if terminal == self._newline else kind)
@@ -140,7 +140,7 @@ class Liveness:
 
     @property
     def boundary(self) -> npt.NDArray[np.int32]:
-        """For each letter the boundary behind it."""
+        """For each letter the boundary after it."""
         boundaries = [boundary for _terminal, boundary in self._letters_with_boundary()]
         return np.array(boundaries, np.int32)
 
@@ -501,7 +501,7 @@ class Liveness:
         inside: bool,
         letters: int,
     ) -> tuple[bool, bool]:
-        """Return whether some text goes on from a stack with some letters, and whether these and those behind
+        """Return whether some text goes on from a stack with some letters, and whether these and those after
         ignored lexemes are all that there are."""
         context = int(self._tables.context_of[states[-1]])
         first_letters = 0
@@ -510,7 +510,7 @@ class Liveness:
             terminal, kind = self._letters.letters[letter]
             is_ignored = terminal in self._tables.ignored_terminals
             if is_ignored or (inside and terminal == self._newline):
-                # The parser does not see this lexeme: it reads a letter behind it.
+                # The parser does not see this lexeme: it reads a letter after it.
                 first_letters |= self._letters_at(context, PLAIN, kind, inside)
                 if kind != UNSETTLED:
                     met_letters |= self._letters.available_letters(context, kind, inside)

@@ -1,7 +1,7 @@
 """Which lexemes may come next: the letters over which the parser's liveness is computed, as if there were
 no lexer.
 
-A letter is a terminal with a kind: the carry that its end leaves (`liveness` has an example). Kinds behind
+A letter is a terminal with a kind: the carry that its end leaves (`liveness` has an example). Kinds after
 which the same letters may come in every context, ignored lexemes in between included, are one (E. F. Moore's
 partitions).
 
@@ -12,11 +12,11 @@ terminal has the letter of kind UNSETTLED beside those that were found: it may h
 found are certain, so what they lead to is; where they lead nowhere and an unsettled one is met, `liveness`
 searches.
 
-Most carries are freed by a separator: a blank, a tab or a newline that begins an ignored lexeme, behind which
-nothing is owed. If behind that byte the same letters may come as at once, in each context behind the
+Most carries are freed by a separator: a blank, a tab or a newline that begins an ignored lexeme, after which
+nothing is owed. If after that byte the same letters may come as at once, in each context after the
 terminal, such a carry is kind 0: it owes nothing (a bisimulation, whose contexts are a greatest fixpoint).
-Whether they do is checked, because an ignored lexeme may take in what must come: behind `#` of `/#[^\\n]*/`
-nothing else comes. A newline alone frees what no text on the line may end: behind an operator `%`, beside
+Whether they do is checked, because an ignored lexeme may take in what must come: after `#` of `/#[^\\n]*/`
+nothing else comes. A newline alone frees what no text on the line may end: after an operator `%`, beside
 `/%.*?%/`, the rest of the line has no `%`.
 """
 
@@ -36,7 +36,7 @@ from structgen.grammars.lark_grammars.reading.loaded_grammar import END
 
 _SEPARATORS: Final = b"\n \t"
 NOWHERE: Final = -1
-"""In place of the letters behind a kind, in a context in which it is never met."""
+"""In place of the letters after a kind, in a context in which it is never met."""
 UNSETTLED: Final = 1
 """The kind of a letter that says: this terminal may have more letters than were found."""
 _FOLLOWED: Final = 16
@@ -70,7 +70,7 @@ class Letters:
         self._insides = (False, True) if indentation else (False,)
         """The cases that differ: without and with an open bracket."""
         self._contexts_behind_of = self._contexts_behind()
-        """The contexts behind each terminal that the parser reads."""
+        """The contexts after each terminal that the parser reads."""
         contexts = range(rows.contexts)
         self._taken_terminals = [
             [self._taken_in(context, ignored_terminals) for context in contexts]
@@ -93,7 +93,7 @@ class Letters:
         self._is_merged = True
         self._close_letters()  # of kinds that are one, more letters may be met
         if self.unsettled_bits and not self.lexer.is_local:
-            # Behind what was not followed, other terminals may be met.
+            # After what was not followed, other terminals may be met.
             for terms in self.tables.contexts:
                 for terminal in terms.every_terminal:
                     self._letter_number(terminal, UNSETTLED)
@@ -101,7 +101,7 @@ class Letters:
         self.listed_count = len(self.letters)
         """How many letters are listed. Past them are unsettled ones alone."""
         self._are_settled = not self.unsettled_bits
-        """Whether these are all that may be met behind a lexeme."""
+        """Whether these are all that may be met after a lexeme."""
         self._decide_lines()
 
     def _decide_lines(self) -> None:
@@ -137,7 +137,7 @@ class Letters:
         return {kind: self._where[kind] for kind in kinds if kind in self._where}
 
     def _behind_newline(self, carry: int) -> list[int]:
-        """Return the letters behind a newline that leaves a carry, by contexts. A carry of which these are
+        """Return the letters after a newline that leaves a carry, by contexts. A carry of which these are
         not known is like no other one; in a grammar with many kinds none is returned: it is left out."""
         indentation = self.tables.indentation
         newline = END if indentation is None else indentation.newline
@@ -158,8 +158,8 @@ class Letters:
         return ignored_terminals | frozenset(np.flatnonzero(is_taken).tolist())
 
     def _contexts_behind(self) -> list[frozenset[int]]:
-        """Return for each terminal the contexts behind it, where the parser reads it; behind a newline, also
-        those behind the blocks that it opens or closes."""
+        """Return for each terminal the contexts after it, where the parser reads it; after a newline, also
+        those after the blocks that it opens or closes."""
         contexts_of = [
             set(self.tables.contexts_read(terminal)) for terminal in range(len(self.tables.terminals))
         ]
@@ -185,12 +185,12 @@ class Letters:
         self._kind_of: dict[int, int] = {nothing: 0}
         self._put_letters([(END, 0)])
         self._frees: dict[int, list[int]] = {}
-        """The separators behind which nothing of a carry is owed."""
+        """The separators after which nothing of a carry is owed."""
         self._carries_found: dict[tuple[int, int], frozenset[int]] = {}
         self._found_by.clear()
         self._ends.clear()
         self._where: dict[int, set[int]] = {0: set(range(self.rows.contexts))}
-        """The contexts in which each kind may be met behind a terminal that the parser reads."""
+        """The contexts in which each kind may be met after a terminal that the parser reads."""
         self.classes: list[tuple[int, ...]] = [()]
         """The letters of each class of endings; class 0 never ends."""
         self._class_of: dict[tuple[int, int], int] = {(0, -1): 0}
@@ -219,7 +219,7 @@ class Letters:
             separators = still_separating
 
     def _is_separator(self, context: int, separator: int) -> bool:
-        """Return whether behind a separator the same letters may come in a context as at once."""
+        """Return whether after a separator the same letters may come in a context as at once."""
         start = self.rows.start(context, self.lexer.nothing)
         if start < 0:
             return False
@@ -257,7 +257,7 @@ class Letters:
         self._closed_size = -1
         """How many pairs of a kind and a context were closed (`_close_letters`)."""
         self.met_bits = 0
-        """Bits of the letters that are met: what may come behind them is known."""
+        """Bits of the letters that are met: what may come after them is known."""
         for letter in letters:
             self._letter_number(*letter)
 
@@ -360,7 +360,7 @@ class Letters:
         return letters
 
     def _note_letters(self, letters: int) -> None:
-        """Note where the kinds of some letters may be met, behind terminals that the parser reads."""
+        """Note where the kinds of some letters may be met, after terminals that the parser reads."""
         for letter in bit_numbers(letters & ~self.met_bits):
             terminal, kind = self.letters[letter]
             if kind != UNSETTLED:
@@ -411,14 +411,14 @@ class Letters:
             return lexer_state.ends
         terminal, _config = lexer_state.bound
         carry = self.lexer.owed_in(state)
-        if not self.lexer.is_local or carry != self.lexer.nothing:  # else nothing is owed behind any rest
+        if not self.lexer.is_local or carry != self.lexer.nothing:  # else nothing is owed after any rest
             _rest, _terminal, carry = self.lexer.shortest_end(state)
         if carry < 0:
             return lexer_state.ends
         return [*lexer_state.ends, (terminal, carry)]
 
     def _is_freed(self, terminal: int, carry: int) -> bool:
-        """Return whether a carry is taken for none behind a terminal."""
+        """Return whether a carry is taken for none after a terminal."""
         # What an ignored lexeme owes is never taken for nothing: that would be to assume what is to be shown.
         if terminal in self._ignored_terminals[1]:
             return False
@@ -559,7 +559,7 @@ class Letters:
     # --- boundaries -----------------------------------------------------------------------------------------
 
     def available_letters(self, context: int, kind: int, inside: bool) -> int:
-        """Return the letters that may come in a context behind a kind, ignored lexemes in between included,
+        """Return the letters that may come in a context after a kind, ignored lexemes in between included,
         as bits; bit 0: the text's end. `inside`: a bracket is open."""
         key = context, kind, inside
         bits = self._available_memo.get(key)
@@ -581,10 +581,10 @@ class Letters:
         kinds: tuple[int, ...],
         inside: bool,
     ) -> int:
-        """Return some letters, those behind the ignored ones among them, and those behind some `kinds`.
+        """Return some letters, those after the ignored ones among them, and those after some `kinds`.
 
         Letters are bits. `context`: of the parser, which stays while lexemes are ignored; `inside`: a bracket
-        is open. For example, `_letters_behind(context, 0, (kind,), False)` has what may come behind a kind.
+        is open. For example, `_letters_behind(context, 0, (kind,), False)` has what may come after a kind.
         """
         lexer = self.lexer
         bits = 0
@@ -617,7 +617,7 @@ class Letters:
     # --- kinds that are one ---------------------------------------------------------------------------------
 
     def _merge_kinds(self) -> None:
-        """Join kinds behind which the same letters may come (by partitions that are refined)."""
+        """Join kinds after which the same letters may come (by partitions that are refined)."""
         part_of = self._partition_kinds(self._rows_behind_kinds())
         members: list[list[int]] = [[] for _ in range(max(part_of) + 1)]
         for kind, part in enumerate(part_of):
@@ -638,7 +638,7 @@ class Letters:
             self.met_bits |= 1 << self._letter_number(terminal, part_of[kind])
 
     def _rows_behind_kinds(self) -> list[list[int]]:
-        """Return for each kind a row: the letters that may come behind it, as bits, in each context, without
+        """Return for each kind a row: the letters that may come after it, as bits, in each context, without
         and with an open bracket; NOWHERE where the kind is never met."""
         rows_behind = []
         for kind in range(len(self.kinds)):
@@ -658,7 +658,7 @@ class Letters:
         letters_of: dict[int, list[int]] = {}
         for row in rows_behind:
             letters_of |= {bits: bit_numbers(bits) for bits in row if bits != NOWHERE}
-        # A kind that was not looked at, or behind which there may be more letters, stays as it is; so does
+        # A kind that was not looked at, or after which there may be more letters, stays as it is; so does
         # the kind of an ignored lexeme, which is met in contexts that are not compared.
         alone = {kind for terminal, kind in self.letters if terminal in self._ignored_terminals[1]}
         for kind, row in enumerate(rows_behind):

@@ -1,7 +1,7 @@
 """From which stacks do texts lead to the text's end? Reachability of the parser as a pushdown system (A.
 Bouajjani, J. Esparza, O. Maler, Reachability analysis of pushdown automata, 1997), compiled.
 
-The parser reads *letters*: a letter is a terminal with the *boundary* behind it, which says what is owed
+The parser reads *letters*: a letter is a terminal with the *boundary* after it, which says what is owed
 there. A *run* above a frame reads letters until it is reduced so far that the frame itself goes, or the text
 ends. How runs may end is one of the *exits* of the frame (as of a component of a recursive state machine: R.
 Alur, K. Etessami, M. Yannakakis, 2001): a nonterminal and how many more frames go below (a kernel item of the
@@ -42,7 +42,7 @@ class Pushdown(Block):
     sizes: Int32s
     """[rules]: the nonterminal that a rule makes, and how many symbols it has."""
     end_state: int
-    """The state behind the start symbol."""
+    """The state after the start symbol."""
     frame_state: Int32s
     frame_brackets: Int32s
     """[frames]: the state of a frame, and how many brackets are open there, at most `most_brackets`."""
@@ -59,7 +59,7 @@ class Pushdown(Block):
     frames go below."""
     letter_terminal: Int32s
     letter_boundary: Int32s
-    """[letters]: the terminal of a letter, and the boundary behind it."""
+    """[letters]: the terminal of a letter, and the boundary after it."""
     letters: int
     words: int
     # how runs end: the values of the variables of the fixpoint
@@ -146,7 +146,7 @@ def _lowest_letter(bits: int, word: int) -> int:
 
 @jit
 def _ends_text(c: Pushdown, goto: int, letters: Int64s) -> bool:
-    """Return whether the text ends behind a nonterminal; letter 0, the text's end, is taken away."""
+    """Return whether the text ends after a nonterminal; letter 0, the text's end, is taken away."""
     if goto != c.end_state or not letters[0] & 1:
         return False
     letters[0] = letters[0] & ~1
@@ -216,7 +216,7 @@ class Saturation(Pushdown):
     table_mask: int
     # to what runs were reduced directly above a frame
     letters_behind: Int64s
-    """[nonterminals]: the letters behind each."""
+    """[nonterminals]: the letters after each."""
     done: Int64s
     """[nonterminals]: those of them that were looked at."""
     fresh: Int64s
@@ -287,7 +287,7 @@ def _put_letter(
 ) -> bool:
     """Add a run that a `rule` reduces before a `letter`, where one symbol of the rule is above a `state`, the
     rest below; return whether an exit of the variable `v` has grown. For example, with `pair: a b` and the
-    `state` behind `a`, the run is `b`: reduced to `pair`, 0 more frames below. `c`: the block."""
+    `state` after `a`, the run is `b`: reduced to `pair`, 0 more frames below. `c`: the block."""
     origin = c.origins[rule]
     size = c.sizes[rule]
     if size > 1:
@@ -334,7 +334,7 @@ def _put_runs(
 
 @jit
 def _take_fresh(c: Saturation, origin: int) -> None:
-    """Have `fresh` hold the letters behind a nonterminal that were not looked at."""
+    """Have `fresh` hold the letters after a nonterminal that were not looked at."""
     words = c.words
     done = skip(c.done, words * origin)
     is_first = _is_empty(words, done)
@@ -360,8 +360,8 @@ def _forget_met(c: Saturation) -> None:
 @jit
 def _run_letter(c: Saturation, v: int, frame: int, letter: int) -> bool:
     """Add how runs end that begin above a `frame` with a `letter`: the variable `v` of the block `c`. Return
-    whether it grew. Such a run shifts the letter, say `(`, reads on behind it, and may be reduced to a
-    nonterminal above the frame, behind which it reads on again."""
+    whether it grew. Such a run shifts the letter, say `(`, reads on after it, and may be reduced to a
+    nonterminal above the frame, after which it reads on again."""
     state = c.frame_state[frame]
     grown = False
     accept = False
@@ -703,7 +703,7 @@ class Descent(Pushdown):
     """StackFrames, the bottom first."""
     height: int
     waiting: Int64s
-    """[deepest exit + 1, nonterminals]: what was reduced directly above a frame waits, as letters behind
+    """[deepest exit + 1, nonterminals]: what was reduced directly above a frame waits, as letters after
     nonterminals, until all that may be reduced higher up is known."""
     deep: int
     done: Int64s
@@ -714,7 +714,7 @@ class Descent(Pushdown):
 
 @jit
 def _fresh_behind(c: Descent, letters_behind: Int64s) -> int:
-    """Have `fresh` hold the letters behind the first nonterminal that has some which were not looked at;
+    """Have `fresh` hold the letters after the first nonterminal that has some which were not looked at;
     return the nonterminal, -1: there is none."""
     for origin in range(c.nonterminals):
         for w in range(c.words):

@@ -26,7 +26,7 @@ class LarkState(Registers):
     lexeme: int
     """The state of the lexer."""
     column: int
-    """The column behind the last line break, where the lexeme may be the indenter's newline; below 0 before
+    """The column after the last line break, where the lexeme may be the indenter's newline; below 0 before
     it."""
     others: int
     """The state of the other readings, -1: none."""
@@ -72,7 +72,7 @@ class LarkStep(Block):
     column: int
     """Of the indenter's newline; else 0."""
     after: int
-    """The place behind it; REFUSED."""
+    """The place after it; REFUSED."""
     low: int
     """The lowest cell of the stack that was read."""
 

@@ -27,7 +27,7 @@ from structgen.machines.machine_core.lexeme_layout import ASK_CLASS, ASK_PROOF
 
 @jit
 def letter_lives(c: LarkContext, place: int, letter: int) -> int:
-    """Return 1 if behind a letter some text goes on, 0 if none does, ASKED if that is to be proved."""
+    """Return 1 if after a letter some text goes on, 0 if none does, ASKED if that is to be proved."""
     terminal = c.letter_terminal[letter]
     boundary = c.letter_boundary[letter]
     is_open = 0
@@ -38,13 +38,13 @@ def letter_lives(c: LarkContext, place: int, letter: int) -> int:
         top = top_of(c, place)
         boundary = c.letter_kind[letter]
     else:
-        # A newline is of any width: the blocks that open or close behind it are letters of the boundary.
+        # A newline is of any width: the blocks that open or close after it are letters of the boundary.
         top, _top_before, _below = reduce_stack(c, c.places[place].stack, terminal)
         if top < 0:
             return ASKED if top == ASKED else 0
         if terminal == c.newline and c.keeps_column:
             return ASKED
-        # Is a bracket open behind the terminal?
+        # Is a bracket open after the terminal?
         bracket = c.brackets[terminal]
         if bracket != 0:
             open_brackets = c.places[place].brackets + (1 if bracket == 1 else -1)
@@ -68,7 +68,7 @@ def lexeme_lives(c: LarkContext, place: int, lexeme: int, column: int) -> int:
 
 @jit
 def class_lives(c: LarkContext, place: int, end_class: int, column: int) -> int:
-    """Return 1 if some text goes on at a `place` behind a class of endings `end_class`, 0 if none does, or
+    """Return 1 if some text goes on at a `place` after a class of endings `end_class`, 0 if none does, or
     ASKED. `column`: of a newline so far, as in `class_lives(c, place, end_class, 0)` where there is none.
     `c`: the block."""
     low = c.low

@@ -352,7 +352,7 @@ class _Rows:
         if rows_without and name in self._sometimes_named and not network.sources(place):
             return rows_without
         outcomes_by_row: dict[Row, set[int]] = {}
-        """For each row behind the name, the outcomes of its value with which the row may follow."""
+        """For each row after the name, the outcomes of its value with which the row may follow."""
         member_place = self.plan.schema_place(place, f"#/properties/{escape(name)}")
         possible = set(self.plan.value_outcomes(place, member_place))
         for outcome in possible:

@@ -134,7 +134,7 @@ class ContextFree(Language):
     ) -> Tops | None:
         """Return the configuration in which a terminal is being read on some stacks, and with `is_complete`
         has ended there too. `reading`: the terminal's own configuration; None: it is not being read. For
-        example, `_single_config(2, nodes, None, True)` stands behind terminal 2."""
+        example, `_single_config(2, nodes, None, True)` stands after terminal 2."""
         bundle = self.scanner.intern_bundle(() if reading is None else [(terminal, reading)])
         ended_terminals = (terminal,) if is_complete else ()
         return self._after_symbol((node, (bundle, ended_terminals)) for node in nodes)

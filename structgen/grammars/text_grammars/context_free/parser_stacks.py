@@ -60,7 +60,7 @@ class Items:
         pending: list[int] = []
 
         def items_after(symbol: int) -> list[Item]:
-            """Return the items behind a symbol; the rules of a new nonterminal are open from now on."""
+            """Return the items after a symbol; the rules of a new nonterminal are open from now on."""
             if symbol >= self.rules.terminals and symbol not in visited:
                 visited.add(symbol)
                 pending.append(symbol)

@@ -59,7 +59,7 @@ class Word:
     def __lt__(self, other: Word) -> bool:
         if self.length != other.length:
             return self.length < other.length
-        # Only the parts behind the last common word of both are compared: words of a search share long
+        # Only the parts after the last common word of both are compared: words of a search share long
         # beginnings. The longer word gives up its last part until both are the same object.
         first, second = self, other
         first_parts: list[Word | Sequence[int]] = []
@@ -122,7 +122,7 @@ class AnyWord(Word):
 
 
 _Cost: TypeAlias = "tuple[int, Word]"
-"""A word behind its length: most lengths differ, and numbers are compared at less cost."""
+"""A word after its length: most lengths differ, and numbers are compared at less cost."""
 
 
 def _open_state(
@@ -244,7 +244,7 @@ class RestSearch(ABC):
 
     @remember_answers
     def _reach_of_tail(self, rule: int, dot: int, state: Config) -> Reach:
-        """Return the reach of the symbols behind the dot of a rule."""
+        """Return the reach of the symbols after the dot of a rule."""
         _, rhs = self._rules[rule]
         reach = {state: self._empty}
         for symbol in rhs[dot:]:

@@ -344,7 +344,7 @@ class CompiledText(NumberedText):
 class _PartCompletions(RestCompletions):
     """Completions of texts with parts that have masks of their own.
 
-    A place inside a part costs what the part's own completions say, and the cost of the state behind it.
+    A place inside a part costs what the part's own completions say, and the cost of the state after it.
     """
 
     _machine: CompiledText
@@ -376,7 +376,7 @@ class _PartCompletions(RestCompletions):
         return super().count_tokens(index)
 
     def _state_after_part(self, inside: InsidePart) -> int:
-        """Return the state behind a part, or -1 where the text may end there."""
+        """Return the state after a part, or -1 where the text may end there."""
         if inside.ends or inside.after_end is None:
             return -1
         return self._machine._number_of(inside.after_end)
@@ -394,7 +394,7 @@ class _PartCompletions(RestCompletions):
         for inside in insides:
             asked_singly[text._leaving_tokens(inside)] = True
             inner_tokens = tokens[_tokens_in_bits(inside.part.bits(inside.state), tokens)]
-            # the text behind the part has a cost too, which the part's budget does not have
+            # the text after the part has a cost too, which the part's budget does not have
             state_after = self._state_after_part(inside)
             part_budget = budget if state_after < 0 else budget - self.tokens(state_after)
             late = inside.part.too_long(inside.state, inner_tokens, part_budget)

@@ -52,7 +52,7 @@ class LexemeRows:
         records.hook(miss=ask_row, read_bytes=text_masks.place_behind, begin_lexeme=text_masks.state_behind)
 
     def _lexeme_beginnings(self, width: int) -> npt.NDArray[np.uint8]:
-        """Return for each terminal and each class of bytes whether a lexeme behind it may begin so."""
+        """Return for each terminal and each class of bytes whether a lexeme after it may begin so."""
         terminals = self._lexemes.terminals
         begins = np.zeros((terminals, width), np.uint8)
         known_rows: dict[tuple[int, ...], Any] = {}

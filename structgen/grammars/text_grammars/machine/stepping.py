@@ -35,16 +35,16 @@ BOUNDARY = -1
 
 
 ENDS = 4 * (DEEPEST + 4) + BELOW
-"""Where in the scratch memory (int32) the ends of a part are noted, behind what a part's walk needs."""
+"""Where in the scratch memory (int32) the ends of a part are noted, after what a part's walk needs."""
 MOVE, READ, BEGUN, READINGS = range(4)
 """The kinds of edges, by their targets: MOVE, the state after a token that is not read byte by byte; of a
-place of a language with lexemes READ, the place behind a terminal, and BEGUN, the lexer's state; READINGS,
+place of a language with lexemes READ, the place after a terminal, and BEGUN, the lexer's state; READINGS,
 the index of a state's readings."""
 OUTSIDE, INSIDE, BOTH = 0, 1, 2
 """Where a state's places are: outside parts with masks of their own; in one such part; in several, or in
 both."""
 NEVER, STOPS, WORD = 0, 1, 2
-"""How a part's text stands. NEVER: it may not end here; STOPS: it may, and the text behind the part follows;
+"""How a part's text stands. NEVER: it may not end here; STOPS: it may, and the text after the part follows;
 WORD: the whole text may end here, and the part goes on. Larger numbers are as STOPS, and tell which text
 follows."""
 
@@ -76,7 +76,7 @@ class Visit(Block):
     leaving: Bytes
     """Of each slot, whether its tokens may leave the part (`part_ends.EndsMap`), once `targets` is known."""
     state_after: int
-    """The state behind the part, -1: it is not known, or there are several."""
+    """The state after the part, -1: it is not known, or there are several."""
     follows: int
     """Whether anything follows the part."""
     may_end: int
@@ -258,7 +258,7 @@ def state_after_byte(c: TextContext, index: int, byte: int) -> int:
 
 @entry("int64(int64, int64, int64, int64, int64)")
 def put_run(context: int, number: int, data_address: int, count: int, last: int) -> int:
-    """Add the states of bytes that must come in a state, each behind the one before, and fill their rows; the
+    """Add the states of bytes that must come in a state, each after the one before, and fill their rows; the
     last byte leads to the state `last`. There is room for them. Returns 0.
 
     For example, `put_run(context, 5, address_of("ab"), 2, 9)` adds one state: 5 goes to it by "a", and it
@@ -310,7 +310,7 @@ def read_one_token(c: TextContext, index: int, token: int, first: int) -> int:
 def leave_part(c: TextContext, v: Visit, state: int, token: int) -> int:
     """Return the state after a token in which the text of a part ends, or REFUSED; ASKED with questions
     noted; UNKNOWN where Python must find it. `state`: of the part. For example, from inside a JSON object the
-    token `}</a>` leads behind the tag."""
+    token `}</a>` leads after the tag."""
     nodes = c.vocabulary.trie
     data = c.vocabulary.token_data
     # the nodes of the trie at which the part may end from this state on
@@ -320,7 +320,7 @@ def leave_part(c: TextContext, v: Visit, state: int, token: int) -> int:
         end_count = call5(v.ends_below, v.context, state, v.targets, STOPS, address_of_block(ends))
     if end_count < 0 or (end_count > 0 and v.state_after < 0):
         return UNKNOWN
-    # along the nodes of the token: at each end the bytes behind it are read outside of the part
+    # along the nodes of the token: at each end the bytes after it are read outside of the part
     first = c.vocabulary.token_offset[token]
     end = c.vocabulary.token_offset[token + 1]
     node = c.vocabulary.first[data[first]]

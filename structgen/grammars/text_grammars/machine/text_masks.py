@@ -51,7 +51,7 @@ def state_at_end(context: int, index: int) -> int:
 
 @jit
 def find_target(c: TextContext, kind: int, place: int, item: int) -> int:
-    """Return the answer of the language about a place, such as the place behind a terminal: `find_target(c,
+    """Return the answer of the language about a place, such as the place after a terminal: `find_target(c,
     READ, place, terminal)`. `kind`: READ, BEGUN or READINGS. ASKED where it is not known: the question is
     noted."""
     edge = find_row(c.edges, 3, edge_key(c, place, item, kind))
@@ -63,7 +63,7 @@ def find_target(c: TextContext, kind: int, place: int, item: int) -> int:
 
 @entry("int64(int64, int64, int64, int64)")
 def place_behind(context: int, place: int, terminal: int, column: int) -> int:
-    """Return the place behind a terminal, REFUSED, or ASKED. `column`: unused (`Hooks.read_bytes`)."""
+    """Return the place after a terminal, REFUSED, or ASKED. `column`: unused (`Hooks.read_bytes`)."""
     return find_target(TextContext(context), READ, place, terminal)
 
 
@@ -152,7 +152,7 @@ def read_state(c: TextContext, index: int, target: int) -> int:
 
 @jit
 def read_below(c: TextContext, index: int, top: int) -> bool:
-    """Add to `found` the tokens below a node of the trie whose bytes behind the node's can be read from a
+    """Add to `found` the tokens below a node of the trie whose bytes after the node's can be read from a
     state on. Returns whether all is known; else questions are noted."""
     v = c.vocabulary
     depths = c.depths
@@ -175,10 +175,10 @@ def read_below(c: TextContext, index: int, top: int) -> bool:
 
 @jit
 def read_behind(c: TextContext, index: int, nodes: Int32s, count: int) -> int:
-    """Find the tokens below some nodes of the trie whose bytes behind the node's can be read from a state on;
+    """Find the tokens below some nodes of the trie whose bytes after the node's can be read from a state on;
     some may stand in `found` twice. Returns how many, ASKED, or FULL. They are read byte by byte: the states
     of the lexer, of a language with lexemes, are others. For example, `read_behind(c, state, ends, 2)` reads
-    on behind the first two of `ends`."""
+    on after the first two of `ends`."""
     is_known = True
     c.scan.owner = 0
     c.scan.token_count = 0
@@ -192,7 +192,7 @@ def read_behind(c: TextContext, index: int, nodes: Int32s, count: int) -> int:
 
 @entry("int64(int64, int64, int64, int64)")
 def find_leaving(context: int, index: int, nodes: int, count: int) -> int:
-    """Find the tokens below some nodes (int32) that go on behind the part, from a state. Returns how many,
+    """Find the tokens below some nodes (int32) that go on after the part, from a state. Returns how many,
     ASKED, or FULL (`read_behind`)."""
     return read_behind(TextContext(context), index, Int32s(nodes), count)
 
@@ -208,7 +208,7 @@ def join_part(c: TextContext, index: int, target: int) -> int:
         return UNKNOWN
     if call2(v.text_status, v.context, state.state) != NEVER and c.may_end[index] == 0:
         return UNKNOWN
-    # the ends stand behind the memory that the part's own walk uses
+    # the ends stand after the memory that the part's own walk uses
     ends = skip(Int32s(address_of_block(c.scratch)), ENDS)
     end_count = 0
     if v.targets != 0:
