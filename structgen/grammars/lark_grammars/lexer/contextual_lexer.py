@@ -74,7 +74,7 @@ class LexerState(NamedTuple):
 
 
 class Lexer:
-    """The states of the lexer of one grammar, by number. It is not thread-safe. Cost: 10 to 100 us a state."""
+    """The states of the lexer of one grammar, by number. Not thread-safe. Cost: 10 to 100 us a state."""
 
     def __init__(
         self,

@@ -6,8 +6,8 @@ must not, a set of items): some item of the set must reach its end in the text t
 
 Guards express two things. A look-ahead that is not yet decided at the end of a lexeme is a guard. And lark's
 lexer takes the match of its best thread, however late that thread ends: so if a lexeme ends while better
-threads are alive, a guard says that these must never match. With A: /a(bc)?/ and the text `ab`, the lexeme
-`a` has ended only if the text does not go on with `c`.
+threads are alive, a guard says that these must never match. With A: /a(bc)?/, a lexeme may end after `a` only
+if the text does not go on with `bc`.
 
 A set of guards is a conjunction. Items, guards and lists of items are interned: equal ones have the same
 number. A *class* of bytes is a set of bytes that no pattern distinguishes. A *row* has one number for each
@@ -105,7 +105,7 @@ class Partitions:
         return joined_number
 
     def make_row(self, partition: int, part_numbers: Sequence[int]) -> ClassRow:
-        """Return a row, given its number for each part of a partition. Parts with equal numbers are joined."""
+        """Return a row, given its number for each part of a partition. Parts with equal numbers join."""
         parts = self.parts[partition]
         numbers: dict[int, int] = {}
         coarser = bytes([numbers.setdefault(number, len(numbers)) for number in part_numbers])

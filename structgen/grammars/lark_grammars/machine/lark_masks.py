@@ -1,5 +1,9 @@
-"""Masks in compiled code: the tokens after which some text goes on, collected from records
-(`machine_core.lexeme_masks`) and from walks on the real stack."""
+"""Computes masks of Lark grammars in compiled code: the set of tokens after which some text goes on.
+
+A *record* lists what each token does inside a lexeme, whatever the parser's stack (`lexeme_masks` of
+`machine_core`). Tokens that end a lexeme go on in another, smaller trie of token endings; such small tries
+are walked with the real stack.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""What holds for many places: whether some text goes on, and what was found of a place, remembered by what
-was read of it.
+"""Remembers results that hold for many places of the parser, in compiled code.
 
-A unit of work (a walk, a whole mask) reads some topmost cells of a place's stack. What it found holds for
-each place that agrees in these, in the widths and in the brackets: so it is remembered by how many cells, and
-a hash of all that.
+A *place* is the parser between two lexemes: a stack, the widths of open blocks, and the open brackets. A
+*unit* of work, such as a walk or a whole mask, reads only the topmost cells of the stack. Its result holds
+for each place that agrees in these cells, in the widths and in the brackets. So the result is stored under
+the number of cells that were read and a hash of them.
 """
 
 from __future__ import annotations
