@@ -1,7 +1,7 @@
 """Finds the terminals that no lexeme can become, because other terminals take all their texts.
 
-With IF: "if" and NAME: "if" | "of", say, lark makes one of both for the text `if`. A terminal that loses each
-of its texts in every context is *beaten*.
+A terminal that loses each of its texts in every context is *beaten*. With A: "if" and B: "if", lark always
+makes the same one of them of the text `if`, and the other is beaten.
 """
 
 from __future__ import annotations

@@ -197,11 +197,11 @@ def run_from(c: Pushdown, frame: int, letters: Int64s) -> bool:
 
 
 class Saturation(Pushdown):
-    """The memory of the fixpoint. All variables are queued first, and computed in rounds. A variable that uses
-    another one is queued again when that one grows."""
+    """The memory of the fixpoint. At first all variables are queued, then they are computed in rounds. A
+    variable that uses another one is queued again when that one grows."""
 
     variables: Int32s
-    """[variables, 3]: the frame, the letter (-1: it is a boundary's), and the boundary's row of `available`."""
+    """[variables, 3]: the frame, the letter (-1: it is a boundary's), the boundary's row of `available`."""
     variable_count: int
     boundary_variable: Int32s
     """[frames, boundaries]: the variable; -1: there is none."""
@@ -209,7 +209,7 @@ class Saturation(Pushdown):
     available: Int64s
     """Rows: the letters that may come at a boundary."""
     waits: Bytes
-    """[variables]"""
+    """[variables]: whether the variable is queued."""
     waiting: int
     """The number of queued variables."""
     # who uses whom
@@ -229,7 +229,7 @@ class Saturation(Pushdown):
     done: Int64s
     """[nonterminals]: the letters of that row that were examined."""
     fresh: Int64s
-    """A row: those that are looked at now."""
+    """A row: the letters that are examined now."""
     listed_origins: Int32s
     """The nonterminals with letters that were not examined yet."""
     listed_count: int
@@ -669,7 +669,7 @@ def _reach_end(c: CertainSearch) -> bool:
                 is_met = False
                 for i in range(first, at):
                     target = c.ways[i]
-                    # A way that removes no frame may go round in a circle, so there the inner fixpoint counts.
+                    # A way that removes no frame may go round in a circle: there the inner fixpoint counts.
                     is_met = is_met or (c.lives[target] if depth else c.inner[target]) != 0
                 is_reached = is_reached and is_met
             if is_reached and c.lives[node] and not c.inner[node]:
@@ -722,7 +722,7 @@ class Descent(Pushdown):
     done: Int64s
     """[nonterminals]: the letters that were examined."""
     fresh: Int64s
-    """A row: those that are looked at now."""
+    """A row: the letters that are examined now."""
 
 
 @jit
