@@ -78,7 +78,7 @@ class Visit(Block):
     """The entry point that finds the nodes of the trie at which the text may end
     (`CompiledGrammar.ends_below`)."""
     targets: int
-    """The nodes that `ends_below` examines (`TargetNodes.trie`); 0: there are none; UNKNOWN: not yet known."""
+    """The nodes that `ends_below` examines (`TargetNodes.trie`); 0: there are none; UNKNOWN: not known."""
     leaving: Bytes
     """For each slot whether its tokens may leave the part (`part_ends.EndsMap`), once `targets` is known."""
     state_after: int
@@ -181,9 +181,10 @@ def clear_steps(c: TextContext, index: int) -> None:
 
 @jit
 def enter_part(c: TextContext, visit: int, state: int) -> int:
-    """Return the state of the grammar in which the part of a visit is in `state`. It is made if it is new. A
-    `state` below 0 is returned as it is. UNKNOWN: there is no room, or the part's text may end and something
-    follows."""
+    """Return the state of the grammar in which the part of a visit is in `state`. It is made if it is new.
+
+    If the part's text ends there and cannot go on, it is the state after the part. UNKNOWN: there is no room,
+    the text may both end and go on, or the state after the part is not known."""
     row = c.work.node
     v = c.visits[visit]
     # The key of a state in a part is all its registers. The register that other states use is 0 here.
