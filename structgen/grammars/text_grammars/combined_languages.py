@@ -1,8 +1,10 @@
-"""Languages made of languages: concatenation, union, repetition, any order.
+"""Combines languages into one: concatenation, union, repetition, any order.
 
-A configuration is the set of places that the text so far may have reached (a subset construction on the fly).
-A language says which part stands at a place, and which places are after it (V. M. Glushkov, 1961). Each
-place has a rest, since each part has a word.
+A *part* is one of the combined languages. A *place* is a point that the text may have reached: a number,
+which identifies the part and the parts before it, with the configuration of the part. A *configuration* is
+the set of all places that the text so far may have reached (a subset construction on the fly). For
+`Chain([a*, b*])` the text `a` has two places: inside `a*`, and before `b*`. Each class defines which part is
+at a place, and which places follow it (V. M. Glushkov, 1961).
 """
 
 from __future__ import annotations
@@ -26,13 +28,13 @@ language."""
 NextPlaces: TypeAlias = "tuple[frozenset[Place], bool]"
 """The places after a part, and whether the whole text may end there."""
 _END: Final[Place] = -1, (0, 1, 0)
-"""The end of the whole text."""
+"""The place at the end of the whole text."""
 _NOTHING: Final = WordsLanguage((b"",), "nothing")
-"""The part that stands at the end."""
+"""The part at this place. It has only the empty word."""
 
 
 class Parts(Language):
-    """A language over parts; a configuration is a frozenset of places."""
+    """A language that is made of parts. A configuration is a frozenset of places."""
 
     def __init__(self, parts: Sequence[Language]) -> None:
         self.parts = tuple(parts)
@@ -43,7 +45,7 @@ class Parts(Language):
             self.locks = max(self.locks, part.locks)
 
     def part(self, number: int) -> Language:
-        """Return the part of the places with a number."""
+        """Return the part of the places with this number."""
         return self._make_part(number) if number >= 0 else _NOTHING
 
     def _make_part(self, number: int) -> Language:
@@ -120,14 +122,15 @@ class Parts(Language):
         )
 
     def _after_part(self, number: int, part: Language, after: Config) -> frozenset[Place]:
-        """Return the places after a part has moved on to `after`: inside it unless nothing can follow there,
-        and after it if its text may end. `number`: of the part's place."""
+        """Return the places after a part has reached its configuration `after`. They are the place inside the
+        part, if something can follow there, and the places after the part, if its text may end. `number`: the
+        number of the part's place."""
         here = frozenset({(number, after)})
         if not part.accepts(after):
             return here
         places, ends = self._places_after(number)
         if not places:
-            return here  # the place itself tells that the whole text may end
+            return here  # the place itself shows that the whole text may end
         places_after = self._with_end(places, ends)
         # a place where nothing can follow would be a dead end beside the places after the part
         return here | places_after if self._goes_on(part, after) else places_after
@@ -260,7 +263,7 @@ class Union(Parts):
 
 class RepeatedLanguage(Parts):
     """`minimum` to `maximum` words of a language, one after another (`maximum` None: no bound). The number of
-    a place is that of the copies read before, counted as far as it matters."""
+    a place is the number of copies read before, as far as it matters."""
 
     def __init__(self, of: Language, minimum: int, maximum: int | None) -> None:
         super().__init__((of,))
@@ -307,7 +310,7 @@ class AnyOrder(Parts):
     """A word of each of some languages, in any order, with a word of `separator` between two. The languages
     after the first `needed_count` may be absent.
 
-    The number of a place says which words were read before, a bit each, and which language is being read.
+    The number of a place has a bit for each word that was read before, and the language that is being read.
     """
 
     def __init__(self, of: Sequence[Language], needed_count: int, separator: Language) -> None:

@@ -1,8 +1,9 @@
 """Free text up to words after which other grammars follow: the text of triggered tags and of tool calls.
 
-The free text is one automaton over all words (`TextBefore`). Compiled for a vocabulary it is the same
-whatever follows the words, and so are its masks: it is kept with the mask store, and a grammar with the same
-words takes it as a part.
+In `Let me look. <tool>{"city": "Oslo"}</tool>` the *word* is `<tool>`, and the text before it is free. The
+free text is one automaton over all words (`TextBefore`). Compiled for a vocabulary, it and its masks do not
+depend on what follows the words. So it is kept with the mask store, and each grammar with the same words uses
+it as a part.
 """
 
 from __future__ import annotations

@@ -1,5 +1,8 @@
-"""The runs of a text: `sg.substring_of` takes those of its characters, `runs_of` those of its words,
-sentences or lines. `sg.Quote` marks strings that are such."""
+"""Grammars of the pieces of a given text: `sg.substring_of`, and the quotes of `sg.Quote`.
+
+A *run* of a text is a piece of it without gaps. Of "to be or" the runs of words are `to`, `to be`, `be or`
+and so on. `substring_of` has the runs of characters, `runs_of` those of words, sentences or lines.
+"""
 
 from __future__ import annotations
 

@@ -235,7 +235,7 @@ class TokenBounds:
 
     def _plain_bounds(self, row: int) -> tuple[int, int] | None:
         """Return two bounds of an object in which only the declared keys matter: one for all its states, and
-        one for what follows a value in it. None for any other object. The residues of an object share them."""
+        one for what follows a value in it. Else None. The residues of an object share them."""
         simple = self._machine.network.simple(self._machine.residue(row))
         if simple is None:
             return None

@@ -1,6 +1,9 @@
-"""The grammar of arguments that stand one by one: `<parameter=city>Oslo</parameter>`.
+"""Builds the grammar of a tool's arguments in a format that writes them one by one, not as one JSON object:
+`<parameter=city>Oslo</parameter><parameter=days>3</parameter>`.
 
-Strings are the texts of the network's formula (`argument_plan`), without the text that ends them.
+A *style* describes the format: what is written around each argument (`argument_styles`). The *plan* lists the
+arguments and their values, as the schema's network knows them (`argument_plan`). A *row* is the set of
+arguments of one call. Strings are written without quotes, and do not contain the text that ends them.
 """
 
 from __future__ import annotations
@@ -99,7 +102,7 @@ class _Writer:
         self.texts = texts
         self.blank = blank_of(plan.written.whitespace)
         self.open_places: list[int] = []
-        """The places of the values that are being written, each inside the one before."""
+        """The places, in the network, of the values that are being written, each inside the one before."""
 
     def write_arguments(self) -> TextGrammar:
         """Return the grammar of all arguments."""

@@ -1,4 +1,7 @@
-"""`ParsedLexemes`: a context-free language as lexemes between places of its parser."""
+"""`ParsedLexemes`: a context-free language as lexemes and a parser, which makes its masks faster.
+
+A *lexeme* is the text of one terminal. A *place* is the parser between two lexemes: a set of stacks.
+"""
 
 from __future__ import annotations
 

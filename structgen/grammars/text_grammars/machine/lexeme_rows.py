@@ -1,4 +1,9 @@
-"""`LexemeRows`: what compiled code asks of a language that has lexemes, and the arrays with the answers."""
+"""`LexemeRows`: answers the questions of compiled code about a language with lexemes, and holds the arrays.
+
+A *lexeme* is the text of one terminal; the *lexer* reads inside lexemes. A *place* is the parser between two
+lexemes. The questions are: the lexer's state after a byte, the terminals that may end there, the place after
+a terminal, and the lexer's state at a place.
+"""
 
 from __future__ import annotations
 
