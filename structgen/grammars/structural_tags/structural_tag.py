@@ -79,7 +79,8 @@ token_triggered_tags: [any+] trigger_tokens!; [bound+] tags!; flag at_least_one 
 triggered_tags: [word] triggers excludes; [begun+] tags!; flag at_least_one stop_after_first
 """)
 """The fields of each type of format, by their types: `text begin! end!` are two texts, and `!` marks required
-fields. A format inside a format is only checked to be an object here; its own fields are checked when it is read."""
+fields. A format inside a format is only checked to be an object here; its fields are checked when it is
+read."""
 Format: TypeAlias = "dict[str, Any]"
 Ends: TypeAlias = "tuple[str, ...]"
 """The texts that end the tag around a format. Free text at the end of the tag contains none of them."""

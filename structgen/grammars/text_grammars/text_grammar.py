@@ -1,8 +1,8 @@
 """Defines grammars of texts and their operators: `+`, `|`, `&`, `-`, `~` and repetition.
 
 A *grammar* is a set of texts, such as `sg.regex("[0-9]+") + ";"`. A *regular* grammar is one that an
-automaton can read; it is stored as a *formula* over patterns and words. A *language* is what reads a grammar's texts
-byte by byte (`machine.language`).
+automaton can read; it is stored as a *formula* over patterns and words. A *language* is what reads a
+grammar's texts byte by byte (`machine.language`).
 
 `TextGrammar` is the base class of every grammar that is not a JSON Schema. Its operators simplify where they
 can: patterns without assertions become one pattern, and intersections and complements of regular grammars
