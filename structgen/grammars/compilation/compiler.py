@@ -1,4 +1,8 @@
-"""`compile`: a grammar and a tokenizer become a `CompiledGrammar`."""
+"""`sg.compile`: makes a `CompiledGrammar`, which has masks, of a grammar and a tokenizer.
+
+A text is *writable* if some sequence of the tokenizer's tokens is this text. Where the tokens lack a byte,
+the compiled grammar has only the writable texts.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,7 @@ C = TypeVar("C", bound=CompiledGrammar, covariant=True)
 
 
 class Compilable(Protocol[C]):
-    """A `Grammar`, by the class that it is compiled to: `sg.compile` returns what its grammar says."""
+    """A `Grammar` that is compiled to the class `C`. So type checkers know what `sg.compile` returns."""
 
     def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> C:
         """Return the grammar compiled against a tokenizer."""
@@ -78,7 +82,7 @@ def compile(
     is_asked = checks.check_flag("first_mask", first_mask) is not False
     has_mask = is_asked and checked_grammar.policies is not None  # only JSON Schemas have policies
     compiled_grammar = _compile_writable(grammar, tokenizer, limits, store_of(store))
-    # A report of places that are left undecided is of those that texts reach.
+    # With "flag" no mask is made, so that the report lists only undecided places that texts reach.
     if has_mask and compiled_grammar.limits.liveness != "flag":
         with suppress(LimitError):
             compiled_grammar.compute(compiled_grammar.start.index)
@@ -91,8 +95,8 @@ def _compile_writable(
     limits: Limits | None,
     store: StoreOption,
 ) -> C:
-    """Return the compiled grammar of the texts that the tokenizer's tokens write. `limits`, `store`: as of
-    `compile`. Of the texts of `sg.regex("a|b")`, where no token has the byte `b`, that is `a`."""
+    """Return the compiled grammar of the writable texts. `limits`, `store`: as in `compile`. For example, of
+    `sg.regex("a|b")` only `a` is writable if no token has the byte `b`."""
     if not tokenizer.missing_bytes:
         return grammar.compiled(tokenizer, limits, store)
     any_grammar: Any = grammar
@@ -107,7 +111,7 @@ def _compile_writable(
 
 
 def _writable_grammar(grammar: Grammar, tokenizer: Tokenizer) -> Grammar:
-    """Return the grammar of the texts that the tokenizer's tokens write."""
+    """Return the grammar of the texts that the tokenizer's tokens can write."""
     # start-up: a grammar may need no texts, and few vocabularies lack bytes
     from structgen.grammars.text_grammars.text_grammar import as_text
     from structgen.grammars.text_grammars.written_texts import WrittenTexts
@@ -119,14 +123,15 @@ def _writable_grammar(grammar: Grammar, tokenizer: Tokenizer) -> Grammar:
     if is_json and missing.issubset(tokenizer.absent_bytes):
         without: Callable[[Any], Grammar] = methodcaller("without_bytes", missing)
         return without(grammar)
-    # Masks of machines are exact where each byte can be written by itself; here each mask is searched for.
+    # A machine's masks are exact only if each byte is a token. Here each mask needs a search.
     return WrittenTexts(as_text(grammar))
 
 
 def _make_refusal(
     grammar: Grammar, tokenizer: Tokenizer, error: GrammarError
 ) -> GrammarError | TokenizerError:
-    """Return the error for a grammar of which tokens write nothing; of one without any text, its own."""
+    """Return the error for a grammar none of whose texts is writable. If the grammar has no text at all, it
+    is `error` itself."""
     # start-up: few grammars are refused
     from structgen.grammars.text_grammars.text_grammar import as_text
     from structgen.grammars.text_grammars.written_texts import BYTES, no_text_error

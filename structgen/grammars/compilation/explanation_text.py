@@ -8,11 +8,12 @@ from typing import Final
 from structgen.base.system.html_pages import in_cell
 
 SHOWN_LINES: Final = 400
-"""Lines of an outline, and of a section, that are printed."""
+"""The most lines of an outline, or of a section, that are printed."""
 _SHORTEST: Final = 2_000
-"""Characters of the shortest text that are printed: a screen of them."""
+"""The most characters of the shortest text that are printed: about a screen."""
 _MOST_IN_CELL: Final = 10 * _SHORTEST
-"""Characters of an explanation that a notebook shows, ten screens: a pointer in it may be of any length."""
+"""The most characters of an explanation that a notebook shows: ten screens. A JSON pointer in it may have any
+length."""
 
 
 class Shown:

@@ -30,11 +30,11 @@ from structgen.grammars.text_grammars.text_grammar import RulesGrammar, TextGram
 
 @dataclass(frozen=True, slots=True)
 class BeatenTerminal:
-    """A terminal that no lexeme can be of, in any context of the lexer that looks for it."""
+    """A terminal that no lexeme can become, in any context in which the lexer looks for it."""
 
     terminal: str
     winners: tuple[str, ...]
-    """What its shortest texts become."""
+    """The terminals that its shortest texts become."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class GrammarCosts:
     rules: int = 0
     parser_states: int = 0
     contexts: int = 0
-    """Sets of terminals that the lexer looks for; 0 without a lexer."""
+    """The number of sets of terminals that the lexer looks for; 0 without a lexer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,8 @@
-"""Constraints that only the rest of a schema makes idle, found by proof.
+"""Proves which keywords of a schema are redundant, because the rest of the schema implies them.
 
-`keyword_report` sees what a look at one place shows. A bound that another schema of an `allOf`
-implies, a length that a pattern has already: for these the schema is read without the keyword, and the
-liveness oracle is asked for a value that only one of the two takes. If there is none, the keyword is
-redundant.
+In `{"allOf": [{"minimum": 5}, {"minimum": 3}]}` the second bound is redundant. `keyword_report` finds only
+what one place of the schema shows. Here the schema is read again without the keyword, and the liveness oracle
+is asked for a value that only one of the two schemas accepts. If there is none, the keyword is redundant.
 """
 
 from __future__ import annotations
@@ -53,11 +52,11 @@ class _Search:
         # An oracle that does not decide must say so, and not take the place for live.
         self._limits = replace(grammar.limits, liveness="refuse")
         self.notes: list[str] = []
-        """What was not decided, in words."""
+        """Notes about the keywords that were not decided."""
 
     def changes_nothing(self, finding: Finding) -> bool:
-        """Return whether the schema without an enforced keyword takes the same values; False also if nobody
-        knows."""
+        """Return whether the schema without a keyword accepts the same values. False also where that was not
+        decided. `finding`: the keyword, which the report calls enforced."""
         if finding.standing is not KeywordStanding.ENFORCED:
             return False
         if not finding.pointer.startswith("#"):
@@ -98,13 +97,13 @@ class _Search:
 
 
 class SchemaDifference:
-    """A document with its network, to which other documents are held that differ in little."""
+    """Compares one document with others that differ little from it. A document is a schema that was read."""
 
     def __init__(self, document: Document) -> None:
         """The network grows with each question."""
         self.network = network_of(document)
         self.cut = next((name for name in document.formats if name in CUTS), "")
-        """A format some of whose strings are left out."""
+        """The name of a format whose strings are not all in the network; "" if there is none."""
         self.places = {place.pointer: place for place in _in_text(document)}
         self._next = len(document.schemas)
 
@@ -162,7 +161,8 @@ def _in_text(document: Document) -> list[Schema]:
 
 
 def without_keyword(value: Any, pointer: str, keyword: str) -> Any:
-    """Return a schema without a keyword at a place (`#/properties/a`); places off the path are shared."""
+    """Return a schema without a keyword at a place (`#/properties/a`). Parts that do not change are shared
+    with the given schema."""
     root = copy(value)
     here = root
     for step in map(unescape_segment, pointer.split("/")[1:]):

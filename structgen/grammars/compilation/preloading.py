@@ -55,7 +55,7 @@ _USES: Final[dict[Kind, tuple[Callable[[], Grammar], bytes]]] = {
     "lark": (lambda: lark(_LARK), b"ab = 12\nc = 3"),
     "text": (lambda: sequence(ebnf(_EBNF), regex("(xy|z)+")), b"aa12bbxyz"),
 }
-"""Of each kind a grammar, and a text of it."""
+"""For each kind a function that makes a grammar, and a text of that grammar."""
 
 
 @options_named('sg.preload("json")')

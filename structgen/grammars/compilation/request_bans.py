@@ -19,7 +19,7 @@ from structgen.machines.core.grammar import Grammar
 from structgen.tokens.tokenizer import Tokenizer
 
 _KEPT: Final = 8
-"""Tokenizers without banned tokens that are kept."""
+"""The number of tokenizers without banned tokens that are kept."""
 
 
 def check_bans(option: Any) -> tuple[int | str, ...]:

@@ -19,9 +19,10 @@ from structgen.schema.explaining.outline import Line, Outline
 from structgen.schema.reading.openai import OpenAIRefusal
 
 _LEVELS = 24
-"""Levels that are drawn; deeper lines stand at the last level, with their depth and without pointers."""
+"""The most levels that are drawn. Deeper lines are drawn at the last level, with their depth and without
+pointers."""
 _LABEL = 44
-"""Columns after which the words about a value begin at the latest."""
+"""The column at which the description of a value begins at the latest."""
 
 
 @dataclass(frozen=True, slots=True)

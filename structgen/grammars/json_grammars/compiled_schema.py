@@ -1,4 +1,8 @@
-"""`CompiledSchema`: the machine of JSON texts, as a compiled grammar."""
+"""`CompiledSchema`: a JSON Schema compiled against a tokenizer, with masks and completions.
+
+It joins the *machine* of JSON texts (states, steps and masks in compiled code) with the *network* of the
+schema, which answers what keys, items and values may come, and with the mask store of the vocabulary.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +58,7 @@ _ESCAPES = {
     "ascii": (L.ESCAPES_ASCII, L.ESCAPES_ASCII),
     "any": (L.ESCAPES_ANY, L.ESCAPES_ANY),
 }
-"""Of strings, and of keys and constants."""
+"""For each policy of escapes the rule for strings, and the rule for keys and constants."""
 _IN_ESCAPES = b'"\\/bfnrtu0123456789abcdefABCDEF'
 
 
@@ -166,14 +170,15 @@ class CompiledSchema(CompiledGrammar):
 
     @property
     def used(self) -> float:
-        """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
+        """The share of the grammar's limits that all documents so far have used. Above 1, `fresh` should
+        replace it."""
         tables = self._tables
         limits = self.limits
         size = self.nbytes + self._recorder.nbytes + ENTRY_BYTES * tables.count(L.T_RES)
         automaton_states = max(self._expander.strings.count, self._expander.numbers.count)
         shares = [
             size / limits.grammar_memory,
-            # half of the states that are allowed count as all of them
+            # half of the allowed states count as the whole limit
             2 * automaton_states / limits.automaton_states,
             2 * tables.most_interned / limits.parser_states,
         ]
@@ -182,7 +187,7 @@ class CompiledSchema(CompiledGrammar):
 
     @property
     def network(self) -> Network:
-        """The network of the language, for whoever asks it himself."""
+        """The network of the schema, for callers who ask it directly."""
         return self._expander.network
 
     def _compute_mask(self, index: int, target: int) -> int:

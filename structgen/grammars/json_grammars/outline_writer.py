@@ -1,4 +1,9 @@
-"""Writing the outline of a schema, and its descriptions, as `prompting` says them."""
+"""Writes the outline of a schema, and its descriptions, for `prompting`.
+
+An *outline* is a schema in one line: `{name: string, tags?: [string]}`. A *demand* is a tuple of schemas that
+all hold of one value, and a *part* is a value inside the outline, with the demand on it. A *piece* is a text
+of the outline, or a part that is still to be written: the pieces of an array are "[", a part, "]".
+"""
 
 from __future__ import annotations
 
@@ -17,29 +22,29 @@ from structgen.machines.core.string_values import over_bytes
 from structgen.schema.reading.model import Schema, conjuncts_of
 
 MOST_OUTLINE = 100_000
-"""Characters of an outline, at most: a prompt that long fits few models."""
+"""The most characters of an outline: few models take a longer prompt."""
 MOST_DESCRIPTION = 200
-"""Characters of a description that are told, at most: a longer one is cut behind a word. So many of a
-definition are written a second time: a longer one is then called by its name."""
+"""The most characters of a description: a longer one is cut after a word. It is also the length up to which a
+definition is written again at a second place: a longer one gets a name, which is written instead."""
 _UNTOLD = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
-"""Control characters, and halves of characters, which no encoding has."""
+"""Control characters, and lone surrogates (U+D800 to U+DFFF), which no encoding can write."""
 _PLAIN_KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 _TYPES = ("string", "integer", "number", "boolean", "object", "array", "null")
 _WIDER: Final[Mapping[str, str]] = MappingProxyType({"integer": "number"})
-"""Type -> the type that has all of its values too."""
+"""For a type the wider type that contains all its values."""
 
 _Demand: TypeAlias = tuple[Schema, ...]
-"""Schemas that hold of one value together."""
+"""Schemas that one value must all meet."""
 
 
 class _Part(NamedTuple):
-    """A part of an outline: a value inside another value, or a value that was met before."""
+    """A part of an outline: a value inside another value, or a value that was written before."""
 
     demand: _Demand
     label: str = ""
-    """Its key, "[]" for an item."""
+    """The key of the value; "[]" for an item of an array."""
     is_told: bool = True
-    """Whether it stands in the outline; else its description alone is listed."""
+    """Whether the value is written in the outline; if not, only its description is listed."""
 
 
 _Piece: TypeAlias = str | _Part
@@ -55,7 +60,7 @@ _TOLD = (
     "items",
 )
 _CHOICES = ("any_of", "one_of", "prefix")
-"""With those above: the fields of `Schema` of which an outline tells."""
+"""The fields of `Schema`, besides those above, that an outline shows."""
 
 _LEVELS: Final[Mapping[int, str]] = MappingProxyType(
     {
@@ -64,7 +69,8 @@ _LEVELS: Final[Mapping[int, str]] = MappingProxyType(
         0: "the type alone",
     }
 )
-"""Levels of objects and lists that a shortened outline keeps, tried in this order, and what it then tells."""
+"""The levels of nesting that a shortened outline keeps, tried in this order. The value names its scope in
+words."""
 Outlines: TypeAlias = Callable[..., str]
 """`schema_outline` of one schema, which takes its other arguments."""
 
@@ -101,11 +107,12 @@ def extraction_prompt_under(outline: str, text: str) -> ModelPrompt:
 
 
 class OutlineWriter:
-    """Writes one outline. The values that are still to be written lie on a stack of its own, since schemas
-    are nested deeper than Python's calls may be."""
+    """Writes one outline. Values that are not yet written are kept on an explicit stack, since schemas may be
+    nested deeper than Python's calls."""
 
     def __init__(self, depth: int | None, descriptions: bool) -> None:
-        """`depth`, `descriptions`: as of `prompting.schema_outline`."""
+        """`depth`: the levels of nesting that are written, None: all; `descriptions`: whether descriptions
+        are listed (`prompting.schema_outline`)."""
         self.depth = depth
         self.descriptions = descriptions
         self.described_ids: set[int] = set()
@@ -113,17 +120,17 @@ class OutlineWriter:
         self.pieces: list[str] = []
         self.length = 0
         self.piece_numbers: dict[tuple[int, ...], int] = {}
-        """Demand, by the ids of its schemas -> the piece at which its text began, if it is written or being
-        written."""
+        """For each demand (the ids of its schemas) that was begun, the index of the first piece of its
+        text."""
         self.sizes: dict[tuple[int, ...], int] = {}
-        """The characters of each demand that is written, and not being written again."""
+        """For each demand that is complete, the characters of its text."""
         self.names: dict[tuple[int, ...], str] = {}
-        """The name of each demand that is called by one."""
+        """For each demand that has a name, the name."""
         self.stack: list[tuple[Iterator[_Piece], tuple[int, ...], int, str]] = []
-        """The demands that are being written: their pieces, of which some were written, their keys, the
-        characters before, and their labels."""
+        """The demands that are being written, as tuples: the remaining pieces, the key of the demand, the
+        length of the outline before it, and its label."""
         self.lines: list[str] = []
-        """The descriptions."""
+        """The lines with descriptions."""
 
     def write_outline(self, root: _Demand) -> str:
         """Return the outline of a value that meets some schemas, and the lines below it."""
@@ -155,15 +162,15 @@ class OutlineWriter:
             )
 
     def _enter_part(self, part: _Part) -> None:
-        """Begin to write a part, or write it whole where it has a name or is too deep."""
+        """Begin to write a part. If it has a name or is nested too deeply, it is written at once."""
         parts = tuple(conjuncts_of(part.demand))
         self._add_descriptions(parts, part.label)
         if not part.is_told:
             return
-        # One that only refers says nothing of its own; without it, two references to one place are equal.
+        # A schema that is only a reference shows nothing. Without it, two references to one place are equal.
         parts = tuple(part for part in parts if part.ref is None or _has_outline(part)) or parts
         key = tuple(part.id for part in parts)
-        # a demand that is being written has no size yet: it holds itself, and needs a name
+        # A demand without a size is being written: it contains itself, so it needs a name.
         is_long = self.sizes.get(key, MOST_OUTLINE) > MOST_DESCRIPTION
         if key in self.piece_numbers and is_long:
             if key not in self.names:
@@ -175,11 +182,11 @@ class OutlineWriter:
         else:
             self.piece_numbers[key] = len(self.pieces)
             self.sizes.pop(key, None)
-            self._put_text("")  # the place for a name, should one be needed
+            self._put_text("")  # a placeholder for the name, if one is needed later
             self.stack.append((_outline_pieces(parts), key, self.length, part.label))
 
     def _add_descriptions(self, parts: _Demand, label: str) -> None:
-        """List the descriptions of a value that are not listed yet, behind its place."""
+        """List the descriptions of a value that are not listed yet, each on a line after its place."""
         if not self.descriptions:
             return
         texts: dict[str, None] = {}
@@ -285,7 +292,8 @@ def json_literal(value: Json) -> str:
 
 
 def _has_outline(part: Schema) -> bool:
-    """Tell whether one schema, without those that it joins, has something that an outline writes."""
+    """Return whether one schema, apart from the schemas that it combines, has something that an outline
+    shows."""
     values = (getattr(part, name) for name in _TOLD + _CHOICES)
     return any(value not in (None, {}, ()) for value in values)
 

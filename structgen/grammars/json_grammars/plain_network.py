@@ -1,4 +1,7 @@
-"""The network of a schema that no machine runs, for those who ask what its documents are."""
+"""Makes the network of a schema without a machine, for callers who ask what documents the schema has.
+
+The *network* is the schema as a recogniser of documents: which keys, items and values may come next.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from structgen.schema.recogniser.schema_network import SchemaNetwork
 
 
 def network_of(document: Document) -> SchemaNetwork:
-    """Return the network of a document that no machine runs, with automata of its own. It is a public call of
-    its own, or a part of the one that asks: the steps to find a document are counted."""
+    """Return a network, with automata of its own, that no machine runs. `document`: the schema that was read.
+    The steps of the work are counted in the present public call, or in a new one if there is none."""
     limits = document.limits
     policies = document.policies
     # only escapes of every kind can write a surrogate that stands alone

@@ -1,10 +1,12 @@
-"""What a prompt says of a schema: its names, types and listed values, in a short form that models read.
+"""Describes a schema for a prompt: its names, types and listed values, in a short form that models read.
+
+This form is the *outline*; one line, for example:
 
     {customer: string, items: [{name: string, qty: integer}], paid?: boolean, size: "S"|"M"|"L"|null}
 
 The outline informs a model; the grammar is what constrains it. Bounds, patterns, conditions and negations are
 left out of it, and it is never read back. The descriptions of a schema are a list of lines below its outline,
-each once, behind the place that it describes; a chat model reads them as the system's words:
+each once, after the place that it describes; a chat model reads them as the system's words:
 
     customer: the surname only
     items[].qty: pieces, not boxes
@@ -30,10 +32,10 @@ def schema_outline(
     """Return the short form of a schema, one line, for a prompt: names, types, formats, listed values.
 
     A key that may be absent has `?` after it; `[T]` is a list, `A|B` a choice, `{...: T}` says what other
-    keys hold, and values are written as JSON. A definition that holds itself is written once, after its name
-    (`Node={...}`). `schema` is whatever `sg.json_schema` takes, or its grammar. `depth`: values that lie
-    deeper are told by their types alone. `descriptions`: whether the schema's descriptions follow, each
-    once, on a line behind its place (`items[].name: ...`); white space and control characters are one blank.
+    keys hold, and values are written as JSON. A definition that contains itself is written once, after its
+    name (`Node={...}`). `schema`: whatever `sg.json_schema` takes, or its grammar. `depth`: values nested
+    deeper are described by their types alone. `descriptions`: whether the schema's descriptions follow, each
+    once, on a line after its place (`items[].name: ...`); white space and control characters become blanks.
     Cost: some microseconds for each subschema. Errors: those of `sg.json_schema`; `OptionError` for a grammar
     that has no schema; `LimitError` beyond MOST_OUTLINE characters.
     """

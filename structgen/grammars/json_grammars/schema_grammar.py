@@ -1,4 +1,9 @@
-"""`json_schema`: the door for schemas, and the grammar that it returns."""
+"""`json_schema`, the public function for schemas, and `JsonSchemaGrammar`, which it returns.
+
+The *policies* of a grammar are its options: which of the many JSON texts of a value a model may write (white
+space, order of keys, escapes). A *document* is a schema that was read. The *network* is the schema as the
+JSON machine asks for it: which keys, items and values may come.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +63,8 @@ if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
 
 SCHEMA_REMARKS: ContextVar[list[str] | None] = ContextVar("schema_remarks", default=None)
-"""Takes what else would be a `SchemaWarning`, for those whose schemas are others'; None: nobody does."""
+"""A list that receives the texts of `SchemaWarning`s in place of warnings, for callers whose schemas come
+from others; None: warnings are issued."""
 
 
 class JsonSchemaGrammar(Grammar, SchemaSource):
@@ -119,10 +125,10 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         self._text = text
         self._notes = notes
         self.told: JsonSchemaGrammar | None = None
-        """The grammar whose outline prompts tell, where this one is a narrower form of it."""
+        """The grammar that prompts describe, if this one is a narrower form of it; else None."""
         self.reader: Callable[[str], Any] | None = None
-        """What makes a value of a document: a type's reader, where the schema is that of a type. None: the
-        value is that of the JSON. The language does not depend on it."""
+        """The function that makes a value of a document, where the schema is that of a Python type. None: the
+        value is that of the JSON text. The language does not depend on it."""
         self._draft = draft
         self.policies = policies
         self.limits = limits
@@ -143,7 +149,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         self._networks: list[ref[SchemaNetwork]] = []
         self._spare = [document]  # documents that were read already, one use each
         self.root_types = document.text_root.types
-        """The types of which a value is one, as the root's `type` names them; None where it says nothing."""
+        """The types in the root's `type`; None where the root has no such keyword."""
         self._read_as = document.draft
         if document.references.has_custom_dialects:
             self._read_as += " and meta-schemas"

@@ -2,7 +2,7 @@
 
 What comes in: a Lark grammar. What goes out: a `LarkGrammar`; compiled, a `CompiledLark`.
 
-An end of a lexeme is a terminal with a *carry*: a debt that the text behind it must pay. Lark takes the match
+An end of a lexeme is a terminal with a *carry*: a debt that the text after it must pay. Lark takes the match
 of its best thread, however late that one ends; so where a lexeme ends while better threads are alive, these
 must never match: a negative look-ahead on the rest. A state is a set of readings (a place of the parser, a
 state of the lexer, a column), each exact by itself, and its mask is the union of their masks.

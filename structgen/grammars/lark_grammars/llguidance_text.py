@@ -116,7 +116,7 @@ def _in_plain_lark(piece: str) -> str:
 
 
 def _read_object(directive: str, text: str, offset: int) -> tuple[Any, int]:
-    """Return the JSON object behind a directive, and the offset behind it. Raises GrammarError."""
+    """Return the JSON object after a directive, and the offset after it. Raises GrammarError."""
     try:
         # The standard decoder finds the end; the exact reader keeps numbers as they are written.
         _, end = _JSON.raw_decode(text, offset)
@@ -130,7 +130,7 @@ def _without_attributes(
     bind_grammar: Callable[[Grammar], str],
     limits: Limits | None,
 ) -> str:
-    """Return rules without `[capture, max_tokens=9]` behind their names. A free text of so many tokens is
+    """Return rules without `[capture, max_tokens=9]` after their names. A free text of so many tokens is
     bound by `bind_grammar`. Raises UnsupportedError for other attributes."""
     free_terminals = set(_FREE.findall(rules))
 

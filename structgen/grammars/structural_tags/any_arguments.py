@@ -46,7 +46,7 @@ def any_arguments(
     if writes_as_json(style):
         return quoted_values(schema, policies, style, excludes)
     blank = blank_of(json_schema({}, **policies).policies.whitespace)
-    # A string ends where the text behind it begins, so it contains none of the texts that may stand there.
+    # A string ends where the text after it begins, so it contains none of the texts that may stand there.
     text_behind_value = style.member.partition("$value")[2].partition("$")[0]
     stops = (*style.stops, text_behind_value, *excludes)
     bound: dict[str, Grammar] = {

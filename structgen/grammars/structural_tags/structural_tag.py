@@ -78,10 +78,12 @@ token_triggered_tags: [any+] trigger_tokens!; [bound+] tags!; flag at_least_one 
     list exclude_tokens
 triggered_tags: [word] triggers excludes; [begun+] tags!; flag at_least_one stop_after_first
 """)
-"""Formats, whose own formats are objects here: each is checked when it is read."""
+"""The fields of each type of format, by their types: `text begin! end!` are two texts, and `!` marks required
+fields. A format inside a format is only checked to be an object here; its fields are checked when it is
+read."""
 Format: TypeAlias = "dict[str, Any]"
 Ends: TypeAlias = "tuple[str, ...]"
-"""Texts that end the tag around a format: free text at the end of the tag contains none of them."""
+"""The texts that end the tag around a format. Free text at the end of the tag contains none of them."""
 
 _COUNTS: Final = MappingProxyType({"optional": (0, 1), "plus": (1, None), "star": (0, None)})
 _METHODS: Final = MappingProxyType(
@@ -149,10 +151,11 @@ class _Reader:
         self.policies = policies
         self.depth = 0
         self.ends: Ends = ()
-        """The ends of the tag whose end follows the format that is being read."""
+        """The end texts of the tag around the format that is being read, if the tag's end follows it."""
 
     def read_format(self, value: object, place: str, ends: Ends = ()) -> TextGrammar:
-        """Return the grammar of a format; `ends`: of the tag whose end follows it."""
+        """Return the grammar of a format. `place`: the JSON pointer of the format, for errors; `ends`: the
+        end texts of the tag around it, if the tag's end follows it."""
         if not isinstance(value, dict):
             raise OptionError("It is no format.", where=place, cure='Write {"type": ...}.')
         kind = value.get("type")
@@ -169,7 +172,7 @@ class _Reader:
             )
         _SHAPES.check(value, "format", place)
         self.check_excluded(value, place)
-        # Not restored after an error: the whole tag is refused then.
+        # It is not restored after an error, since the whole tag is refused then.
         outer_ends = self.ends
         self.ends = ends
         self.depth += 1
@@ -248,11 +251,11 @@ class _Reader:
         style: str,
         excludes: list[str],
     ) -> TextGrammar:
-        """Return the grammar of the arguments that a `schema` describes, one by one, with blanks behind them.
+        """Return the grammar of the arguments that a `schema` describes, one by one, with blanks after them.
         `policies` are those of the schema; `style` is a name of `ARGUMENT_STYLES`, such as `"qwen_xml"`; no
         string holds one of `excludes`. Raises OptionError for a schema that is no object."""
         row = ArgumentStyle(style, **ARGUMENT_STYLES[style])
-        # Else nothing tells a string from an object without members.
+        # Else a string could not be distinguished from an object without members.
         takes_any = not row.nested or bool(row.types or row.quote)
         if schema is True and takes_any:
             schema = {}
@@ -358,7 +361,7 @@ class _Reader:
     # --- made of others -------------------------------------------------------------------------------------
 
     def sequence(self, value: Format, place: str) -> TextGrammar:
-        # Only behind the last element does the end of the tag follow.
+        # Only after the last element does the end of the tag follow.
         last = len(value["elements"]) - 1
         elements = [
             self.read_format(element, f"{place}/elements/{index}", self.ends if index == last else ())
@@ -395,7 +398,7 @@ class _Reader:
         return self.edge_of_tag(value["begin"], f"{place}/begin") + self.rest_of_tag(value, place)
 
     def rest_of_tag(self, value: Format, place: str) -> TextGrammar:
-        """Return the grammar of a tag behind its beginning."""
+        """Return the grammar of a tag after its beginning."""
         end = value["end"]
         ends: Ends = ()  # for a token, which no free text has: nothing need be kept out
         if isinstance(end, str):

@@ -12,7 +12,7 @@ From top to bottom:
 5. `machine` has the contract `Language` and the compiled machine that masks any language.
 
 Further kinds of grammar: `copied_spans` (texts that copy no long run of a corpus), `interrupted_text` (free
-text up to words behind which other grammars follow), `filtered_language` (masks of its own, cut by a regular
+text up to words after which other grammars follow), `filtered_language` (masks of its own, cut by a regular
 expression), `written_texts` with `written_language` (the texts that a vocabulary can write).
 `regular_formulas` spells formulas, and patterns for words.
 """

@@ -1,8 +1,10 @@
-"""Languages made of languages: concatenation, union, repetition, any order.
+"""Combines languages into one: concatenation, union, repetition, any order.
 
-A configuration is the set of places that the text so far may have reached (a subset construction on the fly).
-A language says which part stands at a place, and which places are behind it (V. M. Glushkov, 1961). Each
-place has a rest, since each part has a word.
+A *part* is one of the combined languages. A *place* is a point that the text may have reached: a number,
+which identifies the part and the parts before it, with the configuration of the part. A *configuration* is
+the set of all places that the text so far may have reached (a subset construction on the fly). For
+`Chain([a*, b*])` the text `a` has two places: inside `a*`, and before `b*`. Each class defines which part is
+at a place, and which places follow it (V. M. Glushkov, 1961).
 """
 
 from __future__ import annotations
@@ -24,15 +26,15 @@ Place: TypeAlias = "tuple[int, Config]"
 """A number, by which a language knows the part and the parts read before, and the configuration of the part's
 language."""
 NextPlaces: TypeAlias = "tuple[frozenset[Place], bool]"
-"""The places behind a part, and whether the whole text may end there."""
+"""The places after a part, and whether the whole text may end there."""
 _END: Final[Place] = -1, (0, 1, 0)
-"""The end of the whole text."""
+"""The place at the end of the whole text."""
 _NOTHING: Final = WordsLanguage((b"",), "nothing")
-"""The part that stands at the end."""
+"""The part at this place. It has only the empty word."""
 
 
 class Parts(Language):
-    """A language over parts; a configuration is a frozenset of places."""
+    """A language that is made of parts. A configuration is a frozenset of places."""
 
     def __init__(self, parts: Sequence[Language]) -> None:
         self.parts = tuple(parts)
@@ -43,7 +45,7 @@ class Parts(Language):
             self.locks = max(self.locks, part.locks)
 
     def part(self, number: int) -> Language:
-        """Return the part of the places with a number."""
+        """Return the part of the places with this number."""
         return self._make_part(number) if number >= 0 else _NOTHING
 
     def _make_part(self, number: int) -> Language:
@@ -55,7 +57,7 @@ class Parts(Language):
 
     @abstractmethod
     def _places_after(self, number: int) -> NextPlaces:
-        """Return the places behind the part of a place, and whether the whole text may end there."""
+        """Return the places after the part of a place, and whether the whole text may end there."""
 
     def start(self) -> Config:
         return self._with_end(*self._places_before())
@@ -107,7 +109,7 @@ class Parts(Language):
     def single_configs(self, config: Config) -> Iterable[Config]:
         if self.accepts(config):
             return (config,)
-        # where a part may end and the whole may not, the place behind the part is there too
+        # where a part may end and the whole may not, the place after the part is there too
         open_places = (
             (number, part_config)
             for number, part_config in config
@@ -120,16 +122,17 @@ class Parts(Language):
         )
 
     def _after_part(self, number: int, part: Language, after: Config) -> frozenset[Place]:
-        """Return the places after a part has moved on to `after`: inside it unless nothing can follow there,
-        and behind it if its text may end. `number`: of the part's place."""
+        """Return the places after a part has reached its configuration `after`. They are the place inside the
+        part, if something can follow there, and the places after the part, if its text may end. `number`: the
+        number of the part's place."""
         here = frozenset({(number, after)})
         if not part.accepts(after):
             return here
         places, ends = self._places_after(number)
         if not places:
-            return here  # the place itself tells that the whole text may end
+            return here  # the place itself shows that the whole text may end
         places_after = self._with_end(places, ends)
-        # a place where nothing can follow would be a dead end beside the places behind the part
+        # a place where nothing can follow would be a dead end beside the places after the part
         return here | places_after if self._goes_on(part, after) else places_after
 
     @remember_answers
@@ -226,7 +229,7 @@ class Chain(Parts):
     def __init__(self, parts: Sequence[Language]) -> None:
         super().__init__(parts)
         self._places_by_part: list[NextPlaces] = [(frozenset(), True)]
-        """The places before each part, and those behind the last part."""
+        """The places before each part, and those after the last part."""
         # backwards: a part that may be empty begins where the next part begins, too
         for number, part in reversed(list(enumerate(parts))):
             places, ends = self._places_by_part[0]
@@ -260,7 +263,7 @@ class Union(Parts):
 
 class RepeatedLanguage(Parts):
     """`minimum` to `maximum` words of a language, one after another (`maximum` None: no bound). The number of
-    a place is that of the copies read before, counted as far as it matters."""
+    a place is the number of copies read before, as far as it matters."""
 
     def __init__(self, of: Language, minimum: int, maximum: int | None) -> None:
         super().__init__((of,))
@@ -305,13 +308,13 @@ class RepeatedLanguage(Parts):
 
 class AnyOrder(Parts):
     """A word of each of some languages, in any order, with a word of `separator` between two. The languages
-    behind the first `needed_count` may be absent.
+    after the first `needed_count` may be absent.
 
-    The number of a place says which words were read before, a bit each, and which language is being read.
+    The number of a place has a bit for each word that was read before, and the language that is being read.
     """
 
     def __init__(self, of: Sequence[Language], needed_count: int, separator: Language) -> None:
-        # each language stands twice: as the first word, and behind another one with the separator before it
+        # each language stands twice: as the first word, and after another one with the separator before it
         is_separated = separator.goes_on(separator.start())
         later = [Chain((separator, word)) for word in of] if is_separated else of
         super().__init__((*of, *later))
@@ -330,7 +333,7 @@ class AnyOrder(Parts):
         return self._after_words(words_read | 1 << word)
 
     def _after_words(self, words_read: int) -> NextPlaces:
-        """Return the places behind some words (a bit for each), and whether the whole text may end there."""
+        """Return the places after some words (a bit for each), and whether the whole text may end there."""
         may_end = not self._needed_words & ~words_read
         unread = (word for word in range(self._count) if not words_read >> word & 1)
         numbers = (words_read * self._count + word for word in unread)

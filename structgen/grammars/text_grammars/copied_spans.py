@@ -116,14 +116,14 @@ class SpanFree(TextFilter):
             if place is None:
                 start += 1
                 continue
-            # the run goes on at this place, as far as the corpus agrees; a slice is "" behind its end
+            # the run goes on at this place, as far as the corpus agrees; a slice is "" after its end
             end = start + size
             corpus_end = place + size
             while end < len(text) and self.corpus[corpus_end : corpus_end + 1] == text[end]:
                 end += 1
                 corpus_end += 1
             spans.append(CopiedSpan(start, end, place))
-            # the first run behind this one that is not a part of it
+            # the first run after this one that is not a part of it
             start = end - self.longest
         return spans
 
@@ -165,7 +165,7 @@ def sorted_places(corpus: str, reach: int) -> npt.NDArray[np.int32]:
     """Return the places of a corpus sorted by their next `reach` characters, or more: prefix doubling (Manber
     and Myers, "Suffix arrays", 1990)."""
     code_points = np.frombuffer(corpus.encode("utf-32-le", "surrogatepass"), np.uint32)
-    # a rank is from 1 on: 0 is the rank of the text behind the end, which is before all others
+    # a rank is from 1 on: 0 is the rank of the text after the end, which is before all others
     ranks = code_points.astype(np.int64) + 1
     order = np.argsort(ranks, kind="stable")
     size = 1

@@ -118,7 +118,7 @@ def _tag_dispatch(arguments: Sequence[tuple[str, str]], named_arguments: NamedAr
     text_before.check_words()
     stops = (*words, *avoided_texts)
     description = f"any text without {show_words(stops)}" if stops else "any text"
-    # the text may have no trigger at all, or goes up to one, behind which its rule follows
+    # the text may have no trigger at all, or goes up to one, after which its rule follows
     free, *ends = text_before.word_formulas
     yield (RegularGrammar(free, description),)
     for (word, rule), end in zip(arguments, ends, strict=True):
@@ -142,7 +142,7 @@ def _token_tag_dispatch(
 
 
 def _rules_after_tag(named_arguments: NamedArguments) -> tuple[str, ...]:
-    """Return the symbols behind the rule of a tag: the macro again, or none."""
+    """Return the symbols after the rule of a tag: the macro again, or none."""
     return (AGAIN,) if named_arguments.get("loop_after_dispatch", True) else ()
 
 

@@ -4,7 +4,7 @@
 
 A rule is a name, `::=` and alternatives; an item is a string in quotes, a class in brackets, `.` (any
 character), a name, a token (`<name>`, `<[7]>`, and all others: `!<name>`), a macro of XGrammar
-(`ebnf_macros`), or alternatives in parentheses, with `*`, `+`, `?`, `{m}`, `{m,}`, `{,n}` or `{m,n}` behind,
+(`ebnf_macros`), or alternatives in parentheses, with `*`, `+`, `?`, `{m}`, `{m,}`, `{,n}` or `{m,n}` after,
 with or without blanks between. A rule ends where the next one begins (a name before `::=`). Escapes are \\n
 \\r \\t \\b \\f \\a \\v \\e \\0 \\xHH \\uHHHH \\UHHHHHHHH, and the backslash before a mark. Constructs of
 other notations are refused by name. A warning names constructs that have no effect on texts: look-aheads
@@ -63,21 +63,21 @@ _FOREIGN: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 )
 """The beginnings of constructs of other notations: their names, and what to write instead."""
 _OPTIONS: Final = re.compile(r"\[[^\[\]\n]*+\](?=[ \t]*+::=)")
-"""What XGrammar says of a rule behind its name. A look for it ends at the next bracket: all together are
-linear."""
+"""The options of a rule after its name, as XGrammar writes them: `name[capture] ::=`. A match ends at the
+next bracket, so that all matches together take linear time."""
 _HEAD: Final = re.compile(rf"(?<![\w-])([A-Za-z0-9_-]+)(?:{_OPTIONS.pattern})?\s*::=")
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]*")
 _NAMED: Final = re.compile(r"([A-Za-z_]+)\s*=(?!=)\s*")
 _SPACE: Final = re.compile(r"(?:[ \t\r\n]|#[^\n]*+)*+")
 _RULE: Final = re.compile(rf"[A-Za-z0-9_-]++(?:{_OPTIONS.pattern})?{_SPACE.pattern}::=")
-"""What begins a rule."""
+"""The beginning of a rule: its name, its options, and `::=`."""
 _COUNT: Final = re.compile(r"\{\s*([0-9]{0,999})\s*(?:(,)\s*([0-9]{0,999}|-1)\s*)?\}")
-"""XGrammar prints -1 for no bound."""
+"""A count in braces, such as `{2,5}`. XGrammar prints -1 where there is no upper bound."""
 _TOKEN: Final = re.compile(r"(!?)<(?:\[(\d{1,15})\]|([^>\n]+))>")
 _NO_TEXTS: Final = re.compile(r"(?:capture\w*|stop_capture|temperature)(?:\s*=|$)")
-"""Options of rules that say nothing of texts."""
+"""Options of rules that have no effect on texts."""
 DEPTH: Final = 200
-"""Parentheses within parentheses."""
+"""The deepest nesting of parentheses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +114,11 @@ class _Reader(CountedRules):
         self.max_rules = max_rules
         self.specials = specials
         self.offset = 0
-        """The place of the character that is read next."""
+        """The offset of the character that is read next."""
         self.depth = 0
-        """How many parentheses are open."""
+        """The number of open parentheses."""
         self.grammars: dict[str, tuple[str, TextGrammar]] = {}
-        """The symbol and the grammar of each spelling."""
+        """For the spelling of each grammar its symbol and the grammar itself."""
         self.ineffective: list[str] = []
         self.lines: dict[str, int] = {}
         self.replaced_rules: list[str] = []
@@ -165,7 +165,8 @@ class _Reader(CountedRules):
         for name, offset in self.used.items():
             if name not in self.lines:
                 self.raise_undefined(name, offset)
-        # of a name the last rule counts; symbols without a start are made here, for parts of rules
+        # If rules have the same name, the last one counts. Symbols without a start were made by this reader,
+        # for parts of rules.
         last_rules = tuple(
             (name, right)
             for index, (name, right) in enumerate(self.rules)
@@ -194,7 +195,7 @@ class _Reader(CountedRules):
         self.read_alternatives(name)
         if self.text.startswith("(=", self.offset):
             self.ineffective.append(f"The look-ahead of line {self.line_number(self.offset)}")
-            # it is read as parentheses, so that its faults are told, and its symbol is in no rule
+            # A look-ahead is read like parentheses, so that its faults are reported. No rule uses its symbol.
             self.offset += 1
             self.read_parentheses(self.offset - 1)
             self.read_pattern(_SPACE)
@@ -210,7 +211,7 @@ class _Reader(CountedRules):
         self.raise_error(f"The rule {name} is not defined.", f"Write {name} ::= ...", offset)
 
     def read_options(self, name: str) -> None:
-        """Read the options of a rule, in brackets behind its name. Raises for one that bounds texts."""
+        """Read the options of a rule, in brackets after its name. Raises for one that bounds texts."""
         start = self.offset
         bracketed = self.read_pattern(_OPTIONS)
         options = [option.strip() for option in bracketed[1:-1].split(",")]
@@ -256,7 +257,7 @@ class _Reader(CountedRules):
         return text
 
     def read_alternatives(self, name: str) -> None:
-        """Read alternatives, behind `::=` or a parenthesis, as rules of `name`."""
+        """Read alternatives, after `::=` or a parenthesis, as rules of `name`."""
         while True:
             self.rules.append((name, tuple(self.read_sequence())))
             self.check_rule_count()
@@ -353,7 +354,7 @@ class _Reader(CountedRules):
         return text
 
     def read_parentheses(self, start: int) -> str:
-        """Read alternatives behind a parenthesis, or a mark, as rules; return their symbol."""
+        """Read alternatives after a parenthesis, or a mark, as rules; return their symbol."""
         self.depth += 1
         if self.depth > DEPTH:
             self.raise_error(f"Parentheses are nested deeper than {DEPTH}.", "Give the inner ones a rule.")

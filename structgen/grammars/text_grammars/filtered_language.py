@@ -1,8 +1,8 @@
-"""The texts of a grammar with masks of its own that a regular expression takes too.
+"""Reads the texts of a compiled grammar that match a regular expression too: a Lark grammar with a bound on
+the length of texts, for example.
 
-A mask is that of the grammar's machine, without the tokens behind which no text goes on: that is asked once
-for each pair of states, of the machine and of the expression, to which tokens lead. A compiled Lark grammar
-beside a bound on the length is such a grammar.
+A state is a pair: a state of the grammar's machine, and one of the expression. A mask is the machine's mask
+without the tokens after which no text goes on. Whether a text goes on is decided once for each pair.
 """
 
 from __future__ import annotations

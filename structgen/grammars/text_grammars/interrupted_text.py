@@ -1,8 +1,9 @@
-"""Free text up to words behind which other grammars follow: the text of triggered tags and of tool calls.
+"""Free text up to words after which other grammars follow: the text of triggered tags and of tool calls.
 
-The free text is one automaton over all words (`TextBefore`). Compiled for a vocabulary it is the same
-whatever follows the words, and so are its masks: it is kept with the mask store, and a grammar with the same
-words takes it as a part.
+In `Let me look. <tool>{"city": "Oslo"}</tool>` the *word* is `<tool>`, and the text before it is free. The
+free text is one automaton over all words (`TextBefore`). Compiled for a vocabulary, it and its masks do not
+depend on what follows the words. So it is kept with the mask store, and each grammar with the same words uses
+it as a part.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ class TextPart(MaskedPlaces):
 
 
 class InterruptedText(Parts):
-    """Free text, and behind each of some words a text of a language of its own, up to `max_bodies` times.
+    """Free text, and after each of some words a text of a language of its own, up to `max_bodies` times.
 
     The number of a place is `bodies read * number of parts + part`: part 0 is the free text. Where bodies are
     not bounded, they are not counted.
@@ -166,7 +167,7 @@ class InterruptedText(Parts):
 
     @remember_answers
     def _body_places(self, number: int) -> frozenset[Place]:
-        """Return the places before a body, by its number, and behind it where it may be empty."""
+        """Return the places before a body, by its number, and after it where it may be empty."""
         body = self._make_part(number)
         start = body.start()
         places: frozenset[Place] = frozenset({(number, start)})

@@ -108,7 +108,7 @@ def wrap_pattern(body: str) -> str:
 
 def asserted_at_ends(tree: Node) -> tuple[tuple[Node, ...], Node, tuple[Node, ...]]:
     """Return a pattern of whole texts in three parts: the look-arounds before the first node that reads (but
-    `^`), the nodes that read, and the look-arounds behind the last one (but Python's `$`)."""
+    `^`), the nodes that read, and the look-arounds after the last one (but Python's `$`)."""
     parts = [tree]
     for _ in range(2):  # twice: the text between `^(?:` and `)$` may be several parts itself
         flat: list[Node] = []

@@ -1,8 +1,12 @@
-"""Grammars of texts and their operators: sequence, alternatives, repetition, intersection, complement.
+"""Defines grammars of texts and their operators: `+`, `|`, `&`, `-`, `~` and repetition.
+
+A *grammar* is a set of texts, such as `sg.regex("[0-9]+") + ";"`. A *regular* grammar is one that an
+automaton can read; it is stored as a *formula* over patterns and words. A *language* is what reads a
+grammar's texts byte by byte (`machine.language`).
 
 `TextGrammar` is the base class of every grammar that is not a JSON Schema. Its operators simplify where they
 can: patterns without assertions become one pattern, and intersections and complements of regular grammars
-become one formula, which one automaton reads. Everything else becomes a `ComposedGrammar` grammar.
+become one formula. Everything else becomes a `ComposedGrammar`, which keeps the operation and its parts.
 """
 
 from __future__ import annotations
@@ -61,9 +65,9 @@ Operand: TypeAlias = Union[Grammar, str]
 """An operand of the operators: a text grammar, a JSON Schema grammar, or a text that stands for itself."""
 _quote: Final = json.JSONEncoder(ensure_ascii=False).encode
 MOST_LETTERS: Final = DEFAULT.automaton_states // 8
-"""Characters of patterns that are joined: an automaton has so many states at most."""
+"""The most characters of patterns that are joined into one, since an automaton may have a state for each."""
 _MANY: Final = 4
-"""Of more alternatives than this, schemas are compiled when a text comes near them."""
+"""If there are more alternatives than this, their schemas are compiled only when a text comes near them."""
 
 
 # --- the operators ---
@@ -92,7 +96,7 @@ def as_text(operand: Operand) -> TextGrammar:
 
 
 def sequence(*parts: Operand) -> TextGrammar:
-    """Return the grammar of a text of each part, one after another; of none, the empty text."""
+    """Return the grammar of a text of each part, one after another. Without parts it has the empty text."""
     merged_parts: list[TextGrammar] = []
     for part in _flatten_operands(Operation.SEQUENCE, parts):
         last = merged_parts[-1] if merged_parts else None
@@ -115,10 +119,10 @@ def sequence(*parts: Operand) -> TextGrammar:
 
 
 def either(*parts: Operand) -> TextGrammar:
-    """Return the grammar of a text of any part. Raises `OptionError` where there is none."""
+    """Return the grammar of the texts of any of the parts. Raises `OptionError` where there is no part."""
     flat = _flatten_operands(Operation.EITHER, parts)
     if len(flat) > 1:
-        # equal alternatives say the same: the spelling of a grammar tells
+        # equal alternatives are kept once; equal grammars have equal spellings
         flat = list({part.spelling: part for part in flat}.values())
     if not flat:
         raise OptionError("There are no alternatives.", where="sg.either", cure="Give one grammar at least.")
@@ -175,9 +179,9 @@ def in_any_order(
 
 
 def intersect_grammars(first: Operand, second: Operand, *, complement: bool = False) -> TextGrammar:
-    """Return the grammar of the texts of both, or with `complement` of the first that are none of the
-    second's. One of them must be regular (`sg.regex`, `sg.literal`, `sg.choice` and what is made of them by
-    `&`, `|`, `-`, `~`); of a difference the second. Raises `OptionError`."""
+    """Return the grammar of the texts that both have; with `complement`, of those that the first has and the
+    second has not. One of them must be regular (`sg.regex`, `sg.literal`, `sg.choice`, and what `&`, `|`, `-`
+    and `~` make of these); with `complement` the second. Raises `OptionError`."""
     grammar, regular = as_text(first), as_text(second)
     if not complement:  # the order of the operands of `&` is free
         if isinstance(grammar, TextFilter):
@@ -213,7 +217,7 @@ def ban_texts(of: Operand, texts: tuple[str, ...]) -> TextGrammar:
 
 
 def complement_of(of: TextGrammar) -> TextGrammar:
-    """Return the grammar of the texts that are none of a regular grammar's. Raises `OptionError`."""
+    """Return the grammar of all texts that a regular grammar does not have. Raises `OptionError`."""
     if not isinstance(of, RegularGrammar):
         raise OptionError(
             "The complement of a grammar that is not regular is not offered.",

@@ -1,5 +1,8 @@
-"""The runs of a text: `sg.substring_of` takes those of its characters, `runs_of` those of its words,
-sentences or lines. `sg.Quote` marks strings that are such."""
+"""Grammars of the pieces of a given text: `sg.substring_of`, and the quotes of `sg.Quote`.
+
+A *run* of a text is a piece of it without gaps. Of "to be or" the runs of words are `to`, `to be`, `be or`
+and so on. `substring_of` has the runs of characters, `runs_of` those of words, sentences or lines.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +80,7 @@ def borders_of(text: str) -> QuoteBorders:
     starts, stops, word_starts, _ = np.fromiter(flat, np.int64).reshape(-1, 4).T
     count = len(starts)
     numbers = np.arange(count)
-    # From here on, places are numbers of words and marks; -1 and `count` stand before and behind all.
+    # From here on, places are numbers of words and marks; -1 and `count` stand before and after all.
     words = (word_starts >= 0).nonzero()[0]
     word_numbers = np.array([-1, *words, count])
     gaps = (starts[1:] != stops[:-1]).nonzero()[0]  # white space follows these
@@ -125,7 +128,7 @@ class Spans(TextGrammar):
         return f"{spelling} {self.pieces}" if self.pieces else spelling
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        # a blank behind the text, so that its end is the beginning of a character too
+        # a blank after the text, so that its end is the beginning of a character too
         text = b"%b " % self.document.encode()
         # bytes 0x80 to 0xBF go on with a character of UTF-8; all others begin one
         borders = (np.frombuffer(text, np.uint8) & 0xC0 != 0x80).nonzero()[0]
@@ -173,8 +176,8 @@ def runs_of(
 
     `words`: the most words of a run; None: any number. Where runs begin and end, `borders_of` says. Words
     that are joined count as one: by one of `'@&+/-`, by a full stop (not from a small letter to a capital),
-    by `_`, by `://`, and behind a digit by a comma or colon. A sentence has its stops and the quotation marks
-    behind them; a blank line ends one, too.
+    by `_`, by `://`, and after a digit by a comma or colon. A sentence has its stops and the quotation marks
+    after them; a blank line ends one, too.
 
     Raises `OptionError` for anything but a text, counts and names, `GrammarError` for a text without words.
     Cost: some 5 us a word, and 30 bytes of memory for each byte of the text.
@@ -203,7 +206,7 @@ class WordRuns(TextGrammar):
         current = data[1:]
         stays = (current != blank) | (previous != blank)
         self.folded_text: bytes = current[stays].tobytes()
-        """The text with one blank for each run of white space, and a blank behind it."""
+        """The text with one blank for each run of white space, and a blank after it."""
         # of each character of the text, and its end, the byte of `folded_text` at which it stands
         is_first_byte = current & 0xC0 != 0x80
         byte_places = (stays.cumsum() - stays)[is_first_byte]
@@ -216,7 +219,7 @@ class WordRuns(TextGrammar):
         """The bytes at which a run may begin, ascending."""
         first_pieces = pieces[pieces.searchsorted(begins)]
         self.shortest_ends: Numbers = byte_places[first_pieces] + 1
-        """For each of these, the byte behind which a run may end: the first byte of a word."""
+        """For each of these, the byte after which a run may end: the first byte of a word."""
         self.last: Numbers = np.full_like(begins, byte_places[ends[-1]])
         """For each of these, the byte before which a run that begins there ends at the latest."""
         if members.words:
@@ -256,7 +259,7 @@ class RunLanguage(Language):
     ) -> None:
         """Read the runs of a text that begin at the bytes `first`, end at the earliest before the bytes
         `shortest_ends`, at the latest before the bytes `last`, and only at a byte of which `bytes_left` is 0.
-        Behind the last end the text has one byte more. `description`: a run, in words.
+        After the last end the text has one byte more. `description`: a run, in words.
 
         For example, the runs of whole words of "to be": `text` b"to be ", `first` [0, 3], `shortest_ends`
         [1, 4], `last` [5, 5], `bytes_left` [2, 1, 0, 2, 1, 0].

@@ -1,11 +1,12 @@
-"""The language of the texts that tokens write, and its machine.
+"""Compiles the texts of a grammar that a vocabulary can write, where not every byte is a token.
 
-A mask of a grammar's machine may have tokens behind which no sequence of tokens completes the text.
-`WrittenText` takes these out: it asks once for each class of states that a mask's tokens lead to. Mostly the
-machine's own completion can be written, or one that was found before: a proof. Where neither can, a text is
-searched that both the grammar and the vocabulary have, as an intersection (`regular_intersection.Meet`): what
-tokens write is a regular language. Behind a token its automaton begins anew, since the next token does: with
-the tokens `ab`, `a` and `bc` nothing is written behind `a` by the rest of `ab`.
+A text is *written* if it is a sequence of tokens: with the tokens `ab` and `bc` the text `abbc` is written,
+`abc` is not. So the mask of the grammar's own machine may have tokens after which no sequence of tokens
+completes the text. `WrittenText` removes these. It decides once for each class of states that a mask's tokens
+lead to. Mostly the machine's own completion can be written, or one that was found before: this is a proof.
+Else a text is searched that both the grammar and the vocabulary have. The texts that tokens write are a
+regular language, so the search is an intersection (`regular_intersection.Meet`). The automaton of this
+language begins again after each token.
 """
 
 from __future__ import annotations
@@ -37,12 +38,13 @@ from structgen.tokens.tokenizer import Tokenizer
 
 _Nodes: TypeAlias = "frozenset[int]"
 _ROOT: Final = 0
-"""The node between two tokens."""
+"""The node of the trie between two tokens."""
 _HASTE: Final = 16
 """The length of a shortest rest is a poor bound where the rest must be written in another way, or with other
 keys: a search for the shortest would try all texts that are shorter."""
 _SINGLE_TOKENS: Final = 512
-"""Up to so many tokens are asked one by one; of more, one for all that the machine does not tell apart."""
+"""Up to so many tokens are examined one by one. Of more, one represents all that have the same effect in the
+machine."""
 _BROKEN: Final = re.compile(rb"[\x00-\x1f\\\x80-\xff]")
 """A byte that may not stand inside a string as it is, or begins an escape."""
 

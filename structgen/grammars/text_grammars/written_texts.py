@@ -1,7 +1,7 @@
 """The texts of a grammar that a vocabulary can write, where bytes stand only inside longer tokens.
 
 The grammar's own machine reads the text and has the masks. They are right wherever each byte can be written
-by itself; elsewhere a mask may have tokens behind which no sequence of tokens completes the text:
+by itself; elsewhere a mask may have tokens after which no sequence of tokens completes the text:
 `written_language.WrittenText` takes these out.
 """
 

@@ -92,7 +92,7 @@ def may_become(text: bytes, value: Counter[bytes]) -> frozenset[bytes] | None:
 
 
 def parts_of(text: bytes) -> Iterator[tuple[bytes, bool]]:
-    """Yield the strings of a JSON text (a quote, and decoded), the digits of its numbers (behind a 0), its
+    """Yield the strings of a JSON text (a quote, and decoded), the digits of its numbers (after a 0), its
     literals and brackets, each with whether the text ends within it."""
     for token in _TOKEN.finditer(text):
         raw, quote, number = token.groups()

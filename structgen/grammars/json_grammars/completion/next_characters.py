@@ -19,7 +19,7 @@ from structgen.machines.json_machine.tables import json_blocks as L
 _SHORT = b'"\\/bfnrt'
 """What follows a backslash in escapes of two characters."""
 _HIGH, _LOW, _BEHIND = 0xD800, 0xDC00, 0xE000
-"""The first high surrogate, the first low one, and the first point behind them."""
+"""The first high surrogate, the first low one, and the first point after them."""
 _EVEN = (
     (0, 7),
     (8, 10),
@@ -119,7 +119,7 @@ def _first_spelled(point: int, missing: frozenset[int]) -> int:
 def escape_rests(machine: Inspection, index: int, missing: frozenset[int]) -> Iterator[bytes]:
     """Yield ways to finish the escape that is being written in a state, one for each character of all that
     are alike, with digits in upper case; of those whose digits are not missing in both cases. Some may be
-    refused. A high surrogate may be left open; one that stands alone may take a byte or an escape behind
+    refused. A high surrogate may be left open; one that stands alone may take a byte or an escape after
     it."""
     lexeme = machine.registers(index).lexeme
     # how many bytes of the escape are written (6 and more: of the second one), the value of its digits, and
@@ -148,7 +148,7 @@ def escape_rests(machine: Inspection, index: int, missing: frozenset[int]) -> It
                 if byte != ord("\\"):
                     yield bytes((byte,))
         state = machine.after_character(state, high_surrogate)
-        # the listed rests that have the surrogate, behind it
+        # the listed rests that have the surrogate, after it
         rests = {rest[1:] for rest in rests if rest[0] == chr(high_surrogate) and len(rest) > 1}
     if len(head) + 2 > escape:  # no more than the backslash is written
         for byte in _SHORT:

@@ -284,7 +284,7 @@ class ShortestCompletions:
                     ways.setdefault(after, []).append(rest)
                     break
         if escape_of(machine.registers(index)) == 6:
-            # behind a high surrogate another one only where nothing else may come: that could go on for ever
+            # after a high surrogate another one only where nothing else may come: that could go on for ever
             finished = {
                 state: rests for state, rests in ways.items() if escape_of(machine.registers(state)) == 0
             }

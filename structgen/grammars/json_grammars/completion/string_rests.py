@@ -1,4 +1,11 @@
-"""The rests of strings and of keys that were begun, and the names that an object holds."""
+"""Finds the shortest way to finish a string or a key that the document has begun.
+
+The *rest* of a string is the text that completes it, its closing quote included: after `"ab` with a pattern
+`^abc$` it is `c"`. A *demand* is a condition on one value; rests are kept by demand, as a dict from the
+number of a demand to the shortest rest that meets it (`Demands`). A *listed word* is a string that the schema
+names, as in `enum`. An *extra key* is a key of an object that `properties` does not name. A *class* of extra
+keys is a set of them that must hold values of the same place; its number is that of a demand on keys.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +23,17 @@ from structgen.machines.json_machine.tables.json_blocks import StringRow
 from structgen.schema.reading.missing_bytes import Quoting
 
 _PLAIN_BYTES = bytes(byte for byte in range(32, 256) if byte not in b'"\\\x7f')
-"""Bytes that strings write as they are, where a policy has no other way."""
+"""The bytes that a string contains as they are: no control characters, quotes or backslashes."""
+# 34 is the quote, 92 the backslash, 127 DEL
 _ESCAPED = (0, 31), (34, 34), (92, 92), (127, 127), SURROGATES
 _ESCAPED_ASCII = (*_ESCAPED[:-2], (127, 0xD7FF), SURROGATES, (0xE000, LAST))
-"""Characters that are written as escapes, in UTF-8 and in ASCII; DEL, in one of them alone."""
+"""Ranges of code points that are written as escapes: in UTF-8 (`_ESCAPED`), and in ASCII."""
 _ANY = ((0, LAST),)
-"""Where bytes are missing, any character may be."""
+"""The same ranges where the vocabulary cannot write all bytes: any character may be written as an escape."""
 
 
 class _ExtraKeys(Collection[str]):
-    """The extra keys that an object holds; those that are looked for are noted."""
+    """The extra keys that an object holds. Each key that somebody looks for in it is noted in `names`."""
 
     def __init__(self, names: ExtraNames, root: int) -> None:
         self._names = names
@@ -45,19 +53,20 @@ class _ExtraKeys(Collection[str]):
 
 
 class ExtraNames:
-    """The names of extra keys that completions looked for among those that objects hold. States that agree in
-    which of them they hold, and may still come to hold, are completed alike."""
+    """The names of extra keys that completions have looked for in objects. Two states have the same
+    completion if their objects hold the same of these names, and can still get the same of them."""
 
     def __init__(self, machine: Inspection) -> None:
         self._machine = machine
         self.clear_names()
 
     def clear_names(self) -> None:
-        """Forget them."""
+        """Forget all names."""
         self._set_names({})
 
     def _set_names(self, bytes_by_name: dict[str, bytes]) -> None:
-        """Have these be the names, and forget what was worked out of others."""
+        """Replace the names, and forget what was computed for the old ones. `bytes_by_name`: each name with
+        its UTF-8 bytes."""
         # one statement: an interrupted call leaves no rests of other names
         rests_by_text = {0: frozenset(bytes_by_name.values())}
         self._bytes_by_name, self._rests_by_text = bytes_by_name, rests_by_text
@@ -68,16 +77,17 @@ class ExtraNames:
         return len(self._bytes_by_name)
 
     def extra_keys(self, extras: int) -> Collection[str]:
-        """Return the extra keys of an object, by its register `extras`."""
+        """Return the extra keys of an object, given the register `extras` of its state."""
         return _ExtraKeys(self, extras & (L.BLUR - 1))
 
     def has_name(self, root: int, key: str) -> bool:
-        """Look for a name in a set."""
+        """Return whether a set of keys contains a name, and note the name. `root`: the number of the set."""
         self._note_names((key,))
         return self._machine.holds(root, self._bytes_by_name[key])
 
     def all_names(self, root: int) -> frozenset[str]:
-        """Look for all names of a set."""
+        """Return all names of a set of keys, and note them. `root`: the number of the set; 0: the empty
+        set."""
         names: frozenset[str] = frozenset()
         if root:
             names = frozenset(map(decode_text, self._machine.steps_of_set(root)))
@@ -85,7 +95,8 @@ class ExtraNames:
         return names
 
     def look_for(self, keys: Iterable[bytes]) -> None:
-        """Note names by their bytes, unless they begin inside a character."""
+        """Note names, given as UTF-8 bytes. Bytes that begin inside a character are no whole name, and are
+        passed over."""
         whole_keys = (key for key in keys if not b"\x80" <= key[:1] < b"\xc0")
         self._note_names(map(decode_text, whole_keys))
 
@@ -96,8 +107,9 @@ class ExtraNames:
             self._set_names(self._bytes_by_name | new_names)
 
     def begun_rests(self, text: int) -> frozenset[bytes]:
-        """Return how those of the names go on that begin with what is written of a key, its register `text`.
-        Cost: its bytes that are new."""
+        """Return the continuations of the noted names that begin with the written part of a key. With the
+        names `ab` and `cd` and the written part `a`, that is {`b`}. `text`: the register of the written part.
+        Cost: linear in its bytes that were not asked about before."""
         rests_by_text = self._rests_by_text
         text &= L.LOG
         # back along the text, as far as a beginning whose answer is known
@@ -118,10 +130,11 @@ class ExtraNames:
 
 
 class QuotedRests:
-    """Rests of what stands in quotation marks, for the states of one compiled grammar."""
+    """Finds the rests of strings and keys, which stand in quotation marks, for one compiled grammar."""
 
     def __init__(self, machine: Inspection, names: ExtraNames, quoting: Quoting) -> None:
-        """`quoting`: how strings are written."""
+        """`names`: receives the names of extra keys that rests look for; `quoting`: how strings are
+        written."""
         self._machine = machine
         self._names = names
         self._quoting = quoting
@@ -138,8 +151,8 @@ class QuotedRests:
         self._key_rests.clear()
 
     def rests_of_string(self, index: int) -> Demands:
-        """Return the rest of a string. Where its text is the beginning of a listed word, the word's rest
-        counts too."""
+        """Return the shortest rests of a string, by demand. `index`: the number of a state inside the string.
+        Where the written text begins a listed word, the rest of that word is a candidate too."""
         machine = self._machine
         registers = machine.registers(index)
         prefix = registers.side_node
@@ -147,18 +160,18 @@ class QuotedRests:
             return self._unlisted_rests(registers)
         row = machine.string_row(registers.residue)
         shortest_other: bytes | None = None
-        """The shortest rest, without its quote, that makes no listed word of the string."""
+        """The shortest rest, without its quote, after which the string is not a listed word."""
         for text, _, node, agrees in self._find_ways(index):
             registers_after = machine.registers(node)
             candidates: list[bytes] = []
             if not agrees:
-                # without the quote, which is put behind the shortest of all
+                # The quote is removed here; the shortest of all rests gets it back at the end.
                 rests = self._unlisted_rests(registers_after).values()
                 candidates = [text + rest.removesuffix(b'"') for rest in rests]
             elif shortest_other is not None and len(shortest_other) <= len(text):
-                break  # ways that agree come by their length: no later one is shorter
+                break  # ways that agree come in the order of length: no later one is shorter
             else:
-                # the string may end here, unless it is a listed word then
+                # The string may end here, unless that would make it a listed word.
                 prefix_after = registers_after.side_node
                 length = prefix_after & L.POSITION_BITS
                 longer_words = machine.words_with_prefix(row[StringRow.words], prefix_after)
@@ -175,10 +188,13 @@ class QuotedRests:
         return lesser_texts(best, {0: shortest_other + b'"'})
 
     def _find_ways(self, index: int) -> Iterator[tuple[bytes, bytes, int, bool]]:
-        """Yield texts that a string or a key may go on with, also decoded, with the state behind each and
-        whether it agrees with a listed word or a key that the object holds: those that do, from the empty one
-        on, by their length, each before its longer ones; of the others the first that do not. The automaton
-        knows the rest."""
+        """Yield texts that may continue a string or a key, as tuples (text, decoded text, state after it,
+        whether it agrees). A text *agrees* while the string so far begins a listed word or a key that the
+        object holds.
+
+        Texts that agree come in the order of their length, the empty text first. Of a text that does not
+        agree, only the shortest beginning that does not agree is yielded: from there the automaton knows the
+        shortest rest."""
         heap: list[tuple[int, bytes, bytes, int]] = [(0, b"", b"", index)]
         while heap:
             _, text, characters, node = heappop(heap)
@@ -201,9 +217,9 @@ class QuotedRests:
                     yield text_after, characters_after_step, after, False
 
     def _find_steps(self, index: int) -> list[tuple[bytes, bytes, int]]:
-        """Return steps in a string or a key: decoded bytes, as they are written, and the state after them. A
-        byte each where bytes are written as they are; where they are not, one for all characters that are
-        alike. The shortest come first."""
+        """Return the steps from a state in a string or a key, as tuples (decoded bytes, bytes as they are
+        written, state after them), the shortest first. A byte that is written as it is makes one step. Of
+        characters that are written as escapes, one step represents all that lead to the same state."""
         machine = self._machine
         missing = self._quoting.missing
         plain_bytes = bytes(byte for byte in _PLAIN_BYTES if byte not in missing)
@@ -213,7 +229,7 @@ class QuotedRests:
             character = bytes((byte,))
             steps.append((character, character, after))
         if any(0x80 <= byte < 0xC0 for byte, _ in states_after):
-            return steps  # inside a character
+            return steps  # a byte 0x80 to 0xBF may come: the state is inside a character, not before one
         for low, high in self._escaped_ranges:
             for point in characters_after(machine, index, low, high):
                 character = encode_text(chr(point))
@@ -224,11 +240,12 @@ class QuotedRests:
         return sorted(steps, key=lambda step: text_order(step[1]))
 
     def _unlisted_rests(self, registers: StateRegisters) -> Demands:
-        """Return the rest of a string by its automaton alone, its quote included."""
+        """Return the rests of a string by demand, found by its automaton alone: listed words are not
+        considered. The rests include the quote."""
         machine = self._machine
         row = machine.string_row(registers.residue)
         count = registers.position
-        # the automaton does not count: characters that minLength asks for stand before the quote
+        # The automaton does not count characters, so those that minLength still asks for are added here.
         missing_count = max(0, row[StringRow.min_length] - count)
         padding = self._quoting.blank * missing_count
         character_count = count if row[StringRow.phases] >= 0 else 0
@@ -238,26 +255,28 @@ class QuotedRests:
         return {demand: self.write_rest(text) + ending for demand, text in rests.items()}
 
     def rests_of_word(self, registers: StateRegisters) -> Demands:
-        """Return the rest of a string that is in a list."""
+        """Return the rests of a string that must become a listed word, by demand."""
         row = self._machine.string_row(registers.residue)
         return self._listed_rests(row[StringRow.start], registers.position, row[StringRow.outcomes])
 
     def _listed_rests(self, words: int, prefix: int, outcomes: int) -> Demands:
-        """Return the rest of a string that becomes a listed word. `words`: the list; `prefix`: the beginning
-        that is written, its length in POSITION_BITS; `outcomes`: the row of the words' outcomes."""
+        """Return the shortest rest, by demand, that makes a listed word of the string. `words`: the number of
+        the list; `prefix`: the written beginning, as a node of the list's trie with its length in the bits
+        POSITION_BITS; `outcomes`: the first row of the words' outcomes (the demands that each word meets)."""
         machine = self._machine
         best: Demands = {}
         for number, word in machine.words_with_prefix(words, prefix):
             text = self.write_rest(word[prefix & L.POSITION_BITS :]) + b'"'
             outcome = machine.word_outcome(outcomes + number)
-            # a character that was begun is not written by an escape
+            # The rest of a begun character cannot be an escape, so a missing byte rules the word out.
             if outcome >= 0 and self._quoting.missing.isdisjoint(text):
                 demands = machine.network.outcomes.values[outcome]
                 best = lesser_texts(best, dict.fromkeys(demands, text))
         return best
 
     def rests_of_key(self, index: int) -> Demands:
-        """Return the rest of an object in the middle of a key; once, for many blanks lead to one key."""
+        """Return the rests of an object whose key is being written, by demand. The answer is remembered,
+        because states that differ only in white space ask for the same one."""
         rests = self._key_rests.get(index)
         if rests is None:
             rests = self._find_key_rests(index)
@@ -265,7 +284,7 @@ class QuotedRests:
         return rests
 
     def _find_key_rests(self, index: int) -> Demands:
-        """Return the rest of an object in the middle of a key: of a named key, or of another one."""
+        """Compute `rests_of_key`: the key becomes one that the schema names, or an extra key."""
         machine = self._machine
         registers = machine.registers(index)
         residue = machine.residue(registers.residue)
@@ -277,7 +296,8 @@ class QuotedRests:
         return best
 
     def _named_key_rests(self, registers: StateRegisters, residue: int) -> Demands:
-        """Return the rest of an object whose present key is finished as one that the schema names."""
+        """Return the rests of an object, by demand, if the begun key becomes one that the schema names.
+        `residue`: what the object holds so far, and what it still needs."""
         machine = self._machine
         network = machine.network
         prefix = registers.position
@@ -300,7 +320,8 @@ class QuotedRests:
         return best
 
     def _extra_key_rests(self, index: int, residue: int) -> Demands:
-        """Return the rest of an object whose present key is finished as one that is in no list."""
+        """Return the rests of an object, by demand, if the begun key becomes one that the schema does not
+        name."""
         machine = self._machine
         menu = machine.network.menu(residue)
         registers = machine.registers(index)
@@ -308,7 +329,7 @@ class QuotedRests:
         is_new = machine.begins_key(registers.text)
         if is_new:
             self._names.look_for(heads.values())
-        # the shortest key of a class may be one that the object holds: then another one is looked for
+        # The object may hold the shortest key of a class already: then another key of the class is searched.
         closing: set[bytes] = set()
         for head in heads.values():
             if self._class_at(self._state_after_key(index, head)) is not None:
@@ -333,7 +354,8 @@ class QuotedRests:
         return self._machine.state_after(index, self.write_rest(head) + b'"')
 
     def _class_at(self, after: int) -> frozenset[int] | None:
-        """Return the class of the extra key that was closed last, or None for a named key or no state."""
+        """Return the class of the extra key that ends in state `after`: the set of demands that it meets.
+        None where the key is a named one, or there is no such state (-1)."""
         if after < 0:
             return None
         machine = self._machine
@@ -343,8 +365,8 @@ class QuotedRests:
         return machine.network.outcomes.values[-2 - key]  # -2, -3, ...: classes by their numbers
 
     def _unused_keys(self, index: int, key_classes: set[int], is_new: bool) -> Collection[bytes]:
-        """Return, by class of extra keys, the shortest rest of a key that the object does not hold or list.
-        `is_new`: nothing of the key is written; then those that are tried are names that were looked for.
+        """Return for each of `key_classes` the shortest rest of an extra key that the object does not hold.
+        `is_new`: nothing of the key is written yet; then the keys that are tried are noted as names.
         """
         machine = self._machine
         root = machine.registers(index).extras & (L.BLUR - 1)
@@ -366,7 +388,7 @@ class QuotedRests:
                 for key_class, rest in machine.strings.shortest_rests(state).items():
                     offer_head(key_class, head + rest)
                 continue
-            # ways that agree come by their length: no later one is shorter
+            # Ways that agree come in the order of length: no later one is shorter.
             if all(
                 key_class in best and len(self.write_rest(best[key_class])) <= len(text)
                 for key_class in key_classes
@@ -382,7 +404,7 @@ class QuotedRests:
 
     def write_rest(self, characters: bytes) -> bytes:
         """Return JSON text for the rest of a string's decoded bytes, which may begin inside a character."""
-        # bytes 0x80 to 0xBF go on with the character that was begun: they stay as they are
+        # Bytes 0x80 to 0xBF continue the begun character, and stay as they are.
         start = 0
         while start < len(characters) and characters[start] & 0xC0 == 0x80:
             start += 1

@@ -1,10 +1,13 @@
-"""Upper bounds of the tokens that complete a document, from a state and from all that its tokens lead to.
+"""Computes upper bounds of the tokens that complete a document, without counting them.
 
-What a state needs is the sum of what each open value needs, and tokens that write one piece of a text and
-tokens that write the next write both. So a bound for a state is a bound for its innermost value and one for
-each frame below, each worked out once; and a token leads to one of few places: an object, an array, a string.
-The bound for a place holds wherever in it a token ends: in whichever key, before whichever value. The walk
-that collects a state's mask notes the groups of states (`json_machine.masks.bound_noting`).
+A *bound* of a state is a number of tokens that suffices to end the document from there, and also from each
+state that its next token leads to, with one token less. A *frame* is an open object or array around the value
+that is being written: in `{"a":[1` the frames are the array and the object.
+
+The bound of a state is a sum: one bound for its innermost value, and one for what follows in each frame. For
+`{"a":[1` that is the rest of the number, `]`, and `}`. Each summand is computed once, and holds wherever in
+the value a token ends. The walk that collects a state's mask notes the *groups* of states that its tokens
+lead to: tuples of a mode, a row and a frame (`json_machine.masks.bound_noting`).
 """
 
 from __future__ import annotations
@@ -28,11 +31,13 @@ from structgen.machines.machine_core.text_costs import IMPOSSIBLE, TextCosts
 from structgen.schema.reading.missing_bytes import Quoting
 
 _ESCAPED: Final = len(rb"\ud800\udc00")
-"""Bytes that write any character. As many finish an escape that was begun, and close a string."""
+"""Bytes of the longest escape of one character. So many bytes also finish a begun escape and close the
+string."""
 _KEYS: Final = 500_000
-"""More keys than an object holds."""
+"""More keys than any object has."""
 _COUNTED: Final = 32
-"""The tokens of so many of some texts are counted, the longest ones; of the others, their bytes."""
+"""Of several texts, so many of the longest have their tokens counted. For the others a token for each byte is
+assumed."""
 _ROWS: Final = {
     L.M_OBJECT: (L.T_RES, L.ResidueRow.rest),
     L.M_ARRAY: (L.T_RES, L.ResidueRow.rest),
@@ -40,43 +45,43 @@ _ROWS: Final = {
     L.M_WORDS: (L.T_STRING, StringRow.rest),
     L.M_NUMBER: (L.T_PLACE, L.PlaceRow.rest),
 }
-"""Where the bound for a value stands, by mode."""
+"""For each mode the table and the column in which the bound of a value is stored."""
 
 
 class MaskWalker(Protocol):
-    """Who can walk the masks of a grammar."""
+    """An object that can walk the masks of a grammar."""
 
     def walk_bound(self, index: int, /) -> int:
-        """Return what `mask_filling.compute_bound` answers, its questions answered."""
+        """Return the result of `mask_filling.compute_bound` for a state, after its questions were
+        answered."""
         ...
 
 
 class TokenBounds:
-    """Bounds for the states of one compiled grammar. Its lock is held by the caller."""
+    """The bounds of the states of one compiled grammar. The caller holds the grammar's lock."""
 
     def __init__(self, machine: Inspection, costs: TextCosts, quoting: Quoting) -> None:
-        """`costs`: counts tokens, unless it is full. Bounds are written into the rows of the machine, where
-        walks find them."""
+        """`machine`: the machine of the grammar, into whose rows the bounds are written for later walks;
+        `costs`: counts the tokens of texts, unless it is full; `quoting`: how strings are written."""
         self._machine = machine
         self._costs = costs
         self._quoting = quoting
         self._literal = quoting.write_literal
         self._escape = _ESCAPED if machine.escapes_any_key else 0
-        """Bytes that finish an escape in a key that is named."""
+        """The most bytes that finish a begun escape in a key that the schema names."""
         self._object_bounds: dict[tuple[int, ...], tuple[tuple[int, int], object]] = {}
-        """The two bounds of each object in which only the declared keys matter, with the object whose `id` is
-        in the key, so that no other one gets it."""
+        """The two bounds (`_simple_bounds`) of each object in which only the declared keys matter. Each entry
+        also holds the object whose `id` is in the key, so that no other object gets this `id`."""
 
     def bound_of(self, index: int) -> int | None:
-        """Return how many tokens suffice for a state whose mask was just walked, and one less after whichever
-        token comes next; None where no bound is known.
+        """Return the bound of a state whose mask was just walked, in tokens; None where no bound is known.
 
-        Cost: some microseconds for each group of states that the walk has listed; for a new object its
-        members."""
+        Cost: some microseconds for each group of states that the walk has listed; for a new object, linear in
+        its members."""
         groups, bound = self._machine.listed_groups()
         if groups is None:
             return None
-        # between a blank before the document and a state that is listed, one more token
+        # Before the document, one more token (a blank) may come before a state that is listed.
         tokens_before = 2 if self._machine.registers(index).mode == L.M_DOC else 1
         for group in groups:
             bound = max(bound, tokens_before + self._group_bound(group))
@@ -88,7 +93,7 @@ class TokenBounds:
         """Return a bound for a group of states; UNBOUNDED where none is known."""
         space_kind, _ = self._machine.space
         if space_kind == L.SPACE_INDENT:
-            return L.UNBOUNDED  # a line's indent is as long as brackets are open
+            return L.UNBOUNDED  # a line's indent grows with the open brackets, so no bound fits all places
         mode, row, frame = group
         if mode == L.M_NUMBER:
             row = self._machine.place_row(frame)
@@ -96,11 +101,12 @@ class TokenBounds:
             bound = self._value_bound(mode, row) + self._bound_below(frame)
             return min(bound, L.UNBOUNDED)
         except LimitError:
-            # A bound asks about groups that the state itself may never need.
+            # The groups may need tables that the state itself never needs: no reason to raise.
             return L.UNBOUNDED
 
     def _value_bound(self, mode: int, row: int) -> int:
-        """Return a bound for the value or the container itself, by the row that says what it is."""
+        """Return a bound for what is still to be written of a value. `mode`: the machine's mode inside it;
+        `row`: the row of the table that describes it (`_ROWS`)."""
         machine = self._machine
         if mode not in _ROWS:
             return len("false") if mode == L.M_LITERAL else 0  # the longest literal, a token for each byte
@@ -118,12 +124,12 @@ class TokenBounds:
             else:
                 literals = (self._literal(decode_text(word)) for word in machine.words(row))
                 bound = self._texts_bound(literal[1:] for literal in literals) + _ESCAPED
-            # into the row: walks in compiled code add it to the bounds below
+            # Stored in the row, where walks in compiled code find it.
             machine.put_rest(table, row, column, bound)
         return bound
 
     def _string_bound(self, row: int) -> int:
-        """Return a bound for all states of a string."""
+        """Return a bound that holds in all states of a string. `row`: the string's row."""
         spec = self._machine.string_row(row)
         word_count = self._machine.words_beside(row)
         padding = 0  # characters that minLength asks for
@@ -131,7 +137,8 @@ class TokenBounds:
             padding = self._texts_bound([self._quoting.blank * spec[StringRow.min_length]])
         start = spec[StringRow.start]
         if not word_count:
-            # one of the fewest characters: the shortest rest may have too many
+            # `farthest`: the most characters that any state is away from an end. A rest of the fewest
+            # characters is taken, since the rest of the fewest bytes may have too many for maxLength.
             farthest = spec[StringRow.farthest]
             if farthest == FAR:
                 return L.UNBOUNDED
@@ -140,13 +147,14 @@ class TokenBounds:
         is_free = start == StringPool.FREE and spec[StringRow.max_length] < 0
         if not is_free or len(self._quoting.plain) <= 1:
             return L.UNBOUNDED
-        # so many more characters can be written in more ways than there are words
+        # The string must not become a listed word. With n binary choices there are more texts than words.
         return _ESCAPED + padding + word_count.bit_length()
 
     def _bound_below(self, frame: int) -> int:
-        """Return a bound for what follows the value in a frame."""
+        """Return a bound for all that follows the innermost value: the rests of `frame` and of all frames
+        around it."""
         machine = self._machine
-        # down to a frame whose bound is known, and up again
+        # First outwards to a frame whose bound is known, then inwards again, adding the bounds up.
         upper_frames: list[int] = []
         while frame >= 0 and machine.rest(L.T_FRAME, frame, L.FrameRow.rest) is None:
             upper_frames.append(frame)
@@ -161,7 +169,8 @@ class TokenBounds:
         return total
 
     def _tail_bound(self, row: int, key: int) -> int:
-        """Return a bound for what follows a value in an object or an array (key -1)."""
+        """Return a bound for what follows a value in one object or array. `row`: the residue's row; `key`:
+        the value's key, -1 in an array."""
         machine = self._machine
         bound = machine.rest(L.T_RES, row, L.ResidueRow.tail)
         if bound is not None:
@@ -176,14 +185,15 @@ class TokenBounds:
         elif (plain := self._plain_bounds(row)) is not None:
             _, bound = plain
         else:
-            # of this key alone, so that it is not the row's bound
+            # This bound depends on the key, so it is not stored as the bound of the row.
             network_key = machine.expander.network_key(row, key)
             return self._bound_after(row, network_key, machine.child_place(row, key))
         machine.put_rest(L.T_RES, row, L.ResidueRow.tail, bound)
         return bound
 
     def _bound_after(self, row: int, key: Key, place: int) -> int:
-        """Return a bound for what follows a value of a place, whichever of its demands it meets."""
+        """Return a bound for what follows a value, whichever demands of its place it meets. `place`: the
+        demands on the value, of which one must come true."""
         network = self._machine.network
         residue = self._machine.residue(row)
         texts: list[bytes] = []
@@ -194,7 +204,8 @@ class TokenBounds:
         return self._spaced_bound(texts) if key is None else self._object_rest_bound(row, texts)
 
     def _object_rest_bound(self, row: int, texts: Iterable[bytes]) -> int:
-        """Return a bound for rests of an object, from the shortest rests of an object without extra keys."""
+        """Return a bound for the rests of an object. `texts`: the shortest rests if the object had no extra
+        keys so far."""
         network = self._machine.network
         residue = self._machine.residue(row)
         if not network.owes_keys(residue):
@@ -207,15 +218,15 @@ class TokenBounds:
         if not any(extra_key_counts.values()):
             return self._spaced_bound(extra_key_counts)
         if self._machine.key_start(row) != StringPool.FREE:
-            return L.UNBOUNDED  # the keys that the object holds say which come
-        # one that it holds is written with another key, which is no longer than this
+            return L.UNBOUNDED  # which keys may come depends on those that the object holds
+        # An extra key that the object holds already is replaced by another, at most so much longer.
         key_bound = self._key_bound(StringPool.FREE)
         return max(len(one_line(text)) + key_bound * count for text, count in extra_key_counts.items())
 
     # --- objects and arrays ---------------------------------------------------------------------------------
 
     def _object_bound(self, row: int) -> int:
-        """Return a bound for the states of an object."""
+        """Return a bound that holds in all states of an object. `row`: the residue's row."""
         plain = self._plain_bounds(row)
         if plain is None:
             return self._union_bound(row)
@@ -223,12 +234,12 @@ class TokenBounds:
         return bound
 
     def _plain_bounds(self, row: int) -> tuple[int, int] | None:
-        """Return a bound for the states of an object in which only the declared keys matter, and one for what
-        follows a value in it; None of another. Worked out once for all of its residues."""
+        """Return two bounds of an object in which only the declared keys matter: one for all its states, and
+        one for what follows a value in it. Else None. The residues of an object share them."""
         simple = self._machine.network.simple(self._machine.residue(row))
         if simple is None:
             return None
-        # its residues are told apart by what they hold, and share the places
+        # The residues of one object differ in the keys that they hold, and share the places.
         mark = id(simple.places), simple.extra, simple.ordered_count
         if mark not in self._object_bounds:
             self._object_bounds[mark] = self._simple_bounds(simple), simple.places
@@ -236,8 +247,8 @@ class TokenBounds:
         return bounds
 
     def _simple_bounds(self, simple: SimpleObject) -> tuple[int, int]:
-        """Return `_plain_bounds` of an object: the largest member, which may be begun, beside all required
-        ones; and the required ones alone."""
+        """Compute `_plain_bounds`. The first bound is that of the largest member, which may be begun, and of
+        all required ones. The second is that of the required ones alone."""
         rest = 1  # the closing bracket
         largest = 0
         space_kind, _ = self._machine.space
@@ -248,7 +259,7 @@ class TokenBounds:
             texts = self._texts_of(place) if place >= 0 else []
             if not texts:
                 continue
-            # apart from its key, a large value is counted once for all that hold it
+            # Key and value are bounded apart, so that the tokens of a large value are counted only once.
             head_bound = self._text_bound(member_head % self._literal(name))
             value_bound = max(self._text_bound(add_space(text)) for text in texts)
             largest = max(largest, self._escape + head_bound + value_bound)
@@ -262,12 +273,12 @@ class TokenBounds:
         return largest + rest, rest
 
     def _union_bound(self, row: int) -> int:
-        """Return a bound for the states of an object whose keys decide what else it needs."""
+        """Return a bound that holds in all states of an object whose keys decide what else it needs."""
         machine = self._machine
         network = machine.network
         residue = machine.residue(row)
         menu = network.menu(residue)
-        # the object may close from here, or go on with an extra key, or with a named one
+        # The object may end here, or continue with an extra key, or with a named one.
         bound = self._object_rest_bound(row, network.finish(residue).values())
         if menu.extra is not None:
             key_bound = _ESCAPED + self._key_bound(machine.key_start(row))
@@ -284,11 +295,11 @@ class TokenBounds:
 
     @remember_answers
     def _key_bound(self, start: int) -> int:
-        """Return how many bytes a key that is begun still needs, at most, to be none that the object holds,
-        by the state in which it started."""
+        """Return the most bytes that a begun extra key still needs to differ from all keys that the object
+        holds. `start`: the state of the automaton of keys at the beginning of the key."""
         plain = self._quoting.plain
         if start == StringPool.FREE and len(plain) > 1:
-            # so many characters write more keys than an object holds
+            # So many characters make more different keys than an object has.
             return 1 + int(log(_KEYS, len(plain)))
         if start < 0:
             return L.UNBOUNDED
@@ -296,13 +307,13 @@ class TokenBounds:
         return min(farthest, L.UNBOUNDED)
 
     def _array_bound(self, row: int) -> int:
-        """Return a bound for the states of an array."""
+        """Return a bound that holds in all states of an array. `row`: the residue's row."""
         machine = self._machine
         network = machine.network
         residue = machine.residue(row)
         menu = network.items(residue)
         if (menu.values or machine.watches(row)) and not menu.closes_next:
-            return L.UNBOUNDED  # the items that are written say which come
+            return L.UNBOUNDED  # which items may come depends on those that are written
         bound = 0
         if menu.close is not None:
             bound = self._spaced_bound(network.finish(residue).values())
@@ -310,7 +321,7 @@ class TokenBounds:
             return bound
         values = self._texts_of(menu.item)
         if menu.unread:
-            # where one of them was written before, one that differs from it is
+            # Where the array already holds one of these values, one that differs from it comes.
             for text in list(values):
                 place = network.items(network.read_as(residue, text)).item
                 if place is not None:
@@ -321,15 +332,16 @@ class TokenBounds:
     # --- tokens ---------------------------------------------------------------------------------------------
 
     def _texts_of(self, place: int) -> list[bytes]:
-        """Return the shortest values of a place; of objects and arrays too, where they are not the shortest
-        (behind so many blanks that no other value may follow)."""
+        """Return the shortest values of a place, and its shortest objects and arrays. After the most blanks
+        that a policy allows, only an object or an array may follow."""
         network = self._machine.network
         shortest = network.finish_place(place)
         bracketed = network.finish_bracketed(place)
         return [*shortest.values(), *bracketed.values()]
 
     def _spaced_bound(self, texts: Iterable[bytes]) -> int:
-        """Return `_texts_bound` of compact texts, spaced as the policy asks."""
+        """Return `_texts_bound` of texts without white space, after they get the white space of the
+        policy."""
         space_kind, _ = self._machine.space
         if space_kind == L.SPACE_ONELINE:
             texts = map(one_line, texts)
@@ -343,8 +355,8 @@ class TokenBounds:
         return count if count < IMPOSSIBLE else L.UNBOUNDED
 
     def _texts_bound(self, texts: Iterable[bytes]) -> int:
-        """Return the most tokens that a rest of any of some texts takes, no more than it has bytes; UNBOUNDED
-        where there are none."""
+        """Return the most tokens that any rest of any of the texts takes: at most a token for each byte.
+        UNBOUNDED where `texts` is empty."""
         bound = -1
         for number, text in enumerate(sorted(texts, key=len, reverse=True)):
             if len(text) <= bound:  # no shorter text takes more tokens

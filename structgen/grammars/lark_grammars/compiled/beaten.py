@@ -1,4 +1,8 @@
-"""Terminals that no lexeme can be of, because others take all their texts."""
+"""Finds the terminals that no lexeme can become, because other terminals take all their texts.
+
+A terminal that loses each of its texts in every context is *beaten*. With A: "if" and B: "if", lark always
+makes the same one of them of the text `if`, and the other is beaten.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,9 @@ from structgen.grammars.lark_grammars.reading.loaded_grammar import Context, Par
 from structgen.grammars.text_grammars.context_free.rules import group_by_first
 
 _SAMPLES: Final = 8
-"""So many shortest texts of a terminal are tried."""
+"""The number of shortest texts of a terminal that are tried."""
 _LONGEST: Final = 64
-"""Bytes of such a text, at most."""
+"""The most bytes of such a text."""
 
 
 class ShadowedTerminal(NamedTuple):
@@ -25,9 +29,9 @@ class ShadowedTerminal(NamedTuple):
 
     terminal: int
     winners: frozenset[int]
-    """What its shortest texts become."""
+    """The terminals that its shortest texts become."""
     has_text: bool
-    """Whether it has a text at all."""
+    """Whether the terminal has a text at all."""
 
 
 def find_beaten_terminals(tables: ParserTables, is_local: bool, limits: Limits) -> list[ShadowedTerminal]:

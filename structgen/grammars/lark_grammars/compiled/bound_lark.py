@@ -1,7 +1,9 @@
-"""Lark grammars under the contextual lexer whose declared terminals are bound to other grammars.
+"""Lark grammars whose declared terminals are bound to other grammars, such as a JSON Schema.
 
-The texts of such a grammar are defined in docs/decisions/016-bound-terminals.md. A bound text is read as a
-lexeme is: its configurations are states of the lexer. Its own masks serve inside it.
+A *bound terminal* is declared by `%declare` and has no pattern; `sg.lark(..., bind={"VALUE": grammar})` gives
+it the texts of a grammar. A *bound text* is a piece of the text that becomes such a terminal. It is read like
+a lexeme: the configurations of its language are states of the lexer. Inside it the masks of its own grammar
+are used. docs/decisions/016-bound-terminals.md defines the texts of the whole grammar.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from structgen.grammars.text_grammars.text_grammar import DerivedGrammar, PartLa
 
 @dataclass(eq=False, repr=False, slots=True)
 class BoundLark(DerivedGrammar):
-    """A Lark grammar with bound terminals. Made by `lark`."""
+    """A Lark grammar with bound terminals. `sg.lark` makes it."""
 
     of: LarkGrammar
     """The grammar with stand-ins for the bound terminals."""
@@ -44,7 +46,7 @@ class BoundLark(DerivedGrammar):
 
     @property
     def canonical(self) -> str:
-        """What lark made of the grammar, and the grammars that are bound."""
+        """The tables that lark made of the grammar, and the bound grammars, as one text."""
         parts = ", ".join(f"{name}={self.bound[name].canonical}" for name in sorted(self.bound))
         return f"lark {self.of.canonical} where {parts}"
 
@@ -55,7 +57,7 @@ class BoundLark(DerivedGrammar):
         return f"{self.of.spelling} where {parts}"
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
-        """Return the grammar of the texts that have none of some bytes."""
+        """Return the grammar of the texts that contain none of the bytes `missing`."""
         bound = {name: grammar.without_bytes(missing) for name, grammar in self.bound.items()}
         return BoundLark(self.of.without_bytes(missing), bound)
 
@@ -88,8 +90,9 @@ class BoundLark(DerivedGrammar):
 
 
 class BoundLanguage(LarkLanguage):
-    """The texts of the grammar. Among the readings of a configuration are those before the lexemes and bound
-    texts that may begin behind another bound text, and before bound texts that may begin behind a lexeme."""
+    """The language of the grammar, read byte by byte. A configuration is a set of readings. These include the
+    readings before each lexeme or bound text that may begin after a bound text, and before each bound text
+    that may begin after a lexeme."""
 
     def __init__(
         self,
@@ -105,7 +108,7 @@ class BoundLanguage(LarkLanguage):
         self.specials = frozenset(self._lexer.instructions.specials)
         self.counts_tokens = any(language.counts_tokens for language in self.parts)
         self._closed_states: dict[int, int] = {}
-        """State -> the state with the readings that may begin behind its own."""
+        """State -> the state that also has the readings which may begin after its own."""
 
     def start(self) -> Config:
         """Return the configuration before the first symbol. Raises GrammarError where there is no text."""
@@ -163,16 +166,16 @@ class BoundLanguage(LarkLanguage):
         return reading._replace(lexer_state=lexer_state)
 
     def _config_of_readings(self, readings: Iterable[LarkReading]) -> int | None:
-        """Return the configuration of those of some readings that live."""
+        """Return the configuration of the live ones among some readings; None where there are none."""
         return self._with_following_readings(self._intern_live_readings(readings))
 
     def _intern_live_readings(self, readings: Iterable[LarkReading]) -> int:
-        """Return the state of those of some readings that live, each once; below 0 if none does."""
+        """Return the state of the live ones among some readings, each once; below 0 where there are none."""
         rows = np.array([*dict.fromkeys(readings)], np.int64)
         return self._answers.call_compiled_keeping_positions(live_state_of, address_of(rows), len(rows))
 
     def _with_following_readings(self, state: int) -> int | None:
-        """Return the state with the readings that may begin behind its own."""
+        """Return the state that also has the readings which may begin after those of `state`."""
         if state < 0:
             return None
         closed_state = self._closed_states.get(state)
@@ -184,13 +187,13 @@ class BoundLanguage(LarkLanguage):
             closed_state = state
             if following_readings:
                 closed_state = self._intern_live_readings((*readings, *following_readings))
-            # A bound text is not empty, so what begins behind it ends nowhere yet: one round closes a state.
+            # A bound text is not empty, so what begins after it ends nowhere yet: one round closes a state.
             self._closed_states[state] = closed_state
             self._closed_states[closed_state] = closed_state
         return closed_state
 
     def _readings_after_bound(self, reading: LarkReading) -> list[LarkReading]:
-        """Return the readings that begin behind a bound text, or in bound texts behind a lexeme, if one may
+        """Return the readings that begin after a bound text, or in bound texts after a lexeme, if one may
         end here."""
         is_bound = self._bound_text_of(reading) is not None
         next_readings: list[LarkReading] = []
@@ -201,12 +204,11 @@ class BoundLanguage(LarkLanguage):
             next_readings += self._answers.readings_after(position, carry) if position >= 0 else ()
         if is_bound:
             return next_readings
-        # Behind one of lark's own lexemes its other lexemes begin in the machine: they are no new readings.
+        # After one of lark's own lexemes its other lexemes begin in the machine: they are no new readings.
         return [reading for reading in next_readings if self._bound_text_of(reading) is not None]
 
     def single_configs(self, config: Config) -> Iterable[Config]:
-        """Return the configurations of the readings, one by one; those whose bound text may end are left
-        out."""
+        """Return a configuration for each reading. Readings whose bound text may end are left out."""
         readings = self.compiled.readings_of_state(config)
         if len(readings) == 1 or self.accepts(config):
             return (config,)
@@ -218,9 +220,9 @@ class BoundLanguage(LarkLanguage):
         return [self._intern_live_readings((reading,)) for reading in open_readings]
 
     def inside_parts(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
-        """Return the readings inside bound texts that have masks of their own. Empty if a lexeme may look
-        behind its beginning: the rest of the bound text then decides whether the whole is valid. So it does
-        where something is owed."""
+        """Return the places inside bound texts that have masks of their own (`Language.inside_parts`). There
+        are none if a lexeme may look behind its beginning, or a carry still demands something: then the rest
+        of the bound text decides whether the whole text is valid."""
         if not self._lexer.is_local:
             return (), config
         parts: list[InsidePart] = []
@@ -238,7 +240,7 @@ class BoundLanguage(LarkLanguage):
             )
             next_readings = self._answers.readings_after(position, self._lexer.nothing)
             for part in inner_parts:
-                # Behind its end a part goes on in the bound text, or behind it, or both.
+                # After the end of a part, the text goes on in the bound text, or after it, or both.
                 readings_after_end = list(next_readings) if part.ends else []
                 if part.after_end is not None:
                     readings_after_end.append(self._with_inner_config(reading, part.after_end))
@@ -246,7 +248,7 @@ class BoundLanguage(LarkLanguage):
                 parts.append(part._replace(after_end=self._config_of_readings(readings_after_end), ends=ends))
         if not parts:
             return (), config
-        # Bound texts that may begin behind lexemes are among those inside, if they have masks.
+        # Bound texts that may begin after lexemes are among those inside, if they have masks.
         return tuple(parts), self._intern_live_readings(other_readings) if other_readings else None
 
     def _inside_of_reading(self, reading: LarkReading) -> tuple[tuple[InsidePart, ...], Config | None]:

@@ -47,7 +47,7 @@ _SMALL_LEXER: Final = 0.5
 
 
 class CompiledLark(RestMachine):
-    """A Lark grammar, compiled. Its masks are exact: a token is allowed if it and some text behind it go on
+    """A Lark grammar, compiled. Its masks are exact: a token is allowed if it and some text after it go on
     to a text that lark takes.
 
     Cost: the lexer's automaton and the liveness, 10 ms to 2 s; a state's first mask 5 us to some

@@ -1,8 +1,9 @@
-"""How many bytes a parser's stack needs at least until the text may end: a lower bound for completions.
+"""Computes a lower bound of the bytes that a parser's stack needs until the text may end.
 
-Each terminal costs its shortest lexeme; what must part two lexemes is not counted. Under an indenter lines
-are told apart: the text is within a line, behind a newline, behind a closed block, or ended. These are the
-states of the automaton in the search for rests that text grammars have too (`RestSearch`).
+Each terminal costs the bytes of its shortest lexeme; blanks that must separate two lexemes are not counted.
+For `[1,` in a grammar of JSON the bound is 2: a digit and `]`. Under an indenter the bound depends on where
+the text is: within a line, after a newline, after a closed block, or ended. These four are the states of the
+automaton in the search for shortest rests, which is shared with text grammars (`RestSearch`).
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from structgen.grammars.text_grammars.context_free.shortest_rests import AnyWord
 from structgen.grammars.text_grammars.machine.language import Config
 
 UNREACHABLE: Final = 1 << 40
-"""In place of a cost: no text."""
+"""Stands for a cost where no text leads to the end."""
 _WITHIN, _LINE, _CLOSED, _ENDED = range(4)
-"""Where the text is; without an indenter always the first."""
+"""Where the text is: in a line, after a newline, after a closed block, ended. Without an indenter it is
+always the first."""
 
 
 class Distances(RestSearch):
@@ -37,7 +39,7 @@ class Distances(RestSearch):
         highest_symbols = (max(rule.symbols, default=0) for rule in self._tables.rules)
         terminal_count = 1 + max(highest_symbols, default=0)
 
-        # The search numbers nonterminals behind the terminals; lark's tables have -1 - number.
+        # The search numbers nonterminals after the terminals; lark's tables have -1 - number.
         def renumber_symbol(symbol: int) -> int:
             return symbol if symbol >= 0 else terminal_count - 1 - symbol
 
@@ -49,7 +51,7 @@ class Distances(RestSearch):
         self._sizes = self._shortest_lexemes(letters)
 
     def _shortest_lexemes(self, letters: Letters) -> dict[int, int]:
-        """Return for each terminal that comes the bytes of its shortest lexeme, at least."""
+        """Return for each terminal that may occur a lower bound of the bytes of its shortest lexeme."""
         lexer, rows = letters.lexer, letters.rows
         open_terminals = {terminal for terminal, _kind in letters.letters} - {END}
         if not lexer.is_local:  # what may come depends on the text before
@@ -79,11 +81,12 @@ class Distances(RestSearch):
         return shortest
 
     def forget_costs(self) -> None:
-        """Forget all: cells have new numbers."""
+        """Forget all costs, because cells have got new numbers."""
         self._rests.clear()
 
     def min_bytes_of(self, cell: int) -> int:
-        """Return how many bytes the stack of a cell needs at least; UNREACHABLE."""
+        """Return the least number of bytes that the stack of a cell needs; UNREACHABLE where no text ends
+        it."""
         rest = self._find_rest((cell * self._width, _WITHIN))
         return UNREACHABLE if rest is None else rest.length
 
@@ -92,7 +95,7 @@ class Distances(RestSearch):
         if indentation is not None and terminal == indentation.indent:
             return {_WITHIN: self._empty} if state == _LINE else {}
         if indentation is not None and terminal == indentation.dedent:
-            # Behind the text, open blocks are closed; within it, blocks are closed behind a newline alone.
+            # After the text, open blocks are closed; within it, blocks are closed after a newline alone.
             next_states = (_CLOSED, _ENDED) if state in (_LINE, _CLOSED) else (_ENDED,)
             return dict.fromkeys(next_states, self._empty)
         if terminal not in self._sizes or state == _ENDED:
@@ -122,7 +125,7 @@ class Distances(RestSearch):
     def _is_end(self, stack: int, state: Config) -> bool:
         parser_state = self._parser_state_of(stack)
         nonterminal = stack % self._width
-        # lark's root symbol has no entry in the table: behind it the text is whole.
+        # lark's root symbol has no entry in the table: after it the text is whole.
         is_root = nonterminal and self._tables.nonterminals[nonterminal - 1].startswith("$root_")
         return parser_state == self._tables.end or (parser_state < 0 and bool(is_root))
 

@@ -1,9 +1,9 @@
-"""The parts of a compiled Lark grammar that no vocabulary changes: for its file, and for the grammar that
-replaces it.
+"""Keeps the parts of a compiled Lark grammar that do not depend on the vocabulary: in a file, or for the
+grammar that replaces it.
 
-Compiled code reads the arrays at once. The lexer and the letters, which extend the arrays, are read when the
-first question comes: their states and all that these name, with the same numbers, as plain values in Python's
-`marshal` format.
+There are two kinds of parts. Arrays are read by compiled code at once. The lexer and the letters, which
+extend the arrays, are loaded only when the first question comes. They are stored as plain values in Python's
+`marshal` format, and their states keep their numbers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _WORDS: Final[tuple[str, ...]] = (
     "terminal_count", "nonterminal_count", "end_state", "newline", "indent", "dedent", "tab",
     "keeps_column", "width", "contexts", "boundaries",
 )  # fmt: skip
-"""Fields of compiled code that no vocabulary changes."""
+"""The fields of compiled code that do not depend on the vocabulary."""
 _LEXER = "lexer"
 _LEXEME = "lexeme"
 Arrays = dict[str, npt.NDArray[Any]]

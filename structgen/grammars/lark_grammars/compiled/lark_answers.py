@@ -1,7 +1,13 @@
-"""The questions of compiled code about a Lark grammar, and their answers from the lexer and the liveness.
+"""Answers the questions of compiled code about a Lark grammar, with the lexer and the liveness.
 
-Compiled code notes what it does not know and returns ASKED; the answers are written into its tables, and
-the call is made again (`machine_core.questions`). So each question is answered once for a grammar.
+A *question* is a fact that compiled code needs and does not have, such as: the lexer's state after a byte.
+Compiled code notes the question and returns ASKED. This module writes the answer into the tables that
+compiled code reads, and the call is made again (`machine_core.questions`). So each question is answered once
+for a grammar.
+
+A *place* is the parser between two lexemes: its stack, the widths of open blocks, and the open brackets. A
+*reading* is one way to read the text so far: a place, a state of the lexer, and a column. A *cell* is the top
+of a stack, with the number of the stack below it. `position` is always the number of a place.
 """
 
 from __future__ import annotations
@@ -56,15 +62,15 @@ from structgen.machines.store.mask_store import VocabularyStore
 from structgen.tokens.vocabulary import Vocabulary
 
 _NOT_KEPT: Final = frozenset(("marks_of_classes",))
-"""Arrays of one compiled grammar."""
+"""The arrays that belong to one compiled grammar, so that no file has them."""
 _NOTHING_WRITTEN: Final = 0, 0
 MOST_PLACES: Final = 1 << 16
-"""With more places than this, places that no state needs are forgotten. Afterwards the bound is twice as many
-as were kept, if these are more."""
+"""If there are more places than this, those that no state needs are dropped. Then the bound becomes twice the
+number of kept places, if that is larger."""
 
 
 def _field_index(name: str) -> int:
-    """Return where a field is in the block that compiled code reads, in words of 8 bytes."""
+    """Return the offset of a field in the block that compiled code reads, in words of 8 bytes."""
     return word_of(L.LarkContext, name)
 
 
@@ -72,7 +78,7 @@ _PLACES = _field_index("places")
 _CELLS = _field_index("cells")
 _PROOFS = _field_index("proofs")
 _LEFTOVERS = _field_index("leftovers")
-# The machine of lexemes serves texts and Lark grammars alike; it calls these functions for what differs.
+# The machine of lexemes is shared with text grammars. It calls these functions where Lark grammars differ.
 _HOOKS: Final = {
     "miss": ask_row,
     "read_bytes": lark_masks.place_behind,
@@ -83,19 +89,19 @@ _HOOKS: Final = {
 
 
 class LarkReading(NamedTuple):
-    """One way to read a text, exact by itself."""
+    """One way to read a text. Each reading is exact by itself."""
 
     parse_position: int
-    """The place of the parser: a row of `places`."""
+    """The number of the place: a row of the table `places`."""
     lexer_state: int
     """The state of the lexer."""
     column: int
-    """The column of a newline so far, below 0 before it."""
+    """The column that the indenter's newline has reached; below 0: there was no line break yet."""
 
 
 class LexerParts(NamedTuple):
-    """The lexer and the letters, which answer questions. Where the arrays come from a file, they are made
-    when the first question comes."""
+    """The lexer and the letters, which answer questions. If the arrays come from a file, these objects are
+    made when the first question comes."""
 
     lexer: Lexer
     rows: LexerTables
@@ -103,7 +109,7 @@ class LexerParts(NamedTuple):
 
 
 class LarkAnswers:
-    """The answers for one compiled grammar, and the arrays that they are written to."""
+    """Answers questions for one compiled grammar, and holds the arrays that the answers are written to."""
 
     def __init__(
         self,
@@ -117,21 +123,21 @@ class LarkAnswers:
         cached_parts: KeptParts | None = None,
         bound: Mapping[int, Language | None] = MappingProxyType({}),
     ) -> None:
-        """`tables`: lark's parser and terminals. `is_local`: no lexeme looks behind its beginning.
-        `growing_tables`: the tables that compiled code fills. `cached_parts`: the arrays that no vocabulary
-        changes; else they are made. `bound`: as of `Lexer`.
+        """`tables`: lark's parser and terminals. `is_local`: whether no lexeme looks behind its beginning.
+        `growing_tables`: the tables that compiled code fills. `cached_parts`: the arrays that do not depend
+        on the vocabulary, from a file; None: they are made. `bound`: the languages of bound terminals.
         Cost: the lexer's automaton and the liveness, 10 ms to 2 s. Raises LimitError."""
         self._tables = tables
         self._growing_tables = growing_tables
         self._lock = lock
         self.limits = limits
         self.begin = partial(THIS_CALL.begin_call, limits)
-        """Return the context of a call."""
+        """Begins a call: a function that returns its context manager."""
         self._is_local = is_local
         self._cached_parts = cached_parts
-        # Compiled code has addresses alone: these references keep the memory alive.
+        # Compiled code has only the addresses of these arrays. The references keep their memory alive.
         self._arrays: dict[str, npt.NDArray[Any]] = {}
-        self._walks = room(8 * L.WALK_WORDS * (DEEPEST + 2))  # it takes memory as it is used
+        self._walks = room(8 * L.WALK_WORDS * (DEEPEST + 2))  # only the written parts take memory
         growing_tables.context[_field_index("walks")] = address_of(self._walks)
         self._parts: LexerParts | None = None
         self._liveness: Liveness | None = None
@@ -139,15 +145,16 @@ class LarkAnswers:
         self._written_counts = _NOTHING_WRITTEN
         self._max_places = MOST_PLACES
         self._may_forget = False
-        """Whether places may get new numbers: not while Python holds some in this call."""
+        """Whether places may get new numbers. They may not while Python code holds such numbers."""
         self.records = RecordTables(growing_tables, vocabulary, store)
         self.records.hook(**_HOOKS)
         self.search: WeakMethod[Callable[[LarkReading, set[int]], bool]]
-        """Whether some text goes on in a reading whose lexeme becomes one of some terminals."""
+        """The search for a text: a function of a reading and a set of terminals. It returns whether some text
+        goes on if the reading's lexeme becomes one of the terminals."""
         self.renumbering_count = 0
-        """How often places and cells got new numbers."""
+        """The number of times that places and cells got new numbers."""
         if cached_parts is not None:
-            # The lexer itself is read from the file when the first question comes: most masks ask none.
+            # The lexer is read from the file when the first question comes: most masks need none.
             marks = np.zeros(cached_parts.classes, np.int32)
             arrays = {**cached_parts.arrays, "marks_of_classes": marks}
             words = {**cached_parts.words, "class_count": cached_parts.classes - 1}
@@ -162,8 +169,7 @@ class LarkAnswers:
 
     @property
     def parts(self) -> LexerParts:
-        """The lexer and the letters. Cost: where the arrays come from a file, once that of reading it, 1 to
-        100 ms."""
+        """The lexer and the letters. Cost: if the arrays come from a file, reading it once, 1 to 100 ms."""
         if self._parts is None:
             assert self._cached_parts is not None
             with pause_collection():
@@ -172,35 +178,35 @@ class LarkAnswers:
                 lexer = Lexer(self._tables, self._is_local, self.limits, lexer_values)
                 rows = LexerTables(lexer, self._growing_tables.context, self._cached_parts.arrays)
                 self._written_counts = written_counts
-                # The last field of a fixpoint lies among the arrays already, so the file has it once.
+                # The last field of a fixpoint is one of the arrays, so it is not in the file a second time.
                 self._fixpoint = fixpoint and Fixpoint._make((*fixpoint, self._arrays["certain"]))
                 self._parts = LexerParts(lexer, rows, Letters(rows, letter_values))
         return self._parts
 
     @property
     def liveness(self) -> Liveness:
-        """Which texts go on. Cost: once that of making it."""
+        """The liveness of the grammar: which texts go on. Cost: making it, once."""
         if self._liveness is None:
             liveness_inputs = self._tables, self.letters, self.limits
             liveness = Liveness(*liveness_inputs, self._fixpoint)
-            # Its arrays are new, so the addresses that compiled code reads are written once more. One
-            # statement: an interrupt must not leave the old addresses beside the new arrays.
+            # Its arrays are new, so their addresses are written again for compiled code. One statement: an
+            # interrupt must not leave the old addresses beside the new arrays.
             self._liveness, self._fixpoint, self._written_counts = liveness, None, _NOTHING_WRITTEN
         return self._liveness
 
     @property
     def lexer(self) -> Lexer:
-        """The lexer of its terminals."""
+        """The lexer of the grammar."""
         return self.parts.lexer
 
     @property
     def rows(self) -> LexerTables:
-        """Its states as arrays."""
+        """The lexer's states as arrays."""
         return self.parts.rows
 
     @property
     def letters(self) -> Letters:
-        """Its letters."""
+        """The letters of the grammar."""
         return self.parts.letters
 
     # --- arrays ---------------------------------------------------------------------------------------------
@@ -208,8 +214,8 @@ class LarkAnswers:
     def _write_fields(
         self, arrays: Mapping[str, Any], words: Mapping[str, int] = MappingProxyType({})
     ) -> None:
-        """Write arrays and words, all of them at once: an exception finds what compiled code reads as it was,
-        or as it will be."""
+        """Write fields of the block that compiled code reads: `arrays` by their addresses, `words` as
+        numbers. All are written at once, so that an exception leaves either all old or all new fields."""
         contiguous_arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         addresses = {name: address_of(array) for name, array in contiguous_arrays.items()}
         fields = {**words, **addresses}
@@ -246,9 +252,9 @@ class LarkAnswers:
         self._write_fields(arrays, words)
 
     def _put_begins(self) -> None:
-        """Write for each terminal the bytes with which a lexeme behind it may begin, at least."""
+        """Write for each terminal a superset of the bytes with which a lexeme after it may begin."""
         tables, rows = self._tables, self.rows
-        # Where lexemes look behind, all bytes are allowed here: the exact answer is found later.
+        # Where lexemes look behind, all bytes are listed: the exact answer is found later.
         begins = np.ones((len(tables.terminals), self.lexer.width), np.uint8)
         if self.lexer.is_local:
             starts = [rows.start(context, self.lexer.nothing) for context in range(rows.contexts)]
@@ -262,7 +268,7 @@ class LarkAnswers:
         self._write_fields({"begins": begins, "begin_bytes": begin_bytes})
 
     def _put_letters(self) -> None:
-        """Write the classes of endings, and the liveness of the letters that there are."""
+        """Write the classes of endings, and the liveness of the existing letters."""
         letters, liveness = self.letters, self.liveness
         counts = len(letters.classes), len(letters.letters)
         class_letters = [letter for end_class in letters.classes for letter in end_class]
@@ -284,8 +290,8 @@ class LarkAnswers:
         self._written_counts = counts
 
     def _write_new_letters(self) -> None:
-        """Write new letters and states: answers bring them, and so do completions and `expected`, which ask
-        for letters and rows outside of compiled calls."""
+        """Write the letters and states that are new. Answers make new ones, and so do completions and
+        `expected`, which use letters and rows outside of compiled calls."""
         if self._parts is not None:
             letters = self._parts.letters
             if self._written_counts != (len(letters.classes), len(letters.letters)):
@@ -294,13 +300,13 @@ class LarkAnswers:
     # --- answers --------------------------------------------------------------------------------------------
 
     def call_compiled(self, function: Callable[..., int], *arguments: int) -> int:
-        """Return the result of a compiled call, once it has no questions. Raises LimitError."""
+        """Call compiled code until it has no more questions, and return its result. Raises LimitError."""
         self._may_forget = True
         return self._call_until_answered(function, *arguments)
 
     def call_compiled_keeping_positions(self, function: Callable[..., int], *arguments: int) -> int:
-        """Return the result of a compiled call, once it has no questions; places keep their numbers. Raises
-        LimitError."""
+        """Call compiled code until it has no more questions, and return its result. Meanwhile places keep
+        their numbers. Raises LimitError."""
         self._may_forget = False
         return self._call_until_answered(function, *arguments)
 
@@ -319,9 +325,10 @@ class LarkAnswers:
         return code
 
     def answer_questions(self) -> None:
-        """Answer the noted questions. Raises LimitError; then the call can be made again."""
+        """Answer the questions that compiled code has noted. Raises LimitError, after which the call can be
+        made again."""
         records: list[tuple[int, int]] = []
-        # The words of a question depend on its kind: a state, a context and a carry, a place...
+        # The three numbers of a question depend on its kind: a state, a context and a carry, a place...
         for kind, first, second, third in self._growing_tables.questions():
             if kind == ASK_ROW:
                 self.rows.put_row(first)
@@ -338,23 +345,25 @@ class LarkAnswers:
             else:
                 records.append((first, second))
         self._write_new_letters()
-        # Records come last: what they need may be among the other questions.
+        # Records come last, since they may need the answers to the other questions.
         for trie, state in records:
             self.records.make(self._call_until_answered, trie, state)
         if self._may_forget and self._growing_tables.count(_PLACES) > self._max_places:
-            # Once a call, which begins again at its state: a second time would forget what it has found.
+            # Places are dropped at most once a call. The call begins again at its state, and a second time
+            # would drop what it has found.
             self._may_forget = False
             self.renumbering_count += 1
             self._max_places = max(MOST_PLACES, 2 * forget_places(self._growing_tables))
 
     def readings_after(self, position: int, carry: int) -> list[LarkReading]:
-        """Return the readings that begin at a place behind a carry: of a lexeme, and of bound texts."""
+        """Return the readings that begin at a place after a carry: that of a lexeme, and those of bound
+        texts."""
         context = int(self._tables.context_of[self.top_parser_state(position)])
         with self.begin():
             states = self.rows.start_states(context, carry)
         readings = []
         for state in states:
-            # A column below 0: the lexeme may be the indenter's newline, and no line is broken yet.
+            # A column below 0: the lexeme may be the indenter's newline, and there was no line break yet.
             column = -1 if self.rows.may_break(state) else 0
             readings.append(LarkReading(position, state, column))
         return readings
@@ -362,7 +371,7 @@ class LarkAnswers:
     def indent_width(self, position: int) -> int:
         """Return the width of the innermost open block at a place."""
         cell = self._growing_tables.rows(_PLACES)[position, L.LarkPlace.widths]
-        # Stacks of widths are cells, too; a width is below 0 there, so that no state is equal to it.
+        # Stacks of widths are cells too. A width w is stored as -1 - w, so that it differs from all states.
         return -1 - int(self._growing_tables.rows(_CELLS)[cell, L.Cell.top])
 
     def open_brackets(self, position: int) -> int:
@@ -375,7 +384,7 @@ class LarkAnswers:
         return int(self._growing_tables.rows(_CELLS)[cell, L.Cell.top])
 
     def is_decided_by_letter(self, letter: int) -> bool:
-        """Return whether a letter alone says what goes on behind it, whatever the state of the lexer."""
+        """Return whether a letter alone decides what may come after it, whatever the state of the lexer."""
         terminal, kind = self.letters.letters[letter]
         if terminal in self._tables.ignored_terminals and kind:
             return False
@@ -399,8 +408,8 @@ class LarkAnswers:
         return len(self._parser_stack(position)) - 1
 
     def is_live_by_letters(self, position: int, lexeme: int) -> bool | None:
-        """Return whether some text goes on at a place, from a state of the lexer; None: letters alone do not
-        tell."""
+        """Return whether some text goes on at a place, from a state of the lexer (`lexeme`). None: letters
+        alone do not decide it."""
         if self.lexer.states[lexeme].has_begun:
             return None
         is_in_brackets = self.open_brackets(position) > 0
@@ -413,16 +422,16 @@ class LarkAnswers:
         lexeme: int,
         column: int,
     ) -> bool:
-        """Return whether some text goes on where one of some letters is read at a place, exactly.
+        """Return whether some text goes on after one of some letters is read at a place. The answer is exact.
 
-        `position`: a row of `places`; `letters`: their numbers, of which one is enough; `lexeme`: a state of
-        the lexer with these letters; `column`: of a newline so far. For example, `prove_live(position,
+        `position`: the place; `letters`: the numbers of the letters; `lexeme`: a state of the lexer that may
+        become these letters; `column`: the column of a newline so far. For example, `prove_live(position,
         (letter,), lexeme, -1)` asks about one letter outside of newlines. Raises LimitError."""
         is_in_brackets = self.open_brackets(position) > 0
         is_live = self.liveness.reaches_end(self._parser_stack(position), is_in_brackets, letters)
         if is_live is None:
-            # Letters do not tell, so a text is looked for. The search calls compiled code, which would change
-            # the flag of the call that asks.
+            # Letters do not decide, so a text is searched for. The search calls compiled code, which would
+            # change `_may_forget` of the present call: it is restored afterwards.
             search, may_forget = self.search(), self._may_forget
             assert search is not None
             terminals = {self.letters.letters[letter][0] for letter in letters}
@@ -431,10 +440,10 @@ class LarkAnswers:
         return is_live
 
     def _write_proof(self, position: int, end_class: int, column: int) -> None:
-        """Write whether some text goes on behind a class of endings, exactly."""
+        """Decide exactly whether some text goes on after a class of endings, and write the answer."""
         letters = self.letters
         is_live = self.prove_live(position, letters.classes[end_class], letters.state_of[end_class], column)
-        # The search may have made the table grow, so its rows are asked for behind it.
+        # The search may have made the table grow, so its rows are fetched after the search.
         proofs = self._growing_tables.rows(_PROOFS)
         row = find_proof(self._growing_tables.address, position, end_class, column)
         assert 0 <= row < self._growing_tables.count(_PROOFS)
@@ -443,8 +452,8 @@ class LarkAnswers:
     # --- for a file -----------------------------------------------------------------------------------------
 
     def kept_arrays(self) -> tuple[dict[str, npt.NDArray[Any]], npt.NDArray[np.uint8]]:
-        """Return copies of the arrays that no vocabulary changes, by the names of their fields, and the lexer
-        and its letters."""
+        """Return copies of the arrays that do not depend on the vocabulary, by field name. Also return the
+        lexer and the letters, in `marshal` format."""
         arrays = {name: array for name, array in self._arrays.items() if name not in _NOT_KEPT}
         if self._parts is None:
             assert self._cached_parts is not None
@@ -462,7 +471,7 @@ class LarkAnswers:
                     fixpoint_values,
                 )
                 lexer = np.frombuffer(marshal.dumps(parts), np.uint8)
-        # Files have tables of two dimensions; and the arrays here go on changing.
+        # Files hold tables of two dimensions. Copies are made because the arrays here still change.
         tables = {}
         for name, array in arrays.items():
             columns = -1 if array.size else 1  # numpy cannot tell how many columns nothing has
@@ -472,12 +481,13 @@ class LarkAnswers:
     # --- ahead of time --------------------------------------------------------------------------------------
 
     def prepare_records(self, max_bytes: int, progress: Callable[[int], None] | None) -> int:
-        """Make the records of lexer states, in breadth from the beginnings of lexemes, and those of the tries
-        behind them, until all has so many bytes. Returns how many there are."""
+        """Make the records of lexer states ahead of time, breadth-first from the beginnings of lexemes, with
+        the records of the tries after them. Stop when all tables together have `max_bytes`. Return the number
+        of records."""
         tables = self._growing_tables
         records = tables.rows(RECORDS)[: tables.count(RECORDS)]
         tries_and_states = records[:, [LexemeRecord.trie, LexemeRecord.lexeme]].tolist()
-        # A record is named by its trie and its state; the numbers are rows of the table.
+        # A record belongs to a trie and a state. The values are its rows in the table.
         record_numbers = {(trie, state): number for number, (trie, state) in enumerate(tries_and_states)}
         with self.begin():
             starts = [self.start_lexeme()]
@@ -490,7 +500,7 @@ class LarkAnswers:
             if tables.nbytes() + self.nbytes > max_bytes:
                 break
             successors: list[tuple[int, int]] = []
-            # A limit ends this record alone: perhaps no mask needs it.
+            # If a limit is met, only this record is given up: perhaps no mask needs it.
             with suppress(LimitError), self.begin():
                 if (trie, state) not in record_numbers:
                     self.records.make(self._call_until_answered, trie, state)
@@ -511,7 +521,7 @@ class LarkAnswers:
         return done_count
 
     def _successor_records(self, trie: int, state: int) -> list[tuple[int, int]]:
-        """Return the records of the states behind one more byte, and behind an end."""
+        """Return the records of the states after one more byte, and after an end, as pairs (trie, state)."""
         self.rows.put_row(state)
         records: list[tuple[int, int]] = []
         # Trie 0 has all tokens; the others have what tokens leave over, and no byte goes on in them.
@@ -523,7 +533,7 @@ class LarkAnswers:
         return records
 
     def _leftover_records(self, record: int) -> list[tuple[int, int]]:
-        """Return the records that a record leads to: for the rests of tokens behind a lexeme, where another
+        """Return the records that a record leads to: for the rests of tokens after a lexeme, where another
         lexeme begins."""
         tables = self._growing_tables
         row = tables.rows(RECORDS)[record]

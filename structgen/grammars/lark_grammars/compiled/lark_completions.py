@@ -1,11 +1,14 @@
-"""Shortest completions: the best-first search for a shortest text (A*: P. E. Hart, N. J. Nilsson, B. Raphael,
-1968) over readings between two lexemes.
+"""Searches for the shortest text that completes a Lark text, best first (A*: P. E. Hart, N. J. Nilsson, B.
+Raphael, 1968).
 
-A step writes one lexeme, as the shortest text that makes the lexer end it with some terminal and carry; what
-the stack needs at least behind it is the estimate (`costs`). So the search goes straight on where the
-estimate is right, and what it finds is a shortest text of all. A proof asks for any text: there the estimate
-counts several times (weighted A*: I. Pohl, 1970), so it goes down the stack although what is owed costs
-detours.
+A *reading* is one way to read the text so far: a place of the parser, a state of the lexer, and a column. An
+*ending* is a shortest text from a state of the lexer to an end of the lexeme, with its terminal and carry
+(what it demands of the text after). A step of the search writes one lexeme: from one reading, over one
+ending, to the readings after it. The *estimate* is the length of the text so far plus the least number of
+bytes that the stack still needs (`costs`). It is never too large, so the first whole text is a shortest one.
+
+A *proof* is a search for any text at all. There what the stack needs counts several times (weighted A*: I.
+Pohl, 1970), so the search goes down the stack, even where carries demand detours.
 """
 
 from __future__ import annotations
@@ -39,27 +42,28 @@ from structgen.machines.machine_core.growing_tables import GrowingTables
 _CELLS = word_of(L.LarkContext, "cells")
 _PLACES = word_of(L.LarkContext, "places")
 _OF_PROOF: Final = 4
-"""What it costs to ask letters whether a reading goes on, in steps of 10 us."""
+"""The steps (of 10 us) that it costs to decide by letters whether a reading goes on."""
 _WEIGHT: Final = 8
-"""How often a proof counts what the stack needs. Lower ones look to the sides, at up to twice the cost."""
+"""The factor by which a proof multiplies the bytes that the stack needs. With a lower one the search looks
+more to the sides, at up to twice the cost."""
 _FEW: Final = 64
-"""So many readings are looked at before the costs of symbols are made, which say where to look; and before
-letters are asked, where they did not tell last time."""
+"""The number of readings that a proof examines before the costs of symbols are computed. Where letters did
+not decide last time, they are also asked again only after so many readings."""
 _LIKED: Final = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 \"'()[]{};,\n"
-"""Bytes that are written rather than others that do as well: people and tokens have them more often."""
+"""The preferred bytes, where several would do: people and tokens use them more often."""
 _RANKS: Final = [_LIKED.index(byte) if byte in _LIKED else 256 + byte for byte in range(256)]
 
 
 @entry("int64(int64, int64)")
 def text_ends(address: int, position: int) -> int:
-    """Return 1 if the text may end at a place, 0, or a question."""
+    """Return 1 if the text may end at a place, else 0; or ASKED with questions noted."""
     return ends_at(LarkContext(address), position)
 
 
 @entry("int64(int64, int64, int64, int64)")
 def reading_lives(address: int, position: int, lexeme: int, column: int) -> int:
-    """Return 1 if some text goes on in a reading, 0, or a question. `address`: of the block of the grammar;
-    `position`, `lexeme`, `column`: as of `LarkReading`."""
+    """Return 1 if some text goes on in a reading, else 0; or ASKED with questions noted. `address`: the
+    address of the grammar's block; `position`, `lexeme`, `column`: the fields of the `LarkReading`."""
     return lexeme_lives(LarkContext(address), position, lexeme, column)
 
 
@@ -80,8 +84,7 @@ class Ending(NamedTuple):
 
 
 class Endings:
-    """The ends that are reached from one state of the lexer, shortest texts first: found where they are asked
-    for."""
+    """The endings from one state of the lexer, shortest texts first. They are found when they are needed."""
 
     def __init__(
         self,
@@ -90,13 +93,13 @@ class Endings:
         newline: int,
         has_end: Callable[[int], bool] | None = None,
     ) -> None:
-        """`newline`: the indenter's terminal, of which each state is an end of its own. `has_end`: whether a
-        state may lead to an end that is asked for; None: each may."""
+        """`newline`: the indenter's terminal; each state in which it ends is an ending of its own, since
+        columns differ. `has_end`: returns whether a state may lead to a wanted ending; None: each may."""
         self._rows = rows
         self._newline = newline
         self._has_end = has_end
         self._steps: dict[int, tuple[int, int]] = {state: (-1, 0)}
-        """State -> the state and the symbol that come before it in a shortest text."""
+        """State -> the state and the symbol before it in a shortest text."""
         lexer = rows.lexer
         special_tokens = [TOKEN + token for token in lexer.instructions.specials]
         self._symbols = liked_bytes(bytes(lexer.classes)) + special_tokens
@@ -109,12 +112,12 @@ class Endings:
         ending = Ending(*lexer.shortest_end(state))
         if ending.carry >= 0:
             self.endings.append(ending)
-            # Where nothing is owed behind the shortest rest of a bound text, no other one is better.
+            # If nothing is owed after the shortest rest of a bound text, no other ending is better.
             if lexer.is_local and ending.carry == lexer.nothing:
                 self._frontier = []
 
     def _explore_next_byte(self) -> None:
-        """Look at texts with one byte more. Raises LimitError."""
+        """Find the endings whose texts are one byte longer. Raises LimitError."""
         rows, lexer = self._rows, self._rows.lexer
         new_steps: dict[int, tuple[int, int]] = {}
         ends: dict[tuple[int, ...], Ending] = {}
@@ -134,7 +137,7 @@ class Endings:
         steps = self._steps | new_steps
         seen_endings = self._seen_endings.union(ends)
         endings = [*self.endings, *ends.values()]
-        # All at once, at the end: after a LimitError above, or an interrupt, the same step is made again.
+        # All fields change at once, at the end: after a LimitError or an interrupt the step is repeated.
         self._steps, self._seen_endings, self.endings, self._frontier = (
             steps,
             seen_endings,
@@ -164,30 +167,30 @@ class Endings:
 
 
 class ShortestRests:
-    """Shortest completions of the states of one compiled grammar. Its lock is held."""
+    """The shortest completions of the states of one compiled grammar. The caller holds the grammar's lock."""
 
     def __init__(self, answers: LarkAnswers, tables: GrowingTables, indentation: Indentation | None) -> None:
         self.answers, self._growing_tables = answers, tables
         self.newline = -1 if indentation is None else indentation.newline
         self._tab = 0 if indentation is None else indentation.tab_size
         self.letters_failed = False
-        """Whether letters did not tell when they were last asked for a state that owes something. To ask
-        costs more than some lexemes more, so a proof does without at first."""
+        """Whether letters could not decide, the last time they were asked about a state that owes something.
+        Asking costs more than following some further lexemes, so a proof then asks only later."""
         self._distances: Distances | None = None
         self._last_renumbering = 0
 
     def shortest_text(self, readings: list[LarkReading]) -> Sequence[int]:
-        """Return a shortest text behind which the text may end, from some readings of which one
-        lives. Raises LimitError."""
+        """Return a shortest text that completes one of some readings, at least one of which lives. Raises
+        LimitError."""
         with self.answers.begin():
             rest = _Search(self, readings).find_text()
         assert rest is not None, "a state from which no text goes on"
         return rest
 
     def goes_on(self, reading: LarkReading, target_terminals: set[int]) -> bool:
-        """Return whether some text goes on in a reading whose lexeme becomes one of some terminals: where
-        letters do not tell, since they are not settled, or since stacks do not tell which brackets are open
-        or which widths a newline may have. Raises LimitError."""
+        """Return whether some text goes on if the lexeme of a reading becomes one of some terminals. This is
+        called where letters do not decide: they are unsettled, or stacks do not determine the open brackets
+        or the widths of newlines. Raises LimitError."""
         with self.answers.begin():
             return _Search(self, [reading], target_terminals).find_text() is not None
 
@@ -199,11 +202,12 @@ class ShortestRests:
 
     @property
     def has_distances(self) -> bool:
-        """Whether the costs of symbols are made."""
+        """Whether the costs of symbols were computed already."""
         return self._distances is not None
 
     def min_bytes_left(self, position: int) -> int:
-        """Return how many bytes a place needs at least; UNREACHABLE."""
+        """Return the least number of bytes that a place needs until the text may end; UNREACHABLE where it
+        never may."""
         if self._distances is None:
             self._distances = Distances(self.answers.letters, partial(self._growing_tables.rows, _CELLS))
         renumbering_count = self.answers.renumbering_count
@@ -214,8 +218,8 @@ class ShortestRests:
         return self._distances.min_bytes_of(stack)
 
     def column_after_byte(self, reading: LarkReading, byte: int, is_proof: bool) -> int:
-        """Return the column of a newline after one more byte; in a proof the least column that does the
-        same."""
+        """Return the column of a newline after one more byte. A proof gets the least column with the same
+        effect, so that it examines fewer readings."""
         column = column_after(reading.column, byte, self._tab)
         widths = self.answers.letters.widths
         # Beyond this column the widths of newlines repeat with a period, and each one opens a block.
@@ -234,7 +238,7 @@ class ShortestRests:
         return self._endings_from(state).iterate_endings()
 
     def endings_as(self, state: int, target_terminals: set[int]) -> Iterator[Ending]:
-        """Yield the ends from a state that are of some terminals, shortest texts first."""
+        """Yield the endings from a state with one of some terminals, shortest texts first."""
         terminals_of = self.answers.letters.terminals_of
 
         def has_target(next_state: int) -> bool:
@@ -244,12 +248,12 @@ class ShortestRests:
         return (ending for ending in ends.iterate_endings() if ending.terminal in target_terminals)
 
     def readings_after_ending(self, reading: LarkReading, ending: Ending) -> tuple[bool, list[LarkReading]]:
-        """Return whether the text may end behind the end of a lexeme, and the readings that begin there; none
-        where the parser refuses it."""
+        """Return whether the text may end after an ending, and the readings that begin there. There are none
+        where the parser refuses the terminal."""
         text, terminal, carry = ending
         call = self.answers.call_compiled_keeping_positions
         is_line = terminal == self.newline and self._counts_columns(reading.parse_position)
-        # A newline goes on byte by byte (`_open_reading`), so that its column is known at its end.
+        # A newline is followed byte by byte (`_open_reading`), so that its column is known at its end.
         if is_line and text:
             return False, []
         column = reading.column if is_line else 0
@@ -260,14 +264,14 @@ class ShortestRests:
         return may_end, self.answers.readings_after(position, carry)
 
     def _counts_columns(self, position: int) -> bool:
-        """Return whether a newline's column counts at a place: no bracket is open."""
+        """Return whether the column of a newline matters at a place, since no bracket is open."""
         if self.newline < 0:
             return False
         brackets = self._growing_tables.rows(_PLACES)[position, L.LarkPlace.brackets]
         return int(brackets) == 0
 
     def takes_lines(self, position: int) -> bool:
-        """Return whether a newline is read at a place, and its column counts."""
+        """Return whether the parser reads a newline at a place, and its column matters."""
         if not self._counts_columns(position):
             return False
         width = self.answers.indent_width(position)
@@ -284,20 +288,20 @@ class ShortestRests:
 
 
 class _QueueEntry(NamedTuple):
-    """A text that may be part of a shortest one. Entries are compared field by field: the lowest estimate
-    comes first, then the longest text, then the earliest entry."""
+    """An entry of the search's queue: a text that may begin a shortest one. Entries are compared field by
+    field: the lowest estimate comes first, then the longest text, then the earliest entry."""
 
     estimate: int
-    """The least length of a whole text that begins so; in a proof with a weight."""
+    """A lower bound of the length of a whole text that begins so; in a proof a weighted one."""
     negative_length: int
-    """The length of the text, below 0."""
+    """Minus the length of the text."""
     number: int
-    """No two entries have the same, so what follows is never compared."""
+    """The entry's own number. It is unique, so the later fields are never compared."""
     text: Word
     reading: LarkReading | None
-    """None: the text may end."""
+    """The reading after the text; None: the whole text may end."""
     endings: Iterator[Ending] | None
-    """The ends of the reading's lexeme that were not followed; None: it was not looked at."""
+    """The endings of the reading's lexeme that were not followed yet; None: the reading was not examined."""
 
 
 class _Search:
@@ -309,8 +313,9 @@ class _Search:
         readings: list[LarkReading],
         target_terminals: set[int] | None = None,
     ) -> None:
-        """`target_terminals`: the search is a proof, whether there is a text if the lexeme becomes one of
-        these terminals; then any text that is known to go on will do. None: a shortest text is asked for."""
+        """`target_terminals`: the search is a proof that some text goes on if the first lexeme becomes one of
+        these terminals. It may stop at any text that is known to go on. None: the search finds a shortest
+        text."""
         self._rests = rests
         self._readings = readings
         self._target_terminals = target_terminals
@@ -320,9 +325,9 @@ class _Search:
         self._queue: list[_QueueEntry] = []
         self._order = count()
         self._best: dict[LarkReading, int] = {}
-        """The length of the shortest text to each reading that was looked at."""
+        """For each examined reading the length of the shortest text to it."""
         self._lexing = set(readings if target_terminals else ())
-        """Readings in which the first lexeme is read."""
+        """In a proof, the readings in which the first lexeme is being read."""
         # Most proofs end after some readings: they do without the costs of symbols at first.
         self._is_blind = target_terminals is not None and not rests.has_distances
         for reading in readings:
@@ -353,7 +358,7 @@ class _Search:
                     continue
                 self._best[reading] = text.length
                 if self._is_blind and len(self._best) > _FEW:
-                    # This call makes the costs; a search that has them begins again from the first reading.
+                    # This call computes the costs. With them, the search begins again at the first reading.
                     self._rests.min_bytes_left(reading.parse_position)
                     return _Search(self._rests, self._readings, self._target_terminals).find_text()
                 is_live = self._check_live(reading)
@@ -366,10 +371,10 @@ class _Search:
         return None
 
     def _check_live(self, reading: LarkReading) -> bool | None:
-        """Return whether some text goes on in a reading; None: letters do not tell."""
+        """Return whether some text goes on in a reading; None: letters do not decide it."""
         if self._target_terminals is None:
             return self._call(reading_lives, *reading) == 1
-        # The compiled function may ask for a proof itself, so a proof asks the letters alone.
+        # The compiled function may start a proof itself, so a proof uses the letters alone.
         rests = self._rests
         owes = bool(self._answers.lexer.states[reading.lexer_state].owed)
         would_fail = owes and rests.letters_failed and len(self._best) <= _FEW
@@ -382,7 +387,8 @@ class _Search:
         return is_live
 
     def _open_reading(self, estimate: int, text: Word, reading: LarkReading) -> Iterator[Ending]:
-        """Return the ends of a reading's lexeme; a newline goes on byte by byte."""
+        """Return the endings of a reading's lexeme. A newline is followed byte by byte: the readings after
+        each byte go into the queue."""
         position, state, _column = reading
         rests, target_terminals = self._rests, self._target_terminals
         is_first = reading in self._lexing
@@ -400,7 +406,7 @@ class _Search:
         return rests.endings_of_state(state)
 
     def _estimate_rest(self, reading: LarkReading) -> int:
-        """Return the estimate of the rest of a reading: bytes at least; in a proof a multiple of them."""
+        """Return the least number of bytes that complete a reading; in a proof _WEIGHT times as many."""
         if self._is_blind:
             return 0
         weight = _WEIGHT if self._target_terminals else 1
@@ -436,6 +442,6 @@ class _Search:
                         total = max(total, estimate)
                     is_best = is_best or total <= estimate
                     self._push_entry(total, further, next_reading)
-            if is_best:  # the search goes on there; the other endings come where that was wrong
+            if is_best:  # the search goes on there; the other endings wait in the queue
                 self._push_entry(estimate, text, reading, endings)
                 return

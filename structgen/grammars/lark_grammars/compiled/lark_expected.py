@@ -33,7 +33,7 @@ class Expectations:
         """The bytes of each class."""
 
     def of_readings(self, readings: list[LarkReading]) -> list[Expected]:
-        """Return the terminals that may come next in some readings: as the current lexeme, and behind it.
+        """Return the terminals that may come next in some readings: as the current lexeme, and after it.
         Each has the rules that use it, and the terminals as which the text before was read. Cost: some
         milliseconds. Raises LimitError."""
         lexer = self._answers.lexer
@@ -95,7 +95,7 @@ class Expectations:
     def _continuations(
         self, reading: LarkReading, proofs: dict[tuple[int, ...], bool]
     ) -> Iterator[tuple[list[int], int]]:
-        """Yield bytes of one class with a terminal that a reading may become behind them. `proofs`: the
+        """Yield bytes of one class with a terminal that a reading may become after them. `proofs`: the
         answers so far."""
         answers = self._answers
         lexer = answers.lexer

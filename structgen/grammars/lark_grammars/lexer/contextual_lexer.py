@@ -1,13 +1,21 @@
-"""Lark's contextual lexer as one automaton, determinised where it is asked for.
+"""Reads lexemes as lark's contextual lexer does, as one automaton whose states are made when they are needed.
 
-A state is an ordered list of items, the strings that may replace a match, what is owed to the lexeme
-before, and what the lexeme may be if it ends here. An *end* is a terminal with a *carry*: the guards that the
-text behind must meet, and what look-behinds know there. The start of the next lexeme takes the carry over. So
-several open ends of a lexeme, and ends that wait for a look-ahead, need nothing of their own: each reading of
-a text is exact by itself.
+A *lexeme* is a piece of text that becomes one terminal. A *context* is the set of terminals that lark's lexer
+looks for in a state of the parser. An *item* is one way to match a pattern, at some point inside it; a
+*guard* is a demand on the text that follows (`items_and_guards`). A *state* consists of:
 
-A terminal may be bound to another language. lark's lexer never looks for it: where the parser takes it, the
-text goes on as a lexeme or as a text of that language, whose configurations are states of their own.
+- an ordered list of items, the best one first;
+- the items of strings that may replace a match (the keyword `if` replaces a NAME);
+- the guards that the lexeme before demands of this one;
+- the *ends*: the terminals that the lexeme may become if it ends here.
+
+Each end has a *carry*: the guards that the text after the lexeme must meet, and what look-behinds know there.
+The first state of the next lexeme takes the carry over. With NAME: /[a-z]+/, after `ab` the lexeme may end as
+NAME, with a carry that demands: no letter follows. So each reading of a text is exact by itself, however many
+ends a lexeme may have.
+
+A terminal may be *bound* to another language. lark's lexer never looks for it. Where the parser accepts it,
+the text goes on with a lexeme or with a text of that language, whose configurations are states of their own.
 """
 
 from __future__ import annotations
@@ -29,44 +37,44 @@ from structgen.grammars.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.grammars.text_grammars.machine.language import TOKEN, Config, Language
 
 DEAD: Final = -1
-"""In place of a state: no lexeme goes on so."""
+"""Stands for a state: no lexeme begins with these bytes."""
 BROKEN, NOTHING_OWED, OWED = range(3)
-"""A byte breaks a carry, fulfils it, or leaves some of it."""
+"""What a byte does to a carry: it breaks the carry, fulfils it, or leaves a part of it open."""
 _ROW: Final = 64
-"""Numbers that the row of a state costs at least (`spend`)."""
+"""The least cost of a state's row, in numbers (`effort.spend_steps`)."""
 _SIGNED: Final = 1
-"""So many bytes ahead, guards are compared by the texts that meet them."""
+"""The number of bytes ahead for which guards are compared by the texts that meet them."""
 Unless = tuple[tuple[int, tuple[int, ...]], ...]
-"""For some terminals the strings that replace them: a NAME whose whole text is `if` becomes `if`."""
+"""Pairs of a terminal and the strings that replace it: a NAME whose whole text is `if` becomes `if`."""
 
 
 class Carry(NamedTuple):
-    """The debt of an end: the text behind it must meet the guards."""
+    """What the end of a lexeme demands: the text after it must meet the guards."""
 
     guards: Guards
     look_behind: LookBehind | None
 
 
 class LexerState(NamedTuple):
-    """A state of the lexer. Equal states are one number."""
+    """A state of the lexer. Equal states have the same number."""
 
     items: tuple[int, ...]
     words: tuple[int, ...]
-    """Items of strings that may replace a match."""
+    """The items of strings that may replace a match."""
     unless: Unless
     owed: Guards
     look_behind: LookBehind | None
     ends: tuple[tuple[int, int], ...]
-    """The terminals that the lexeme may be if it ends here, each with a carry."""
+    """The terminals that the lexeme may become if it ends here, each with the number of its carry."""
     has_begun: bool
-    """False before the first byte: there the text may end where the parser says so."""
+    """False before the first byte of the lexeme: there the whole text may end, if the parser allows it."""
     bound: tuple[int, Config] | None = None
-    """Inside a bound text: the terminal, and the configuration of its language. There are no items then, and
-    `owed` and `look_behind` are a carry."""
+    """Inside a bound text: its terminal, and the configuration of its language. The state has no items then,
+    and `owed` and `look_behind` are the fields of a carry."""
 
 
 class Lexer:
-    """The states of the lexer of one grammar. Cost: 10 to 100 us a state. Not thread-safe."""
+    """The states of the lexer of one grammar, by number. Not thread-safe. Cost: 10 to 100 us a state."""
 
     def __init__(
         self,
@@ -76,15 +84,16 @@ class Lexer:
         kept_values: Sequence[Any] | None = None,
         bound: Mapping[int, Language | None] = MappingProxyType({}),
     ) -> None:
-        """`is_local`: no lexeme looks behind its beginning. `kept_values`: those of another process.
-        `bound`: the languages of bound terminals, by number (None: without a text). Cost: that of the
-        patterns' instructions; where they are kept, 4 us for each kept state."""
+        """`tables`: the parser and the terminals; `is_local`: whether no lexeme looks behind its beginning;
+        `kept_values`: the property of this name of a lexer in another process; `bound`: the languages of
+        bound terminals, by number (None: the language has no text). Cost: making the patterns' instructions;
+        with `kept_values`, 4 us for each kept state."""
         self.tables = tables
         self.is_local = is_local
         self.limits = limits
         self.bound = {terminal: language for terminal, language in bound.items() if language is not None}
         self.ways = 1 + len(self.bound)
-        """How many kinds of starts there are (`start`)."""
+        """The number of ways in which the text may go on: with a lexeme, or with a bound text (`start`)."""
         kept_instructions = None if kept_values is None else kept_values[0]
         self.instructions = Instructions(tables, kept_instructions, bound)
         self.items = LexerItems(self.instructions, limits)
@@ -95,30 +104,31 @@ class Lexer:
         self._carries = Numbered[Carry]()
         self.carries = self._carries.values
         self._states_by_key: dict[tuple[Any, ...], int] = {}
-        """States by the lists of their items, their guards and their look-behinds: contexts share most."""
+        """The numbers of states, by their lists of items, guards and look-behinds. Contexts share most
+        states."""
         self._alike: dict[object, int] = {}
-        """Sign of guards, and the look-behinds -> the first carry of them."""
+        """The first carry with a sign of guards and a look-behind."""
         self._alike_of: dict[int, int] = {}
-        """Carry -> the carry that stands for it (`alike_carry`)."""
+        """Carry -> the carry that represents it (`alike_carry`)."""
         self._signs: dict[object, int] = {}
-        """Guards, and the look-behinds -> their sign."""
+        """Guards with a look-behind -> their sign (`_sign_of_guards`)."""
         self._sign_of: dict[object, int] = {}
-        """The texts that meet guards, some bytes ahead -> the sign."""
+        """A description of the texts that meet guards -> the sign of these guards."""
         self._anywhere = self.items.look_behind_before((), False)
         self.nothing = self._carry_number(FREE, self._anywhere)
-        """The carry that owes nothing: number 0."""
+        """The carry that demands nothing; its number is 0."""
         self.first = self.nothing
-        """The carry before the text."""
+        """The carry at the beginning of the text."""
         if not is_local:
             self.first = self._carry_number(FREE, self.items.look_behind_before((), True))
         if kept_values is not None:
             self._load_values(kept_values)
 
     def _load_values(self, kept_values: Sequence[Any]) -> None:
-        """Begin with the `kept_values` of another process, with the same numbers."""
+        """Load the `kept_values` of another process. All numbers stay the same."""
         _instructions, item_values, carries, states, *alike = kept_values
         self.items.load_values(*item_values)
-        # Named tuples are equal to plain ones, but answers read their fields by name.
+        # The file has plain tuples, but the fields are read by name, so named tuples are made of them.
         for guards, look_behind in carries:
             self._carries.number_of(Carry(guards, look_behind and LookBehind(*look_behind)))
         for items, words, unless, owed, look_behind, *rest in states:
@@ -128,8 +138,8 @@ class Lexer:
 
     @property
     def kept_values(self) -> tuple[Any, ...]:
-        """The instructions, items, states and carries, and which carries are alike, as plain values. Rows are
-        made again."""
+        """The instructions, items, states, carries and signs, as plain values for a file. Rows are not among
+        them: they are computed again."""
         carries = [(guards, _as_plain_tuples(look_behind)) for guards, look_behind in self.carries]
         states = [
             (items, words, unless, owed, _as_plain_tuples(look_behind), *rest)
@@ -148,13 +158,14 @@ class Lexer:
         return number
 
     def start(self, context: int, carry: int) -> int:
-        """Return the state before a lexeme in a context of the parser, behind a carry; DEAD where there is
-        none. Contexts past those of the parser: before a text of the first bound terminal, of the next..."""
+        """Return the state before a lexeme, or DEAD. `context`: the context of the parser; numbers after the
+        last context stand for the bound terminals, and give the state before a text of that terminal;
+        `carry`: the carry of the lexeme before."""
         return self._start_state(context, self.alike_carry(carry))
 
     @remember_answers
     def _start_state(self, context: int, carry: int) -> int:
-        """Return `start` for a carry that stands for all that are alike."""
+        """Compute `start` for a carry that represents all alike carries."""
         guards, look_behind = self.carries[carry]
         way, parser_context = divmod(context, len(self.tables.contexts))
         terms = self.tables.contexts[parser_context]
@@ -187,7 +198,7 @@ class Lexer:
         rows.append(lexer_items.guard_row(owed, look_behind))
         if look_behind is not None:
             rows.append(lexer_items.look_behind_row(look_behind))
-        # Classes of bytes that no row tells apart lead to one state, which is looked up once.
+        # Classes of bytes that are equal in every row lead to one state, which is looked up once.
         partition, columns = lexer_items.columns_of(rows)
         words_from = len(items)
         around_from = words_from + len(words)
@@ -214,7 +225,7 @@ class Lexer:
         unless: Unless,
         around: tuple[int, ...],
     ) -> int:
-        """Return the state in which some lists of items go on, best first; DEAD where there are none.
+        """Return the state that consists of the items of some lists, best first; DEAD where there are none.
 
         `lists`: their numbers; `words`: those of strings that may replace a match, as `unless` says;
         `around`: the numbers of the guards, and of what look-behinds know, if they know anything. For
@@ -256,7 +267,7 @@ class Lexer:
         if live:
             open_words = {item for item in words if code[lexer_items.items[item].at].kind == CHAR}
             word_items = tuple(sorted(open_words))
-        # Ends have the look-behinds from before: what follows them may ask though this lexeme does not.
+        # Ends keep the look-behind: the lexeme after may need it, even if this one does not.
         numbered_ends = tuple(
             (terminal, self._carry_number(end_guards, self._look_behind_after(end_guards, look_behind)))
             for terminal, end_guards in ends
@@ -265,7 +276,7 @@ class Lexer:
             guards = owed.union(*(end_guards for _terminal, end_guards in ends))
             items_look = any(map(lexer_items.looks_behind, (*live, *word_items)))
             if not items_look and not lexer_items.guards_look_behind(guards):
-                look_behind = None  # nobody asks any more, so more states are equal
+                look_behind = None  # nothing in this lexeme needs it, and without it more states are equal
         key = LexerState(
             tuple(live),
             word_items,
@@ -280,8 +291,8 @@ class Lexer:
     def _live_and_ended(
         self, items: list[int], owed: Guards
     ) -> tuple[list[int], list[tuple[int, Guards]], int]:
-        """Return those of some items, best first, that go on; the terminals that end, each with the guards
-        that it leaves; and how many numbers were looked at."""
+        """Split items, best first, into those that go on and those that end. Return the former; the ends, as
+        pairs of a terminal and the guards that it leaves; and the number of items examined (the cost)."""
         lexer_items, code = self.items, self.instructions.code
         live: list[int] = []
         ends: list[tuple[int, Guards]] = []
@@ -289,7 +300,7 @@ class Lexer:
         barred_instructions = lexer_items.barred_instructions(owed)
         cost = len(items)
         better: Guards | None = FREE
-        """Guards: no better end with open guards comes true. All items that follow are under them."""
+        """Guards that say: no better end comes true. All later items are under these guards."""
         for item in items:
             at, guards = lexer_items.items[item]
             assert better is not None
@@ -300,19 +311,21 @@ class Lexer:
                 item = lexer_items.item_number(at, both)
                 guards = both
             if code[at].kind == MATCH:
-                # The best thread that matches wins, however late: so no better one may match any more.
+                # The best thread that matches wins, however late. So this end counts only if no better
+                # thread ever matches.
                 no_better_match = lexer_items.guard_number(False, live)
                 end_guards = lexer_items.join_guards(*owed, *guards, no_better_match)
                 cost += len(live)
                 if end_guards is not None:
                     ends.append((code[at].number, end_guards))
-                if not guards:  # it matches for sure, so worse items never count
+                if not guards:  # this match is certain, so worse items never count
                     break
                 better = lexer_items.join_guards(*better, lexer_items.guard_number(False, [item]))
                 if better is None:
                     break
                 continue
-            # What is owed forbids this match; or a better thread is at the same place under fewer guards.
+            # Barred: the guards of the lexeme before forbid this match. The other case: a better thread is
+            # at the same instruction, under fewer guards.
             is_barred = at in barred_instructions
             if is_barred or any(earlier <= guards for earlier in guards_met.get(at, ())):
                 continue
@@ -327,15 +340,16 @@ class Lexer:
         return number
 
     def _replacing_string(self, terminal: int, words: Iterable[int], unless: Unless) -> int:
-        """Return the string that replaces a terminal which ends together with some words, else itself."""
+        """Return the string that replaces a terminal, or the terminal itself. `words`: the strings that end
+        at the same point."""
         word_instructions = (self.instructions.code[self.items.items[item].at] for item in words)
         ended_words = {instruction.number for instruction in word_instructions if instruction.kind == MATCH}
         replacing = dict(unless).get(terminal, ())
         return next((word for word in replacing if word in ended_words), terminal)
 
     def _look_behind_after(self, guards: Guards, look_behind: LookBehind | None) -> LookBehind | None:
-        """Return the knowledge that look-behinds need behind an end that leaves guards."""
-        # The next lexeme does not look behind its beginning here, so only the guards may ask.
+        """Return what look-behinds must know after an end that leaves `guards`; None: nothing."""
+        # No lexeme looks behind its beginning here, so only the guards may need it.
         if self.is_local and not self.items.guards_look_behind(guards):
             return self._anywhere
         return look_behind
@@ -343,7 +357,8 @@ class Lexer:
     # --- bound texts ----------------------------------------------------------------------------------------
 
     def bound_in(self, number: int, config: Config) -> int:
-        """Return the state further in a bound text, in another configuration of its language."""
+        """Return the state in the same bound text as state `number`, in another configuration of its
+        language."""
         bound = self.states[number].bound
         assert bound is not None
         return self._bound_state(bound[0], config, self.owed_in(number), True)
@@ -360,9 +375,9 @@ class Lexer:
         carry: int,
         has_begun: bool,
     ) -> int:
-        """Return the number of a state in a text of a bound `terminal`, in a `config` of its language, with
-        the `carry` that is still owed. `_bound_state(terminal, config, carry, False)` is before its first
-        byte: there it does not end, as bound texts are not empty."""
+        """Return the number of a state in a bound text. `config`: the configuration of the language of
+        `terminal`; `carry`: what the lexeme before still demands. `_bound_state(terminal, config, carry,
+        False)` is the state before the first byte: it has no ends, since bound texts are not empty."""
         ends: tuple[tuple[int, int], ...] = ()
         if has_begun and self.bound[terminal].accepts(config):
             ends = ((terminal, carry),)
@@ -380,7 +395,8 @@ class Lexer:
         language = self.bound[terminal]
         carry = self.owed_in(number)
         is_free = self.is_local and carry == self.nothing
-        # Some languages know which bytes may come; special tokens, behind the bytes, are always tried.
+        # Some languages can list the bytes that may come. The classes of special tokens, which come after
+        # those of bytes, are always tried.
         cheap_bytes = language.cheap_next_bytes(config)
         next_configs = {self.classes[byte]: language.step(config, byte) for byte in cheap_bytes or b""}
         first_class = 0 if cheap_bytes is None else max(self.classes) + 1
@@ -397,7 +413,7 @@ class Lexer:
         return state_row
 
     def symbol_of(self, byte_class: int) -> int:
-        """Return a symbol of a class: a byte, or a special token (`machine.language.TOKEN`)."""
+        """Return a symbol of a class: a byte, or TOKEN + the number of a special token."""
         instructions = self.instructions
         # The classes of special tokens are the last ones, in their order.
         special = byte_class - self.width + len(instructions.specials)
@@ -413,8 +429,8 @@ class Lexer:
         return self.width - len(specials) + specials.index(symbol - TOKEN)
 
     def shortest_end(self, number: int) -> tuple[tuple[int, ...], int, int]:
-        """Return the shortest rest of a bound text, its terminal, and the carry behind it: DEAD where the
-        rest breaks what is owed."""
+        """Return the symbols of the shortest rest of a bound text, its terminal, and the carry after it. The
+        carry is DEAD where the rest breaks the guards of the lexeme before."""
         bound = self.states[number].bound
         assert bound is not None
         terminal, config = bound
@@ -428,13 +444,14 @@ class Lexer:
     # --- what is owed ---------------------------------------------------------------------------------------
 
     def alike_carry(self, carry: int) -> int:
-        """Return a carry that each text behind meets exactly if it meets this one: of all such carries the
-        first, where that is plain. Terminals that end in the same look-ahead leave the same."""
+        """Return the first carry that the same texts fulfil as this one, as far as that is easily seen. For
+        example, all terminals that end in the same look-ahead have alike carries."""
         first_carry = self._alike_of.get(carry)
         if first_carry is None:
             guards, look_behind = self.carries[carry]
             first_carry = carry
-            # Where lexemes look behind, the text before differs with the carry; without guards none is owed.
+            # Where lexemes look behind, carries also stand for different texts before. Without guards there
+            # is nothing to compare.
             if self.is_local and guards:
                 sign = self._sign_of_guards(guards, look_behind)
                 first_carry = self._alike.setdefault((sign, look_behind), carry)
@@ -442,12 +459,12 @@ class Lexer:
         return first_carry
 
     def is_freed(self, carry: int, byte_class: int) -> bool:
-        """Return whether nothing is owed behind a class of bytes."""
+        """Return whether each byte of a class fulfils a carry, so that nothing is demanded after it."""
         guards, look_behind = self.carries[carry]
         return self.is_local and self.items.guards_after(guards, look_behind, byte_class) == FREE
 
     def _sign_of_guards(self, guards: Guards, look_behind: LookBehind | None, *enclosing: object) -> object:
-        """Return the sign of a conjunction of guards: those with equal signs are met by the same texts.
+        """Return the sign of a conjunction of guards: guards with equal signs are met by the same texts.
 
         Guards that are deep in the conjunction, or come back to it over others, are their own sign: so equal
         ones may have two signs, which costs a carry more, and no error. `enclosing`: the guards of the calls
@@ -464,7 +481,7 @@ class Lexer:
         rows = [lexer_items.guard_row(guards, look_behind), lexer_items.look_behind_row(look_behind)]
         partition, columns = lexer_items.columns_of(rows)
         signs: list[object] = []
-        """The sign behind a byte of each part. None: the same guards again."""
+        """For each part of the classes of bytes the sign after its bytes. None: the same guards again."""
         for guards_number, behind_number in columns:
             guards_left = lexer_items.guard_sets[guards_number]
             look_behind_left = lexer_items.look_behind_of[behind_number]
@@ -483,10 +500,10 @@ class Lexer:
         return sign
 
     def carry_moves(self, carry: int) -> list[int]:
-        """Return for each class of bytes what it does to a carry: BROKEN, NOTHING_OWED behind it, or OWED."""
+        """Return for each class of bytes what it does to a carry: BROKEN, NOTHING_OWED or OWED."""
         guards, look_behind = self.carries[carry]
         row = self.items.guard_row(guards, look_behind).numbers
-        # Where lexemes look behind, the text before matters though no guard is left.
+        # Where lexemes look behind, the text before matters even if no guard is open.
         without_guards = NOTHING_OWED if self.is_local else OWED
         return [
             BROKEN if guards_left is None else (OWED if guards_left else without_guards)
@@ -494,7 +511,7 @@ class Lexer:
         ]
 
     def carry_after(self, carry: int, byte_class: int) -> int:
-        """Return the carry behind one more byte, of a class; DEAD where it is broken."""
+        """Return the carry that remains after a byte of a class; DEAD where the byte breaks it."""
         guards, look_behind = self.carries[carry]
         guards_left = self.items.guards_after(guards, look_behind, byte_class)
         if guards_left is None:
@@ -505,16 +522,16 @@ class Lexer:
         return self._carry_number(guards_left, self.items.look_behind_of[behind_number])
 
     def holds_at_end(self, carry: int) -> bool:
-        """Return whether a carry is met where the text ends."""
+        """Return whether a carry is fulfilled if the text ends here."""
         return self.items.hold_at_end(*self.carries[carry])
 
     def is_met_at_end(self, number: int) -> bool:
-        """Return whether what is owed in a state is met where the text ends."""
+        """Return whether the guards that a state still owes are met if the text ends here."""
         state = self.states[number]
         return self.items.hold_at_end(state.owed, state.look_behind)
 
     def ends_with_text(self, number: int) -> list[int]:
-        """Return the terminals as which a lexeme may end together with the text."""
+        """Return the terminals that the lexeme of a state may become if the whole text ends here."""
         state = self.states[number]
         if not self.is_met_at_end(number):
             return []

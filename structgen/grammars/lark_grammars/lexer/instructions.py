@@ -1,9 +1,12 @@
-"""The patterns of a grammar's terminals as instructions of threads (K. Thompson's construction), and the
-classes of bytes that no instruction tells apart.
+"""Turns the patterns of a grammar's terminals into instructions (K. Thompson's construction).
 
-A thread stands at an instruction. CHAR waits for a character; the others are passed without reading: SPLIT
-goes on in several places, best first; AHEAD, BEHIND, START and EOF go on under a condition; MATCH ends a
-terminal's pattern, FOUND the pattern of a look-around.
+A *thread* is one way to match a pattern, and is always at one instruction. A CHAR waits for a character. All
+other instructions are passed without reading: a SPLIT goes on at several instructions, best first; AHEAD,
+BEHIND, START and EOF go on under a condition; MATCH ends the pattern of a terminal, FOUND that of a
+look-around. The pattern `a|b` becomes a SPLIT to two CHARs, which both go on to a MATCH.
+
+A *node* stands for the possible rests of a character: UTF-8 has up to 4 bytes, and a CHAR is followed byte by
+byte. A *class* is a set of bytes that have the same effect in every node.
 """
 
 from __future__ import annotations
@@ -32,39 +35,40 @@ from structgen.grammars.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.grammars.text_grammars.machine.language import Language
 
 CHAR, SPLIT, MATCH, AHEAD, BEHIND, START, EOF, FOUND = range(8)
-"""Kinds of instructions."""
+"""The kinds of instructions, which the module's docstring explains."""
 NO_TERMINAL: Final = -1
-"""In place of a terminal."""
+"""Stands for a terminal where there is none."""
 NO_NODE, WHOLE = range(2)
-"""Numbers of nodes: no such character, and a character that is complete."""
+"""Two numbers of nodes: there is no such character; the character is complete."""
 MOST_INSTRUCTIONS: Final = 1 << 18
 """The most instructions of one grammar: counted repetitions are written out."""
 _OF_MAKING: Final = ("_tables", "_look_of", "_node_of")
-"""Attributes that are not kept: only the making of instructions needs them."""
+"""The attributes that are not written to a file: they serve only to make instructions."""
 _NO_CHARACTER: Final = 0xFF
-"""A byte of no text: patterns take special tokens for it."""
+"""A byte that no UTF-8 text contains. Patterns read a special token as this byte."""
 _LEADS: Final = ((0x80, 0), (0xC0, 1), (0xE0, 2), (0xF0, 3), (0x100, 4))
-"""Look-behinds begin at characters: first bytes of other lengths are classes of their own."""
+"""Pairs (bound, class): the class of first bytes below the bound, by the length of their characters.
+Look-behinds need it, since they begin only between characters."""
 
 
 class Instruction(NamedTuple):
-    """One instruction."""
+    """One instruction, with the instructions after it."""
 
     kind: int
     to: list[int]
     """The next instructions, best first."""
     node: int = NO_NODE
-    """The possible rests of a character (CHAR): a row of `Instructions.rows`."""
+    """Of a CHAR: the node of the character that it waits for, as a row of `Instructions.rows`."""
     number: int = -1
     """The terminal (MATCH), the number of the look-behind (BEHIND), the first instruction of the look-ahead
     (AHEAD)."""
     holds: bool = True
-    """Whether a look-around must hold, or must not."""
+    """Whether a look-around must hold (True), or must not (False)."""
 
 
 class Instructions:
-    """The instructions of the terminals that a lexer may meet. Cost: some 3 us an instruction. Raises
-    RegexError for an atomic group, LimitError (automaton_states) past MOST_INSTRUCTIONS."""
+    """The instructions of all terminals that the lexer looks for. Raises RegexError for an atomic group, and
+    LimitError (automaton_states) beyond MOST_INSTRUCTIONS. Cost: some 3 us an instruction."""
 
     def __init__(
         self,
@@ -72,8 +76,8 @@ class Instructions:
         kept_values: dict[str, Any] | None = None,
         bound: Mapping[int, Language | None] = MappingProxyType({}),
     ) -> None:
-        """`kept_values`: the `kept_values` of another process, for the same tables; the cost is a tenth then.
-        `bound`: as of `Lexer`."""
+        """`kept_values`: the values of another process for the same tables, with which the cost is a tenth;
+        `bound`: the languages of bound terminals, by number."""
         self.code: list[Instruction] = []
         if kept_values is not None:
             vars(self).update(kept_values)
@@ -83,10 +87,11 @@ class Instructions:
         """The first instruction and the end of each look-behind."""
         end = self.put_instruction(Instruction(FOUND, []))
         self._at_end = self.put_instruction(Instruction(EOF, [end]))
-        """The look-ahead that only the text's end meets: an end of a lexeme owes it, as it owes any other."""
+        """The look-ahead that only the end of the text meets. A lexeme may demand it as any other
+        look-ahead."""
         self._look_of: dict[Node, int] = {}
         self._inner: dict[tuple[int, int], int] = {}
-        """The instructions inside of characters, by their node and the next instruction."""
+        """The instructions inside characters, by node and next instruction."""
         self._node_of: dict[ByteNode | None, int] = {None: NO_NODE, DONE: WHOLE}
         self._tables = tables
         words: set[int] = set()
@@ -97,9 +102,9 @@ class Instructions:
                 words.update(strings)
         # Sets have no order; sorted, equal grammars have equal numbers, and their files serve each other.
         self.first = {terminal: self._add_terminal(terminal) for terminal in sorted(used - bound.keys())}
-        """The first instruction of each terminal that is looked for."""
+        """The first instruction of each terminal that the lexer looks for."""
         self.word = {terminal: self._add_terminal(terminal) for terminal in sorted(words)}
-        """The same of each string that may replace a match."""
+        """The first instruction of each string that may replace a match."""
         self.looks_behind = [instruction.kind == BEHIND for instruction in self.code]
         """Whether a look-behind can be reached from each instruction."""
         self.ends_as = [
@@ -128,8 +133,8 @@ class Instructions:
         return len(self.code) - 1
 
     def inside_character(self, at: int, node: int) -> int:
-        """Return the instruction that waits for a rest of a character, where another one waits for all of
-        it."""
+        """Return the instruction that waits for the rest of a character. `at`: the instruction that waits for
+        the whole character; `node`: the rest."""
         target = self.code[at].to[0]
         number = self._inner.get((node, target))
         if number is None:
@@ -143,8 +148,8 @@ class Instructions:
         return number
 
     def _reach_back(self) -> None:
-        """Complete `looks_behind` and `ends_as`, which have the instructions themselves so far: each
-        instruction that leads to one of these has its value."""
+        """Complete `looks_behind` and `ends_as`. Until now they describe each instruction by itself: now each
+        gets the value of the instructions that it leads to."""
         sources_of: list[list[int]] = [[] for _ in self.code]
         for at, instruction in enumerate(self.code):
             for target in instruction.to:
@@ -288,7 +293,7 @@ class Instructions:
         def put_split(round_: int, out: int) -> int:
             return self.put_instruction(Instruction(SPLIT, branches_of(round_, out)))
 
-        # Two first instructions are kept where they differ: for rounds behind a character, and before any.
+        # Two first instructions are kept where they differ: for rounds after a character, and before any.
         inner = node.of
         first = next_after_read
         first_fresh = fresh
@@ -319,7 +324,7 @@ class Instructions:
 
     def _count_classes(self, bound: list[Language]) -> None:
         """Make the classes of bytes, and the rows of nodes. Two bytes are of one class if each node leads to
-        the same one behind them, and if each bound language does."""
+        the same one after them, and if each bound language does."""
         number_of = self._node_of
         nodes = [node for node in number_of if node is not None and node is not DONE]
         for node in nodes:  # the list grows meanwhile
@@ -337,21 +342,21 @@ class Instructions:
         self.classes = [class_of.setdefault(column, len(class_of)) for column in columns]
         """The class of each byte."""
         self.specials = sorted({token for language in bound for token in language.specials})
-        """Special tokens of bound texts: each is a class by itself, behind those of bytes."""
+        """Special tokens of bound texts: each is a class by itself, after those of bytes."""
         first_bytes = [self.classes.index(byte_class) for byte_class in range(len(class_of))]
         self.bytes_of = first_bytes + [0] * len(self.specials)
         """A byte of each class; 0 for special tokens, which like it are no beginning of a character."""
-        # A column has the nodes behind one class; turned over, there is a row for each node.
+        # A column has the nodes after one class; turned over, there is a row for each node.
         node_columns = (map(number_of.__getitem__, column[1:]) for column in class_of)
         node_rows = zip(*node_columns, strict=True)
         no_character = self.classes[_NO_CHARACTER]
         special_count = len(self.specials)
         self.rows = [[NO_NODE] * len(self.bytes_of) for _node in (NO_NODE, WHOLE)]
-        """By nodes: the node behind each class of bytes."""
+        """By nodes: the node after each class of bytes."""
         for row in node_rows:
             self.rows.append([*row, *[row[no_character]] * special_count])
         self.rests = {number_of[rest] for rest in rests_of_characters() if rest in number_of}
-        """The nodes at which any rest of a character may follow, as behind the first byte of any one."""
+        """The nodes at which any rest of a character may follow, as after the first byte of any one."""
 
 
 def rests_of_characters() -> frozenset[ByteNode]:

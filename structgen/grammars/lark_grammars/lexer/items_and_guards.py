@@ -1,13 +1,17 @@
 """Items and guards: the one concept behind look-aheads and behind "the longest match wins".
 
-An *item* is a thread under conditions: an instruction, and guards on the text that follows. A *guard* is
-(must or must not, a set of items): some item of the set must reach its end in the text behind, or none may.
-Lark's lexer takes the match of its best thread, however late that one ends; so where a lexeme ends while
-better threads are alive, these must never match, which is a guard. A look-ahead that is open at an end is a
-guard too.
+A *thread* is one way to match a pattern; it stands at an *instruction*, a point of the pattern. An *item* is
+a thread under conditions: an instruction, and guards on the text that follows. A *guard* is a pair (must or
+must not, a set of items): some item of the set must reach its end in the text that follows, or none may.
 
-A set of guards is a conjunction. Items, guards and lists of items are interned: they are numbers. What
-follows an item is a *row*: for each class of bytes the number of the list of items behind it, best first.
+Guards express two things. A look-ahead that is not yet decided at the end of a lexeme is a guard. And lark's
+lexer takes the match of its best thread, however late that thread ends: so if a lexeme ends while better
+threads are alive, a guard says that these must never match. With A: /a(bc)?/, a lexeme may end after `a` only
+if the text does not go on with `bc`.
+
+A set of guards is a conjunction. Items, guards and lists of items are interned: equal ones have the same
+number. A *class* of bytes is a set of bytes that no pattern distinguishes. A *row* has one number for each
+class: for an item, the number of the list of items after such a byte, best first.
 """
 
 from __future__ import annotations
@@ -37,35 +41,36 @@ from structgen.grammars.lark_grammars.lexer.instructions import (
 
 Guards: TypeAlias = frozenset[int]
 FREE: Final[Guards] = frozenset()
-"""No guard."""
+"""The empty set of guards: no condition."""
 FREE_SET: Final = 1
-"""Its number (`LexerItems.guard_sets`)."""
+"""The number of FREE among the sets of guards (`LexerItems.guard_sets`)."""
 _OF_LIST: Final = 4
-"""Numbers that a list of items behind a guard costs (`spend`)."""
+"""The cost of a list of items in a guard's row, in numbers (`effort.spend_steps`)."""
 _CONTINUED: Final = ((192, 0), (224, 1), (240, 2), (256, 3))
-"""How many bytes follow the first byte of a character."""
+"""Pairs (bound, count): after a first byte below the bound, so many bytes complete the UTF-8 character."""
 
 
 class Partitions:
-    """Partitions of the classes of bytes into parts that are treated alike, as numbers. Many rows have few
-    partitions: so a row is worked out for one class of each part. Cost: 20 us for a new one."""
+    """Partitions of the classes of bytes into parts whose members have the same effect, by number. Many rows
+    share few partitions, so a row is computed for one class of each part only. Cost: 20 us for a new
+    partition."""
 
     def __init__(self, width: int) -> None:
         self._width = width
         self.parts: list[bytes] = []
-        """The part of each class."""
+        """For each partition the part of each class, as bytes."""
         self.first: list[list[int]] = []
-        """A class of each part."""
+        """For each partition one class of each part."""
         self.of_parts: list[Callable[[list[int]], Sequence[int]]] = []
         """For each partition a function: from the numbers of a row, one for each class, to one for each
         part."""
         self._numbers: dict[bytes, int] = {}
         self._joined_numbers: dict[frozenset[int], int] = {}
         self.whole = self.partition_of([None] * width)
-        """The partition of one part."""
+        """The number of the partition with a single part."""
 
     def partition_of(self, values: Iterable[Hashable]) -> int:
-        """Return the partition of the classes by their values."""
+        """Return the partition in which classes are together if their values are equal."""
         numbers: dict[Hashable, int] = {}
         # Parts are numbered in the order of their first classes, so equal partitions have equal bytes.
         return self._partition_number(bytes([numbers.setdefault(value, len(numbers)) for value in values]))
@@ -87,7 +92,7 @@ class Partitions:
         return number
 
     def join_partitions(self, partitions: Iterable[int]) -> int:
-        """Return the coarsest partition that is finer than some others."""
+        """Return the coarsest partition that refines each of some partitions."""
         key = frozenset(partitions)
         joined_number = self._joined_numbers.get(key)
         if joined_number is None:
@@ -100,7 +105,7 @@ class Partitions:
         return joined_number
 
     def make_row(self, partition: int, part_numbers: Sequence[int]) -> ClassRow:
-        """Return a row from its numbers for the parts. Parts with equal numbers become one."""
+        """Return a row, given its number for each part of a partition. Parts with equal numbers join."""
         parts = self.parts[partition]
         numbers: dict[int, int] = {}
         coarser = bytes([numbers.setdefault(number, len(numbers)) for number in part_numbers])
@@ -110,7 +115,7 @@ class Partitions:
 
 
 class ClassRow(NamedTuple):
-    """A number for each class of bytes."""
+    """A row: one number for each class of bytes."""
 
     partition: int
     """Classes of one part have the same number."""
@@ -118,22 +123,22 @@ class ClassRow(NamedTuple):
 
 
 class LookBehind(NamedTuple):
-    """The knowledge that look-behinds have of the text before."""
+    """What look-behinds know of the text before a point."""
 
     start: bool
-    """Whether no text is before."""
+    """Whether this is the beginning of the text."""
     threads: frozenset[int]
     holding: frozenset[int]
-    """The look-behinds that hold here."""
+    """The numbers of the look-behinds that hold here."""
     bytes_left: int
-    """Bytes of the present character that are still to come."""
+    """The number of bytes that complete the present character."""
 
 
 class Item(NamedTuple):
     """A thread under conditions."""
 
     at: int
-    """An instruction."""
+    """The number of the instruction where the thread is."""
     guards: Guards
 
 
@@ -159,11 +164,11 @@ class LexerItems:
         self._guard_of: dict[tuple[bool, frozenset[int]], int] = {}
         self._lists = Numbered[tuple[int, ...]]()
         self.lists = self._lists.values
-        """Lists of items, number 0: none."""
+        """Lists of items, by number. Number 0 is the empty list."""
         self._lists.number_of(())
         self._guard_sets = Numbered[Guards | None]()
         self.guard_sets = self._guard_sets.values
-        """Conjunctions, number 0: one guard has failed; FREE_SET: no guard."""
+        """Sets of guards, by number. Number 0 is None: a guard has failed. FREE_SET is the empty set."""
         self._guard_sets.number_of(None)
         self._guard_sets.number_of(FREE)
         self.partitions = Partitions(self.width)
@@ -177,17 +182,18 @@ class LexerItems:
         self._look_behinds = Numbered[LookBehind | None]()
         self.look_behind_of = self._look_behinds.values
         self._ended_items: set[int] = set()
-        """The items that have surely reached their end."""
+        """The items that have reached their end, under no condition."""
         self._ended_when: dict[int, Guards] = {}
-        """The items that have reached their end if guards are met -> these guards."""
+        """The items that have reached their end if some guards are met, each with these guards."""
 
     @property
     def kept_values(self) -> tuple[Any, ...]:
-        """All that has numbers which states and carries name, as plain values (`load_values`)."""
+        """The items, guards and lists whose numbers occur in states and carries, as plain values for a
+        file."""
         return self._guard_of, self._item_of, self._ended_items, self._ended_when
 
     def load_values(self, *kept_values: Any) -> None:
-        """Begin with what another process has kept. Cost: 0.3 us for each item and guard."""
+        """Load the `kept_values` of another process. Cost: 0.3 us for each item and guard."""
         self._guard_of, self._item_of, self._ended_items, self._ended_when = kept_values
         self.guards = list(starmap(Guard, self._guard_of))
         self.items = list(starmap(Item, self._item_of))
@@ -212,7 +218,7 @@ class LexerItems:
 
     @remember_answers
     def looks_behind(self, item: int) -> bool:
-        """Return whether an item, or a guard of it, may look at the text before."""
+        """Return whether an item, or one of its guards, may look at the text before."""
         at, guards = self.items[item]
         return self.instructions.looks_behind[at] or self.guards_look_behind(guards)
 
@@ -227,7 +233,8 @@ class LexerItems:
     # --- guards ---------------------------------------------------------------------------------------------
 
     def guard_number(self, holds: bool, items: Iterable[int]) -> int | bool:
-        """Return the number of a guard, or its outcome where that is certain."""
+        """Return the number of a guard, or True or False where its outcome is certain. `holds`: whether some
+        item must reach its end, or none may."""
         members = frozenset(items)
         if not members:
             return not holds
@@ -237,7 +244,7 @@ class LexerItems:
             if len(self._ended_when[item]) == 1:
                 (only,) = self._ended_when[item]
                 condition = self.guards[only]
-                # The item has ended unless one of the condition ends; and that one is a member, too.
+                # Either the item ends, or an item of its condition does, which is a member of the set too.
                 if not condition.holds and condition.items <= members:
                     return holds
         number = self._guard_of.get((holds, members))
@@ -248,7 +255,7 @@ class LexerItems:
         return number
 
     def _has_surely_ended(self, at: int) -> bool:
-        """Return whether an instruction stands inside a character of which every rest leads to an end."""
+        """Return whether an instruction is inside a character, and every rest of it leads to an end."""
         instruction = self._code[at]
         return (
             instruction.kind == CHAR
@@ -270,8 +277,8 @@ class LexerItems:
         return False
 
     def join_guards(self, *terms: int | bool) -> Guards | None:
-        """Return the conjunction of guards and outcomes, None where one has failed. Guards that must not
-        hold become one guard over all their items."""
+        """Return the conjunction of guards (numbers) and outcomes (True, False); None where one has failed.
+        Guards that must not hold become one guard over all their items."""
         never_items: set[int] = set()
         must_hold: set[int] = set()
         for term in terms:
@@ -289,7 +296,7 @@ class LexerItems:
             if never_guard is False:
                 return None
             must_hold.add(never_guard)
-            # An item that must not end has ended where its own guards follow from the others.
+            # If the guards of an ended item follow from the others, the item ends, though it must not.
             for item in never_items & self._ended_when.keys():
                 conditions = self._ended_when[item]
                 if all(self._is_implied(guard, must_hold, never_items) for guard in conditions):
@@ -302,18 +309,19 @@ class LexerItems:
         met: set[int],
         never_items: set[int],
     ) -> bool:
-        """Return whether a guard is met where guards are `met`, and items never reach their end."""
+        """Return whether a guard follows from others: the guards `met` hold, and `never_items` never reach
+        their end."""
         holds, items = self.guards[guard]
         return guard in met or (not holds and items <= never_items)
 
     def barred_instructions(self, guards: Guards) -> set[int]:
-        """Return the instructions of items that must never reach their end under guards."""
+        """Return the instructions from which no end may be reached, if `guards` are to hold."""
         barred: set[int] = set()
         for guard in guards:
             condition = self.guards[guard]
             if not condition.holds:
                 items = (self.items[number] for number in condition.items)
-                # An item with guards of its own is barred under these alone.
+                # An item with guards of its own is barred only if these hold, so it is not listed.
                 barred.update(item.at for item in items if not item.guards)
         return barred
 
@@ -325,7 +333,7 @@ class LexerItems:
         guards: Guards,
         look_behind: LookBehind | None,
     ) -> tuple[int, ...]:
-        """Return the items that an instruction leads to without reading, best first."""
+        """Return the items that an instruction leads to before a byte is read, best first."""
         key = at, guards, look_behind
         known_items = self._closures.get(key)
         if known_items is not None:
@@ -367,15 +375,16 @@ class LexerItems:
 
     @remember_answers
     def look_behind_before(self, threads: Collection[int], start: bool) -> LookBehind | None:
-        """Return the knowledge of look-behinds before a character, in which their `threads` are; without
-        threads, before a text (`start`), or where nothing is known of the text before."""
+        """Return what look-behinds know before a character. `threads`: the threads of look-behinds that are
+        under way; `start`: whether this is the beginning of the text. Without either, nothing is known of the
+        text before."""
         looks = self.instructions.looks
         if not looks and not start:
             return None
         visited: set[int] = set()
         threads_left: set[int] = set()
         holding: set[int] = set()
-        # Each look-behind begins here once more: what it matches may begin at any character.
+        # Each look-behind begins here again, since what it matches may begin at any character.
         pending = [*threads, *(first for first, _end in looks)]
         while pending:
             at = pending.pop()
@@ -394,7 +403,7 @@ class LexerItems:
         return LookBehind(start, frozenset(threads_left), frozenset(holding), 0)
 
     def _step_look_behind(self, look_behind: LookBehind | None, byte_class: int) -> LookBehind | None:
-        """Return the knowledge of look-behinds after one more byte, of a class."""
+        """Return what look-behinds know after one more byte of a class."""
         if look_behind is None or not self.instructions.looks:
             return None
         next_threads: set[int] = set()
@@ -417,7 +426,7 @@ class LexerItems:
 
     @remember_answers
     def look_behind_row(self, look_behind: LookBehind | None) -> ClassRow:
-        """Return the knowledge of look-behinds after each class of bytes, as numbers (`look_behind_of`)."""
+        """Return what look-behinds know after each class of bytes, as numbers (`look_behind_of`)."""
         row = [
             self._look_behinds.number_of(self._step_look_behind(look_behind, byte_class))
             for byte_class in range(self.width)
@@ -427,7 +436,7 @@ class LexerItems:
     # --- rows -----------------------------------------------------------------------------------------------
 
     def item_row(self, item: int, look_behind: LookBehind | None) -> ClassRow:
-        """Return for each class of bytes the number of the list of items behind it (`lists`)."""
+        """Return for each class of bytes the number of the list of items after it (`lists`)."""
         key = item, look_behind
         class_row = self._rows.get(key)
         if class_row is None:
@@ -440,7 +449,7 @@ class LexerItems:
         return class_row
 
     def _make_item_row(self, item: int, look_behind: LookBehind | None) -> ClassRow:
-        """Return the row of an item (`item_row`), worked out for one class of each part."""
+        """Compute the row of an item (`item_row`), for one class of each part."""
         at, guards = self.items[item]
         instruction = self._code[at]
         partitions = self.partitions
@@ -481,7 +490,7 @@ class LexerItems:
         return ClassRow(self.partitions.partition_of(numbers), numbers)
 
     def guard_row(self, guards: Guards, look_behind: LookBehind | None) -> ClassRow:
-        """Return for each class of bytes the number of the guards behind it (`guard_sets`)."""
+        """Return for each class of bytes the number of the guards after it (`guard_sets`)."""
         if not guards:
             return self._free_row
         key = guards, look_behind
@@ -500,7 +509,8 @@ class LexerItems:
         return class_row
 
     def columns_of(self, rows: Sequence[ClassRow]) -> tuple[int, Iterable[tuple[int, ...]]]:
-        """Return the partition of some rows, and their numbers for each part."""
+        """Return the partition that refines those of some rows, and for each of its parts the numbers of all
+        rows."""
         partition = self.partitions.join_partitions(row.partition for row in rows)
         of_parts = self.partitions.of_parts[partition]
         return partition, zip(*(of_parts(row.numbers) for row in rows), strict=True)
@@ -511,12 +521,13 @@ class LexerItems:
         look_behind: LookBehind | None,
         byte_class: int,
     ) -> Guards | None:
-        """Return the guards behind one class of bytes, None where one has failed."""
+        """Return the guards that remain after a byte of a class; None where one has failed."""
         set_number = self.guard_row(guards, look_behind).numbers[byte_class]
         return self.guard_sets[set_number]
 
     def _guards_behind(self, guard_list: list[Guard], column: Sequence[int]) -> int:
-        """Return the number of some guards behind a byte, from the lists behind their items."""
+        """Return the number of the set of guards after a byte. `column`: the lists after this byte, one for
+        each item of each guard."""
         # The column has a list for each item, in the order of the guards.
         lists = iter(column)
         key = tuple([(guard.holds, frozenset([next(lists) for _ in guard.items])) for guard in guard_list])
@@ -538,7 +549,7 @@ class LexerItems:
     # --- the text's end -------------------------------------------------------------------------------------
 
     def hold_at_end(self, guards: Guards, look_behind: LookBehind | None) -> bool:
-        """Return whether guards are met where the text ends."""
+        """Return whether guards are met if the text ends here."""
         return all(self._holds_at_end(guard, look_behind) for guard in guards)
 
     @remember_answers

@@ -1,8 +1,8 @@
-"""Which widths lark's indenter may find behind a newline: the columns behind the last line break in it.
+"""Which widths lark's indenter may find after a newline: the columns after the last line break in it.
 
 `/(\\n *)+/` goes on to each width, from wherever it is. `/\\n */` may have each, and `/\\n\\t*/` each that
 counts, but its column matters: it cannot go on to each other one. `/\\n/` has one; and `/\\n+ */` each, but
-behind a blank one more newline may follow.
+after a blank one more newline may follow.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _has_each(
     columns: Sequence[Sequence[int]],
     sufficient_bits: Mapping[int, int],
 ) -> bool:
-    """Return whether a state that leads to some line breaks and carries (bits) leads, with each column behind
+    """Return whether a state that leads to some line breaks and carries (bits) leads, with each column after
     them, to carries that do for each of its own."""
     for end_bits_of_breaks in columns:
         bits_with_column = 0
@@ -78,8 +78,8 @@ def _has_each(
 
 
 class _Newlines:
-    """The states of the lexer in which a newline goes on. Line breaks have numbers, by the state behind each;
-    what newlines leave behind them are bits above those of line breaks."""
+    """The states of the lexer in which a newline goes on. Line breaks have numbers, by the state after each;
+    what newlines leave after them are bits above those of line breaks."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class _Newlines:
         """What may follow a newline, by contexts -> its bit."""
 
     def _states_after(self, states: Iterable[int], classes: Iterable[int]) -> set[int]:
-        """Return the states of a newline behind bytes of some classes."""
+        """Return the states of a newline after bytes of some classes."""
         columns = sorted(classes)
         next_states: set[int] = set()
         for state in states:
@@ -120,14 +120,14 @@ class _Newlines:
         return {state for state in next_states if self._newline in self._terminals_of(state)}
 
     def _with_same_column(self, states: Iterable[int]) -> list[int]:
-        """Return states, and those behind any bytes that leave the column as it is."""
+        """Return states, and those after any bytes that leave the column as it is."""
         pending = list(dict.fromkeys(states))
         for state in pending:  # the list grows meanwhile
             pending += self._states_after((state,), self._others).difference(pending)
         return pending
 
     def states_by_column(self, tab_size: int) -> tuple[list[list[list[int]]], int]:
-        """Return for each column and each line break the states that have the column behind it, as long as
+        """Return for each column and each line break the states that have the column after it, as long as
         they do not come again; and the column that comes again then."""
         no_states: list[list[int]] = [[]] * len(self._break_number)
         column_zero = [self._with_same_column((state,)) for state in self._break_number]
@@ -179,7 +179,7 @@ class _Newlines:
         return bits
 
     def sufficient_bits(self) -> dict[int, int]:
-        """Return for each bit of what newlines leave the bits behind which as much may follow."""
+        """Return for each bit of what newlines leave the bits after which as much may follow."""
 
         def allows_as_much(row: Sequence[int], other_row: Sequence[int]) -> bool:
             pairs = zip(row, other_row, strict=True)

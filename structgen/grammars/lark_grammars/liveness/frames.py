@@ -54,7 +54,7 @@ class StackFrames(NamedTuple):
 
 
 def column_after(column: int, byte: int, tab_size: int) -> int:
-    """Return the column behind the last line break after one more byte; below 0: no line break yet."""
+    """Return the column after the last line break after one more byte; below 0: no line break yet."""
     if byte == ord("\n"):
         return 0
     if column < 0:
@@ -238,7 +238,7 @@ def lowest_balance(rules: Sequence[Rule], balances: dict[int, int]) -> int:
 
 
 def _prefix_balances(rule: Rule, balances: dict[int, int]) -> list[int]:
-    """Return the balance before each symbol of a rule, and behind the last one."""
+    """Return the balance before each symbol of a rule, and after the last one."""
     heights = [0]
     for symbol in rule.symbols:
         heights.append(heights[-1] + balances.get(symbol, 0))

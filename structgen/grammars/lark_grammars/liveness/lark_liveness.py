@@ -1,10 +1,18 @@
-"""Does some text go on? The saturation of one grammar (`saturation`), its certain boundaries, and exact
-answers. Read the word list of the package first.
+"""Decides whether some valid text goes on from a stack of the parser, for one Lark grammar.
 
-A boundary is a kind of carry with a *line*, in the order of their numbers: PLAIN; LINE, behind the indenter's
-newline, where blocks open or close; DEDENTED, behind a closed block, where more close; ENDING, where the text
-has ended and the open blocks are closed. A newline may be of any width; where it cannot go on to each, or not
-even has each, a completion is searched for (`compiled.lark_completions`).
+The docstring of the package defines the words, with an example grammar. In short: a *letter* is a terminal
+with the *kind* of its *carry* (what it demands of the text after it). A *boundary* is a point between two
+lexemes: the kind of the carry before it, and the *line*. A line is one of four numbers:
+
+- PLAIN: inside a line, and everywhere in a grammar without an indenter.
+- LINE: after the indenter's newline, where blocks open or close.
+- DEDENTED: after a closed block, where further blocks may close.
+- ENDING: the text has ended, and the open blocks are closed.
+
+The work of one grammar has three steps: `saturation` computes how runs of the parser end (the fixpoint), then
+which boundaries are *certain* (some text leads to the end, whatever is below on the stack), and `reaches_end`
+answers for all others exactly. Letters do not decide where a newline cannot have every width, or cannot go on
+after every width. There a completion is searched for (`compiled.lark_completions`).
 """
 
 from __future__ import annotations
@@ -36,33 +44,34 @@ from structgen.grammars.lark_grammars.reading.loaded_grammar import END, ParserT
 
 Bits: TypeAlias = npt.NDArray[np.uint64]
 Fields: TypeAlias = dict[str, Any]
-"""Fields of a block by their names: numbers, and arrays."""
+"""The fields of a block that compiled code reads, by name. A value is a number or an array."""
 
 _STACK: Final = word_of(Descent, "stack")
-"""The height of the stack is the word behind it."""
+"""The word of `Descent` with the address of the stack. The next word is the height of the stack."""
 PLAIN, LINE, DEDENTED, ENDING = range(4)
-"""What was read before a boundary."""
+"""The lines of a boundary, which the module's docstring defines."""
 _WORK_PER_STEP: Final = 2_000
-"""A step (10 us) is so many letters and exits of compiled code."""
+"""So many letters and exits in compiled code count as one step of the limits (10 us)."""
 _MOST_CHOICES: Final = 1 << 18
-"""Nodes that the search for certain boundaries makes at most; the others are asked one by one."""
+"""The most nodes that the search for certain boundaries makes. Boundaries beyond it count as uncertain, and
+are decided one by one when they are needed."""
 _WORDS_PER_NODE: Final = 16
-"""Room for the ways of a node in that search."""
+"""The numbers that are reserved in that search for the ways of one node."""
 
 
 class Fixpoint(NamedTuple):
-    """The result of the work on one grammar, as another process may take it over."""
+    """The results for one grammar, in a form that another process can load."""
 
     values: bytes | npt.NDArray[np.uint64]
-    """`Pushdown.values`: how runs end."""
+    """How runs end (`Pushdown.values`)."""
     accepts: bytes | npt.NDArray[np.uint8]
-    """`Pushdown.accepts`."""
+    """For each variable whether the text may end (`Pushdown.accepts`)."""
     certain: npt.NDArray[np.uint8]
-    """`Liveness.certain`."""
+    """Which boundaries are certain (`Liveness.certain`)."""
 
 
 class Liveness:
-    """Certain boundaries, and exact answers, for one grammar."""
+    """The certain boundaries of one grammar, and exact answers for all others."""
 
     def __init__(
         self,
@@ -71,8 +80,9 @@ class Liveness:
         limits: Limits,
         fixpoint: Fixpoint | None = None,
     ) -> None:
-        """`fixpoint`: what another process has found for the same letters. Cost: 5 to 500 ms, with it a
-        fifth. Raises LimitError (oracle_steps)."""
+        """`tables`: the parser; `letters`: the letters of the grammar; `fixpoint`: the results of another
+        process for the same letters. Raises LimitError (oracle_steps). Cost: 5 to 500 ms, or a fifth of that
+        with `fixpoint`."""
         self._tables = tables
         self._letters = letters
         self._limits = limits
@@ -87,7 +97,8 @@ class Liveness:
         alike = alike_terminals(tables)
         first_of: dict[tuple[int, int, bool], int] = {}
         self._first_alike = []
-        """For each letter the first one that the parser treats alike: the fixpoint is over these."""
+        """For each letter the first letter that the parser treats alike. The fixpoint has variables for these
+        first letters only."""
         for letter, (terminal, boundary) in enumerate(letter_boundaries):
             is_met = bool(letters.met_bits >> letter & 1)
             key = alike[terminal], boundary, is_met
@@ -95,27 +106,28 @@ class Liveness:
         self._later_alike = sum(
             1 << letter for letter, first in enumerate(self._first_alike) if first != letter
         )
-        """Bits of the letters that an earlier one stands for."""
+        """The letters, as bits, that are represented by an earlier letter."""
         self._put_parser()
         self._solve_fixpoint(self._make_variables(), fixpoint)
         shape = len(tables.actions), self.boundaries, 2
         self.certain = self._find_certain() if fixpoint is None else fixpoint.certain.reshape(shape)
-        """uint8[states, boundaries, 2]: whether every stack with the state on top leads to the text's end;
-        the second number where a bracket is open. All 0 where letters do not decide it (`is_exact`)."""
+        """uint8[states, boundaries, 2]: 1 where every stack with this state on top leads to the text's end.
+        The last index is 1 where a bracket is open, else 0. All entries are 0 where letters do not decide
+        (`is_exact`)."""
         if not self.is_exact:
             self.certain[:] = 0
         self.fixpoint = Fixpoint(self._values, self._accepts, self.certain)
 
     def _indenter_letters(self, first: int) -> list[tuple[int, int]]:
-        """Return the letters that the indenter puts behind newlines, each with the boundary behind it; none
-        without an indenter. `first`: the number of the first one."""
+        """Return the letters that the indenter adds after newlines, as pairs (terminal, boundary after it).
+        The list is empty without an indenter. `first`: the number that the first of these letters gets."""
         letters, kinds, indentation = self._letters, self._kinds, self._tables.indentation
         self._indents: dict[int, int] = {}
         self._dedents: dict[int, int] = {}
         self._last_dedent = 0
-        """The letter of a block that closes at the text's end."""
+        """The letter with which a block closes at the end of the text."""
         self.boundaries = kinds
-        """How many boundaries there are."""
+        """The number of boundaries."""
         if indentation is None:
             return []
         self.boundaries = ENDING * kinds + 1  # the lines of all kinds, and the one boundary at the end
@@ -131,7 +143,7 @@ class Liveness:
         return indenter_letters
 
     def _letters_with_boundary(self) -> list[tuple[int, int]]:
-        """Return the letters as terminals, each with the boundary behind it."""
+        """Return the letters as pairs (terminal, boundary after it)."""
         first_line = LINE * self._kinds
         return [
             (terminal, first_line + kind if terminal == self._newline else kind)
@@ -140,14 +152,14 @@ class Liveness:
 
     @property
     def boundary(self) -> npt.NDArray[np.int32]:
-        """For each letter the boundary behind it."""
+        """The boundary after each letter."""
         boundaries = [boundary for _terminal, boundary in self._letters_with_boundary()]
         return np.array(boundaries, np.int32)
 
     # --- the fixpoint ---------------------------------------------------------------------------------------
 
     def _put_parser(self) -> None:
-        """Make the parser's fields of the blocks that compiled code reads."""
+        """Compute the fields of the parser, which compiled code reads from its blocks."""
         tables = self._tables
         rules = usable_rules(tables, {END, *self._terminal.tolist()})
         used = {-1 - rule.origin for rule in rules}  # symbols; nonterminals are below 0
@@ -161,10 +173,10 @@ class Liveness:
         gotos[:, unused_nonterminals] = -1
         self.actions = actions
         self.gotos = gotos
-        """The parser's tables without the symbols of which no whole text has one: what is certain holds for
-        stacks of the others."""
+        """The parser's tables without the symbols that occur in no whole text. What is certain holds for
+        stacks without these symbols."""
         self._frames = frames_of(tables, actions, gotos, rules)
-        # The symbol above the state is one of the `dot` symbols that are reduced: the others lie below.
+        # A reduction takes `dot` symbols. One of them is above the state, so `dot - 1` lie below it.
         exits: list[tuple[int, int]] = []
         exit_counts = []
         for kernel in tables.kernels:
@@ -200,15 +212,15 @@ class Liveness:
             "run_exits": self._empty_rows(max(exit_counts)),
         }
         self._pushdown_words: npt.NDArray[np.int64] = np.empty(0, np.int64)
-        """The words of a block that hold the parser; empty until they are known."""
+        """The first words of each block, which describe the parser; empty until they are computed."""
 
     def _empty_rows(self, count: int) -> Bits:
-        """Return rows of letters, as bits: no letters."""
+        """Return `count` rows of letters, as bits. All rows are empty."""
         return np.zeros((count, self._words), np.uint64)
 
     def _make_block(self, kind: type[Pushdown], fields: Fields) -> npt.NDArray[np.int64]:
-        """Return a block of a `kind`: the fields of the parser and its runs, and the `fields` given. The
-        caller keeps the arrays among these alive."""
+        """Return a block of the class `kind`, with the fields of the parser and the given `fields`. The
+        caller must keep the arrays in `fields` alive."""
         block = np.zeros(words_of(kind), np.int64)
         # All kinds of blocks begin with the fields of `Pushdown`, so its words are copied.
         block[: len(self._pushdown_words)] = self._pushdown_words
@@ -217,12 +229,12 @@ class Liveness:
         return block
 
     def _make_variables(self) -> npt.NDArray[np.int32]:
-        """Return the variables of the fixpoint: the frame, and its letter or the row of its boundary.
-        Variables of letters come first."""
+        """Return the variables of the fixpoint, one per row: the frame, the letter (-1: it is a boundary's),
+        and the row of letters of its boundary. Variables of letters come first."""
         state_of_frame = self._frames.state
         action_of_letter = self.actions[:, self._terminal]
-        # A reduction of an empty rule pushes a symbol, as a shift does. Others take the frame's symbol away
-        # at once, and need no variable.
+        # A reduction of an empty rule pushes a symbol, as a shift does. Any other reduction removes the
+        # frame's symbol at once, so it needs no variable.
         reduced_rules = np.maximum(-1 - action_of_letter, 0)
         is_empty_rule = (action_of_letter < 0) & (self.sizes[reduced_rules] == 0)
         is_first_alike = np.array(self._first_alike) == np.arange(len(self._terminal))
@@ -254,8 +266,9 @@ class Liveness:
     def _put_available_letters(
         self, frames: npt.NDArray[np.intp], boundaries: npt.NDArray[np.intp]
     ) -> npt.NDArray[np.int32]:
-        """Make the rows of letters that may come at some boundaries of frames; return the row of each. Frames
-        of one context share rows, of which there are far fewer than frames."""
+        """Make the rows of letters that may come at boundaries of frames, and return the row of each pair of
+        `frames` and `boundaries`. Frames of one context share rows, so there are far fewer rows than
+        frames."""
         letter_rows = [0]
         row_of: dict[tuple[int, int, bool], int] = {}
         boundary_rows = []
@@ -279,7 +292,7 @@ class Liveness:
             self._values = self._empty_rows(int(exit_counts.sum()))
             self._accepts = np.zeros(len(variables), np.uint8)
         else:
-            # Copies, since arrays over the bytes of a file cannot be written to.
+            # They are copied, because an array over the bytes of a file is read-only.
             values = np.frombuffer(fixpoint.values, np.uint64)
             self._values = values.reshape(-1, self._words).copy()
             self._accepts = np.frombuffer(fixpoint.accepts, np.uint8).copy()
@@ -298,7 +311,8 @@ class Liveness:
             "fresh": self._empty_rows(1),
         }
         self._descent = self._make_block(Descent, walk), walk
-        """The block of walks down a stack, and its arrays: one for all, since the grammar's lock is held."""
+        """The block for walks down a stack, and its arrays. All walks share it, since the caller holds the
+        grammar's lock."""
         if fixpoint is None:
             self._saturate_variables(variables)
 
@@ -326,7 +340,8 @@ class Liveness:
         notes = np.empty((count, 2), np.int32)
         answer = NO_ROOM
         while answer == NO_ROOM:
-            # The notes so far stay; compiled code fills the new table with them, and goes on.
+            # The table was full. The notes are kept: compiled code enters them into a larger table, and
+            # continues.
             notes = np.concatenate([notes, np.empty_like(notes)])
             table = _no_slots(2 * len(notes), np.int64)
             new_words = {
@@ -342,10 +357,11 @@ class Liveness:
             raise self._too_much()
 
     def _find_boundaries(self, action_of_letter: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        """Return which boundaries each state may have. `action_of_letter`: [states, letters]."""
+        """Return for each state and boundary whether texts reach it. `action_of_letter`: [states, letters],
+        the parser's action."""
         tables = self._tables
         has_boundary = np.zeros((len(tables.actions), self.boundaries), np.bool_)
-        # The indenter's letters, past those that are listed, are always met.
+        # The indenter's letters come after the listed ones, and are always met.
         is_met = [
             letter >= self._letters.listed_count or bool(self._letters.met_bits >> letter & 1)
             for letter in range(len(self._terminal))
@@ -354,7 +370,7 @@ class Liveness:
         next_states = action_of_letter[is_shift] - 1
         boundaries = np.broadcast_to(self._boundary, is_shift.shape)[is_shift]
         has_boundary[next_states, boundaries] = True
-        # An ignored lexeme leaves the state as it is, and what it owes.
+        # An ignored lexeme does not change the parser's state, but its own carry counts after it.
         for kind, contexts in self._letters.kinds_behind_ignored().items():
             has_boundary[np.isin(tables.context_of, list(contexts)), kind] = True
         has_boundary[tables.start, self._letters.first_kind] = True
@@ -379,7 +395,7 @@ class Liveness:
             return 1 | 1 << self._last_dedent
         bits = self._letters.available_letters(context, kind, inside) & self._known_letters
         if self._newline >= 0:
-            if bits & 1:  # where the text may end, open blocks are closed first
+            if bits & 1:  # bit 0: the text may end here, after the open blocks are closed
                 bits |= 1 << self._last_dedent
             if line != PLAIN:
                 bits |= 1 << self._dedents[kind]
@@ -388,7 +404,8 @@ class Liveness:
         return bits
 
     def _as_rows(self, letter_sets: Sequence[int]) -> npt.NDArray[np.uint64]:
-        """Return sets of letters (bits) as rows of words, each letter by the first one that is alike."""
+        """Return sets of letters, each given as the bits of one int, as rows of 64-bit words. Each letter is
+        replaced by the first letter that the parser treats alike."""
         row_bytes = bytearray()
         for letters in letter_sets:
             first_letters = letters & ~self._later_alike
@@ -404,7 +421,7 @@ class Liveness:
         frame_count = len(frames.state)
         boundary_count = len(self._boundary_frames)
         room = boundary_count + _MOST_CHOICES
-        # `np.empty` takes memory as it is used: most grammars need little of this room.
+        # `np.empty` takes memory only where it is written to, and most grammars need little of it.
         ways = np.empty(_WORDS_PER_NODE * room, np.int32)
         table = _no_slots(2 * room, np.int32)
         nodes = np.empty(boundary_count, np.int32)
@@ -437,7 +454,8 @@ class Liveness:
         states = frames.state[self._boundary_frames]
         is_inside = (frames.brackets[self._boundary_frames] > 0).astype(np.int64)
         is_certain[states, self._boundary_numbers, is_inside] = 1
-        # Frames with other numbers of open brackets share an entry, and one that is refuted refutes it.
+        # Frames that differ in the number of open brackets share one entry. If one of them is refuted, the
+        # entry is.
         refuted = np.flatnonzero(lives[nodes] == 0)
         is_certain[states[refuted], self._boundary_numbers[refuted], is_inside[refuted]] = 0
         return is_certain
@@ -452,8 +470,8 @@ class Liveness:
 
     @property
     def is_exact(self) -> bool:
-        """Whether letters tell what goes on: the parser's stack how many brackets and blocks are open, and a
-        newline may be of any width."""
+        """Whether letters alone decide which texts go on. For this the parser's stack must determine how many
+        brackets and blocks are open, and a newline must be able to have any width."""
         return self._frames.is_exact and self._letters.tell_lines
 
     # --- exact answers --------------------------------------------------------------------------------------
@@ -464,8 +482,11 @@ class Liveness:
         inside: bool,
         letters: Sequence[int],
     ) -> bool | None:
-        """Return whether some text goes on from a stack (states, the bottom first) where one of some letters
-        is read; None: letters cannot decide it, search for a completion. `inside`: a bracket is open."""
+        """Return whether some text goes on from a stack after one of the `letters`. None: letters cannot
+        decide it, so a completion must be searched for.
+
+        `states`: the states on the stack, the bottom first; `inside`: whether a bracket is open. Example:
+        `reaches_end([0, 4], False, [7])`."""
         needs_column = self._letters.keeps_column and not inside
         bits = 0
         for letter in letters:
@@ -476,7 +497,7 @@ class Liveness:
         is_live, is_sure = self._search_end(states, inside, bits)
         if not self.is_exact:
             return None
-        # Letters that were found are certain; without them the others must all be known.
+        # A positive answer is certain. A negative one is certain only where all letters are known.
         return is_live if is_live or is_sure else None
 
     def is_live_before_lexeme(
@@ -485,8 +506,9 @@ class Liveness:
         inside: bool,
         lexeme: int,
     ) -> bool | None:
-        """Return whether some text goes on before a lexeme, in a state of the lexer; None: letters
-        cannot decide it, search for a completion."""
+        """Return whether some text goes on before a lexeme is read. None: letters cannot decide it, so a
+        completion must be searched for. `states`, `inside`: as in `reaches_end`; `lexeme`: the state of the
+        lexer."""
         if not self._frames.is_exact:
             return None
         context = int(self._tables.context_of[states[-1]])
@@ -501,8 +523,8 @@ class Liveness:
         inside: bool,
         letters: int,
     ) -> tuple[bool, bool]:
-        """Return whether some text goes on from a stack with some letters, and whether these and those behind
-        ignored lexemes are all that there are."""
+        """Return a pair of flags: whether some text goes on from a stack after one of the letters (bits), and
+        whether no other letters may come, also after ignored lexemes. Parameters as in `reaches_end`."""
         context = int(self._tables.context_of[states[-1]])
         first_letters = 0
         met_letters = letters
@@ -510,7 +532,7 @@ class Liveness:
             terminal, kind = self._letters.letters[letter]
             is_ignored = terminal in self._tables.ignored_terminals
             if is_ignored or (inside and terminal == self._newline):
-                # The parser does not see this lexeme: it reads a letter behind it.
+                # The parser does not see this lexeme: it reads a letter after it.
                 first_letters |= self._letters_at(context, PLAIN, kind, inside)
                 if kind != UNSETTLED:
                     met_letters |= self._letters.available_letters(context, kind, inside)
@@ -533,21 +555,21 @@ class Liveness:
 
 
 def _no_slots(min_slots: int, kind: type[np.generic]) -> npt.NDArray[Any]:
-    """Return free slots, so many at least: a power of two."""
+    """Return a hash table of free slots (-1). Its size is a power of two, and `min_slots` at least."""
     return np.full(1 << (min_slots - 1).bit_length(), -1, kind)
 
 
 def alike_terminals(tables: ParserTables) -> list[int]:
-    """Return for each terminal the first one that stands where it stands in all rules, but for its name: of
-    thousands of strings that are ways of one rule, one. Terminals of lines and brackets stay."""
+    """Return for each terminal the first terminal that the parser treats alike. In `op: "+" | "-"` the
+    terminals "+" and "-" are alike. The terminals of lines and brackets represent only themselves."""
     actions = tables.actions
-    # Rules that make the same nonterminal of as many symbols do the same to the stack: they get one code.
+    # Rules that make the same nonterminal of as many symbols change the stack alike: they get one code.
     shapes = [(rule.origin, len(rule.symbols)) for rule in tables.rules]
     _shapes, shape_of_rule = np.unique(np.array(shapes), axis=0, return_inverse=True)
     reduced_rules = np.maximum(-1 - actions, 0)
     reduced_shapes = shape_of_rule.reshape(-1)[reduced_rules]
     codes = np.where(actions < 0, -1 - reduced_shapes, 0)
-    # States that only reduce, and reduce alike, are one: strings that are ways of one rule end in them.
+    # States that only reduce, and reduce alike, are treated as one: the alternatives of a rule end in them.
     only_reduces = actions.max(axis=1) <= 0
     state_of_codes: dict[bytes, int] = {}
     first_states = np.arange(len(actions))

@@ -1,23 +1,22 @@
-"""Which lexemes may come next: the letters over which the parser's liveness is computed, as if there were
-no lexer.
+"""Finds the letters of a grammar: the input alphabet over which the parser's liveness is computed.
 
-A letter is a terminal with a kind: the carry that its end leaves (`liveness` has an example). Kinds behind
-which the same letters may come in every context, ignored lexemes in between included, are one (E. F. Moore's
-partitions).
+A *letter* is a terminal with a *kind*. A *carry* is the demand that the end of a lexeme makes on the text
+after it: the end of a name `[a-z]+` demands that no letter of a to z follows. Carries after which the same
+letters may come, in every *context* of the parser, are one kind (E. F. Moore's partitions; lexemes that the
+grammar ignores may come in between). The docstring of the package has an example.
 
-The whole automaton is not made for that. As what a lexeme may end is followed from a state through those
-states that still have the terminal's items, and no further than to an end that owes nothing, or to a state of
-which the same is known. Where that is not settled among so many states, or a terminal has too many kinds, the
-terminal has the letter of kind UNSETTLED beside those that were found: it may have more. Letters that were
-found are certain, so what they lead to is; where they lead nowhere and an unsettled one is met, `liveness`
-searches.
+The whole automaton of the lexer would be too large for that. So the lexer's states are followed only while
+they can still become the terminal, and until an end is found that demands nothing, or a state whose ends are
+known. If that takes too many states, or a terminal has too many kinds, the terminal also gets a letter of
+kind UNSETTLED, which means: there may be more letters. The letters that were found are certain. Where they
+lead to no end, and an unsettled one is met, `liveness` searches for a completion.
 
-Most carries are freed by a separator: a blank, a tab or a newline that begins an ignored lexeme, behind which
-nothing is owed. If behind that byte the same letters may come as at once, in each context behind the
-terminal, such a carry is kind 0: it owes nothing (a bisimulation, whose contexts are a greatest fixpoint).
-Whether they do is checked, because an ignored lexeme may take in what must come: behind `#` of `/#[^\\n]*/`
-nothing else comes. A newline alone frees what no text on the line may end: behind an operator `%`, beside
-`/%.*?%/`, the rest of the line has no `%`.
+Most carries are fulfilled by a *separator*: a blank, a tab or a newline that begins an ignored lexeme. If the
+same letters may come after that byte as without it, in each context after the terminal, the carry counts as
+kind 0, which demands nothing (a bisimulation, whose contexts are a greatest fixpoint). This must be checked,
+because an ignored lexeme may swallow what should come: after the `#` of `/#[^\\n]*/` nothing else comes on
+the line. Some carries are fulfilled by a newline only: after an operator `%`, beside a terminal `/%.*?%/`,
+the rest of the line must not contain `%`.
 """
 
 from __future__ import annotations
@@ -36,29 +35,35 @@ from structgen.grammars.lark_grammars.reading.loaded_grammar import END
 
 _SEPARATORS: Final = b"\n \t"
 NOWHERE: Final = -1
-"""In place of the letters behind a kind, in a context in which it is never met."""
+"""Stands for the letters after a kind in a context where the kind never occurs."""
 UNSETTLED: Final = 1
-"""The kind of a letter that says: this terminal may have more letters than were found."""
+"""The kind of a special letter of a terminal: it means that the terminal may have more letters than were
+found."""
 _FOLLOWED: Final = 16
-"""So many states are followed, at least, once an end of the terminal is known."""
+"""The number of states that are followed at least, even after an end of the terminal is known."""
 _MOST_LOOKED_AT: Final = 4096
-"""So many states are followed until one end is known. Also so many kinds times contexts: with more, a
-terminal in a state of the lexer gets no second kind that is new."""
+"""The most states that are followed until one end is known. It also bounds kinds times contexts: above it, a
+terminal in a state of the lexer gets at most one new kind."""
 _MADE_AGAIN: Final = (
     "rows", "lexer", "tables", "_ignored_terminals", "_insides", "_contexts_behind_of", "_taken_terminals",
     "remembered terminals_of", "remembered states_by_terminal",
     "_found_by", "_ends",
 )  # fmt: skip
-"""Attributes that are not kept: they are made again from the grammar's tables, or from the lexer."""
+"""The attributes that are not written to a file: they are computed again from the grammar's tables, or from
+the lexer."""
 
 
 class Letters:
-    """The letters, kinds and classes of endings of one grammar. The letters are listed when they are made:
-    what a lexeme may become later on beside them is the unsettled letter of its terminal."""
+    """The letters, kinds and classes of endings of one grammar.
+
+    The list of letters is complete when the object has been made. If a lexeme could later become a letter
+    that is not on the list, the unsettled letter of its terminal is used instead. A *class of endings* is a
+    set of letters that a state of the lexer may become."""
 
     def __init__(self, rows: LexerTables, kept_values: dict[str, Any] | None = None) -> None:
-        """`kept_values`: those of another process, of a lexer with the same numbers. Cost without them: the
-        states that begin a lexeme in each context, and all states up to its ends. Raises LimitError."""
+        """`rows`: the lexer's states as arrays; `kept_values`: the values of another process, whose lexer had
+        the same numbers. Raises LimitError. Cost without `kept_values`: the states that begin a lexeme in
+        each context, and all states up to its ends."""
         self.rows = rows
         self.lexer = rows.lexer
         self.tables = rows.lexer.tables
@@ -66,11 +71,11 @@ class Letters:
         newline_set = frozenset() if indentation is None else frozenset((indentation.newline,))
         # lark's indenter drops newlines while a bracket is open, as if they were ignored.
         self._ignored_terminals = (self.tables.ignored_terminals, self.tables.ignored_terminals | newline_set)
-        """Without and with an open bracket."""
+        """The terminals that are ignored: without, and with an open bracket."""
         self._insides = (False, True) if indentation else (False,)
-        """The cases that differ: without and with an open bracket."""
+        """The values of `inside` (a bracket is open) that make a difference."""
         self._contexts_behind_of = self._contexts_behind()
-        """The contexts behind each terminal that the parser reads."""
+        """The contexts after each terminal that the parser reads."""
         contexts = range(rows.contexts)
         self._taken_terminals = [
             [self._taken_in(context, ignored_terminals) for context in contexts]
@@ -78,9 +83,10 @@ class Letters:
         ]
         """The terminals that are taken in each context, without and with an open bracket."""
         self._found_by: dict[tuple[object, ...], frozenset[int]] = {}
-        """What follows a state, and what it leaves -> the carries (`_carries_of`)."""
+        """The carries that `_carries_of` has found, by the state's next states and its own ends: states that
+        agree in both share an entry."""
         self._ends: dict[int, dict[int, frozenset[int]]] = {}
-        """The answers of `_left_of`."""
+        """The results of `_left_of`, by state."""
         if kept_values is not None:
             vars(self).update(kept_values)
             self.widths = Widths(*kept_values["widths"])
@@ -91,44 +97,46 @@ class Letters:
         self._close_letters()
         self._merge_kinds()
         self._is_merged = True
-        self._close_letters()  # of kinds that are one, more letters may be met
+        self._close_letters()  # where kinds were joined, more letters may occur
         if self.unsettled_bits and not self.lexer.is_local:
-            # Behind what was not followed, other terminals may be met.
+            # After ends that were not found, other terminals may occur.
             for terms in self.tables.contexts:
                 for terminal in terms.every_terminal:
                     self._letter_number(terminal, UNSETTLED)
         self._with.clear()
         self.listed_count = len(self.letters)
-        """How many letters are listed. Past them are unsettled ones alone."""
+        """The number of listed letters. Letters with larger numbers are unsettled ones."""
         self._are_settled = not self.unsettled_bits
-        """Whether these are all that may be met behind a lexeme."""
+        """Whether no letter is unsettled: then the listed ones are all that may occur."""
         self._decide_lines()
 
     def _decide_lines(self) -> None:
-        """Decide what letters tell of the indenter's lines, once all letters are listed."""
+        """Decide what letters determine about the indenter's lines. All letters are listed already."""
         starts = set[int]()
         for kind, contexts in self._where.items():
             for carry in self._members[kind]:
                 starts.update(self.rows.start(context, carry) for context in contexts)
         starts.discard(NOWHERE)
         self.widths = widths_of(self.rows, starts, self.terminals_of, self._behind_newline)
-        """Which widths the indenter's newline may have."""
+        """The widths that the indenter's newline may have."""
         produced_terminals = set(self.lexer.bound)
         for start in starts:
             produced_terminals.update(self.states_by_terminal(start))
         self.tell_lines = self.widths.has_each and blocks_are_even(self.tables, produced_terminals)
-        """Whether letters tell how lines go on, if a newline's column is of no matter."""
+        """Whether letters determine how lines go on, provided that the column of a newline does not
+        matter."""
         self.keeps_column = not (self.widths.goes_on and self.tell_lines)
-        """Whether the column matters that a newline has so far."""
+        """Whether the column that a newline has reached matters."""
 
     @property
     def kept_values(self) -> dict[str, Any]:
-        """All decisions, as plain values. An attribute that can be made again is named in _MADE_AGAIN."""
+        """Return all attributes that a file needs, as plain values. _MADE_AGAIN names the others."""
         values = {name: value for name, value in vars(self).items() if name not in _MADE_AGAIN}
         return values | {"widths": tuple(self.widths)}
 
     def kinds_behind_ignored(self) -> dict[int, set[int]]:
-        """Return the kinds that ignored lexemes leave, with the contexts in which each may be met."""
+        """Return the kinds of the carries of ignored lexemes, each with the contexts in which it may
+        occur."""
         kinds = {
             kind
             for terminal, kind in self.letters
@@ -137,8 +145,9 @@ class Letters:
         return {kind: self._where[kind] for kind in kinds if kind in self._where}
 
     def _behind_newline(self, carry: int) -> list[int]:
-        """Return the letters behind a newline that leaves a carry, by contexts. A carry of which these are
-        not known is like no other one; in a grammar with many kinds none is returned: it is left out."""
+        """Return the letters after a newline with a carry, as bits, one int for each context after it. If the
+        letters are not known, the result differs from that of every other carry. The result is empty in a
+        grammar with many kinds."""
         indentation = self.tables.indentation
         newline = END if indentation is None else indentation.newline
         contexts_behind = sorted(self._contexts_behind_of[newline])
@@ -152,14 +161,14 @@ class Letters:
         return [own_bit] * len(contexts_behind)
 
     def _taken_in(self, context: int, ignored_terminals: frozenset[int]) -> frozenset[int]:
-        """Return the terminals that the parser takes in some state of a context, and the ignored ones."""
+        """Return the terminals that the parser accepts in some state of a context, and the ignored ones."""
         actions = self.tables.actions[self.tables.context_of == context]
         is_taken = (actions != 0).any(axis=0)
         return ignored_terminals | frozenset(np.flatnonzero(is_taken).tolist())
 
     def _contexts_behind(self) -> list[frozenset[int]]:
-        """Return for each terminal the contexts behind it, where the parser reads it; behind a newline, also
-        those behind the blocks that it opens or closes."""
+        """Return for each terminal the contexts in which the parser may be after reading it. After a newline
+        these include the contexts after the blocks that it opens or closes."""
         contexts_of = [
             set(self.tables.contexts_read(terminal)) for terminal in range(len(self.tables.terminals))
         ]
@@ -172,38 +181,41 @@ class Letters:
     # --- separators -----------------------------------------------------------------------------------------
 
     def _reset_letters(self, separators: dict[int, frozenset[int]]) -> None:
-        """Begin anew with some classes of bytes as separators, each in some contexts."""
+        """Discard all letters, and begin again with given separators. `separators`: for each class of bytes
+        the contexts in which it is a separator."""
         self._separators = separators
         self._is_merged = False
         self.listed_count = 0
         nothing = self.lexer.nothing
-        # Kinds 0 and UNSETTLED are there from the start.
+        # Kinds 0 and UNSETTLED exist from the start.
         self._members: list[list[int]] = [[nothing], [nothing]]
-        """The carries that were each a kind, and are one now."""
+        """For each kind the carries that belong to it."""
         self.kinds: list[int] = [nothing, nothing]
-        """A carry of each kind; kind 0 owes nothing."""
+        """One carry of each kind. That of kind 0 demands nothing."""
         self._kind_of: dict[int, int] = {nothing: 0}
         self._put_letters([(END, 0)])
         self._frees: dict[int, list[int]] = {}
-        """The separators behind which nothing of a carry is owed."""
+        """For each carry the separators that fulfil it."""
         self._carries_found: dict[tuple[int, int], frozenset[int]] = {}
         self._found_by.clear()
         self._ends.clear()
         self._where: dict[int, set[int]] = {0: set(range(self.rows.contexts))}
-        """The contexts in which each kind may be met behind a terminal that the parser reads."""
+        """For each kind the contexts in which it may occur after a terminal that the parser reads."""
         self.classes: list[tuple[int, ...]] = [()]
-        """The letters of each class of endings; class 0 never ends."""
+        """The letters of each class of endings. Class 0 has none: its lexemes never end."""
         self._class_of: dict[tuple[int, int], int] = {(0, -1): 0}
         self.state_of: list[int] = [-1]
-        """A state of each class."""
+        """One state of the lexer for each class; -1 for class 0."""
         self.first_kind = self._kind_of_carry(self.lexer.first)
         """The kind of the carry before the text."""
         start_context = int(self.tables.context_of[self.tables.start])
         self._where.setdefault(self.first_kind, set()).add(start_context)
 
     def _find_separators(self) -> None:
-        """Begin anew with each separator in all contexts in which it separates: a greatest fixpoint."""
-        # Where lexemes look behind, the separator itself may matter to what comes next: none frees anything.
+        """Find the separators, and the contexts in which each of them is one: a greatest fixpoint. All
+        letters are discarded, and begin again with these separators."""
+        # Where a lexeme may look behind its beginning, a separator may change what comes next. Then there
+        # are no separators.
         all_contexts = frozenset(range(self.rows.contexts) if self.lexer.is_local else ())
         separators = {self.lexer.classes[byte]: all_contexts for byte in _SEPARATORS}
         while True:
@@ -219,7 +231,7 @@ class Letters:
             separators = still_separating
 
     def _is_separator(self, context: int, separator: int) -> bool:
-        """Return whether behind a separator the same letters may come in a context as at once."""
+        """Return whether the same letters may come in a context after the separator as without it."""
         start = self.rows.start(context, self.lexer.nothing)
         if start < 0:
             return False
@@ -231,7 +243,7 @@ class Letters:
             at_once = self.available_letters(context, 0, inside)
             ignored = self.letters_in(context, inside, next_state)
             behind_separator = self._letters_behind(context, ignored, (), inside)
-            # New letters may have been found meanwhile; unsettled ones promise nothing.
+            # New letters may have been found meanwhile. Unsettled letters are no evidence.
             if at_once & ~behind_separator & ~self.unsettled_bits:
                 return False
         return True
@@ -240,29 +252,29 @@ class Letters:
 
     @property
     def is_large(self) -> bool:
-        """Whether there are so many kinds that no more are made than must be."""
+        """Whether there are so many kinds already that new ones are avoided."""
         return len(self.kinds) * self.rows.contexts > _MOST_LOOKED_AT
 
     def _put_letters(self, letters: list[tuple[int, int]]) -> None:
-        """Begin anew with these letters."""
+        """Replace all letters by these."""
         self.letters: list[tuple[int, int]] = []
-        """By number: a terminal and the kind of its carry."""
+        """For each letter, by its number, a pair: its terminal and its kind."""
         self._number_of: dict[tuple[int, int], int] = {}
         self.unsettled_bits = 0
-        """Bits of the letters that say that there may be more."""
+        """The unsettled letters, as bits."""
         self._dropped_bits = [0, 0]
-        """Bits of the letters of ignored terminals, without and with an open bracket."""
+        """The letters of ignored terminals, as bits: without, and with an open bracket."""
         self._with: dict[tuple[int, frozenset[int]], int] = {}
         self._available_memo: dict[tuple[int, int, bool], int] = {}
         self._closed_size = -1
-        """How many pairs of a kind and a context were closed (`_close_letters`)."""
+        """The number of pairs of a kind and a context at the end of the last `_close_letters`."""
         self.met_bits = 0
-        """Bits of the letters that are met: what may come behind them is known."""
+        """The letters that occur, as bits. What may come after them is known."""
         for letter in letters:
             self._letter_number(*letter)
 
     def _letter_number(self, terminal: int, kind: int) -> int:
-        """Return the number of a letter, added where it is new."""
+        """Return the number of a letter. A new letter is added."""
         key = terminal, kind
         number = self._number_of.get(key)
         if number is None:
@@ -272,7 +284,7 @@ class Letters:
                 bits | (terminal in ignored_terminals) << number
                 for bits, ignored_terminals in zip(self._dropped_bits, self._ignored_terminals, strict=True)
             ]
-            # One statement: no exception finds a part of a letter.
+            # One statement, so that an exception never leaves a part of a letter.
             self.letters[number:], self._number_of[key], self.unsettled_bits, self._dropped_bits = (
                 (key,),
                 number,
@@ -282,12 +294,12 @@ class Letters:
         return number
 
     def _kind_of_carry(self, carry: int) -> int:
-        """Return the kind of a carry, added where it is new."""
+        """Return the kind of a carry. A new carry becomes a new kind."""
         kind = self._kind_of.get(carry)
         if kind is None:
             first_alike = self.lexer.alike_carry(carry)
             if first_alike not in self._kind_of:
-                # After an interrupt one list may be longer; its last entry is overwritten then.
+                # After an interrupt one list may be longer. Its last entry is then overwritten.
                 number = min(len(self.kinds), len(self._members))
                 self.kinds[number:], self._members[number:], self._kind_of[first_alike] = (
                     (first_alike,),
@@ -299,14 +311,14 @@ class Letters:
         return kind
 
     def _letters_with(self, terminal: int, carries: frozenset[int]) -> int:
-        """Return the letters of a terminal with some carries, as bits: where there are many kinds already, no
-        more than one new one."""
+        """Return the letters of a terminal with some carries, as bits. If there are many kinds already, at
+        most one new kind is made."""
         known_bits = self._with.get((terminal, carries))
         if known_bits is not None:
             return known_bits
         bits = 0
         is_settled = -1 not in carries
-        # Carries that owe little come first: these are the likeliest to have a kind.
+        # Carries that demand little come first, since these most likely have a kind already.
         for carry in sorted(carries - {-1}, key=self._weight_of_carry):
             kind = self._kind_of.get(carry, -1)
             if kind < 0:
@@ -329,17 +341,17 @@ class Letters:
         return bits
 
     def are_all(self, letters: int) -> bool:
-        """Return whether some letters, as bits, and those that may follow them are all that there are."""
+        """Return whether some letters (bits) are all settled, and all letters that may follow them too."""
         return self._are_settled and not letters & self.unsettled_bits
 
     def letters_of(self, state: int, terminals: frozenset[int] | None = None) -> int:
-        """Return the letters that a lexeme in a state of the lexer may become, as bits; of some terminals
-        alone."""
+        """Return the letters, as bits, that a lexeme in a state of the lexer may become. `terminals`: only
+        letters of these terminals are returned; None: of all."""
         possible = self.terminals_of(state)
         if terminals is not None:
             possible &= terminals
         bits = 0
-        # Sorted, so that letters are numbered alike in every process.
+        # The order is fixed, so that letters have the same numbers in every process.
         for terminal in sorted(possible):
             carries = self._carries_of(state, terminal)
             if carries:
@@ -353,14 +365,14 @@ class Letters:
         if not self.listed_count:
             dropped_bits = self._dropped_bits[inside]
             self._note_letters(letters & ~dropped_bits)
-            # An ignored lexeme leaves the parser where it is, so its kind is met in this context.
+            # The parser does not move for an ignored lexeme, so its kind occurs in this context.
             for letter in bit_numbers(letters & dropped_bits):
                 _terminal, kind = self.letters[letter]
                 self._where.setdefault(kind, set()).add(context)
         return letters
 
     def _note_letters(self, letters: int) -> None:
-        """Note where the kinds of some letters may be met, behind terminals that the parser reads."""
+        """Note the contexts in which the kinds of some letters may occur."""
         for letter in bit_numbers(letters & ~self.met_bits):
             terminal, kind = self.letters[letter]
             if kind != UNSETTLED:
@@ -369,7 +381,7 @@ class Letters:
 
     @remember_answers
     def terminals_of(self, state: int) -> frozenset[int]:
-        """Return the terminals whose ends its items can reach, if no guard is broken."""
+        """Return the terminals that a lexeme in a state of the lexer may become, if no guard fails."""
         lexer_state = self.lexer.states[state]
         items = self.lexer.items.items
         ends_as = self.lexer.instructions.ends_as
@@ -383,7 +395,7 @@ class Letters:
 
     @remember_answers
     def states_by_terminal(self, state: int) -> dict[int, tuple[int, ...]]:
-        """Return the states after one more byte, by the terminals that they may become."""
+        """Return for each terminal the states after one more byte that may still become it."""
         self.rows.put_row(state)
         by_terminal: dict[int, list[int]] = {}
         for next_state in dict.fromkeys(self.rows.moves[state].tolist()):
@@ -392,8 +404,8 @@ class Letters:
         return {terminal: tuple(states) for terminal, states in by_terminal.items()}
 
     def _left_of(self, state: int) -> dict[int, frozenset[int]]:
-        """Return the carries that a state leaves if the lexeme ends there, by terminals: `nothing` where a
-        separator frees it."""
+        """Return for each terminal the carries of a lexeme that ends in a state. A carry that a separator
+        fulfils is replaced by `nothing`."""
         left_by = self._ends.get(state)
         if left_by is None:
             carries_by_terminal: dict[int, set[int]] = {}
@@ -411,15 +423,15 @@ class Letters:
             return lexer_state.ends
         terminal, _config = lexer_state.bound
         carry = self.lexer.owed_in(state)
-        if not self.lexer.is_local or carry != self.lexer.nothing:  # else nothing is owed behind any rest
+        if not self.lexer.is_local or carry != self.lexer.nothing:  # else nothing is owed after any rest
             _rest, _terminal, carry = self.lexer.shortest_end(state)
         if carry < 0:
             return lexer_state.ends
         return [*lexer_state.ends, (terminal, carry)]
 
     def _is_freed(self, terminal: int, carry: int) -> bool:
-        """Return whether a carry is taken for none behind a terminal."""
-        # What an ignored lexeme owes is never taken for nothing: that would be to assume what is to be shown.
+        """Return whether the carry of a terminal counts as kind 0, because a separator fulfils it."""
+        # The carry of an ignored lexeme never does: that would assume what is to be shown.
         if terminal in self._ignored_terminals[1]:
             return False
         freeing = self._frees.get(carry)
@@ -432,14 +444,14 @@ class Letters:
         return any(contexts_behind <= self._separators[byte_class] for byte_class in freeing)
 
     def _carries_of(self, state: int, terminal: int) -> frozenset[int]:
-        """Return the carries of a lexeme that goes on from a state and ends as a terminal; -1 among them:
-        there may be more. Cost: a row of the lexer for each state that is followed."""
+        """Return the carries that a lexeme may have which goes on from a state, and ends as a terminal. If -1
+        is among them, there may be more. Cost: a row of the lexer for each state that is followed."""
         carries = self._carries_found.get((state, terminal))
         if carries is not None:
             return carries
         if self.lexer.states[state].has_begun:
             return self._follow_states(state, terminal)
-        # The states before a lexeme differ by context, but most go on in the same states.
+        # The states before a lexeme differ with the context, but most of them lead to the same states.
         next_states = self.states_by_terminal(state).get(terminal, ())
         key = terminal, next_states, self._left_of(state).get(terminal)
         carries = self._found_by.get(key)
@@ -450,14 +462,14 @@ class Letters:
         return carries
 
     def _follow_states(self, state: int, terminal: int) -> frozenset[int]:
-        """Return the carries of `_carries_of`, by following states from this one on."""
+        """Compute `_carries_of`, by following the states from this one on."""
         nothing = self.lexer.nothing
         few = max(_FOLLOWED, _MOST_LOOKED_AT // (4 * self.rows.contexts))
         previous = {state: -1}
         """State -> the state that it was reached from."""
         carries: set[int] = set()
         order: list[int] = []
-        """The states to follow, in breadth."""
+        """The states to follow, in breadth-first order."""
         followed_count = 0
         is_settled = True
         new_states = [state]
@@ -468,8 +480,9 @@ class Letters:
                     carries |= self._left_of(new_state).get(terminal, frozenset())
                 else:
                     carries |= known_carries
-                # An end that owes nothing allows all that others do, and so on the whole way to it. Where
-                # lexemes look behind, other carries know more of the text before.
+                # After an end that demands nothing, all may come that may come after other ends. So this
+                # carry suffices for all states on the way. Not where lexemes look behind: there other
+                # carries know more of the text before.
                 if nothing in carries and self.lexer.is_local:
                     free = frozenset((nothing,))
                     on_the_way = new_state
@@ -496,7 +509,8 @@ class Letters:
         return self._carries_found[state, terminal]
 
     def _propagate_carries(self, order: list[int], terminal: int) -> None:
-        """Note the carries of all states that were followed, the last ones first: a least fixpoint."""
+        """Compute the carries of all states that were followed: a least fixpoint. `order`: the states, last
+        ones first."""
         carries_found = self._carries_found
         carries_of = {state: self._left_of(state).get(terminal, frozenset()) for state in order}
         has_changed = True
@@ -515,7 +529,7 @@ class Letters:
             carries_found[state, terminal] = carries
 
     def _weight_of_carry(self, carry: int) -> tuple[int, int]:
-        """Return how many items a carry owes, and its number."""
+        """Return the order of a carry: the number of items in its guards, and then its own number."""
         guards = self.lexer.items.guards
         owed = self.lexer.carries[max(carry, 0)].guards
         return sum(len(guards[guard].items) for guard in owed), carry
@@ -523,10 +537,11 @@ class Letters:
     # --- classes of endings ---------------------------------------------------------------------------------
 
     def class_of(self, state: int) -> int:
-        """Return the class of endings of a state of the lexer. Cost: once, what is followed from it."""
+        """Return the number of the class of endings of a state of the lexer. Cost: the states that are
+        followed from it, once."""
         if self.rows.end_class[state] < 0:
             bits = self.letters_of(state)
-            # Where letters do not tell all, the state itself does, so it gets a class by itself.
+            # Where letters do not decide everything, the state itself matters, so it gets its own class.
             column_matters = self.keeps_column and self.rows.may_break(state)
             is_own_class = bits & self.unsettled_bits or column_matters
             key = bits, state if is_own_class else -1
@@ -544,8 +559,8 @@ class Letters:
         return int(self.rows.end_class[state])
 
     def _close_letters(self) -> None:
-        """Find what may follow all letters. New kinds may be met on the way, so rounds go on until a round
-        meets none."""
+        """Find the letters that may follow each letter. New kinds may occur on the way, so rounds are
+        repeated until a round finds none."""
         while True:
             pair_count = sum(map(len, self._where.values()))
             if pair_count == self._closed_size:
@@ -559,13 +574,13 @@ class Letters:
     # --- boundaries -----------------------------------------------------------------------------------------
 
     def available_letters(self, context: int, kind: int, inside: bool) -> int:
-        """Return the letters that may come in a context behind a kind, ignored lexemes in between included,
-        as bits; bit 0: the text's end. `inside`: a bracket is open."""
+        """Return the letters, as bits, that may come in a context after a kind. Ignored lexemes may come in
+        between. Bit 0 is the end of the text. `inside`: whether a bracket is open."""
         key = context, kind, inside
         bits = self._available_memo.get(key)
         if bits is None:
             if kind == 0 and self.lexer.is_local:
-                # What comes behind ignored lexemes may come at once, and then owes no more.
+                # What may come after ignored lexemes may also come without them, and demands no more then.
                 bits = 1
                 for state in self.rows.start_states(context, self.lexer.nothing):
                     bits |= self.letters_in(context, inside, state) & ~self._dropped_bits[inside]
@@ -581,10 +596,11 @@ class Letters:
         kinds: tuple[int, ...],
         inside: bool,
     ) -> int:
-        """Return some letters, those behind the ignored ones among them, and those behind some `kinds`.
+        """Return some letters, with the letters after the ignored ones among them, and after some `kinds`.
 
-        Letters are bits. `context`: of the parser, which stays while lexemes are ignored; `inside`: a bracket
-        is open. For example, `_letters_behind(context, 0, (kind,), False)` has what may come behind a kind.
+        Letters are given and returned as bits. `context`: the parser's context, which ignored lexemes do not
+        change; `inside`: whether a bracket is open. For example, `_letters_behind(context, 0, (kind,),
+        False)` returns the letters that may come after one kind.
         """
         lexer = self.lexer
         bits = 0
@@ -617,7 +633,7 @@ class Letters:
     # --- kinds that are one ---------------------------------------------------------------------------------
 
     def _merge_kinds(self) -> None:
-        """Join kinds behind which the same letters may come (by partitions that are refined)."""
+        """Join kinds after which the same letters may come, by refining partitions."""
         part_of = self._partition_kinds(self._rows_behind_kinds())
         members: list[list[int]] = [[] for _ in range(max(part_of) + 1)]
         for kind, part in enumerate(part_of):
@@ -638,8 +654,8 @@ class Letters:
             self.met_bits |= 1 << self._letter_number(terminal, part_of[kind])
 
     def _rows_behind_kinds(self) -> list[list[int]]:
-        """Return for each kind a row: the letters that may come behind it, as bits, in each context, without
-        and with an open bracket; NOWHERE where the kind is never met."""
+        """Return a row for each kind: the letters after it, as bits, for each context without and with an
+        open bracket. NOWHERE: the kind never occurs there."""
         rows_behind = []
         for kind in range(len(self.kinds)):
             contexts_met = self._where.get(kind, ())
@@ -658,8 +674,8 @@ class Letters:
         letters_of: dict[int, list[int]] = {}
         for row in rows_behind:
             letters_of |= {bits: bit_numbers(bits) for bits in row if bits != NOWHERE}
-        # A kind that was not looked at, or behind which there may be more letters, stays as it is; so does
-        # the kind of an ignored lexeme, which is met in contexts that are not compared.
+        # Some kinds are never joined: those that were not examined, those after which there may be more
+        # letters, and those of ignored lexemes, which occur in contexts that are not compared.
         alone = {kind for terminal, kind in self.letters if terminal in self._ignored_terminals[1]}
         for kind, row in enumerate(rows_behind):
             is_unsettled = any(bits & self.unsettled_bits for bits in row if bits != NOWHERE)

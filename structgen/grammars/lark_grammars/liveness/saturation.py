@@ -1,16 +1,22 @@
-"""From which stacks do texts lead to the text's end? Reachability of the parser as a pushdown system (A.
-Bouajjani, J. Esparza, O. Maler, Reachability analysis of pushdown automata, 1997), compiled.
+"""Computes from which stacks of the parser some text leads to the end of the text, in compiled code.
 
-The parser reads *letters*: a letter is a terminal with the *boundary* behind it, which says what is owed
-there. A *run* above a frame reads letters until it is reduced so far that the frame itself goes, or the text
-ends. How runs may end is one of the *exits* of the frame (as of a component of a recursive state machine: R.
-Alur, K. Etessami, M. Yannakakis, 2001): a nonterminal and how many more frames go below (a kernel item of the
-parser's state), with the letters that may be next then, as bits. Runs that begin at a boundary are unions of
-runs that begin with a letter; the run of a shifted letter is what becomes of the runs of the boundary above.
-This is a least fixpoint over two kinds of variables, (frame, letter) and (frame, boundary).
+The parser is treated as a pushdown system (A. Bouajjani, J. Esparza, O. Maler, Reachability analysis of
+pushdown automata, 1997). The words:
 
-A boundary is *certain* in a frame if whatever frames are below, some text leads to the end (`find_certain`):
-a greatest fixpoint around a least one, because ends that take no frame away must not go round in a circle.
+- *Frame*: a symbol of the stack, which is a state of the parser with the number of open brackets.
+- *Letter*: a terminal with the *boundary* after it, which describes what the text after must meet.
+- *Run*: the letters that are read above a frame, until a reduction removes the frame, or the text ends.
+- *Exit*: a way in which a run ends: reduced to a nonterminal, which removes so many more frames below (its
+  *depth*). An exit is a kernel item of the parser's state; its value is the set of letters that may be next,
+  as bits. (Exits are those of components of recursive state machines: R. Alur, K. Etessami, M. Yannakakis,
+  2001.) In `pair: a b`, above the frame after `a` the run `b` exits as `pair`, 0 more frames below.
+- *Variable*: the exits of all runs above one frame that begin with one letter, or at one boundary.
+
+The values of all variables are a least fixpoint. A run at a boundary begins with one of its letters. A run
+that begins with a shifted letter continues with the runs of the boundary above.
+
+A boundary is *certain* in a frame if some text leads to the end, whatever frames are below (`find_certain`).
+This is a greatest fixpoint around a least one: ways that remove no frame must not go round in a circle.
 """
 
 from __future__ import annotations
@@ -23,14 +29,14 @@ from structgen.base.native.raw_memory import int64, uint64
 from structgen.base.native.typed_blocks import Block, Bytes, Int32s, Int64s, skip
 
 TOO_MUCH: Final = -1
-"""In place of an answer: more work than may be."""
+"""Stands for an answer: the work exceeds its limit."""
 NO_ROOM: Final = -2
-"""In place of an answer: the notes of uses need more room (`Saturation`)."""
+"""Stands for an answer: the table of notes is full, and must be enlarged (`Saturation`)."""
 
 
 class Pushdown(Block):
-    """The parser as a pushdown system, and how its runs end. StackFrames and letters have numbers; a row of
-    letters is `words` words of bits."""
+    """The parser as a pushdown system, and how its runs end. Frames and letters are numbers. A row of letters
+    is a bit set of `words` words. Docstrings give the shapes of arrays in brackets."""
 
     actions: Int32s
     """[states, terminals]"""
@@ -40,55 +46,56 @@ class Pushdown(Block):
     nonterminals: int
     origins: Int32s
     sizes: Int32s
-    """[rules]: the nonterminal that a rule makes, and how many symbols it has."""
+    """[rules]: `origins` has the nonterminal that a rule makes, `sizes` the number of its symbols."""
     end_state: int
-    """The state behind the start symbol."""
+    """The state after the start symbol."""
     frame_state: Int32s
     frame_brackets: Int32s
-    """[frames]: the state of a frame, and how many brackets are open there, at most `most_brackets`."""
+    """[frames]: the state of a frame, and the number of open brackets there, at most `most_brackets`."""
     frame_at: Int32s
-    """[states, open brackets]: the frame, -1: no stack has it."""
+    """[states, open brackets]: the frame; -1: no stack contains it."""
     most_brackets: int
-    """How many open brackets are counted."""
+    """The largest number of open brackets that is counted."""
     bracket_balance: Int32s
     """[states]: how many brackets the symbol before a state opens (`frames.StackFrames`)."""
     exit_at: Int32s
     exit_origin: Int32s
     exit_depth: Int32s
-    """For each state, from EXIT_AT on, how runs above it may end: reduced to a nonterminal, and how many more
-    frames go below."""
+    """The exits of all states: the nonterminal, and the depth. Those of state s are the entries from
+    `exit_at[s]` to `exit_at[s + 1]`."""
     letter_terminal: Int32s
     letter_boundary: Int32s
-    """[letters]: the terminal of a letter, and the boundary behind it."""
+    """[letters]: the terminal of a letter, and the boundary after it."""
     letters: int
     words: int
     # how runs end: the values of the variables of the fixpoint
     letter_variable: Int32s
-    """[frames, letters]: the variable, -1: none."""
+    """[frames, letters]: the variable; -1: there is none."""
     value_at: Int64s
-    """[variables]: which of `values` is the first."""
+    """[variables]: the index of the variable's first row in `values`."""
     values: Int64s
-    """A row of letters for each exit of each variable's frame: those that may be next."""
+    """A row for each exit of each variable's frame: the letters that may be next."""
     accepts: Bytes
-    """[variables]: whether the text may end."""
+    """[variables]: whether the text may end within a run."""
     run_exits: Int64s
-    """Scratch: a row for each exit of a state (`run_from`)."""
+    """Scratch memory: a row for each exit of a state (`run_from`)."""
 
 
 @jit
 def _action_of(c: Pushdown, frame: int, letter: int) -> int:
-    """Return what the parser does in a frame where a letter comes."""
+    """Return the parser's action in a frame for a letter: above 0 a shift, below 0 a reduction, 0 an
+    error."""
     return c.actions[c.frame_state[frame] * c.terminals + c.letter_terminal[letter]]
 
 
 @jit
 def _frame_above(c: Pushdown, frame: int, state: int) -> int:
-    """Return the frame of a state above another frame, -1: none."""
+    """Return the frame of a state directly above another frame; -1: there is none."""
     brackets = c.frame_brackets[frame]
     max_brackets = c.most_brackets
     if state < 0:
         return -1
-    # Once the most that are counted are open, they stay open: a bracket that closes is not counted either.
+    # Above the largest number, brackets are no longer counted, neither those that open nor those that close.
     if brackets < max_brackets:
         brackets = min(max_brackets, brackets + c.bracket_balance[state])
     return c.frame_at[state * (max_brackets + 1) + brackets] if brackets >= 0 else -1
@@ -96,10 +103,10 @@ def _frame_above(c: Pushdown, frame: int, state: int) -> int:
 
 @jit
 def _exit_number(c: Pushdown, state: int, origin: int, depth: int) -> int:
-    """Return the number of an exit among the exits of a `state`, -1: there is none. The exit is reduced to
-    the nonterminal `origin`, `depth` frames below: `_exit_number(c, state, origin, 0)` is one that leaves the
+    """Return the index of an exit among the exits of a `state`; -1: there is none. The exit reduces to the
+    nonterminal `origin`, `depth` frames below: `_exit_number(c, state, origin, 0)` is one that leaves the
     frame below as it is. `c`: the block of the parser."""
-    # States have few exits, so all are looked at.
+    # A state has few exits, so all of them are compared.
     for i in range(c.exit_at[state], c.exit_at[state + 1]):
         if c.exit_origin[i] == origin and c.exit_depth[i] == depth:
             return int(i - c.exit_at[state])
@@ -146,7 +153,8 @@ def _lowest_letter(bits: int, word: int) -> int:
 
 @jit
 def _ends_text(c: Pushdown, goto: int, letters: Int64s) -> bool:
-    """Return whether the text ends behind a nonterminal; letter 0, the text's end, is taken away."""
+    """Return whether the text may end after a nonterminal. `goto`: the state after it; `letters`: the letters
+    after it, from which letter 0 (the end of the text) is removed."""
     if goto != c.end_state or not letters[0] & 1:
         return False
     letters[0] = letters[0] & ~1
@@ -155,8 +163,8 @@ def _ends_text(c: Pushdown, goto: int, letters: Int64s) -> bool:
 
 @jit
 def run_from(c: Pushdown, frame: int, letters: Int64s) -> bool:
-    """Write to `run_exits` how runs may end that begin above a frame with some letters, by exit; return
-    whether the text may end."""
+    """Compute how the runs end that begin above a frame with one of some letters. For each exit the next
+    letters are written to `run_exits`. Return whether the text may end within a run."""
     accept = False
     state = c.frame_state[frame]
     exit_count = c.exit_at[state + 1] - c.exit_at[state]
@@ -172,7 +180,7 @@ def run_from(c: Pushdown, frame: int, letters: Int64s) -> bool:
                 continue
             source = c.letter_variable[frame * c.letters + letter]
             if source < 0:
-                # The rule takes the frame's own symbol away, so the run ends before it reads the letter.
+                # The rule removes the frame's own symbol, so the run ends before it reads the letter.
                 rule = -1 - action
                 number = _exit_number(c, state, c.origins[rule], c.sizes[rule] - 1)
                 _set_letter(skip(c.run_exits, c.words * number), letter)
@@ -189,60 +197,62 @@ def run_from(c: Pushdown, frame: int, letters: Int64s) -> bool:
 
 
 class Saturation(Pushdown):
-    """The memory of the fixpoint. Variables wait until they are looked at, in rounds; those that use another
-    one wait again when it grows."""
+    """The memory of the fixpoint. At first all variables are queued, then they are computed in rounds. A
+    variable that uses another one is queued again when that one grows."""
 
     variables: Int32s
-    """For each its frame, its letter (-1: it is a boundary's), and the boundary's row of `available`."""
+    """[variables, 3]: the frame, the letter (-1: it is a boundary's), the boundary's row of `available`."""
     variable_count: int
     boundary_variable: Int32s
-    """[frames, boundaries]: the variable, -1: none."""
+    """[frames, boundaries]: the variable; -1: there is none."""
     boundaries: int
     available: Int64s
-    """Rows of the letters that may come at a boundary."""
+    """Rows: the letters that may come at a boundary."""
     waits: Bytes
-    """[variables]"""
+    """[variables]: whether the variable is queued."""
     waiting: int
-    """How many of them wait."""
+    """The number of queued variables."""
     # who uses whom
     notes: Int32s
-    """For each its user, and the next note of the same variable (-1: the last)."""
+    """[notes, 2]: the variable that uses another one, and the next note about the same used variable (-1:
+    this is the last one)."""
     first_note: Int32s
-    """[variables]"""
+    """[variables]: the first note of those that use the variable."""
     note_count: int
     most_notes: int
     note_table: Int64s
-    """Slots for `source << 32 | user`, -1: free."""
+    """A hash table of the notes: a slot holds `source << 32 | user`; -1: the slot is free."""
     table_mask: int
     # to what runs were reduced directly above a frame
     letters_behind: Int64s
-    """[nonterminals]: the letters behind each."""
+    """[nonterminals]: a row of the letters after each nonterminal."""
     done: Int64s
-    """[nonterminals]: those of them that were looked at."""
+    """[nonterminals]: the letters of that row that were examined."""
     fresh: Int64s
-    """A row: those that are looked at now."""
+    """A row: the letters that are examined now."""
     listed_origins: Int32s
-    """Nonterminals with letters that were not looked at."""
+    """The nonterminals with letters that were not examined yet."""
     listed_count: int
     is_listed: Bytes
     met: Int32s
-    """Nonterminals with letters."""
+    """The nonterminals that have letters."""
     met_count: int
     work: int
-    """The letters and exits that were looked at so far."""
+    """The number of letters and exits examined so far."""
 
 
 @jit
 def _enqueue_variable(c: Saturation, v: int) -> None:
-    """Have a variable wait, once."""
+    """Queue a variable, unless it is queued already."""
     c.waiting = c.waiting + 1 - c.waits[v]
     c.waits[v] = 1
 
 
 @jit
 def _slot_of(c: Saturation, key: int) -> int:
-    """Return the slot that holds a key, or the free one where it is to be."""
-    # A multiplication by 2**64 / golden ratio spreads keys; the low bits of the product are the worst.
+    """Return the slot that holds a key, or the free slot where it belongs."""
+    # Multiplying by 2**64 / golden ratio spreads the keys. The high bits of the product are used, since they
+    # are mixed best.
     hash_bits = uint64(key) * uint64(0x9E3779B97F4A7C15)
     at = int64(hash_bits >> uint64(20)) & c.table_mask
     # The table is never full: it has more slots than there are notes.
@@ -253,14 +263,14 @@ def _slot_of(c: Saturation, key: int) -> int:
 
 @jit
 def _note_use(c: Saturation, source: int, user: int) -> bool:
-    """Note once that a variable uses another one, unless there is no room; return whether the text may end
-    in that one's runs."""
+    """Note that the variable `user` uses the variable `source`, unless that is noted or there is no room.
+    Return whether the text may end within a run of `source`."""
     key = (source << 32) | user
     count = c.note_count
     slot = _slot_of(c, key)
     if c.note_table[slot] != key and count < c.most_notes:
         c.note_table[slot] = key
-        # Notes of one source are a list: the new one is put before the first.
+        # The notes of one source are a linked list, and the new one becomes the first.
         c.notes[2 * count] = user
         c.notes[2 * count + 1] = c.first_note[source]
         c.first_note[source] = count
@@ -270,7 +280,7 @@ def _note_use(c: Saturation, source: int, user: int) -> bool:
 
 @jit
 def _list_nonterminal(c: Saturation, origin: int) -> None:
-    """List a nonterminal, once."""
+    """List a nonterminal as not yet examined, unless it is listed already."""
     if not c.is_listed[origin]:
         c.listed_origins[c.listed_count] = origin
         c.is_listed[origin] = 1
@@ -287,7 +297,7 @@ def _put_letter(
 ) -> bool:
     """Add a run that a `rule` reduces before a `letter`, where one symbol of the rule is above a `state`, the
     rest below; return whether an exit of the variable `v` has grown. For example, with `pair: a b` and the
-    `state` behind `a`, the run is `b`: reduced to `pair`, 0 more frames below. `c`: the block."""
+    `state` after `a`, the run is `b`: reduced to `pair`, 0 more frames below. `c`: the block."""
     origin = c.origins[rule]
     size = c.sizes[rule]
     if size > 1:
@@ -334,7 +344,7 @@ def _put_runs(
 
 @jit
 def _take_fresh(c: Saturation, origin: int) -> None:
-    """Have `fresh` hold the letters behind a nonterminal that were not looked at."""
+    """Copy to `fresh` the letters after a nonterminal that were not examined yet, and mark them as done."""
     words = c.words
     done = skip(c.done, words * origin)
     is_first = _is_empty(words, done)
@@ -348,7 +358,7 @@ def _take_fresh(c: Saturation, origin: int) -> None:
 
 @jit
 def _forget_met(c: Saturation) -> None:
-    """Forget to what runs were reduced."""
+    """Clear the nonterminals to which runs were reduced, and the letters after them."""
     for i in range(c.met_count):
         first = c.words * c.met[i]
         for at in range(first, first + c.words):
@@ -360,8 +370,8 @@ def _forget_met(c: Saturation) -> None:
 @jit
 def _run_letter(c: Saturation, v: int, frame: int, letter: int) -> bool:
     """Add how runs end that begin above a `frame` with a `letter`: the variable `v` of the block `c`. Return
-    whether it grew. Such a run shifts the letter, say `(`, reads on behind it, and may be reduced to a
-    nonterminal above the frame, behind which it reads on again."""
+    whether it grew. Such a run shifts the letter, say `(`, reads on after it, and may be reduced to a
+    nonterminal above the frame, after which it reads on again."""
     state = c.frame_state[frame]
     grown = False
     accept = False
@@ -440,17 +450,17 @@ def _has_grown(c: Saturation, v: int, grown: bool, accept: bool) -> bool:
 
 @entry("int64(int64, int64)")
 def saturate_variables(address: int, max_work: int) -> int:
-    """Solve the fixpoint: `values` and `accepts`. Returns 0; TOO_MUCH where it takes more than `max_work`
-    letters and exits; NO_ROOM where the notes are full: with more room, and an empty table, it goes on."""
+    """Compute the fixpoint: `values` and `accepts`. Return 0; TOO_MUCH beyond `max_work` letters and exits;
+    or NO_ROOM where the notes are full. A call with more room and an empty `note_table` then continues."""
     c = Saturation(address)
-    # The table is empty at first, and after NO_ROOM: it is filled with the notes that there are.
+    # The table is empty at first, and after NO_ROOM. The existing notes are entered into it.
     for source in range(c.variable_count):
         note = c.first_note[source]
         while note >= 0:
             key = (source << 32) | c.notes[2 * note]
             c.note_table[_slot_of(c, key)] = key
             note = c.notes[2 * note + 1]
-    # In rounds over all variables: a variable waits for its turn, so uses that grew meanwhile count at once.
+    # Variables are computed in rounds, so that a variable sees all growth since its last turn at once.
     v = 0
     while c.waiting:
         v = v + 1 if v + 1 < c.variable_count else 0
@@ -472,7 +482,7 @@ def saturate_variables(address: int, max_work: int) -> int:
             _enqueue_variable(c, c.notes[2 * note])
             note = c.notes[2 * note + 1]
         if c.note_count == c.most_notes:
-            _enqueue_variable(c, v)  # a use may have found no room
+            _enqueue_variable(c, v)  # some use was not noted, so the variable is computed again
             return NO_ROOM
     return 0
 
@@ -483,29 +493,32 @@ def saturate_variables(address: int, max_work: int) -> int:
 class CertainSearch(Pushdown):
     """The memory of the search for certain boundaries.
 
-    A node is a frame with letters that may come there. It goes on in ways: each takes away some frames (its
-    depth), and has goals, which must all be met. A goal is nodes, of which one must do.
+    A *node* is a frame with a set of letters that may come there. It has *ways* to go on. A way removes some
+    frames (its depth), and has *goals*, which must all be met. A goal is a list of nodes, one of which must
+    live.
     """
 
     wanted_frame: Int32s
     wanted_letters: Int64s
     wanted_node: Int32s
-    """The boundaries that are asked for, each a frame and a row of letters; the node of each is written."""
+    """The boundaries to decide: `wanted_frame` and `wanted_row` are the input, `wanted_node` is the node of
+    each, which is written."""
     wanted_count: int
     below: Int32s
-    """Pairs of a frame and one that may be directly below it, sorted by the first."""
+    """Pairs of a frame and a frame that may be directly below it, sorted by the first."""
     below_at: Int32s
-    """Where the pairs of each frame begin in `below`."""
+    """[frames]: the index in `below` of the first pair of each frame."""
     node_frame: Int32s
     node_letters: Int64s
-    """Rows."""
+    """[nodes]: the row of letters of each node."""
     node_count: int
     most_nodes: int
     node_table: Int32s
-    """Slots that find nodes by their hashes, -1: free."""
+    """A hash table of the nodes; -1: the slot is free."""
     table_mask: int
     ways: Int32s
-    """For each way its node, its depth, how many goals; for each goal how many nodes, and these."""
+    """The ways, one after another. A way is: its node, its depth, the number of goals, and the goals. A goal
+    is: the number of its nodes, and the nodes."""
     way_words: int
     most_way_words: int
     ends: Bytes
@@ -513,19 +526,19 @@ class CertainSearch(Pushdown):
     lives: Bytes
     """[nodes]: whether it is certain that some text leads to the end."""
     inner: Bytes
-    """Scratch: `lives` in the least fixpoint."""
+    """Scratch memory: `lives` in the inner, least fixpoint."""
     marks: Int32s
-    """For each frame the last walk that met it."""
+    """[frames]: the number of the last walk that met the frame."""
     walks: int
     here: Int32s
     then: Int32s
-    """StackFrames so far below one, and those below them."""
+    """Two lists of a walk down: the frames at the present depth, and those one deeper."""
 
 
 @jit
 def _node_number(c: CertainSearch, frame: int, letters: Int64s) -> int:
-    """Return the number of a node, added where it is new; there is room."""
-    # The constants are odd numbers with many mixed bits, as hashes of integers have them (MurmurHash3).
+    """Return the number of a node. A new node is added; the caller has made sure that there is room."""
+    # The constants are odd numbers with well mixed bits, as in hashes of integers (MurmurHash3).
     hash_bits = uint64(frame + 1) * uint64(0x9E3779B97F4A7C15)
     for w in range(c.words):
         hash_bits = (hash_bits ^ uint64(letters[w])) * uint64(0xFF51AFD7ED558CCD)
@@ -550,11 +563,11 @@ def _node_number(c: CertainSearch, frame: int, letters: Int64s) -> int:
 
 @jit
 def _find_below(c: CertainSearch, frame: int, depth: int) -> int:
-    """Write to `here` the frames that may be so many below a frame; return how many they are."""
+    """Write to `here` the frames that may lie `depth` frames below a frame. Return their number."""
     size = 1
     c.here[0] = frame
     for _ in range(depth):
-        c.walks = c.walks + 1  # marks of other walks are old: they need not be cleared
+        c.walks = c.walks + 1  # a new number makes all marks of earlier walks void
         found_count = 0
         for i in range(size):
             upper = c.here[i]
@@ -585,7 +598,7 @@ def _put_goal(c: CertainSearch, state: int, depth: int, below: int) -> int:
             continue
         goto = c.gotos[c.frame_state[below] * c.nonterminals + c.exit_origin[i]]
         if goto == c.end_state and letters[0] & 1:
-            return 0  # nothing is left to show; the words that were written here are overwritten
+            return 0  # the goal is met already; the words that were written here are overwritten later
         frame_above = _frame_above(c, below, goto)
         if frame_above >= 0:
             c.ways[used] = _node_number(c, frame_above, letters)
@@ -597,14 +610,14 @@ def _put_goal(c: CertainSearch, state: int, depth: int, below: int) -> int:
 
 @jit
 def _put_ways(c: CertainSearch, node: int) -> bool:
-    """Add the ways of a node, one for each depth of the exits in which its runs end (`run_exits`); return
-    whether there was room."""
+    """Add the ways of a node: one for each depth among the exits of its runs (`run_exits`). Return whether
+    there was room."""
     frame = c.node_frame[node]
     state = c.frame_state[frame]
     first = c.exit_at[state]
     last = c.exit_at[state + 1]
     for i in range(first, last):
-        # Exits are sorted by depth, so the first of each depth stands for all of that depth.
+        # Exits are sorted by depth, so the first exit of each depth begins a way.
         depth = c.exit_depth[i]
         is_used = False
         if i > first and c.exit_depth[i - 1] == depth:
@@ -624,7 +637,7 @@ def _put_ways(c: CertainSearch, node: int) -> bool:
         c.ways[way] = node
         c.ways[way + 1] = depth
         c.way_words = way + 3
-        # Whatever frame is below must lead to the end, so each one is a goal.
+        # Every frame that may be below must lead to the end, so each of them is a goal.
         goals = 0
         for j in range(size):
             goals += _put_goal(c, state, depth, c.here[j])
@@ -634,8 +647,8 @@ def _put_ways(c: CertainSearch, node: int) -> bool:
 
 @jit
 def _reach_end(c: CertainSearch) -> bool:
-    """Have `lives` be those of the living nodes that lead to the text's end, or take frames away and lead to
-    living nodes: a least fixpoint. Return whether they were others before."""
+    """Reduce `lives` to the nodes that lead to the text's end, or remove frames and lead to living nodes (a
+    least fixpoint). Return whether `lives` has changed."""
     count = c.node_count
     has_changed = True
     were_others = False
@@ -656,7 +669,7 @@ def _reach_end(c: CertainSearch) -> bool:
                 is_met = False
                 for i in range(first, at):
                     target = c.ways[i]
-                    # A way that takes no frame away may go round in a circle: the least fixpoint counts then.
+                    # A way that removes no frame may go round in a circle: there the inner fixpoint counts.
                     is_met = is_met or (c.lives[target] if depth else c.inner[target]) != 0
                 is_reached = is_reached and is_met
             if is_reached and c.lives[node] and not c.inner[node]:
@@ -670,8 +683,8 @@ def _reach_end(c: CertainSearch) -> bool:
 
 @entry("int64(int64)")
 def find_certain(address: int) -> int:
-    """Find which of the wanted nodes are certain (`lives`). Past the most nodes or ways the others are taken
-    for uncertain. Returns 0."""
+    """Compute which of the wanted nodes are certain, and write it to `lives`. Where there is no room for more
+    nodes or ways, the others count as uncertain. Returns 0."""
     c = CertainSearch(address)
     next_node = 0
     has_room = True
@@ -685,7 +698,7 @@ def find_certain(address: int) -> int:
         else:
             has_room = _put_ways(c, next_node)
         next_node += 1
-    # All nodes that were looked at live at first; rounds take away those that are refuted.
+    # At first all examined nodes live. Each round removes the nodes that are refuted.
     for node in range(next_node):
         c.lives[node] = 1
     while _reach_end(c):
@@ -700,22 +713,22 @@ class Descent(Pushdown):
     """The memory of a walk down a stack."""
 
     stack: Int32s
-    """StackFrames, the bottom first."""
+    """The frames of the stack, the bottom first."""
     height: int
     waiting: Int64s
-    """[deepest exit + 1, nonterminals]: what was reduced directly above a frame waits, as letters behind
-    nonterminals, until all that may be reduced higher up is known."""
+    """[deepest exit + 1, nonterminals]: for the next frames below, the letters after each nonterminal that
+    was reduced directly above the frame. They wait until all reductions higher up are known."""
     deep: int
     done: Int64s
-    """[nonterminals]: the letters that were looked at."""
+    """[nonterminals]: the letters that were examined."""
     fresh: Int64s
-    """A row: those that are looked at now."""
+    """A row: the letters that are examined now."""
 
 
 @jit
 def _fresh_behind(c: Descent, letters_behind: Int64s) -> int:
-    """Have `fresh` hold the letters behind the first nonterminal that has some which were not looked at;
-    return the nonterminal, -1: there is none."""
+    """Copy to `fresh` the letters after the first nonterminal that has letters not yet examined. Return the
+    nonterminal; -1: there is none."""
     for origin in range(c.nonterminals):
         for w in range(c.words):
             at = c.words * origin + w
@@ -728,8 +741,8 @@ def _fresh_behind(c: Descent, letters_behind: Int64s) -> int:
 
 @entry("int64(int64, int64)")
 def reaches_text_end(address: int, max_runs: int) -> int:
-    """Return 1 if the text's end is reached from a stack when one of the letters in `fresh` is read, else 0;
-    TOO_MUCH past `max_runs` runs."""
+    """Return 1 if some text leads from the stack to the end, beginning with one of the letters in `fresh`;
+    else 0. TOO_MUCH: it takes more than `max_runs` runs."""
     c = Descent(address)
     runs = 0
     size = c.nonterminals * c.words
@@ -744,13 +757,13 @@ def reaches_text_end(address: int, max_runs: int) -> int:
         first = c.exit_at[c.frame_state[frame]]
         last = c.exit_at[c.frame_state[frame] + 1]
         for i in range(first, last):
-            # What a run is reduced to waits at its frame. `waiting` is a ring: no exit is deeper than it.
+            # The nonterminal waits at its frame. `waiting` is a ring buffer, as long as the deepest exit.
             depth = c.exit_depth[i]
             if depth <= under:
                 at = size * ((under - depth) % c.deep) + c.words * c.exit_origin[i]
                 letters = skip(c.run_exits, c.words * (i - first))
                 _add_letters(c.words, skip(c.waiting, at), letters)
-        # Down the stack: a frame is left once all that was reduced directly above it was looked at.
+        # Go down the stack. A frame is done when all that was reduced directly above it was examined.
         frame = -1
         while frame < 0 and under >= 0:
             letters_behind = skip(c.waiting, size * (under % c.deep))

@@ -1,8 +1,12 @@
-"""The memory of a compiled Lark grammar: its states, places, records, and what was read of a place.
+"""Defines the memory of a compiled Lark grammar: the rows of its tables, field by field.
 
-A *reading* is a place, a state of the lexer and a column. A state of the machine is a set of readings, of
-which at most one is right for each whole text; each is exact by itself, so the state's mask is the union of
-theirs.
+A *place* is the parser between two lexemes: its stack, the widths of open blocks, and the open brackets. A
+*reading* is one way to read the text so far: a place, a state of the lexer, and a column. After `ab` the text
+may be inside NAME, or inside a longer keyword: these are two readings. A *state* of the machine is a set of
+readings. Each reading is exact by itself, so the mask of a state is the union of the masks of its readings.
+
+A *unit* is a piece of work at a place, such as a mask. It reads only the topmost cells of the stack, and its
+result holds for all places that agree in these.
 """
 
 from __future__ import annotations
@@ -22,11 +26,11 @@ class LarkState(Registers):
     """A state: its first reading, and the state of the others. The mode is READING or FINISHED."""
 
     place: int
-    """A row of `places`."""
+    """The place: a row of the table `places`."""
     lexeme: int
     """The state of the lexer."""
     column: int
-    """The column behind the last line break, where the lexeme may be the indenter's newline; below 0 before
+    """The column after the last line break, where the lexeme may be the indenter's newline; below 0 before
     it."""
     others: int
     """The state of the other readings, -1: none."""
@@ -60,19 +64,19 @@ class LarkPlace(Block):
     widths: int
     """A stack of the widths of open blocks."""
     brackets: int
-    """How many are open."""
+    """The number of open brackets."""
     spare: int
 
 
 class LarkStep(Block):
-    """What a lexeme does to a place."""
+    """The place after a lexeme, remembered."""
 
     place: int
     terminal: int
     column: int
-    """Of the indenter's newline; else 0."""
+    """The column of the indenter's newline; 0 for other lexemes."""
     after: int
-    """The place behind it; REFUSED."""
+    """The place after the lexeme; REFUSED where the parser does not accept it."""
     low: int
     """The lowest cell of the stack that was read."""
 
@@ -83,14 +87,14 @@ class Proof(Block):
     place: int
     end_class: int
     column: int
-    """Of a newline, where it matters; else -1."""
+    """The column of a newline, where it matters; else -1."""
     answer: int
-    """UNPROVED, else 0 or 1."""
+    """1: some text goes on; 0: none does; UNPROVED: not known yet."""
 
 
 UNPROVED: Final = -1
 NOTHING_READ: Final = 1 << 40
-"""In place of the lowest cell that was read."""
+"""Stands for the lowest cell that was read, where none was."""
 
 # --- what was read of a place -------------------------------------------------------------------------------
 
@@ -109,11 +113,11 @@ class Unit(Block):
 
 MOST_DEPTHS: Final = 8
 WHOLE_MASK: Final = -1
-"""In place of the number of a trie in `Unit.trie`: the whole mask."""
+"""Stands for the number of a trie in `Unit.trie`: the unit is a whole mask."""
 
 
 class LarkResult(Block):
-    """What a unit has found for all places that agree in what it read."""
+    """The result of a unit, which holds for all places that agree in the cells that it read."""
 
     unit: int
     depth: int
@@ -175,9 +179,9 @@ UNIT_KEY: Final = 3
 RESULT_KEY: Final = 3
 READING_WORDS: Final = 3
 WALK_WORDS: Final = 1 + READING_WORDS * MOST_READINGS
-"""Of each spot: how many readings, and these."""
+"""The words of each spot of a walk: the number of readings, and the readings."""
 NODE_KEY: Final = 8
-"""Words of a state's registers."""
+"""The words of a state's registers, which identify it."""
 
 LARK_TABLES = TablePlan(
     LarkContext,

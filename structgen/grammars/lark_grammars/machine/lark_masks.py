@@ -1,5 +1,9 @@
-"""Masks in compiled code: the tokens after which some text goes on, collected from records
-(`machine_core.lexeme_masks`) and from walks on the real stack."""
+"""Computes masks of Lark grammars in compiled code: the set of tokens after which some text goes on.
+
+A *record* lists what each token does inside a lexeme, whatever the parser's stack (`lexeme_masks` of
+`machine_core`). Tokens that end a lexeme go on in another, smaller trie of token endings; such small tries
+are walked with the real stack.
+"""
 
 from __future__ import annotations
 
@@ -36,20 +40,20 @@ from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 @entry("int64(int64, int64, int64, int64)")
 def place_behind(address: int, place: int, terminal: int, column: int) -> int:
-    """Return the place behind a lexeme that is a `terminal`, REFUSED, or ASKED. `place`: before it; `column`:
+    """Return the place after a lexeme that is a `terminal`, REFUSED, or ASKED. `place`: before it; `column`:
     of a newline, as in `place_behind(address, place, newline, 4)`. `address`: of the block."""
     return behind_lexeme(LarkContext(address), place, terminal, column)
 
 
 @entry("int64(int64, int64, int64)")
 def state_behind(address: int, place: int, carry: int) -> int:
-    """Return the lexer's state before a lexeme at a place behind a carry; below 0: none, or ASKED."""
+    """Return the lexer's state before a lexeme at a place after a carry; below 0: none, or ASKED."""
     return start_state_behind(LarkContext(address), place, carry, 0)
 
 
 @entry("int64(int64, int64, int64, int64)")
 def group_lives(address: int, place: int, end_class: int, column: int) -> int:
-    """Return 1 if some text goes on at a `place` behind a class of endings `end_class`, 0, or ASKED
+    """Return 1 if some text goes on at a `place` after a class of endings `end_class`, 0, or ASKED
     (`class_lives`, also for `column`). `address`: of the block."""
     return class_lives(LarkContext(address), place, end_class, column)
 
@@ -81,7 +85,7 @@ def walk_trie(
     token_list = c.tokens
     begin = token_list.count
     is_asked = False
-    # Spot 0 has the reading before the trie, spot d the readings behind d bytes.
+    # Spot 0 has the reading before the trie, spot d the readings after d bytes.
     room[0] = 1
     room[1] = place
     room[2] = state

@@ -1,9 +1,9 @@
-"""What holds for many places: whether some text goes on, and what was found of a place, remembered by what
-was read of it.
+"""Remembers results that hold for many places of the parser, in compiled code.
 
-A unit of work (a walk, a whole mask) reads some topmost cells of a place's stack. What it found holds for
-each place that agrees in these, in the widths and in the brackets: so it is remembered by how many cells, and
-a hash of all that.
+A *place* is the parser between two lexemes: a stack, the widths of open blocks, and the open brackets. A
+*unit* of work, such as a walk or a whole mask, reads only the topmost cells of the stack. Its result holds
+for each place that agrees in these cells, in the widths and in the brackets. So the result is stored under
+the number of cells that were read and a hash of them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from structgen.machines.machine_core.lexeme_layout import ASK_CLASS, ASK_PROOF
 
 @jit
 def letter_lives(c: LarkContext, place: int, letter: int) -> int:
-    """Return 1 if behind a letter some text goes on, 0 if none does, ASKED if that is to be proved."""
+    """Return 1 if after a letter some text goes on, 0 if none does, ASKED if that is to be proved."""
     terminal = c.letter_terminal[letter]
     boundary = c.letter_boundary[letter]
     is_open = 0
@@ -38,13 +38,13 @@ def letter_lives(c: LarkContext, place: int, letter: int) -> int:
         top = top_of(c, place)
         boundary = c.letter_kind[letter]
     else:
-        # A newline is of any width: the blocks that open or close behind it are letters of the boundary.
+        # A newline is of any width: the blocks that open or close after it are letters of the boundary.
         top, _top_before, _below = reduce_stack(c, c.places[place].stack, terminal)
         if top < 0:
             return ASKED if top == ASKED else 0
         if terminal == c.newline and c.keeps_column:
             return ASKED
-        # Is a bracket open behind the terminal?
+        # Is a bracket open after the terminal?
         bracket = c.brackets[terminal]
         if bracket != 0:
             open_brackets = c.places[place].brackets + (1 if bracket == 1 else -1)
@@ -68,7 +68,7 @@ def lexeme_lives(c: LarkContext, place: int, lexeme: int, column: int) -> int:
 
 @jit
 def class_lives(c: LarkContext, place: int, end_class: int, column: int) -> int:
-    """Return 1 if some text goes on at a `place` behind a class of endings `end_class`, 0 if none does, or
+    """Return 1 if some text goes on at a `place` after a class of endings `end_class`, 0 if none does, or
     ASKED. `column`: of a newline so far, as in `class_lives(c, place, end_class, 0)` where there is none.
     `c`: the block."""
     low = c.low

@@ -109,7 +109,7 @@ def reduce_stack(
 
 @jit
 def feed_terminal(c: LarkContext, stack: int, terminal: int) -> int:
-    """Return the stack behind a terminal, REFUSED, or ASKED."""
+    """Return the stack after a terminal, REFUSED, or ASKED."""
     state, top, below = reduce_stack(c, stack, terminal)
     if state < 0:
         return state
@@ -125,7 +125,7 @@ def top_of(c: LarkContext, place: int) -> int:
 
 @jit
 def behind_newline(c: LarkContext, place: int, column: int) -> int:
-    """Return the place behind the indenter's newline, whose last line has a width; REFUSED, or ASKED."""
+    """Return the place after the indenter's newline, whose last line has a width; REFUSED, or ASKED."""
     here = c.places[place]
     stack = here.stack
     widths = here.widths
@@ -153,7 +153,7 @@ def behind_newline(c: LarkContext, place: int, column: int) -> int:
 
 @jit
 def behind_terminal(c: LarkContext, place: int, terminal: int) -> int:
-    """Return the place behind a terminal that is neither ignored nor the newline; REFUSED, or ASKED."""
+    """Return the place after a terminal that is neither ignored nor the newline; REFUSED, or ASKED."""
     here = c.places[place]
     widths = here.widths
     brackets = here.brackets
@@ -171,7 +171,7 @@ def behind_terminal(c: LarkContext, place: int, terminal: int) -> int:
 
 @jit
 def behind_lexeme(c: LarkContext, place: int, terminal: int, column: int) -> int:
-    """Return the place behind a lexeme, REFUSED, or ASKED. The lexeme, read at a `place`, is a `terminal`;
+    """Return the place after a lexeme, REFUSED, or ASKED. The lexeme, read at a `place`, is a `terminal`;
     `column`: of a newline, else it does not count, as in `behind_lexeme(c, place, name, 0)`. `c`: the block.
     """
     if c.is_ignored[terminal]:
@@ -199,7 +199,7 @@ def behind_lexeme(c: LarkContext, place: int, terminal: int, column: int) -> int
 @jit
 def start_state_behind(c: LarkContext, place: int, carry: int, way: int) -> int:
     """Return the lexer's state before a lexeme (`way` 0), or a bound text (`Lexer.start`), at a `place`
-    behind a `carry`; below 0: none, or ASKED. `start_state_behind(c, place, 0, 0)`: nothing is owed. `c`: the
+    after a `carry`; below 0: none, or ASKED. `start_state_behind(c, place, 0, 0)`: nothing is owed. `c`: the
     block."""
     stack = c.places[place].stack
     c.low = min(c.low, stack)
@@ -233,7 +233,7 @@ def ends_at(c: LarkContext, place: int) -> int:
 
 @jit
 def column_after(c: LarkContext, column: int, byte: int) -> int:
-    """Return the column behind the last line break of a lexeme, after one more byte; below 0: no line break
+    """Return the column after the last line break of a lexeme, after one more byte; below 0: no line break
     yet."""
     if byte == 10:
         return 0

@@ -69,7 +69,7 @@ def move_readings(
     byte: int,
     byte_class: int,
 ) -> int:
-    """Read a `byte` of a class, `byte_class`, in `count` readings that stand in `here`; those behind it are
+    """Read a `byte` of a class, `byte_class`, in `count` readings that stand in `here`; those after it are
     written to `there`. Return how many they are, ASKED, or FULL. A special token is a class, and its byte
     is -1: `move_readings(c, here, count, there, -1, byte_class)`. `c`: the block.
 
@@ -127,7 +127,7 @@ def move_readings(
 
 @jit
 def read_byte(c: LarkContext, spot: int, target_spot: int, byte: int) -> int:
-    """Read a `byte` in the readings at a `spot` (`walks` has a row for each); the readings behind it stand at
+    """Read a `byte` in the readings at a `spot` (`walks` has a row for each); the readings after it stand at
     `target_spot`. Return how many there are; REFUSED where there is none; ASKED, or FULL. A walk over a trie
     keeps one spot for each depth: `read_byte(c, depth - 1, depth, byte)`. `c`: the block."""
     here = skip(c.walks, WALK_WORDS * spot)

@@ -397,7 +397,7 @@ def refusal_error(
         if rule_names:
             cure = f"Pass start= one of its rules: {', '.join(sorted(rule_names)[:12])}."
     cure = _READERS.get(Path(source or "").suffix, cure)
-    # Some messages end with a line that points at a character: no full stop is put behind it.
+    # Some messages end with a line that points at a character: no full stop is put after it.
     end = "\n" if message.endswith("^") else "."
     if message.endswith((".", "!")):
         end = ""
@@ -568,7 +568,7 @@ class _Tables:
     def _read_actions(
         self, order: list[int], number_of_state: dict[int, int]
     ) -> tuple[npt.NDArray[np.int32], list[tuple[int, str, int]]]:
-        """Return the parser's actions, and its shifts of nonterminals: the state, the name, the state behind.
+        """Return the parser's actions, and its shifts of nonterminals: the state, the name, the state after.
         `order`: lark's states, `number_of_state`: their numbers here."""
         from lark.parsers.lalr_analysis import Shift
 

@@ -129,7 +129,7 @@ class ParserTables:
         return self.contexts_read(terminal)
 
     def contexts_read(self, terminal: int) -> list[int]:
-        """Return the contexts behind a terminal where the parser reads it."""
+        """Return the contexts after a terminal where the parser reads it."""
         actions = self.actions[:, terminal]
         next_states = actions[actions > 0] - 1  # a shift is 1 + the next state
         contexts: list[int] = np.unique(self.context_of[next_states]).tolist()

@@ -1,6 +1,9 @@
-"""The grammar of arguments that stand one by one: `<parameter=city>Oslo</parameter>`.
+"""Builds the grammar of a tool's arguments in a format that writes them one by one, not as one JSON object:
+`<parameter=city>Oslo</parameter><parameter=days>3</parameter>`.
 
-Strings are the texts of the network's formula (`argument_plan`), without the text that ends them.
+A *style* describes the format: what is written around each argument (`argument_styles`). The *plan* lists the
+arguments and their values, as the schema's network knows them (`argument_plan`). A *row* is the set of
+arguments of one call. Strings are written without quotes, and do not contain the text that ends them.
 """
 
 from __future__ import annotations
@@ -99,7 +102,7 @@ class _Writer:
         self.texts = texts
         self.blank = blank_of(plan.written.whitespace)
         self.open_places: list[int] = []
-        """The places of the values that are being written, each inside the one before."""
+        """The places, in the network, of the values that are being written, each inside the one before."""
 
     def write_arguments(self) -> TextGrammar:
         """Return the grammar of all arguments."""
@@ -286,7 +289,7 @@ class _Writer:
                 yield from self.json_grammars(member.place, menu, where)
                 return
             try:
-                # as a list: an error in the second grammar must not leave the first one behind
+                # as a list: an error in the second grammar must not leave the first one after
                 yield from list(self.nested_grammars(member.place, menu, where))
             except UnsupportedError:
                 if key is None or self.style.quote:
@@ -371,7 +374,7 @@ class _Writer:
             further_items = self.with_separator(item).repeat(max(0, min_items - 1), max_further)
             whole = self.with_separator(item, first=True) + further_items
             return whole if min_items else whole | self.empty_text()
-        # from the last item on: `rest` are the items behind the one that is written
+        # from the last item on: `rest` are the items after the one that is written
         rest: TextGrammar = literal("")
         last_index = len(places) - 1
         for index in range(last_index, -1, -1):
@@ -394,7 +397,7 @@ class _Writer:
         that belong to it, where it holds others."""
         whole = of if brackets is None else self.put_brackets(of, brackets)
         if not self.style.blanks:
-            # a row of members or items has white space before each, and needs it behind the last
+            # a row of members or items has white space before each, and needs it after the last
             is_spaced_row = brackets is not None and self.style.spaced
             return whole + self.blank if is_spaced_row and self.blank is not None else whole
         if self.blank is None:
@@ -490,7 +493,7 @@ def number_schema(formula: Formula) -> dict[str, Any]:
 def _range_schema(low: Cut | None, high: Cut | None) -> dict[str, Any]:
     """Return the schema of the numbers between two cuts."""
     bounds: dict[str, Any] = {"type": "number"}
-    # a cut is a number, and whether it lies behind the number: then the number itself is below the cut
+    # a cut is a number, and whether it lies after the number: then the number itself is below the cut
     if low:
         number, is_behind = low
         bounds["exclusiveMinimum" if is_behind else "minimum"] = _plain_number(Decimal(number))

@@ -1,7 +1,9 @@
-"""The arguments of one tool, in a format that writes them one by one: their names and their values.
+"""Finds the arguments of one tool, with their names and values, for formats that write them one by one.
 
-Both are asked of the schema's network, so that a keyword has the same meaning as in JSON. A schema that says
-more than the names and the values of arguments is refused, with its place.
+The *network* of a schema answers which keys and values may come, so a keyword has the same meaning as in
+JSON. A *place* is the demands on one value, of which one must come true; an *outcome* is the set of demands
+that a finished value has met. A *row* is the set of arguments that one call has. A schema that demands more
+than names and values (such as "at least two arguments") is refused, with the place in the schema.
 """
 
 from __future__ import annotations
@@ -37,11 +39,12 @@ _COMBINING: Final = (
     *("$dynamicRef", "allOf", "anyOf", "oneOf", "not", "if", "dependentSchemas", "dependentRequired"),
     *("dependencies", "propertyNames", "minProperties", "maxProperties", "enum", "const", "extends"),
 )
-"""Keywords that may say something of several arguments together."""
+"""Keywords that may restrict several arguments together."""
 _ITEMS: Final = 10_000
-"""The longest array that is followed item by item."""
+"""The most items of an array that are followed one by one."""
 _ROWS: Final = 64
-"""The most sets of arguments that are written apart, where their presence or values depend on one another."""
+"""The most rows, which are written as alternatives. There are several rows where the presence or the values
+of arguments depend on one another."""
 
 
 class KnownMember(NamedTuple):
@@ -352,7 +355,7 @@ class _Rows:
         if rows_without and name in self._sometimes_named and not network.sources(place):
             return rows_without
         outcomes_by_row: dict[Row, set[int]] = {}
-        """For each row behind the name, the outcomes of its value with which the row may follow."""
+        """For each row after the name, the outcomes of its value with which the row may follow."""
         member_place = self.plan.schema_place(place, f"#/properties/{escape(name)}")
         possible = set(self.plan.value_outcomes(place, member_place))
         for outcome in possible:

@@ -32,7 +32,7 @@ class ArgumentStyle:
     between: str = "\n"
     """The text between arguments; if it is white space, any white space may stand there, or none."""
     quote: str = ""
-    """The text around strings; "": strings stand raw, up to the text behind `$value`."""
+    """The text around strings; "": strings stand raw, up to the text after `$value`."""
     stops: tuple[str, ...] = ()
     """Texts that no string may hold, those inside JSON neither; (): a raw string may not hold what follows
     `$value`, a quoted one not `quote`."""

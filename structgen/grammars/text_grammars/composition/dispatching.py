@@ -1,4 +1,4 @@
-"""Free text with triggers: behind each trigger a grammar of its own follows, as in tags and tool calls."""
+"""Free text with triggers: after each trigger a grammar of its own follows, as in tags and tool calls."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def make_triggered_tags(
     avoided_texts: Sequence[str],
     max_tags: int | None = None,
 ) -> TextGrammar:
-    """Return the grammar of free text with tags, each given by its beginning and the grammar behind it.
+    """Return the grammar of free text with tags, each given by its beginning and the grammar after it.
 
     The free text ends at one of `triggers`, with one of which each tag begins. `place` is that of the tags in
     what a user wrote, for errors; `avoided_texts` and `max_tags` are as in `dispatch_grammar`. Raises
@@ -43,7 +43,7 @@ def make_triggered_tags(
                 cure="Have each tag begin with exactly one trigger.",
             )
         (trigger,) = begins_with
-        # the free text ends with the trigger: behind it stands the remaining beginning of the tag
+        # the free text ends with the trigger: after it stands the remaining beginning of the tag
         rests[trigger].append(literal(begin.removeprefix(trigger)) + rest)
     unused = next((trigger for trigger, after in rests.items() if not after), None)
     if unused is not None:

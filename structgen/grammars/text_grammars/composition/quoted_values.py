@@ -34,13 +34,13 @@ _STRING: Final = "string"
 _NAMED: Final = "named"
 """Between a key and its colon."""
 _OTHER: Final = "other"
-"""Inside of a number or a word, or behind a value."""
+"""Inside of a number or a word, or after a value."""
 _QUOTE, _COLON = b'":'
 _BLANK: Final = b" \t\n\r"
 _WRITABLE: Final = "with writable keys"
 """The name of the schema of values whose keys a style can write."""
 _TEXT: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"(:?)', re.DOTALL)
-"""A string of a compact JSON text, and the colon behind a key."""
+"""A string of a compact JSON text, and the colon after a key."""
 _ESCAPED: Final = tuple(
     json.dumps(chr(byte))[1:-1].encode() if byte < 0x80 else bytes((byte,)) for byte in range(256)
 )
@@ -206,7 +206,7 @@ class _QuotedLanguage(Language):
         return None if after is None else self._after_punctuation(after, symbol, mode, open_brackets)
 
     def _in_key(self, json_config: Config, open_brackets: bytes, symbol: int) -> Config | None:
-        """Return the configuration after a byte inside a key, or behind it."""
+        """Return the configuration after a byte inside a key, or after it."""
         if symbol == _COLON:
             after = self.of.config_after(json_config, b'":')
             return None if after is None else (after, _VALUE, open_brackets, b"")
@@ -219,8 +219,8 @@ class _QuotedLanguage(Language):
         return None if after is None else (after, _NAMED, open_brackets, b"")
 
     def _after_punctuation(self, json_config: Config, symbol: int, mode: str, open_brackets: bytes) -> Config:
-        """Return the configuration behind a byte that is no part of a string or a key: `json_config` is that
-        of the JSON text behind it, the others are those before it. For example, behind `{` a key stands."""
+        """Return the configuration after a byte that is no part of a string or a key: `json_config` is that
+        of the JSON text after it, the others are those before it. For example, after `{` a key stands."""
         byte = bytes((symbol,))
         if symbol in _BLANK:
             return json_config, mode, open_brackets, b""

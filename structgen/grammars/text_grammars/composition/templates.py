@@ -1,4 +1,4 @@
-"""Texts with places in them: `<tool_call>{"name": "$name", "arguments": $arguments}</tool_call>`."""
+"""Templates, which are texts with named places: `<call>{"name": "$name", "arguments": $arguments}</call>`."""
 
 from __future__ import annotations
 

@@ -1,9 +1,11 @@
-"""`ContextFree`: the context-free language of rules over terminals that are languages themselves.
+"""`ContextFree`: the language of context-free rules whose terminals are languages themselves.
 
-All rules are allowed: ambiguous, left-, right- and hidden-left-recursive, nullable, cyclic ones. A terminal
-may end wherever its language has a word. A configuration is the set of all parser stacks that the text so far
-allows, each with the terminals that are being read on top of it; equal sets are equal values. Every stack can
-be completed, because the rules have no useless symbols (`rules`).
+All rules are allowed: ambiguous, left-, right- and hidden-left-recursive, nullable, cyclic ones. A *terminal*
+is a language, such as the texts of a pattern; it may end wherever its language has a word. A *bundle* is a
+numbered set of terminals that are being read at the same point, each with its own configuration (`scanning`).
+A *configuration* is the set of all parser stacks that the text so far allows, each with the bundle on top of
+it; equal sets are equal values. Every stack can be completed, because the rules have no useless symbols
+(`rules`).
 """
 
 from __future__ import annotations
@@ -100,14 +102,14 @@ class ContextFree(Language):
         return self._after_symbol(after)
 
     def _after_symbol(self, tops: Iterable[tuple[int, tuple[int, Iterable[int]]]]) -> Tops | None:
-        """Return the configuration of some stacks, each with the bundle that goes on on top of it, and the
-        terminals that have ended there; None where there is neither."""
+        """Return the configuration after a symbol. `tops`: for each stack the bundle that goes on on top of
+        it, and the terminals that have ended there. None: there is neither."""
         reading: dict[int, int] = {}
         shifted_nodes: list[int] = []
         for node, (bundle, ended_terminals) in tops:
             if bundle != self.scanner.nothing:
                 self._add_bundle(reading, node, bundle)
-            # the terminal may end here and may go on, too: both stay in the configuration
+            # a terminal may end here and may also go on: both are kept in the configuration
             for terminal in ended_terminals:
                 shifted_nodes += self.stacks.tops_after(node, terminal)
         return self.make_config(reading, shifted_nodes) if reading or shifted_nodes else None
@@ -134,7 +136,7 @@ class ContextFree(Language):
     ) -> Tops | None:
         """Return the configuration in which a terminal is being read on some stacks, and with `is_complete`
         has ended there too. `reading`: the terminal's own configuration; None: it is not being read. For
-        example, `_single_config(2, nodes, None, True)` stands behind terminal 2."""
+        example, `_single_config(2, nodes, None, True)` is the configuration after terminal 2."""
         bundle = self.scanner.intern_bundle(() if reading is None else [(terminal, reading)])
         ended_terminals = (terminal,) if is_complete else ()
         return self._after_symbol((node, (bundle, ended_terminals)) for node in nodes)
@@ -170,7 +172,7 @@ class ContextFree(Language):
             if other_config is not None:
                 for node in nodes:
                     others.setdefault(node, []).append((terminal, other_config))
-        # a part at whose end the text may end says so itself: the other places need not say it again
+        # If the text may end at the end of a part, the part says so, and the other places need not.
         is_end_inside = any(inside.ends and inside.part.may_end(inside.state) for inside in parts)
         ends = is_word and not is_end_inside
         other_bundles = ((node, self.scanner.intern_bundle(readings)) for node, readings in others.items())

@@ -1,4 +1,5 @@
-"""Counts as rules: copies of a symbol, and patterns whose counts are too many for an automaton."""
+"""Writes counts as context-free rules: copies of a symbol (`item{3,5}`), and patterns whose counts would make
+an automaton too large (`[a-z]{1,100000}`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`ParsedLexemes`: a context-free language as lexemes between places of its parser."""
+"""`ParsedLexemes`: a context-free language as lexemes and a parser, which makes its masks faster.
+
+A *lexeme* is the text of one terminal. A *place* is the parser between two lexemes: a set of stacks.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ class ParsedLexemes:
         rules = items.rules.rules
         neighbours = {pair for _, rhs in rules for pair in pairwise(rhs)}
         self._next = group_by_first(neighbours)
-        """Symbol -> the symbols that stand behind it in some rule."""
+        """Symbol -> the symbols that stand after it in some rule."""
         last_symbols = {(rhs[-1], lhs) for lhs, rhs in rules}
         self._outer = group_by_first(last_symbols)
         """Symbol -> the symbols of which some rule ends with it."""
@@ -73,7 +76,7 @@ class ParsedLexemes:
         return ended_terminals
 
     def place_after(self, place: int, terminal: int) -> int:
-        """Return the place behind a terminal, -1 where it may not come."""
+        """Return the place after a terminal, -1 where it may not come."""
         nodes = list[int]()
         for node in self._places.values[place]:
             if terminal in self._items.next_terminals(self._stacks.states[node]):
@@ -95,7 +98,7 @@ class ParsedLexemes:
         return self._lexer_state(bundle)
 
     def states_after_terminal(self, terminal: int) -> Iterable[int]:
-        """Return the states, some more perhaps, in which the lexer begins behind a terminal."""
+        """Return the states, some more perhaps, in which the lexer begins after a terminal."""
         # A symbol follows the terminal in a rule; or it follows a symbol of which a rule ends with the
         # terminal. This is the set FOLLOW of textbooks, of all contexts together, hence "some more perhaps".
         following: set[int] = set()

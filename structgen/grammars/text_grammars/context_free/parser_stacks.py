@@ -1,7 +1,9 @@
-"""Sets of parser stacks as canonical values: a stack of LR(0) states, many of them one shared graph.
+"""Represents sets of parser stacks as numbers, so that equal sets are equal numbers.
 
-A node of the graph-structured stack (Tomita) is a state and the nodes below it, at most one for each state;
-equal sets of stacks are the same node, by number. The states are LR(0) item sets (Knuth), built on demand.
+An ambiguous text has several parser stacks. They are stored in one shared graph, Tomita's graph-structured
+stack. A *node* is a state on top, with the nodes below it, at most one for each state; it stands for a set of
+stacks. Equal sets are the same node. A *state* is an LR(0) item set (Knuth), made when it is needed. An
+*item* is a rule with a *dot*, the position up to which the rule was read: `sum -> sum . "+" one`.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from structgen.grammars.text_grammars.context_free.rules import Rules, group_by_
 Item: TypeAlias = "tuple[int, int]"
 """An LR(0) item: a rule, and the position of its dot. The rule -1 is that of the whole text."""
 Kernel: TypeAlias = "tuple[Item, ...]"
-"""Items in order: those that a state of the automaton is told by."""
+"""The items that identify a state of the automaton, sorted."""
 ROOT: Final = 0
 """The node of the empty stack; its state is 0."""
 
@@ -32,8 +34,8 @@ class Items:
         self.kernels: list[Kernel] = [()]
         self._numbers: dict[Kernel, int] = {}
         self.reductions: list[tuple[Item, ...]] = [()]
-        """For each state its reductions: the left side and the length of each rule whose dot is at the
-        end."""
+        """For each state its reductions: pairs of the left side and the length of each rule whose dot is at
+        the end."""
 
     def state_of_kernel(self, kernel: Kernel) -> int:
         number = self._numbers.get(kernel)
@@ -60,7 +62,7 @@ class Items:
         pending: list[int] = []
 
         def items_after(symbol: int) -> list[Item]:
-            """Return the items behind a symbol; the rules of a new nonterminal are open from now on."""
+            """Return the items after a symbol; the rules of a new nonterminal are open from now on."""
             if symbol >= self.rules.terminals and symbol not in visited:
                 visited.add(symbol)
                 pending.append(symbol)
@@ -97,7 +99,7 @@ class Items:
 
 
 class Stacks:
-    """The nodes of one grammar. Raises `LimitError` past `Limits.parser_states` of them."""
+    """The nodes of one grammar. Raises `LimitError` beyond `Limits.parser_states` nodes."""
 
     def __init__(self, items: Items, limits: Limits) -> None:
         self.items = items
@@ -108,9 +110,9 @@ class Stacks:
         """For each node the nodes below it, ordered by their state."""
         self._numbers: dict[tuple[int, tuple[int, ...]], int] = {(0, ()): ROOT}
         self._merged_nodes: dict[tuple[int, int], int] = {}
-        """Two nodes -> their union (`merge_nodes`)."""
+        """The results of `merge_nodes`: two nodes -> their union."""
         self._reduced_nodes: dict[int, tuple[int, ...]] = {}
-        """A node -> the nodes after reductions (`reduce_node`)."""
+        """The results of `reduce_node`: a node -> the nodes after reductions."""
         self._heights: list[int] = []
 
     def __len__(self) -> int:
@@ -135,7 +137,7 @@ class Stacks:
         return number
 
     def stack_height(self, node: int) -> int:
-        """Return how many places the highest of a node's stacks has above the root."""
+        """Return the number of states above the root in the highest stack of a node."""
         heights = self._heights
         for number in range(len(heights), node + 1):
             # the nodes below a node are older than it, so that their heights are known
@@ -189,7 +191,7 @@ class Stacks:
         return self._merged_nodes[first_node, second_node]
 
     def group_by_top(self, nodes: Iterable[int]) -> dict[int, int]:
-        """Return a set of stacks by the state on top."""
+        """Return a set of stacks as a dict: the state on top -> the node of all stacks with this state."""
         stacks: dict[int, int] = {}
         for node in nodes:
             state = self.states[node]

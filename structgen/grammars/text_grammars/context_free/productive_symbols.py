@@ -1,4 +1,5 @@
-"""The symbols of rules that derive a text, and how long their shortest texts are."""
+"""Finds the *productive* symbols of rules (those that derive a text), and the lengths of their shortest
+texts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""`Meet`: the intersection of a language with a regular one.
+"""`Meet`: the language of the words that two languages share, of which one is regular.
 
-A configuration is a pair of theirs. Pairs without a word are left out:
-for context-free rules `shortest_rests` decides, for other languages a search for the shortest common word.
+A configuration is a pair of a configuration of each. A pair from which no common word goes on is left out,
+so that there are no dead ends. For context-free rules `shortest_rests` decides that; for other languages, a
+search for the shortest common word does.
 """
 
 from __future__ import annotations

@@ -1,9 +1,14 @@
-"""Context-free rules in the form that the parser needs: no empty rules, no unit cycles, no useless symbols.
+"""Rewrites context-free rules into the form that the parser needs, without changing their words.
 
-The words stay the same; the empty word is a flag. Every remaining symbol is productive and reachable, so that
-every viable prefix can be completed. Right recursion becomes left recursion where that does not grow too
-large: a shift-reduce parser keeps a stack entry for each right-recursive call, and none for a left-recursive
-one.
+A *rule* is a left side with a right side: `("list", ("item", "comma", "list"))`. A *word* of a symbol is a
+sequence of terminals that its rules derive. The result has no empty right sides (whether the empty text is a
+word is a flag), no *unit cycles* (`a -> b`, `b -> a`) and no *useless* symbols. A symbol is useful if it is
+*productive* (it has a word) and *reachable* from the start. So every prefix that the parser accepts can be
+completed.
+
+Right recursion (`list -> item list`) becomes left recursion (`list -> list item`) where the rules do not grow
+too much. A shift-reduce parser keeps a stack entry for each right-recursive call, and none for a
+left-recursive one.
 """
 
 from __future__ import annotations
@@ -21,30 +26,30 @@ Rule: TypeAlias = "tuple[str, tuple[str, ...]]"
 """A rule: the name of the left side, and the names of the right side."""
 
 Right: TypeAlias = "tuple[int, ...]"
-"""A right side, of symbols by number."""
+"""A right side, whose symbols are numbers."""
 NumberedRule: TypeAlias = "tuple[int, Right]"
-"""A rule over symbols by number."""
+"""A rule whose symbols are numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Rules over symbols by number: terminals are 0 to `terminals` - 1, then nonterminals."""
+    """Rules whose symbols are numbers: 0 to `terminals` - 1 are terminals, the others nonterminals."""
 
     names: tuple[str, ...]
     terminals: int
     start: int
-    """-1: there is no word, except the empty one if `empty`."""
+    """The start symbol; -1: there is no word, except the empty one if `empty`."""
     empty: bool
     """Whether the empty text is a word."""
     rules: tuple[NumberedRule, ...]
-    """No right side is empty, and no nonterminal derives itself alone."""
+    """The rules. No right side is empty, and no nonterminal derives itself alone."""
 
 
 _MAX_NULLABLE: Final = 2
 """A right side with more nullable symbols than this is cut into pairs."""
 _MAX_GROWTH: Final = 8
-"""A right-recursive group is turned around if it has at most so many times as many rules afterwards; one of
-fewer rules as if it had so many. At worst it grows with its square."""
+"""A right-recursive group becomes left-recursive only if its number of rules grows at most by this factor. A
+group with fewer rules than this number counts as if it had so many. At worst its square."""
 
 
 def prepare_rules(
@@ -64,7 +69,7 @@ def prepare_rules(
 
 
 def reachable_symbols(rules: Iterable[tuple[S, tuple[S, ...]]], starts: Iterable[S]) -> set[S]:
-    """Return the symbols that are reachable from some, these included."""
+    """Return the symbols that are reachable from some symbols, these included."""
     right_sides = group_by_first(rules)
     pending = [*starts]
     visited = set(pending)
@@ -78,7 +83,8 @@ def reachable_symbols(rules: Iterable[tuple[S, tuple[S, ...]]], starts: Iterable
 
 
 def group_by_first(pairs: Iterable[tuple[S, R]]) -> dict[S, list[R]]:
-    """Return the second members of pairs by the first, as the right sides of each symbol that has rules."""
+    """Return a dict from the first members of pairs to the lists of their second members. `[(a, 1), (a, 2)]`
+    becomes `{a: [1, 2]}`."""
     groups: dict[S, list[R]] = {}
     for lhs, rhs in pairs:
         groups.setdefault(lhs, []).append(rhs)
@@ -86,8 +92,8 @@ def group_by_first(pairs: Iterable[tuple[S, R]]) -> dict[S, list[R]]:
 
 
 class _Preparation:
-    """Rules on their way to the form of the parser. Symbols are numbers: terminals first, then the left sides
-    of people's rules, then symbols that are made here."""
+    """Rewrites rules, one step in each method. Symbols are numbers: terminals first, then the left sides of
+    the given rules, then the symbols that are made here."""
 
     def __init__(
         self,
@@ -104,7 +110,7 @@ class _Preparation:
         self.names = [*terminals, *sorted(heads)]
         numbers = {name: number for number, name in enumerate(self.names)}
         self.dead = {numbers[name] for name, (_, has_other) in terminals.items() if not has_other}
-        """Terminals without a word that is not empty."""
+        """The terminals that have no word except the empty one."""
         space = self.new_symbol() if ignored_terminals else -1
         stand_ins = self._add_stand_ins(terminals, numbers, space)
         for lhs, rhs in rules:
@@ -135,8 +141,8 @@ class _Preparation:
         terminals: Mapping[str, tuple[bool, bool]],
         start: str,
     ) -> None:
-        """Raise `GrammarError` where a name has no meaning or two (`heads`: the left sides), for example
-        where the start has no rule."""
+        """Raise `GrammarError` where a name is undefined, or is both a terminal and a left side. `heads`: the
+        left sides of the rules."""
         for lhs, rhs in rules:
             for name in (lhs, *rhs):
                 if name not in heads and name not in terminals:
@@ -160,9 +166,9 @@ class _Preparation:
         numbers: Mapping[str, int],
         space: int,
     ) -> dict[int, int]:
-        """Return for a terminal the nonterminal that stands for it in rules: where ignored terminals follow
-        it (`space`: their symbol, or -1), or where it has the empty word. A terminal itself then never has
-        it."""
+        """Return for each terminal that needs one the nonterminal that replaces it in rules. A terminal needs
+        one if ignored terminals may follow it (`space`: their symbol, or -1), or if it has the empty word,
+        which a terminal by itself must not have."""
         stand_ins: dict[int, int] = {}
         for name, (has_empty, has_other) in terminals.items():
             number = numbers[name]
@@ -177,7 +183,7 @@ class _Preparation:
         return stand_ins
 
     def new_symbol(self) -> int:
-        """Return a new nonterminal; no message names it."""
+        """Return a new nonterminal. It has no name, so no message mentions it."""
         self.names.append("")
         return len(self.names) - 1
 
@@ -209,18 +215,20 @@ class _Preparation:
         """Keep the rules whose symbols are all productive and reachable."""
         live_terminals = (terminal for terminal in range(self.count) if terminal not in self.dead)
         productive = productive_symbols(self.rules, live_terminals)
-        # in this order: without unproductive rules fewer symbols are reachable
+        # Unproductive rules go first: without them fewer symbols are reachable.
         rules = [(lhs, rhs) for lhs, rhs in self.rules if productive.issuperset(rhs)]
         reachable = reachable_symbols(rules, [self.start])
         useful_rules = ((lhs, rhs) for lhs, rhs in rules if lhs in reachable)
         self.rules = list(dict.fromkeys(useful_rules))
 
     def without_empty(self) -> bool:
-        """Add a rule for every way to leave out nullable symbols; return whether the start is nullable."""
+        """Add a rule for every way to leave out nullable symbols (those that have the empty word). Return
+        whether the start is nullable."""
         empty = productive_symbols(self.rules, ())
         pairs: list[NumberedRule] = []
         for lhs, rhs in self.rules:
-            # n nullable symbols make 2 ** n rules: a long right side is cut into the first symbol and a rest
+            # n nullable symbols make 2 ** n rules, so a long right side is cut into its first symbol and a
+            # new symbol for the others.
             while len(rhs) > _MAX_NULLABLE and sum(symbol in empty for symbol in rhs) > _MAX_NULLABLE:
                 rest = self.new_symbol()
                 first, *others = rhs
@@ -325,9 +333,9 @@ class _Preparation:
         For example, `s -> a s | c` as `{s: [(a, s), (c,)]}` becomes `{s: [(c,), (p, c)], p: [(a,), (p, a)]}`.
         """
         inner_rules: dict[int, list[tuple[Right, int]]] = {}
-        """The rules of a symbol that stay in the group: the symbols before the last one, and the last one."""
+        """For each symbol its rules that end inside the group, as pairs (symbols before the last, last)."""
         leaving_rules: dict[int, list[Right]] = {}
-        """The right sides of a symbol that end outside the group."""
+        """For each symbol its right sides that end outside the group."""
         count = 0
         for lhs in group:
             inner_rules[lhs] = []
@@ -384,7 +392,7 @@ class _Preparation:
 
 
 def _ways_without(rhs: Right, empty: set[int]) -> list[Right]:
-    """Return a right side with and without each of its symbols that may be empty."""
+    """Return all variants of a right side, with and without each of its symbols in `empty`."""
     ways: list[Right] = [()]
     start = 0
     for index, symbol in enumerate(rhs):

@@ -1,14 +1,18 @@
-"""Shortest rests of context-free configurations, of all texts or of those that an automaton takes: `Rests` of
-text grammars, `RestSearch` of any stacks.
+"""Finds the shortest text that completes a text of a context-free grammar.
 
-The *reach* of a symbol in a state of the automaton is the states to which the symbol's words lead, each with
-the shortest such word. It is found on demand, in the order of the words (Knuth's generalisation of Dijkstra's
-algorithm; the product is that of Bar-Hillel, Perles and Shamir). The rest of a stack is then a search over
-pairs of stacks and states. Without an automaton there is one state, None.
+A *rest* is such a text: for `(1+` in a grammar of sums it is `1)`. An *automaton* may restrict the texts (a
+banned word, say); then only rests that it accepts count. `Rests` serves text grammars; its base `RestSearch`
+serves all parsers with a stack.
 
-Without an automaton, of equally short words the lexicographically smallest is taken. A rest is therefore a
-function of the configuration alone, and does not depend on the order in which stacks were numbered. With an
-automaton equally short words are many, and the first that is met is taken.
+The *reach* of a symbol, from a state of the automaton, is a dict: each state to which words of the symbol
+lead, with the shortest such word. It is computed when it is needed, shortest words first (Knuth's
+generalisation of Dijkstra's algorithm; the product with an automaton is that of Bar-Hillel, Perles and
+Shamir). The rest of a stack is then a search over *places*: pairs of a stack and a state. Without an
+automaton there is only the state None.
+
+Without an automaton, the lexicographically smallest of the shortest rests is returned. So a rest depends only
+on the configuration, and not on the order in which stacks were numbered. With an automaton there may be many
+equally short words, and the first one found is returned.
 """
 
 from __future__ import annotations
@@ -31,7 +35,8 @@ from structgen.grammars.text_grammars.machine.scanning import Scanner, common_cl
 
 GOES_ON: Final = "Whether a text goes on"
 Tops: TypeAlias = "tuple[bool, tuple[tuple[int, int], ...]]"
-"""Whether the text is a word; the stacks, each with the bundle of terminals that are read on top of it."""
+"""A configuration: whether the text is a word; and the stacks, each with the bundle (set) of terminals that
+are being read on top of it."""
 _Place: TypeAlias = "tuple[int, Config]"
 """A stack and a state of the automaton."""
 _Item: TypeAlias = "tuple[int, int, Config, Config]"
@@ -39,18 +44,18 @@ _Item: TypeAlias = "tuple[int, int, Config, Config]"
 
 
 def undecided_error(steps: int) -> LimitError:
-    """Return the error for a search that so many steps did not end."""
+    """Return the error for a search that did not end within `steps` steps."""
     return LimitError(f"{GOES_ON} cannot be told within {steps} steps.", limit="oracle_steps")
 
 
 class Word:
-    """A word made of two others, which may be too long to be written out; ordered by the length, then by the
-    symbols."""
+    """A word that is stored as two parts, since it may be too long to be written out. Words are ordered by
+    their length, and then by their symbols."""
 
     __slots__ = ("_last", "_prefix", "length")
 
     def __init__(self, prefix: Word | None = None, last: Word | Sequence[int] = ()) -> None:
-        """`prefix`: None for the empty word alone."""
+        """`prefix`: the first part, None only for the empty word; `last`: the second part."""
         self._prefix = prefix
         self._last = last
         last_length = last.length if isinstance(last, Word) else len(last)
@@ -59,7 +64,7 @@ class Word:
     def __lt__(self, other: Word) -> bool:
         if self.length != other.length:
             return self.length < other.length
-        # Only the parts behind the last common word of both are compared: words of a search share long
+        # Only the parts after the last common word of both are compared: words of a search share long
         # beginnings. The longer word gives up its last part until both are the same object.
         first, second = self, other
         first_parts: list[Word | Sequence[int]] = []
@@ -88,12 +93,12 @@ class Word:
         return type(self)(self, last)
 
     def all_symbols(self) -> tuple[int, ...]:
-        """Return the word, written out."""
+        """Return all symbols of the word."""
         return tuple(_symbols_of([self]))
 
 
 def _symbols_of(pending: list[Word | Sequence[int]]) -> Iterator[int]:
-    """Return the symbols of some words, of which the last comes first."""
+    """Yield the symbols of some words. The last word of `pending` comes first."""
     return chain.from_iterable(_pieces_of(pending))
 
 
@@ -101,7 +106,7 @@ def _pieces_of(pending: list[Word | Sequence[int]]) -> Iterator[Sequence[int]]:
     """Yield the parts of words that are written out, from left to right."""
     while pending:
         top = pending.pop()
-        # down to the first part; the later ones wait on the list, the nearest on top
+        # go down to the first part; the later parts wait on the list, the nearest on top
         while isinstance(top, Word):
             prefix = top._prefix
             if prefix is not None and prefix.length:
@@ -122,7 +127,7 @@ class AnyWord(Word):
 
 
 _Cost: TypeAlias = "tuple[int, Word]"
-"""A word behind its length: most lengths differ, and numbers are compared at less cost."""
+"""A pair of a word's length and the word. Most lengths differ, and numbers are faster to compare."""
 
 
 def _open_state(
@@ -132,14 +137,14 @@ def _open_state(
     further_word: Word,
     previous: tuple[S, W] | None = None,
 ) -> None:
-    """Open a state that is reached by two words one after the other, unless a shorter way to it is known.
+    """Add a state to a search, unless a shorter way to it is known. The way is `word`, then `further_word`.
 
     `previous`: the state before it and the last word, for the way back. For example,
     `_open_state(places, start, empty, empty)` opens the first state of a search.
     """
     known_cost = states.costs.get(state)
     length = word.length + further_word.length
-    if known_cost is None or length <= known_cost[0]:  # most words need not be made
+    if known_cost is None or length <= known_cost[0]:  # else the word need not be made
         whole = word.followed_by(further_word)
         states.open_state(state, (length, whole), previous)
 
@@ -149,24 +154,24 @@ Reach: TypeAlias = "dict[Config, Word]"
 
 
 class RestSearch(ABC):
-    """The shortest words of symbols and the shortest rests of stacks of one grammar, each computed once. A
-    subclass has the stacks, and the states to which the words of a terminal lead.
+    """Computes the shortest words of symbols, and the shortest rests of stacks, of one grammar. Each is
+    computed once. A subclass defines the stacks, and the states to which the words of a terminal lead.
 
-    Cost: the words of all symbols that a state meets, with the first; for a stack, a search that ends at
-    stacks whose rests are known.
+    Cost: the first rest from a state of the automaton computes the words of all symbols that may follow. For
+    each further stack there is a search, which ends at stacks whose rests are known.
     """
 
     _is_searching = False
-    """Whether the words of nonterminals are being looked for."""
+    """Whether a search for the words of nonterminals is under way."""
 
     def __init__(self, rules: Sequence[tuple[int, Sequence[int]]], terminals: int, empty: Word) -> None:
-        """`rules`: the left sides with the right ones; `terminals`: smaller symbols are terminals; `empty`:
-        the empty word, whose class says how words are ordered."""
+        """`rules`: pairs of a left and a right side, as numbers; `terminals`: symbols below this number are
+        terminals; `empty`: the empty word, whose class decides how words are ordered."""
         self._rules = rules
         self._terminals = terminals
         self._empty = empty
         self._of = group_by_first((lhs, index) for index, (lhs, _) in enumerate(rules))
-        """The indices of the rules of each left side."""
+        """For each left side the indices of its rules."""
         self._rests: dict[_Place, Word | None] = {}
         self._begin_search()
 
@@ -176,11 +181,12 @@ class RestSearch(ABC):
 
     @abstractmethod
     def _open_rules(self, stack: int) -> Iterable[tuple[int, int]]:
-        """Return the rules that are open on a stack, each with the place that was reached in it."""
+        """Return the rules that are being read on a stack, as pairs (rule, position of the dot)."""
 
     @abstractmethod
     def _reduce_stack(self, stack: int, lhs: int, dot: int) -> Iterable[int]:
-        """Return the stacks that have the left side of a rule in place of the `dot` symbols on top."""
+        """Return the stacks after a reduction: the `dot` symbols on top are replaced by the left side
+        `lhs`."""
 
     @abstractmethod
     def _is_end(self, stack: int, state: Config) -> bool:
@@ -188,10 +194,10 @@ class RestSearch(ABC):
 
     @abstractmethod
     def _count_steps(self, spent: int = 1) -> None:
-        """Count some steps. Raises `LimitError` past a limit, where there is one."""
+        """Count some steps of work. Raises `LimitError` beyond the limit, if there is one."""
 
     def _find_rest(self, start: _Place) -> Word | None:
-        """Return the shortest rest of a stack from a state, or None."""
+        """Return the shortest rest of a place (a stack and a state); None where there is none."""
         known_rests = self._rests
         if start in known_rests:
             return known_rests[start]
@@ -200,7 +206,7 @@ class RestSearch(ABC):
         best: Word | None = None
         last_place = start
         for place, (_, path) in places:
-            # ways come in order: no later one is a part of a better whole
+            # Ways come shortest first: no later one begins a better whole.
             if best is not None and not path < best:
                 break
             rest = known_rests.get(place)
@@ -208,7 +214,7 @@ class RestSearch(ABC):
                 rest = self._empty
                 known_rests[place] = rest
             if rest is not None:
-                # a known rest: it is not searched again, but a longer way may still have a shorter whole
+                # The rest of this place is known. A longer way may still lead to a shorter whole.
                 whole = path.followed_by(rest)
                 if best is None or whole < best:
                     best = whole
@@ -222,10 +228,10 @@ class RestSearch(ABC):
                     _open_state(places, target, path, further_word, (place, further_word))
             self._count_steps(1 + target_count // 2)
         if best is None:
-            # no place that was reached has a rest: all of these answers are known now
+            # No reached place has a rest, and this is remembered for all of them.
             known_rests.update(dict.fromkeys(places.costs))
             return None
-        # the rests of all places on the way are the ends of this one
+        # The rest of each place on the way is the end of this rest.
         rest = known_rests[last_place]
         for place, further_word in places.path_back(last_place):
             assert rest is not None, "it is on the way to an end"
@@ -234,7 +240,8 @@ class RestSearch(ABC):
         return rest
 
     def _places_after_rule(self, place: _Place) -> Iterator[tuple[_Place, Word]]:
-        """Yield the places after one rule that is open on a stack was read to its end, with its rest."""
+        """Yield pairs of a place and a word: the place after one open rule was read to its end, and the word
+        that completes the rule."""
         top, state = place
         for rule, dot in self._open_rules(top):
             lhs, _ = self._rules[rule]
@@ -244,7 +251,7 @@ class RestSearch(ABC):
 
     @remember_answers
     def _reach_of_tail(self, rule: int, dot: int, state: Config) -> Reach:
-        """Return the reach of the symbols behind the dot of a rule."""
+        """Return the reach, from a state, of the symbols after the dot of a rule."""
         _, rhs = self._rules[rule]
         reach = {state: self._empty}
         for symbol in rhs[dot:]:
@@ -258,33 +265,34 @@ class RestSearch(ABC):
         return reach
 
     def _reach_of(self, symbol: int, state: Config) -> Reach:
-        """Return the states that a symbol's words lead to."""
+        """Return the reach of a symbol from a state."""
         if symbol < self._terminals:
             return self._read_whole(symbol, state)
-        if self._is_searching:  # another exception than LimitError has left the tables half written
+        if self._is_searching:  # an exception other than LimitError has left the tables half written
             self._begin_search()
         self._is_searching = True
         try:
             self._open_reach((symbol, state))
             self._find_words()
-        except LimitError:  # between two items: a later call goes on there
+        except LimitError:  # raised between two items, so a later call can go on there
             self._is_searching = False
             raise
         self._is_searching = False
         return self._reach[symbol, state]
 
     def _begin_search(self) -> None:
-        """Begin the search for the words of nonterminals anew: an exception has left it half done."""
+        """Begin the search for the words of nonterminals, or begin it again after an exception."""
         self._reach: dict[tuple[int, Config], Reach] = {}
-        """The reach of each nonterminal in each state, as far as it is known."""
+        """The known part of the reach of each nonterminal from each state."""
         self._items = OpenStates[_Item, _Cost, None]()
-        """Rules that are read in part, in the order of the words of these parts."""
+        """Rules that are read in part, ordered by the words read so far."""
         self._waiting: dict[tuple[int, Config], list[tuple[_Item, Word]]] = {}
-        """The rules that wait for the words of a nonterminal in a state."""
+        """For each nonterminal and state the items that wait for words of the nonterminal."""
         self._is_searching = False
 
     def _open_reach(self, key: tuple[int, Config]) -> Reach:
-        """Return the known part of the reach of a nonterminal, which is wanted from now on."""
+        """Return the known part of the reach of a nonterminal. If it is new, its rules are added to the
+        search."""
         if key not in self._reach:
             symbol, state = key
             for rule in self._of.get(symbol, ()):
@@ -293,13 +301,14 @@ class RestSearch(ABC):
         return self._reach[key]
 
     def _find_words(self) -> None:
-        """Find the words of all that is wanted. Raises LimitError; called again, it goes on there."""
+        """Find the words of all nonterminals that were asked for. Raises LimitError; the next call goes on
+        where this one stopped."""
         for item, (_, word) in self._items:
             self._count_steps()
             rule, dot, start, current = item
             lhs, rhs = self._rules[rule]
             if dot == len(rhs):
-                # items come in the order of their words: the first word to a state is its shortest
+                # Items come in the order of their words, so the first word to a state is the shortest.
                 key = lhs, start
                 if current not in self._reach[key]:
                     self._reach[key][current] = word
@@ -311,7 +320,7 @@ class RestSearch(ABC):
             if symbol < self._terminals:
                 reach = self._reach_of(symbol, current)
             else:
-                # the words that are known now, and later ones by `_waiting`
+                # Words that are known now are used at once, and later ones through `_waiting`.
                 reach = self._open_reach((symbol, current))
                 self._waiting.setdefault((symbol, current), []).append((item, word))
             for after, further_word in reach.items():
@@ -319,7 +328,7 @@ class RestSearch(ABC):
 
 
 class Rests(RestSearch):
-    """The rests of a grammar of texts that an automaton takes too."""
+    """The shortest rests of a grammar of texts, of which an automaton may exclude some."""
 
     def __init__(
         self,
@@ -329,7 +338,7 @@ class Rests(RestSearch):
         limits: Limits,
         filter_language: Language | None = None,
     ) -> None:
-        """`filter_language`: the automaton, a language without special tokens; None: every text is taken."""
+        """`filter_language`: the automaton, a language without special tokens; None: no text is excluded."""
         empty = Word() if filter_language is None else AnyWord()
         super().__init__(rules.rules, rules.terminals, empty)
         self._scanner = scanner
@@ -337,15 +346,15 @@ class Rests(RestSearch):
         self._filter_language = filter_language
         self._limits = limits
         self._steps = 0
-        """The steps of the question that is being answered."""
+        """The steps of the present call."""
         filter_classes = bytes(256) if filter_language is None else filter_language.classes
         classes = common_classes((scanner.classes, filter_classes))
         self._bytes = sorted(class_representatives(classes))
-        """The first byte of each pair of classes."""
+        """One byte for each pair of a class of the terminals and a class of the automaton."""
 
     def shortest(self, config: Tops, state: Config = None) -> tuple[int, ...] | None:
-        """Return the shortest rest that the grammar and the automaton both accept, of several the smallest;
-        None where there is none. Raises `LimitError` past `Limits.oracle_steps` steps with an automaton."""
+        """Return the shortest rest that the grammar and the automaton both accept, the smallest of several;
+        None where there is none. Raises `LimitError` beyond `Limits.oracle_steps` with an automaton."""
         self._steps = 0
         complete, tops = config
         if complete and self._accepts(state):
@@ -353,7 +362,7 @@ class Rests(RestSearch):
         best: Word | None = None
         for node, bundle in tops:
             for terminal, reading in self._scanner.bundles[bundle]:
-                # first the rest of the terminal that is being read, then the rest of the stack
+                # The rest of the terminal that is being read comes first, then the rest of the stack.
                 for after, word in self._states_after_terminal(terminal, reading, state).items():
                     if best is not None and not word < best:
                         continue
@@ -365,7 +374,7 @@ class Rests(RestSearch):
                         best = whole
         if best is None:
             return None
-        # to write a rest out takes some 0.2 us a symbol
+        # writing a rest out takes some 0.2 us a symbol
         THIS_CALL.spend_steps(best.length // 100, self._limits, "The shortest rest of the text")
         return best.all_symbols()
 
@@ -376,7 +385,7 @@ class Rests(RestSearch):
         return self._filter_language is None or self._filter_language.accepts(state)
 
     def _count_steps(self, spent: int = 1) -> None:
-        if self._filter_language is None:  # the rules alone bound the search
+        if self._filter_language is None:  # the size of the rules bounds the search
             return
         self._steps += 1
         THIS_CALL.spend_steps(spent, self._limits, GOES_ON)
@@ -400,14 +409,16 @@ class Rests(RestSearch):
 
     @remember_answers
     def _states_after_terminal(self, terminal: int, reading: Config, state: Config) -> Reach:
-        """Return the states to which the non-empty rests of a terminal lead; of a word that goes on, without
-        an automaton, none: its end has a stack of its own. `reading`: the configuration of the terminal."""
+        """Return the states to which the non-empty rests of a terminal lead. `reading`: the configuration of
+        the terminal. Without an automaton the result is empty where the terminal is already a word: its end
+        has a stack of its own."""
         language = self._scanner.languages[terminal]
         if self._filter_language is not None:
             return self._search_paths(language, self._filter_language, (reading, state))
         rest = tuple(language.shortest_rest(reading))
         if not rest and reading == language.start():
-            # its language has the empty word, which the rules have without it: the shortest of the others
+            # The terminal's language has the empty word, which the rules handle apart. The shortest of the
+            # other words is taken.
             rests: list[tuple[int, ...]] = []
             for symbol in language.symbols():
                 after = language.step(reading, symbol)
@@ -422,11 +433,12 @@ class Rests(RestSearch):
         filter_language: Language,
         start: tuple[Config, Config],
     ) -> Reach:
-        """Return the states to which non-empty rests of a terminal's configuration lead, by all pairs."""
+        """Return the states to which non-empty rests of a terminal lead. `start`: the pair of the terminal's
+        configuration and the automaton's state. All pairs are searched."""
         reach: Reach = {}
         words: dict[tuple[Config, Config], tuple[int, ...]] = {start: ()}
         queue = deque(words)
-        # breadth first: the first word to a pair is its shortest
+        # The search is breadth-first, so the first word to a pair is its shortest.
         while queue:
             pair = queue.popleft()
             reading, state = pair

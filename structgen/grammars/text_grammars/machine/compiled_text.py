@@ -1,12 +1,14 @@
-"""`CompiledText`: a `Language` compiled against a tokenizer.
+"""Compiles a grammar of texts against a tokenizer: exact masks, states, completions.
 
-The configurations of the language are numbered as texts reach them (`NumberedText`); their numbers are the
-states. Compiled code (`stepping`) walks tokens and the vocabulary's trie through a table of steps. It notes
-the cells that it misses; Python asks the language, fills the cells and calls again.
+A *configuration* is a reader's knowledge after some text, a value of the `Language`. The configurations get
+numbers as texts reach them (`NumberedText`); these numbers are the *states*. Compiled code (`stepping`) reads
+tokens, and the vocabulary's trie, with a table of steps. It notes the cells that it does not know; Python
+asks the language, fills the cells and calls again. A *part* is a grammar inside the grammar that has masks of
+its own, such as a JSON Schema between tags.
 
-A mask is found in one of three ways (`text_masks`): the trie is walked from the state; or the tokens are
-those of records, which states share that go on alike; or, inside parts with masks of their own, it is the
-part's mask, joined with the tokens that leave the part, if there are any (`part_ends`).
+A mask is computed in one of three ways (`text_masks`). The trie is walked from the state. Or the tokens come
+from records, which are shared by states that go on alike. Or, inside a part, it is the part's mask, joined
+with the tokens that leave the part, if there are any (`part_ends`).
 """
 
 from __future__ import annotations
@@ -45,14 +47,13 @@ _NO_ROWS: npt.NDArray[np.int64] = np.empty(0, np.int64)
 
 
 class CompiledText(NumberedText):
-    """A grammar of texts, compiled: exact masks, states as values, completions.
+    """A compiled grammar of texts: exact masks, states as values, completions.
 
-    Cost: some 20 us for a configuration and a class of bytes that meet for the first time, 5 ns a byte after
-    that.
+    Cost: some 20 us for a byte that is read for the first time in a configuration, 5 ns a byte afterwards.
     """
 
     _bits: Bits | None = None
-    """The row of bits of the last mask, where Python has joined it."""
+    """The last mask as a row of bits, if Python has computed it (`_join_masks`)."""
 
     # --- states ---------------------------------------------------------------------------------------------
 
@@ -72,22 +73,23 @@ class CompiledText(NumberedText):
             return state_after
 
     def _after_special(self, index: int, token: int) -> int:
-        """Return the state after a special token, or -1."""
-        # the finished state has no configuration that could be asked
+        """Return the state after a special token; -1: it is not allowed."""
+        # the finished state has no configuration
         if token not in self._language.specials or index == self._finished_state:
             return -1
         after = self._language.step(self._config_of(index), TOKEN + token)
         return -1 if after is None else self._after_token_end(after)
 
     def _after_inside(self, index: int, token: int) -> int:
-        """Return the state after a token in a state inside one part, or -1: the part takes a token that
-        cannot leave it; others are read byte by byte, without states in between."""
+        """Return the state after a token in a state inside one part; -1: it is not allowed. A token that
+        cannot leave the part is read by the part. Others are read byte by byte, without making states in
+        between."""
         visit, part_state = self._visit_of(index)
         part = self._open_visit(visit)[0].part
         slot = self.vocabulary.token_slot[token]
         config: Config | None = self._config_of(index)
         may_leave = self._ends_maps[visit].slots[slot]
-        # a part may have been compiled for a vocabulary in which the token has no text
+        # the part may have been compiled for a vocabulary in which the token has no text
         is_unknown_to_part = part.compiled.vocabulary.token_slot[token] < 0
         if may_leave or is_unknown_to_part:
             config = self._language.config_after(config, self.tokenizer.token_bytes[token] or b"")
@@ -103,12 +105,14 @@ class CompiledText(NumberedText):
         return -1 if config is None else self._after_token_end(config)
 
     def _after_token_end(self, config: Config) -> int:
-        """Return the state after the end of a token that leads to a configuration, or -1."""
+        """Return the state after the end of a token whose bytes lead to `config`; -1: it may not end
+        there."""
         after = self._language.after_token_end(config)
         return -1 if after is None else self._number_of(after)
 
     def token_end(self, index: int) -> int:
-        """Return the state in which a token ends whose bytes lead to a state, or -1."""
+        """Return the state after the end of a token whose bytes lead to the state `index`; -1: it may not end
+        there."""
         if not self._language.counts_tokens:
             return index
         with self.lock:
@@ -162,7 +166,7 @@ class CompiledText(NumberedText):
         return code if code != stepping.UNKNOWN else self._join_masks(index, target)
 
     def _compiled_mask(self, index: int, target: int) -> int:
-        """Return what `text_masks.compute_mask` answers when its questions are answered."""
+        """Return the result of `text_masks.compute_mask`, after its questions were answered."""
         if self._is_changing:
             self._read_whole()
         while True:
@@ -170,13 +174,13 @@ class CompiledText(NumberedText):
             if code not in (ASKED, FULL):
                 return code
             if code == FULL:
-                # lexemes may end at too many places inside tokens: from now on there are no lexemes
+                # Lexemes end at too many places inside tokens: from now on the language is read whole.
                 assert self._lexeme_rows is not None
                 self._read_whole()
             self._answer_questions()
 
     def _stands_for_part(self, index: int) -> bool:
-        """Return whether the mask of a state is that of the part that it is in."""
+        """Return whether the mask of a state is the mask of the part that the state is in."""
         return int(self._tables.rows(NODES)[index, NodeRow.token_list]) < -1  # `stepping.forward_mask`
 
     def mask_parts(self, index: int) -> tuple[int, TokenList] | None:
@@ -192,13 +196,14 @@ class CompiledText(NumberedText):
             return inside.part.compiled.mask_parts(inside.state)
 
     def _split_insides(self, index: int) -> tuple[tuple[InsidePart, ...], Config | None]:
-        """Return the places of a state inside parts with masks, and its other places."""
+        """Return the places of a state that are inside parts with masks, and the configuration of its other
+        places (None: there are none)."""
         if index == self._finished_state:
             return (), None
         visit, part_state = self._visit_of(index)
         if not visit:
             return self._language.inside_parts(self._config_of(index))
-        # the places of the visit's first state, with the state of this one
+        # the places of the visit's first state, with the part's state of this one
         places = self._entered_parts[visit].places
         return tuple(place._replace(state=part_state) for place in places), None
 
@@ -213,14 +218,14 @@ class CompiledText(NumberedText):
         return [token for token in sorted(self._language.specials) if self._after_token(index, token) >= 0]
 
     def _join_masks(self, index: int, target: int) -> int:
-        """Work out the mask of a state inside parts with masks, in Python (returns as `_compute_mask`): a
-        token stays inside a part, leaves it, or is read from another place."""
+        """Compute the mask of a state inside parts with masks, in Python: the tokens that stay inside a part,
+        those that leave it, and those that are read from other places. Returns as `_compute_mask`."""
         insides, others = self._split_insides(index)
         if others is None:
             bits: Bits = np.zeros(self._words, np.int32)
         else:
             bits = self.bits(self._number_of(others))
-        # places differ in what follows; the tokens inside are the same for the same state of a part
+        # Places in the same state of a part have the same tokens inside, whatever follows the part.
         part_states = {(inside.part.compiled, inside.state): inside for inside in insides}
         for inside in part_states.values():
             bits |= inside.part.bits(inside.state)
@@ -231,7 +236,7 @@ class CompiledText(NumberedText):
     def _memoise_bits(self, index: int, bits: Bits, target: int) -> int:
         """Memoise a row of bits as the mask of a state, with the special and the end tokens that may come.
         Returns as `_compute_mask`."""
-        # masks of parts may have end tokens where the part ends; only the end of the whole text counts
+        # A part's mask has end tokens where the part may end, but only the end of the whole text counts.
         bits &= ~self._masks.dense_row(self._end_ids)
         special_tokens = np.array(self.special_tokens(index), np.int32)
         bits |= self._masks.dense_row(special_tokens)
@@ -245,7 +250,7 @@ class CompiledText(NumberedText):
         return 0
 
     def _leaving_tokens(self, inside: InsidePart) -> TokenList:
-        """Return the tokens that leave a part at a place."""
+        """Return the tokens that leave a part, from a place inside it."""
         if inside.after_end is None:
             return _NONE
         targets = self._ends_map((inside,)).targets
@@ -314,8 +319,9 @@ class CompiledText(NumberedText):
 
     @property
     def used(self) -> float:
-        """The share of its limits that all documents so far have used; above 1, `fresh` compiles anew."""
-        # half of the states that are allowed count as all of them
+        """The share of the grammar's limits that all texts so far have used. Above 1, `fresh` compiles the
+        grammar again."""
+        # half of the allowed states count as the whole limit, so that no text fails in its middle
         states = 2 * self._tables.count(NODES) / self.limits.parser_states
         memory = self.nbytes / self.limits.grammar_memory
         parts = (part.used for part in self._language.compiled_parts)
@@ -344,7 +350,8 @@ class CompiledText(NumberedText):
 class _PartCompletions(RestCompletions):
     """Completions of texts with parts that have masks of their own.
 
-    A place inside a part costs what the part's own completions say, and the cost of the state behind it.
+    A place inside a part costs the tokens of the part's own completion, plus the cost of the state after the
+    part.
     """
 
     _machine: CompiledText
@@ -352,7 +359,7 @@ class _PartCompletions(RestCompletions):
     def completion_ways(self, state: int) -> list[tuple[int, int]]:
         text = self._machine
         config = text._config_of(state)
-        # several places: the cheapest of them, each at no cost of its own
+        # Of several places the cheapest counts. To choose one costs no token.
         places = list(text._language.single_configs(config))
         if places != [config]:
             return [(0, text._number_of(place)) for place in places]
@@ -368,15 +375,15 @@ class _PartCompletions(RestCompletions):
     def count_tokens(self, index: int) -> int:
         text = self._machine
         if not self._counts and not text._language.compiled_parts:
-            # all of the rest must be read: too many steps are refused before the states are made. The steps
-            # are given back at once, since `completion_ways` counts them.
+            # The whole rest will be read. If that takes too many steps, it is refused before states are made.
+            # These steps are given back at once, since `completion_ways` counts them again.
             steps = 2 * self.symbol_length(index)
             THIS_CALL.spend_steps(steps, text.limits, COMPLETED)
             THIS_CALL.spend_steps(-steps, text.limits, COMPLETED)
         return super().count_tokens(index)
 
     def _state_after_part(self, inside: InsidePart) -> int:
-        """Return the state behind a part, or -1 where the text may end there."""
+        """Return the state after a part; -1: the text may end there."""
         if inside.ends or inside.after_end is None:
             return -1
         return self._machine._number_of(inside.after_end)
@@ -388,13 +395,13 @@ class _PartCompletions(RestCompletions):
             return super().too_long(index, tokens, budget)
         text._attach_workspace()
         fits = np.zeros(text.vocab_size, np.bool_)
-        """Tokens after which the budget is enough: one of the places says so."""
+        """Flags of the tokens after which the budget suffices, as one of the places shows."""
         asked_singly = np.zeros(text.vocab_size, np.bool_)
-        """Tokens whose states after them are asked: no part knows their costs."""
+        """Flags of the tokens whose cost no part knows. The state after each of them is examined."""
         for inside in insides:
             asked_singly[text._leaving_tokens(inside)] = True
             inner_tokens = tokens[_tokens_in_bits(inside.part.bits(inside.state), tokens)]
-            # the text behind the part has a cost too, which the part's budget does not have
+            # the text after the part has a cost too, which is taken from the part's budget
             state_after = self._state_after_part(inside)
             part_budget = budget if state_after < 0 else budget - self.tokens(state_after)
             late = inside.part.too_long(inside.state, inner_tokens, part_budget)
@@ -410,7 +417,7 @@ class _PartCompletions(RestCompletions):
         fits[undecided] = True
         fits[super().too_long(index, undecided, budget)] = False
         denied = tokens[~fits[tokens]]
-        # `super` has remembered a budget with which all of `undecided` fit: it must be true of all tokens
+        # `super` has remembered a budget that suffices for `undecided`. It must hold for all tokens.
         if len(denied):
             self._ceilings.pop(index, None)
         else:
@@ -419,7 +426,7 @@ class _PartCompletions(RestCompletions):
 
 
 def _tokens_in_bits(bits: Bits, tokens: Tokens) -> npt.NDArray[np.bool_]:
-    """Return for each of some tokens whether a row of bits has it."""
+    """Return for each token whether its bit is set in a row of bits."""
     # token t is bit t % 32 of the word t // 32
     token_bits = bits[tokens >> 5] >> (tokens & 31) & 1
     is_in_row: npt.NDArray[np.bool_] = token_bits.astype(np.bool_)

@@ -1,9 +1,13 @@
 """`Language`: the contract between a grammar of texts and the machine that masks it.
 
-A language is a set of words over *symbols*: the bytes 0 to 255, and special tokens (token t is the symbol
-256 + t, which has no text). A *configuration* is the state of a reader between two symbols, a hashable
-value: equal configurations have the same continuations. `step` returns None where no word of the
-language continues (there are no dead ends), so that masks are exact.
+A *language* is a set of words over *symbols*. A symbol is a byte (0 to 255) or a special token (the number
+256 + t for token t, which has no text). A *word* is a whole text of the language. A *configuration* is the
+state of a reader between two symbols, a hashable value; equal configurations have the same continuations. For
+the words {`ab`, `ac`}, the configurations may be the numbers 0 to 2: `step(0, 97)` is 1, since 97 is `a`, and
+`step(1, 98)` is 2. `step` returns None where no word continues: there are no dead ends, so masks are exact.
+
+A *part* is a language inside the language; some parts have masks of their own (a JSON Schema, say). A *place*
+is one of the ways to read the text so far; a configuration may have several.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
 
 Config: TypeAlias = Any
-"""The state of a reader of a language, hashable; of which type it is, its language alone knows."""
+"""The state of a reader of a language, hashable. Its type is known to its language alone."""
 TOKEN: Final = 256
 """The symbol of the special token t is TOKEN + t."""
 ALL_BYTES: Final = bytes(range(256))
@@ -38,12 +42,12 @@ def class_representatives(classes: bytes) -> list[int]:
 
 
 class CompileTarget(NamedTuple):
-    """The tokenizer and the store for which a grammar is compiled, with its parts that have masks."""
+    """The tokenizer and the mask store for which a grammar, and its parts with masks, are compiled."""
 
     tokenizer: Tokenizer
     store: MaskStore
     is_one_of_many: bool = False
-    """Whether the part is one of many alternatives, of which a text reaches few."""
+    """Whether the grammar is one of many alternatives, of which each text reaches few."""
 
 
 class InsidePart(NamedTuple):
@@ -51,23 +55,23 @@ class InsidePart(NamedTuple):
 
     part: MaskedPart
     state: int
-    """The part's state, by its number."""
+    """The number of the part's own state."""
     after_end: Config | None
-    """The configuration of the whole language if the part's text ended here; None where nothing may follow
-    it."""
+    """The configuration of the whole language after the part, if the part's text ends here; None where
+    nothing may follow the part."""
     ends: bool
-    """Whether the whole text is a word where the part's text is."""
+    """Whether the whole text may end wherever the part's text may end."""
 
 
 class Language(ABC):
-    """A set of words, expanded as texts reach it. Not thread-safe: the lock of its compiled grammar is
-    held."""
+    """A set of words, whose configurations are computed as texts reach them. It is not thread-safe: the
+    caller holds the lock of its compiled grammar."""
 
     classes: bytes = ALL_BYTES
     """The class of each byte. Bytes of one class have the same effect in every configuration."""
     outer_classes: bytes | None = None
-    """The same for configurations outside parts with masks of their own (`inside_parts`), which are fewer;
-    None: `classes`."""
+    """The same, but for configurations outside of parts with masks of their own (`inside_parts`): fewer
+    classes suffice there. None: they are `classes`."""
     specials: frozenset[int] = frozenset()
     """The special tokens among the symbols, by token id."""
     counts_tokens: bool = False
@@ -75,17 +79,18 @@ class Language(ABC):
     has_stack: bool = False
     """Whether `height` counts anything."""
     locks: int = 0
-    """How many locks of compiled grammars are taken, at most, one inside the other, by who asks it."""
+    """How many locks of compiled grammars a call takes at most, one inside the other."""
     lexemes: Any = None
-    """Its texts as lexemes (`ParsedLexemes`), for masks; None: a configuration is read as a whole."""
+    """The language as lexemes and a parser (`ParsedLexemes`), which makes masks faster; None: it has no
+    lexemes."""
     parts: Sequence[Language] = ()
-    """The languages that it is made of."""
+    """The languages that this language is made of."""
     description: str = "a text"
-    """The text that may come next in any configuration, in words; `expected_items` may tell more."""
+    """What may come next in any configuration, in words, for messages; `expected_items` may be more exact."""
 
     def height(self, config: Config) -> int:
-        """Return the places of the parser's stack, or the open brackets of a JSON text: the most of all
-        places of the configuration; 0 where nothing is counted."""
+        """Return the height of the parser's stack, or the number of open brackets of a JSON text: the largest
+        among the places of the configuration. 0 where nothing is counted."""
         return 0
 
     @abstractmethod
@@ -108,33 +113,36 @@ class Language(ABC):
         """Return whether the symbols read so far are a word."""
 
     def text_status(self, config: Config) -> int:
-        """Return how the text stands, by the numbers of `stepping`: NEVER, or STOPS where it may end here;
-        of a text that is a part, also WORD, and STOPS and others by what may follow."""
+        """Return whether the text may end here, as a number of `stepping`: NEVER (0), or STOPS (1). For a
+        text that is a part, also WORD (2): the whole text may end, and the part goes on. Larger numbers mean
+        STOPS, and distinguish what may follow."""
         return int(self.accepts(config))
 
     @abstractmethod
     def shortest_rest(self, config: Config) -> Sequence[int]:
-        """Return the symbols of a shortest rest: empty exactly where the symbols read so far are a word.
+        """Return the symbols of a shortest rest (what completes a word from here): empty exactly where the
+        symbols read so far are a word.
 
         After the first of these symbols the shortest rest is shorter by at least one.
         """
 
     def first_bytes(self, config: Config) -> bytes:
-        """Return the bytes that may come next, ascending. Cost: 256 steps, where they are not told."""
+        """Return the bytes that may come next, ascending. Cost: 256 steps where `cheap_next_bytes` is
+        None."""
         next_bytes = self.cheap_next_bytes(config)
         if next_bytes is not None:
             return next_bytes
         return bytes(byte for byte in range(256) if self.step(config, byte) is not None)
 
     def cheap_next_bytes(self, config: Config) -> bytes | None:
-        """Return the bytes that may come next, ascending; None where it costs as much to find them one by
-        one."""
+        """Return the bytes that may come next, ascending; None where the language has no cheaper way than to
+        try each byte."""
         return None
 
     def forced_run(self, config: Config) -> tuple[bytes, Config] | None:
-        """Return bytes that must come next, and the configuration after them: before the last, the text has
-        one place, inside a literal, and does not end. They may be fewer than what must come; None: none are
-        known."""
+        """Return bytes that must come next, and the configuration after them; None where none are known.
+        After `<to`, for example, `ol>` must come. Before the last of these bytes the text has one place,
+        inside a literal, and cannot end. More bytes may be obligatory than are returned."""
         return None
 
     def expected_items(self, config: Config) -> list[Expected]:
@@ -143,22 +151,24 @@ class Language(ABC):
         return [Expected(self.description, (), first)] if first else []
 
     def after_token_end(self, config: Config) -> Config | None:
-        """Return the configuration after the end of a token whose last symbol was just read; None where no
-        token may end here. Languages that count no tokens return the configuration itself."""
+        """Return the configuration after the end of a token whose last symbol was just read. None: no token
+        may end here. A language that does not count tokens returns the configuration itself."""
         return config
 
     def inside_parts(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
-        """Return the places of a configuration inside parts with masks of their own, and the configuration of
-        all its other places (None: there are none)."""
+        """Return the places of a configuration that are inside parts with masks of their own, and a
+        configuration with all other places (None: there are no others)."""
         return (), config
 
     def single_configs(self, config: Config) -> Iterable[Config]:
-        """Return configurations with one place each; of a word, the configuration itself. Places at the end
-        of a part are left out: the place behind the part is there too, and nearer to an end."""
+        """Return configurations with one place each, which together are `config`; of a complete word, only
+        `config` itself. A place at the end of a part is left out, since the place after the part is also
+        there, and is nearer to the end of the text."""
         return (config,)
 
     def goes_on(self, config: Config) -> bool:
-        """Return whether any symbol may follow. Cost: at most a step for each class of bytes."""
+        """Return whether any symbol may follow. Cost: at most one step for each class of bytes and each
+        special token."""
         next_bytes = self.cheap_next_bytes(config)
         if next_bytes:
             return True
@@ -173,13 +183,14 @@ class Language(ABC):
         return [*class_representatives(self.classes), *special_symbols]
 
     def after_inside(self, config: Config, state: int) -> Config:
-        """Return the configuration after some text inside the one part in which all places of a configuration
-        are: the part is now in `state`, and its text has not ended on the way."""
+        """Return the configuration after some text inside one part. All places of `config` are inside this
+        part, which is in `state` after the text; its text has not ended on the way."""
         raise NotImplementedError(f"{type(self).__name__} has no parts with masks")
 
     @property
     def sizes(self) -> dict[str, int]:
-        """How far the language is expanded: numbers by name; by default those of its parts, added up."""
+        """How much of the language was computed so far: numbers by name, by default the sums over its
+        parts."""
         sizes = Counter[str]()
         for part in dict.fromkeys(self.parts):  # equal parts share one language, which counts once
             sizes.update(part.sizes)
@@ -192,7 +203,7 @@ class Language(ABC):
 
 
 class LanguageGrammar(Grammar):
-    """A grammar whose texts a `Language` reads, as `CompiledText` needs it; `TextGrammar` adds operators."""
+    """A grammar whose texts a `Language` reads: what `CompiledText` needs. `TextGrammar` adds operators."""
 
     __slots__ = ()
 

@@ -1,4 +1,9 @@
-"""`LexemeRows`: what compiled code asks of a language that has lexemes, and the arrays with the answers."""
+"""`LexemeRows`: answers the questions of compiled code about a language with lexemes, and holds the arrays.
+
+A *lexeme* is the text of one terminal; the *lexer* reads inside lexemes. A *place* is the parser between two
+lexemes. The questions are: the lexer's state after a byte, the terminals that may end there, the place after
+a terminal, and the lexer's state at a place.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +57,7 @@ class LexemeRows:
         records.hook(miss=ask_row, read_bytes=text_masks.place_behind, begin_lexeme=text_masks.state_behind)
 
     def _lexeme_beginnings(self, width: int) -> npt.NDArray[np.uint8]:
-        """Return for each terminal and each class of bytes whether a lexeme behind it may begin so."""
+        """Return for each terminal and each class of bytes whether a lexeme after it may begin so."""
         terminals = self._lexemes.terminals
         begins = np.zeros((terminals, width), np.uint8)
         known_rows: dict[tuple[int, ...], Any] = {}

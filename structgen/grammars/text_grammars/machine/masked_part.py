@@ -1,4 +1,8 @@
-"""`MaskedPart`: the questions of a composed grammar to a part with masks of its own."""
+"""`MaskedPart`: what a composed grammar must know of a part that has masks of its own.
+
+A *composed* grammar is made of others, as `"<a>" + schema + "</a>"`; the schema is a *part*, compiled by
+itself. Tokens that stay inside the part's text are taken from the part's masks.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The trie nodes at which the text of a part may end inside a token."""
+"""Finds the nodes of the vocabulary's trie at which the text of a part may end inside a token.
+
+A *part* is a grammar inside a grammar with masks of its own. Before `</a>` the token `}</` ends a JSON object
+inside: the part's text ends at the trie node of `}`. A *slot* is a set of tokens with the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from structgen.machines.machine_core.wanted_nodes import TargetNodes
 from structgen.tokens.vocabulary import Vocabulary
 
 _MAPS = 8
-"""Maps of a trie that are remembered, one for each set of bytes that may follow a part."""
+"""The number of maps of one trie that are remembered: one for each set of bytes that may follow a part."""
 
 
 class EndsMap(NamedTuple):
@@ -24,7 +28,7 @@ class EndsMap(NamedTuple):
 
     targets: TargetNodes
     slots: npt.NDArray[np.uint8]
-    """Of each slot, whether such a node is a proper prefix of its tokens."""
+    """For each slot whether such a node is a proper prefix of its tokens."""
 
 
 _KNOWN: Final[WeakKeyDictionary[Vocabulary, OrderedDict[tuple[bytes, ...], EndsMap]]] = WeakKeyDictionary()

@@ -40,7 +40,7 @@ def text_status(context: int, index: int) -> int:
 def find_crossings(context: int, index: int, wanted_address: int, end: int, target_address: int) -> int:
     """Write to `target` (int32) those of some nodes (`TargetNodes.trie`) whose bytes lead from a state to one
     in which the text ends, and does not go on (`end`: of no use). Returns how many, or ASKED; nothing is
-    noted, and no lock is needed. Memory for a walk lies behind the target."""
+    noted, and no lock is needed. Memory for a walk lies after the target."""
     c = TextContext(context)
     node_words = Int64s(wanted_address)
     target = Int32s(target_address)
@@ -49,7 +49,7 @@ def find_crossings(context: int, index: int, wanted_address: int, end: int, targ
     found_count = 0
     node = 0
     has_questions = False
-    # for each depth the state there; the memory lies behind BELOW numbers of 4 bytes, in words of 8
+    # for each depth the state there; the memory lies after BELOW numbers of 4 bytes, in words of 8
     stack = skip(Int64s(target_address), BELOW // 2)
     stack[0] = index
     while node < count:

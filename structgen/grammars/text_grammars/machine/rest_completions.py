@@ -1,9 +1,12 @@
 """`RestCompletions`: completions and token costs of a machine that knows a shortest rest for each state.
 
-A *rest* is the symbols that complete the text from a state. The fewest tokens that write it are asked for. A
-state costs one token more than the state behind the first of these tokens; the rest of the state there is the
-end of this rest, unless its own is known. Therefore some allowed token always leads to a state that costs one
-token less.
+A *state* is a number that stands for all that the machine knows of the text so far. A *rest* of a state is
+the sequence of symbols (bytes, or special tokens) that completes the text from there: after `{"a":1` it is
+`}`. The *cost* of a state is the least number of tokens that writes its rest.
+
+A state costs one token more than the state after the first of these tokens. The rest of that next state is
+the end of this rest, unless a rest of its own is known. Therefore some allowed token always leads to a state
+that costs one token less.
 """
 
 from __future__ import annotations
@@ -27,13 +30,14 @@ COMPLETED: Final = "How the text is completed"
 
 
 class _Rest(NamedTuple):
-    """The end of a sequence of symbols, which completes a text. States share the sequence."""
+    """A rest: the end of a sequence of symbols. Several states share one sequence."""
 
     symbols: Sequence[int]
     begin: int
     """The index of its first symbol."""
     number: int
-    """The number of its bytes, as far as the next special token, among the costs of texts; 0: none yet."""
+    """The index, in the list of costs of texts, of the entry for this rest's bytes up to the next special
+    token; 0: there is no entry yet."""
 
     def __len__(self) -> int:
         return len(self.symbols) - self.begin
@@ -44,19 +48,21 @@ class RestMachine(CompiledGrammar):
 
     @cached_property
     def completions(self) -> RestCompletions:
-        """The shortest completions of its states; made when they are first asked for."""
+        """The shortest completions of the grammar's states. The object is made when it is first used."""
         return RestCompletions(self)
 
     @abstractmethod
     def shortest_rest(self, index: int) -> Sequence[int]:
-        """Return the symbols of a short rest; empty exactly where the text is complete. The lock is held."""
+        """Return the symbols of a short rest of state `index`. They are empty exactly where the text is
+        complete. The caller holds the grammar's lock."""
 
 
 class RestCompletions(TokenCounts):
-    """The completions of one compiled grammar, remembered by state. Its lock is held by the caller."""
+    """The completions of one compiled grammar, remembered by state. The caller holds the grammar's lock."""
 
     def __init__(self, machine: RestMachine) -> None:
-        """The machine is not kept alive: it holds its completions, and a cycle would delay its release."""
+        """`machine`: the compiled grammar. Only a weak reference is kept: the machine owns this object, and a
+        cycle would delay its release."""
         super().__init__(machine.vocabulary)
         self._machine: RestMachine = proxy(machine)
         self._rests: dict[int, _Rest] = {}
@@ -79,8 +85,9 @@ class RestCompletions(TokenCounts):
         return different_states.tolist(), which
 
     def completion_ways(self, state: int) -> list[tuple[int, int]]:
-        """Return the ways to complete a state, of which the cheapest is its cost: some tokens, and the state
-        (REFUSED: none) whose cost comes on top. They may lead back to a state that they began at."""
+        """Return the ways to complete a state, as pairs (tokens, state after them). The cost of a way is the
+        number of tokens plus the cost of the state after them, which is REFUSED at the end of the text. The
+        cheapest way is the state's cost. A way may lead back to a state that it began at."""
         rest = self._rest_of(state)
         if len(rest) == 0:
             return [(0, REFUSED)]
@@ -88,23 +95,24 @@ class RestCompletions(TokenCounts):
         THIS_CALL.spend_steps(1 + 2 * size, self._machine.limits, COMPLETED)  # states are made
         after = self._machine.next_index(state, token)
         assert after >= 0, "a rest that tokens write"
-        # the text may be complete before the rest is written: then nothing is left
+        # The text may be complete before the whole rest is written: then the rest after it is empty.
         begin_after = len(rest.symbols) if self._machine.may_end(after) else rest.begin + size
         rest_after = _Rest(rest.symbols, begin_after, number)
         known_rest = self._rests.get(after)
-        # a shorter rest replaces another one, but never under a cost that was worked out with it
+        # A shorter rest replaces a longer one, unless a cost was computed with the longer one.
         if known_rest is None or (len(known_rest) > len(rest_after) and after not in self._counts):
             self._rests[after] = rest_after
         return [(1, after)]
 
     def count_tokens(self, index: int) -> int:
-        """Work out the costs of a state and of those on its cheapest way (Dijkstra's algorithm)."""
+        """Return the cost of a state, in tokens. The states on its cheapest way get their costs too
+        (Dijkstra's algorithm)."""
         counts = self._counts
         while True:
             states = OpenStates[int, tuple[int, int], None]()
             states.open_state(index, (0, index))
             for state, (tokens, _) in states:
-                if state == REFUSED:  # an end was reached: each state on the way costs what is behind it
+                if state == REFUSED:  # the end: a state on the way costs the tokens after it
                     for previous, _ in states.path_back(REFUSED):
                         tokens_before, _ = states.costs[previous]
                         counts[previous] = tokens - tokens_before
@@ -116,7 +124,7 @@ class RestCompletions(TokenCounts):
                     ways = [(known_count, REFUSED)]
                 for token_count, after in ways:
                     states.open_state(after, (tokens + token_count, after), (state, None))
-            # all ways led back; rests that were not the shortest have become shorter on them
+            # All ways led back to their beginnings. Some rests became shorter meanwhile: search again.
 
     def _rest_of(self, index: int) -> _Rest:
         """Return the rest of a state: its own, or the end of another state's rest (`completion_ways`)."""
@@ -130,14 +138,14 @@ class RestCompletions(TokenCounts):
         return rest
 
     def _first_token(self, rest: _Rest) -> tuple[int, int, int]:
-        """Return the first of the fewest tokens that write a rest, how many symbols it has, and the number of
-        the rest behind it (`_Rest.number`)."""
+        """Return the first of the fewest tokens that write a rest, the number of symbols that it writes, and
+        the index of the rest after it in the list of costs (`_Rest.number`)."""
         symbols, begin, number = rest
         first = symbols[begin]
         if first >= TOKEN:
             return first - TOKEN, 1, 0
         if not number:
-            # the bytes as far as the next special token, which no token spans
+            # No token contains both bytes and a special token, so bytes are counted up to the next one.
             end = begin
             while end < len(symbols) and symbols[end] < TOKEN:
                 end += 1

@@ -1,4 +1,8 @@
-"""`Scanner`: the terminals of a grammar, read side by side."""
+"""`Scanner`: reads several terminals of a grammar side by side, as a lexer's automaton does.
+
+A *reading* is a terminal with a configuration of its language. A *bundle* is a set of readings, by number:
+the terminals that the text may be inside.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ from structgen.grammars.text_grammars.machine.language import (
 )
 
 Reading: TypeAlias = "tuple[int, Config]"
-"""A terminal, and the configuration of its language."""
+"""A pair of a terminal and the configuration of its language."""
 
 
 class Scanner:
@@ -77,7 +81,7 @@ class Scanner:
         )
 
     def _split_readings(self, readings: Iterable[Reading]) -> tuple[int, tuple[int, ...]]:
-        """Return the bundle of those of some readings that go on, and the terminals that may end there."""
+        """Return the bundle of the readings that can go on, and the terminals that may end there."""
         continuing: list[Reading] = []
         ended_terminals: set[int] = set()
         for terminal, config in readings:

@@ -1,4 +1,8 @@
-"""`StepTable`: the transition table that `stepping` reads, filled as configurations are reached."""
+"""`StepTable`: the transition table that the compiled code of `stepping` reads.
+
+It has a row for each *configuration* (by number) and a *cell* for each class of bytes: the number of the
+configuration after such a byte, REFUSED, or UNKNOWN. Cells are filled when texts reach them.
+"""
 
 from __future__ import annotations
 
@@ -32,17 +36,17 @@ class StepTable:
 
     def __init__(self, context: npt.NDArray[np.int64], language: Language) -> None:
         self.representative = class_representatives(language.classes)
-        """A byte of each class."""
+        """One byte of each class."""
         width = len(self.representative)
         assert max(language.classes) < width, "classes of bytes are numbered from 0 on"
         self._classes = np.frombuffer(language.classes, np.uint8)
         self._language = language
         self._outer_classes: npt.NDArray[np.uint8] | None = None
-        """Classes with the same number here have the same effect outside parts."""
+        """A number for each class. Classes with the same number have the same effect outside of parts."""
         self._context = context
         self._specials = np.zeros(len(language.specials), np.int32)
         self.arrays: list[npt.NDArray[Any]] = [self._classes]
-        """Arrays of which a reader may still hold the address."""
+        """The arrays whose addresses compiled code may still hold, so they must stay alive."""
         # without a count of tokens compiled code finds no array of token ends, and asks nothing of it
         token_words = [_word_of_field("token_ends")] if language.counts_tokens else []
         self._table = GrownArray(context, [_word_of_field("cells")], width, np.int32, None)
@@ -50,7 +54,7 @@ class StepTable:
         self._inside = GrownArray(context, [_word_of_field("inside")], 1, np.uint8, None)
         self._token_ends = GrownArray(context, token_words, 1, np.int32, None)
         self._like = GrownArray(context, [], 1, np.int32, UNKNOWN)
-        """For each state the records' own note of it, where it is a state of the lexer too."""
+        """For each state, if it is also a state of the lexer, a number that records write for themselves."""
         self._arrays = self._table, self._final, self._inside, self._token_ends, self._like
         context[TextContext.class_count] = width
         context[TextContext.width] = width
@@ -72,9 +76,9 @@ class StepTable:
             self._context[_ROW_COUNT] = len(self._like.rows)
 
     def add_row(self, number: int, status: int, where: int) -> None:
-        """Add the row of a configuration, or overwrite the row that an interrupted call has added.
-        `status`: how the text stands there (NEVER, STOPS, WORD); `where`: its places are (OUTSIDE, INSIDE,
-        BOTH)."""
+        """Add the row of a configuration, or overwrite the row that an interrupted call has added. `status`:
+        whether the text may end there (NEVER, STOPS, WORD); `where`: whether its places are inside parts
+        (OUTSIDE, INSIDE, BOTH)."""
         self.make_room(number + 1)
         for array in (self._table, self._token_ends, self._like):
             array.rows[number] = UNKNOWN

@@ -1,8 +1,12 @@
-"""The compiled half of `compiled_text`: reads tokens and the vocabulary's trie through a table of steps.
+"""Reads bytes and tokens in the states of a text grammar, in compiled code, with a table of steps.
 
-States are numbers. The table has a row for each state, and in it a cell (int32) for each class of bytes: the
-state after it, REFUSED, or UNKNOWN. Code that meets an unknown cell notes a question, a state and a class,
-and answers ASKED. Python answers the questions and calls again.
+A *state* is a number. A *class* is a set of bytes that have the same effect in every state. The *table of
+steps* has a row for each state, with a *cell* (int32) for each class: the state after such a byte, REFUSED,
+or UNKNOWN. Code that meets an unknown cell notes a *question* (a state and a class) and returns ASKED; Python
+fills the cell and calls again.
+
+A *part* is a grammar inside the grammar that has masks of its own, such as a JSON Schema between tags. A
+*place* is one of the ways to read the text so far; a state may have several.
 """
 
 from __future__ import annotations
@@ -29,62 +33,64 @@ from structgen.machines.machine_core.lexeme_layout import UNKNOWN as UNKNOWN
 from structgen.tokens.trie_nodes import byte_of, end_of, slot_of
 
 ASK_CELL = 8
-"""Kind of a question: a cell of the table of steps, by its state and class of bytes (or BOUNDARY)."""
+"""The kind of a question about a cell of the table of steps: a state, and a class of bytes or BOUNDARY."""
 BOUNDARY = -1
-"""In place of a class of bytes in a question: the end of a token."""
+"""Stands for the class of bytes in a question about the end of a token."""
 
 
 ENDS = 4 * (DEEPEST + 4) + BELOW
-"""Where in the scratch memory (int32) the ends of a part are noted, behind what a part's walk needs."""
+"""The offset in the scratch memory (in int32) at which the ends of a part are noted. The walk of the part
+uses the memory before it."""
 MOVE, READ, BEGUN, READINGS = range(4)
-"""The kinds of edges, by their targets: MOVE, the state after a token that is not read byte by byte; of a
-place of a language with lexemes READ, the place behind a terminal, and BEGUN, the lexer's state; READINGS,
-the index of a state's readings."""
+"""The kinds of edges, which are remembered answers. MOVE: from a state and a token to the next state. READ:
+from a place of a language with lexemes and a terminal to the place after it. BEGUN: from a place to the
+lexer's state there. READINGS: from a state to the index of its readings."""
 OUTSIDE, INSIDE, BOTH = 0, 1, 2
-"""Where a state's places are: outside parts with masks of their own; in one such part; in several, or in
-both."""
+"""Where the places of a state are. OUTSIDE: outside of parts. INSIDE: all in one part. BOTH: in several
+parts, or both inside and outside."""
 NEVER, STOPS, WORD = 0, 1, 2
-"""How a part's text stands. NEVER: it may not end here; STOPS: it may, and the text behind the part follows;
-WORD: the whole text may end here, and the part goes on. Larger numbers are as STOPS, and tell which text
-follows."""
+"""Whether a part's text may end in a state. NEVER: no. STOPS: yes, and the text after the part follows. WORD:
+yes, then the whole text may end, and the part may also go on. Larger numbers mean STOPS, and distinguish the
+texts that follow."""
 
 
 class TextState(Registers):
     """The registers of a state."""
 
     number: int
-    """The state's own number, so that no two states are equal; of a state in one part 0."""
+    """The state's own number, so that no two states are equal; 0 for a state inside one part."""
     visit: int
-    """Of a state in one part: the number of the part with its place in the grammar (`Visit`)."""
+    """For a state inside one part: the number of the part at its position in the grammar (`Visit`)."""
     state: int
-    """The part's state."""
+    """For a state inside one part: the state of the part."""
 
 
 class Visit(Block):
-    """A part with masks of its own, at one place in a grammar."""
+    """A part with masks of its own, at one position in a grammar."""
 
     context: int
-    """The part's block."""
+    """The address of the part's block."""
     take: int
-    """Codes of entry points of the part (`jit.code_of`): the state after a token; 0: Python knows it."""
+    """The entry point of the part (`jit.code_of`) for the state after a token; 0: only Python can tell."""
     text_status: int
-    """How the text stands in a state: NEVER, STOPS, WORD."""
+    """The entry point that returns whether the part's text may end: NEVER, STOPS or WORD."""
     ends_below: int
-    """Nodes of the trie at which the text may end (`CompiledGrammar.ends_below`)."""
+    """The entry point that finds the nodes of the trie at which the text may end
+    (`CompiledGrammar.ends_below`)."""
     targets: int
-    """The nodes to examine for that (`TargetNodes.trie`), 0: there are none, UNKNOWN: not known yet."""
+    """The nodes that `ends_below` examines (`TargetNodes.trie`); 0: there are none; UNKNOWN: not known."""
     leaving: Bytes
-    """Of each slot, whether its tokens may leave the part (`part_ends.EndsMap`), once `targets` is known."""
+    """For each slot whether its tokens may leave the part (`part_ends.EndsMap`), once `targets` is known."""
     state_after: int
-    """The state behind the part, -1: it is not known, or there are several."""
+    """The state after the part; -1: it is not known, or there are several."""
     follows: int
-    """Whether anything follows the part."""
+    """Whether anything may follow the part."""
     may_end: int
-    """Whether the whole text may end where the part says so."""
+    """Whether the whole text may end wherever the part's text may."""
 
 
 class TextWork(WorkRow):
-    """Rows that are about to be interned."""
+    """Scratch rows, which are filled before they are interned."""
 
     node: NodeRow
 
@@ -97,19 +103,19 @@ class TextContext(LexemeContext):
     """The table of steps: a row of `class_count` cells for each state."""
     class_count: int
     may_end: Bytes
-    """Of each state: may the text end here? How it stands, as above."""
+    """For each state whether the text may end there: NEVER, STOPS or WORD."""
     inside: Bytes
-    """Of each state: OUTSIDE, INSIDE or BOTH. Inside a part it takes the tokens, or they are recorded
-    (`token_steps.put_edge`)."""
+    """For each state OUTSIDE, INSIDE or BOTH. A state inside a part reads its tokens with the part, or the
+    results are recorded (`token_steps.put_edge`)."""
     row_count: int
-    """States for which there is room in the arrays above."""
+    """The number of states for which the arrays above have room."""
     visits: BlockRows[Visit]
     least_nodes: int
-    """A walk over no more nodes of the trie than these costs less than a record."""
+    """The number of trie nodes up to which a walk costs less than a record."""
     readings: Int32s
-    """How many readings a state has, and of each the place and the state of the lexer."""
+    """For a state the number of its readings, and for each of them the place and the state of the lexer."""
     specials: Int32s
-    """The special tokens that are allowed in the state whose mask is worked out; 0: the texts have none."""
+    """The special tokens allowed in the state whose mask is computed now; 0: the grammar has none."""
     special_count: int
 
 
@@ -127,7 +133,7 @@ TEXT_TABLES = TablePlan(
 
 @jit
 def ask_cell(c: TextContext, index: int, column: int) -> int:
-    """Note a question for a cell. Returns ASKED."""
+    """Note a question about a cell. Returns ASKED."""
     note_question(c, ASK_CELL, index, column, 0)
     return ASKED
 
@@ -153,10 +159,10 @@ def recorded_state(c: TextContext, index: int, token: int) -> int:
 
 @jit
 def forward_mask(c: TextContext, index: int) -> None:
-    """Have a state inside a part stand for the part's own: they have the same mask."""
+    """Note that a state inside a part has the same mask as the part's own state."""
     node = c.nodes[index]
     state = TextState(address_of_block(node))
-    # a list below -1 says so (-1: the mask is not known): then the row is the address of the part's block
+    # A list below -1 means that (-1: the mask is not known). Then the row is the address of the part's block.
     node.dense_row = c.visits[state.visit].context
     node.token_list = -2 - state.state
 
@@ -167,7 +173,7 @@ def clear_steps(c: TextContext, index: int) -> None:
     cells = skip(c.cells, index * c.class_count)
     for i in range(c.class_count):
         cells[i] = UNKNOWN
-    if c.hooks.read_bytes == 0:  # else the states of the lexer are others
+    if c.hooks.read_bytes == 0:  # else the lexer has states of its own, with other numbers
         c.like[index] = UNKNOWN
     if address_of_block(c.token_ends) != 0:
         c.token_ends[index] = UNKNOWN
@@ -175,11 +181,13 @@ def clear_steps(c: TextContext, index: int) -> None:
 
 @jit
 def enter_part(c: TextContext, visit: int, state: int) -> int:
-    """Return the state in which a part is in a state of its own, made if it is new; UNKNOWN where there is no
-    room, or the part's text may end there and something follows; where it goes on no further, that."""
+    """Return the state of the grammar in which the part of a visit is in `state`. It is made if it is new.
+
+    If the part's text ends there and cannot go on, it is the state after the part. UNKNOWN: there is no room,
+    the text may both end and go on, or the state after the part is not known."""
     row = c.work.node
     v = c.visits[visit]
-    # the key of a state in a part is all of its registers: those of other states are 0 here
+    # The key of a state in a part is all its registers. The register that other states use is 0 here.
     words = Int64s(address_of_block(row))
     for i in range(8):
         words[i] = 0
@@ -190,7 +198,7 @@ def enter_part(c: TextContext, visit: int, state: int) -> int:
     if node >= 0:
         return node
     count = c.nodes.count
-    # Python makes room; a hash table is at most half full
+    # Python makes room for more. The hash table must stay at most half full.
     if count >= min(c.row_count, c.nodes.capacity) or 2 * count > c.nodes.mask:
         return UNKNOWN
     status = NEVER if v.take == 0 else call2(v.text_status, v.context, state)
@@ -207,7 +215,8 @@ def enter_part(c: TextContext, visit: int, state: int) -> int:
 
 @jit
 def with_part_mask(c: TextContext, index: int) -> int:
-    """Return a state; it stands for the part's own where it is inside a part that no token leaves."""
+    """Return the state `index`. If it is inside a part that no token leaves, its mask is forwarded first
+    (`forward_mask`)."""
     node = c.nodes[index]
     if c.inside[index] != INSIDE or node.token_list != -1:
         return index
@@ -226,15 +235,15 @@ def with_part_mask(c: TextContext, index: int) -> int:
 
 @jit
 def step_inside(c: TextContext, index: int, byte: int) -> int:
-    """Return the state after a byte in a state inside a part, or REFUSED; another code where Python must
-    find it. The part reads the token of this one byte."""
+    """Return the state after a byte in a state inside a part; REFUSED; or another code where Python must find
+    it. The part reads the token that is this one byte."""
     state = TextState(address_of_block(c.nodes[index]))
     v = c.visits[state.visit]
     node = c.vocabulary.first[byte]
     slot = slot_of(c.vocabulary.trie[node]) if node >= 0 else 0
     if v.take == 0 or slot == 0:  # no token is this byte alone
         return UNKNOWN
-    # the tokens of a slot have the same bytes: the first of them serves
+    # all tokens of a slot have the same bytes, so the first one is taken
     token = c.vocabulary.slot_ids[c.vocabulary.slot_start[slot - 1]]
     after = call3(v.take, v.context, state.state, token)
     return enter_part(c, state.visit, after) if after >= 0 else after
@@ -258,8 +267,8 @@ def state_after_byte(c: TextContext, index: int, byte: int) -> int:
 
 @entry("int64(int64, int64, int64, int64, int64)")
 def put_run(context: int, number: int, data_address: int, count: int, last: int) -> int:
-    """Add the states of bytes that must come in a state, each behind the one before, and fill their rows; the
-    last byte leads to the state `last`. There is room for them. Returns 0.
+    """Add a chain of states for bytes that must come in the state `number`, and fill their rows. The last
+    byte leads to the state `last`. The caller has made room for the states. Returns 0.
 
     For example, `put_run(context, 5, address_of("ab"), 2, 9)` adds one state: 5 goes to it by "a", and it
     goes to 9 by "b".
@@ -295,8 +304,8 @@ def put_run(context: int, number: int, data_address: int, count: int, last: int)
 
 @jit
 def read_one_token(c: TextContext, index: int, token: int, first: int) -> int:
-    """Return the state after the bytes of a token from `first` on, and the token's end; REFUSED; ASKED with
-    questions noted."""
+    """Return the state after the bytes of a token from the offset `first` on, and after the token's end;
+    REFUSED; or ASKED with questions noted."""
     data = c.vocabulary.token_data
     end = c.vocabulary.token_offset[token + 1]
     for offset in range(first, end):
@@ -310,17 +319,17 @@ def read_one_token(c: TextContext, index: int, token: int, first: int) -> int:
 def leave_part(c: TextContext, v: Visit, state: int, token: int) -> int:
     """Return the state after a token in which the text of a part ends, or REFUSED; ASKED with questions
     noted; UNKNOWN where Python must find it. `state`: of the part. For example, from inside a JSON object the
-    token `}</a>` leads behind the tag."""
+    token `}</a>` leads after the tag."""
     nodes = c.vocabulary.trie
     data = c.vocabulary.token_data
-    # the nodes of the trie at which the part may end from this state on
+    # find the nodes of the trie at which the part may end from this state on
     ends = skip(Int32s(address_of_block(c.scratch)), ENDS)
     end_count = 0
     if v.targets != 0:
         end_count = call5(v.ends_below, v.context, state, v.targets, STOPS, address_of_block(ends))
     if end_count < 0 or (end_count > 0 and v.state_after < 0):
         return UNKNOWN
-    # along the nodes of the token: at each end the bytes behind it are read outside of the part
+    # follow the nodes of the token: at each end, the bytes after it are read outside of the part
     first = c.vocabulary.token_offset[token]
     end = c.vocabulary.token_offset[token + 1]
     node = c.vocabulary.first[data[first]]
@@ -329,11 +338,11 @@ def leave_part(c: TextContext, v: Visit, state: int, token: int) -> int:
         for i in range(end_count):
             if ends[i] == node:
                 after = read_one_token(c, v.state_after, token, offset)
-                # two ends that both lead on make a state of several places
+                # two ends after which the text goes on make a state of several places
                 if after < REFUSED or (after >= 0 and state_after >= 0):
                     return ASKED if after == ASKED else UNKNOWN
                 state_after = max(after, state_after)
-        # to the child with the next byte: the first child follows its parent, the next stands at `end_of`
+        # go to the child with the next byte: the first child follows its parent, the next is at `end_of`
         node += 1
         while byte_of(nodes[node]) != data[offset]:
             node = end_of(nodes[node])
@@ -399,21 +408,21 @@ def inside_state(context: int, visit: int, state: int) -> int:
 
 @jit
 def states_at_spots(c: TextContext) -> Int64s:
-    """Return the states that stand at spots."""
+    """Return the array with the state of each spot. A spot is a slot of a walk that holds one state."""
     return Int64s(address_of_block(c.scratch))
 
 
 @entry("int64(int64, int64, int64)")
 def load_state(context: int, index: int, spot: int) -> int:
-    """Have a state stand at a spot. Returns 0."""
+    """Put a state at a spot. Returns 0."""
     states_at_spots(TextContext(context))[spot] = index
     return 0
 
 
 @entry("int64(int64, int64, int64, int64)")
 def step_on(context: int, spot: int, target_slot: int, byte: int) -> int:
-    """Have the state after a byte stand at another spot. Returns it, REFUSED, or ASKED. For example,
-    `step_on(context, 0, 1, 97)` reads an `a` from spot 0 to spot 1."""
+    """Put the state after a byte at another spot. Returns the state, REFUSED, or ASKED. For example,
+    `step_on(context, 0, 1, 97)` reads an `a` (byte 97) from spot 0, and puts the state after it at spot 1."""
     c = TextContext(context)
     after = state_after_byte(c, states_at_spots(c)[spot], byte)
     states_at_spots(c)[target_slot] = after
@@ -422,14 +431,14 @@ def step_on(context: int, spot: int, target_slot: int, byte: int) -> int:
 
 @entry("int64(int64, int64)")
 def may_end_at(context: int, spot: int) -> int:
-    """Return how the text stands in the state at a spot."""
+    """Return whether the text may end in the state at a spot: NEVER, STOPS or WORD."""
     c = TextContext(context)
     return c.may_end[states_at_spots(c)[spot]]
 
 
 @entry("int64(int64, int64)")
 def state_at(context: int, spot: int) -> int:
-    """Return the state that stands at a spot."""
+    """Return the state at a spot."""
     return states_at_spots(TextContext(context))[spot]
 
 

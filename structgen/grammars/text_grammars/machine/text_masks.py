@@ -1,8 +1,13 @@
-"""Masks of a compiled text grammar: walks of the trie through its table of steps, and records.
+"""Computes the masks of a text grammar in compiled code.
 
-Of a state after which few tokens may come the trie is walked. The tokens of others are those of records
-(`machine_core.lexeme_masks`): of the state itself, or of its readings, where its language has lexemes. A
-state inside a part has the part's mask, and the tokens that leave the part.
+A *mask* has one bit for each token: may it come next? It is computed in one of three ways:
+
+- In a state after which few tokens may come, the vocabulary's trie is walked with the table of steps.
+- In other states the tokens come from *records*, which list what each token does inside a lexeme
+  (`machine_core.lexeme_masks`). They are records of the state itself, or of its *readings* (a place of the
+  parser with a state of the lexer), where the language has lexemes.
+- In a state inside a *part* (a grammar with masks of its own) it is the part's mask, with the tokens that
+  leave the part.
 """
 
 from __future__ import annotations
@@ -51,9 +56,9 @@ def state_at_end(context: int, index: int) -> int:
 
 @jit
 def find_target(c: TextContext, kind: int, place: int, item: int) -> int:
-    """Return the answer of the language about a place, such as the place behind a terminal: `find_target(c,
-    READ, place, terminal)`. `kind`: READ, BEGUN or READINGS. ASKED where it is not known: the question is
-    noted."""
+    """Return an answer of the language about a place; ASKED, with the question noted, where it is not known.
+    `kind`: READ, BEGUN or READINGS (`stepping`); `item`: the terminal, for READ. For example,
+    `find_target(c, READ, place, terminal)` is the place after a terminal."""
     edge = find_row(c.edges, 3, edge_key(c, place, item, kind))
     if edge < 0:
         note_question(c, ASK_START, kind, place, item)
@@ -63,7 +68,7 @@ def find_target(c: TextContext, kind: int, place: int, item: int) -> int:
 
 @entry("int64(int64, int64, int64, int64)")
 def place_behind(context: int, place: int, terminal: int, column: int) -> int:
-    """Return the place behind a terminal, REFUSED, or ASKED. `column`: unused (`Hooks.read_bytes`)."""
+    """Return the place after a terminal, REFUSED, or ASKED. `column`: unused (`Hooks.read_bytes`)."""
     return find_target(TextContext(context), READ, place, terminal)
 
 
@@ -78,12 +83,15 @@ def state_behind(context: int, place: int, carry: int) -> int:
 
 @jit
 def finish_mask(c: TextContext, index: int, count: int, row: int, target: int) -> int:
-    """Memoise the tokens that were found (-1: those of `mask` that a dense row does not have) as a state's
-    mask, with the special and the end tokens that are allowed, and write it to `target` (0: nowhere). Returns
-    0, ASKED for room, or LARGE where the list would be as long as a row: all is then in `mask`."""
+    """Store the mask of a state, with the allowed special and end tokens, and write it to `target` (0:
+    nowhere).
+
+    `count`: the number of tokens in `found`; -1: the tokens are those of `mask` that the dense row `row` does
+    not have. Returns 0; ASKED where there is no room; LARGE where a list would be as long as a row: then the
+    whole mask is in `mask`."""
     ends = c.end_count if c.may_end[index] != 0 else 0
     if count + c.special_count + ends >= c.vocabulary.mask_words:
-        # too long for a list: the tokens go into `mask`, as if they had stood there from the beginning
+        # Too long for a list: the tokens are added to `mask`, as if they had been there from the beginning.
         begin_mask(c)
         set_bits(c.mask, c.tokens_found, count)
         count = -1
@@ -108,7 +116,7 @@ def memoise_records(c: TextContext, index: int, target: int) -> int:
     first = 0
     count = 1
     if c.hooks.read_bytes:
-        # of a language with lexemes the state is several readings: how many, then pairs of numbers
+        # With lexemes, the state has several readings: their number, then a pair of numbers for each.
         first = find_target(c, READINGS, index, 0)
         if first < 0:
             return ASKED
@@ -134,7 +142,7 @@ def read_state(c: TextContext, index: int, target: int) -> int:
     has_questions = False
     if c.hooks.read_bytes:
         return memoise_records(c, index, target)
-    # how much of the trie may be walked: the nodes below the first bytes that may come
+    # the number of nodes that a walk may visit: those below the bytes that may come first
     for byte in range(256):
         if firsts[byte] >= 0:
             after = state_after_byte(c, index, byte)
@@ -143,7 +151,7 @@ def read_state(c: TextContext, index: int, target: int) -> int:
                 node_count += end_of(c.vocabulary.trie[firsts[byte]]) - firsts[byte]
     if has_questions:
         return ASKED
-    # records do not know where tokens end, so that counts of tokens have none
+    # records do not know where tokens end, so a grammar that counts tokens has none
     if node_count > c.least_nodes and c.hooks.token_end == 0:
         return memoise_records(c, index, target)
     count = scan_trie(c, 0, index, -1)
@@ -152,14 +160,14 @@ def read_state(c: TextContext, index: int, target: int) -> int:
 
 @jit
 def read_below(c: TextContext, index: int, top: int) -> bool:
-    """Add to `found` the tokens below a node of the trie whose bytes behind the node's can be read from a
-    state on. Returns whether all is known; else questions are noted."""
+    """Add to `found` the tokens below the node `top` whose remaining bytes can be read from a state. Returns
+    whether all cells were known; else questions are noted."""
     v = c.vocabulary
     depths = c.depths
     node = top + 1
     is_known = True
     depths[0].lexeme = index
-    # the trie in depth-first order: the states of the bytes before a node stand at its smaller depths
+    # The trie is walked in depth-first order: smaller depths hold the states on the way to the node.
     while node < end_of(v.trie[top]):
         word = v.trie[node]
         depth = depth_of(word) - depth_of(v.trie[top])
@@ -175,10 +183,10 @@ def read_below(c: TextContext, index: int, top: int) -> bool:
 
 @jit
 def read_behind(c: TextContext, index: int, nodes: Int32s, count: int) -> int:
-    """Find the tokens below some nodes of the trie whose bytes behind the node's can be read from a state on;
-    some may stand in `found` twice. Returns how many, ASKED, or FULL. They are read byte by byte: the states
-    of the lexer, of a language with lexemes, are others. For example, `read_behind(c, state, ends, 2)` reads
-    on behind the first two of `ends`."""
+    """Find the tokens below some nodes whose remaining bytes can be read from a state. They are written to
+    `found`, some perhaps twice. Returns their number, ASKED, or FULL. For example,
+    `read_behind(c, state, ends, 2)` takes the first two nodes of `ends`. Bytes are read with the table of
+    steps, not with the lexer, whose states are different ones."""
     is_known = True
     c.scan.owner = 0
     c.scan.token_count = 0
@@ -192,7 +200,7 @@ def read_behind(c: TextContext, index: int, nodes: Int32s, count: int) -> int:
 
 @entry("int64(int64, int64, int64, int64)")
 def find_leaving(context: int, index: int, nodes: int, count: int) -> int:
-    """Find the tokens below some nodes (int32) that go on behind the part, from a state. Returns how many,
+    """Find the tokens below some nodes (int32) that go on after the part, from a state. Returns how many,
     ASKED, or FULL (`read_behind`)."""
     return read_behind(TextContext(context), index, Int32s(nodes), count)
 
@@ -208,7 +216,7 @@ def join_part(c: TextContext, index: int, target: int) -> int:
         return UNKNOWN
     if call2(v.text_status, v.context, state.state) != NEVER and c.may_end[index] == 0:
         return UNKNOWN
-    # the ends stand behind the memory that the part's own walk uses
+    # the ends are noted after the memory that the part's own walk uses
     ends = skip(Int32s(address_of_block(c.scratch)), ENDS)
     end_count = 0
     if v.targets != 0:
@@ -237,9 +245,10 @@ def join_part(c: TextContext, index: int, target: int) -> int:
 
 @entry("int64(int64, int64, int64)")
 def compute_mask(context: int, index: int, target: int) -> int:
-    """Memoise the mask of a state, and write it to `target` (0: nowhere). Returns 0; ASKED; FULL; MISS where
-    that of a part is not known; LARGE where the mask is too long for a list, and in `mask` alone; UNKNOWN
-    where Python must work it out."""
+    """Compute and store the mask of a state, and write it to `target` (0: nowhere).
+
+    Returns 0; ASKED with questions noted; FULL; MISS where the mask of a part is not known; LARGE where the
+    mask is too long for a list, and is in `mask` alone; UNKNOWN where Python must compute it."""
     c = TextContext(context)
     code = copy_mask(c, c.nodes[index], target)
     if code != MISS or c.nodes[index].token_list < -1:
