@@ -36,6 +36,8 @@ _LEAST_STATES: Final = 128
 class StringCompletions:
     """The shortest completions of the states of one spec.
 
+    For example, with one demand `^ab*c$` the start has the completion "ac".
+
     `of`: the automaton. `outcomes`: outcome `n` of a state is the set of demands `outcomes[n - 1]`.
     `spelling`, `missing`: how characters are written, and which bytes cannot be (`unicode.partition`).
     `lone`: whether lone surrogates can be written.
@@ -84,7 +86,7 @@ class StringCompletions:
                 self._costs[kind] = cost
                 spelled_kinds.append((spelled_as, kind))
         self._order = [kind for _, kind in sorted(spelled_kinds)]
-        """The classes, sorted by the spelling of their character: the first class that fits is the smallest."""
+        """The classes, sorted by the spelling of their character; the first one that fits is the smallest."""
 
     def demands_of(self, state: int) -> list[int]:
         """Return the demands that some completion of a state meets, ascending."""

@@ -519,8 +519,7 @@ def _sort_elements(numbers: Row, max_number: int) -> tuple[Row, Row]:
     """Sort elements by their numbers (counting sort); return (begins, order).
 
     `numbers[e]` is the number of element `e`, from 0 to `max_number`. The elements of number `n` are
-    `order[begins[n]:begins[n + 1]]`. For example, [1, 0, 1] -> ([0, 1, 3, 3], [1, 0, 2]) without the
-    unused last entry of `begins`.
+    `order[begins[n]:begins[n + 1]]`. For example, [1, 0, 1] -> ([0, 1, 3], [1, 0, 2]).
     """
     begins = _fill_row(max_number + 2, 0)
     order = np.empty(len(numbers), np.int32)
