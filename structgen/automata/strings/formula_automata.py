@@ -111,9 +111,9 @@ class FormulaReader:
 
     def _build_automaton(self, formula: Formula, alone: bool) -> Automaton:
         """Make the automaton of a formula that is not in the cache. Parameters: as `automaton_of_formula`."""
-        # Without recursion, because formulas may be deep. An entry of `stack` is (formula, is it denied, is it
-        # alone, are its parts done). A connective is taken a second time (`ready`) when the automata of its
-        # parts are the last ones of `done`.
+        # Without recursion, because formulas may be deep. An entry of `stack` is (formula, is it denied, is
+        # it alone, are its parts done). A connective is taken a second time (`ready`) when the automata of
+        # its parts are the last ones of `done`.
         done: list[Automaton] = []
         stack = [(formula, False, alone, False)]
         while stack:

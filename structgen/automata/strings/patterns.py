@@ -241,7 +241,7 @@ class PatternSearch:
     # Edges.
 
     def _edges_of_thread(self, thread: Thread) -> list[tuple[int, int]]:
-        """Return the edges of a thread: pairs (number of a set of classes, number of the closure after it)."""
+        """Return the edges of a thread: pairs (number of a set of classes, number of the next closure)."""
         code = self._code[thread.pc]
         if code.op == MATCH:
             classes = self._all_classes
