@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from structgen.automata.strings.kernels import Flags, Longs, Row, Table
 
 NUMBERS_OF_A_CHARACTER: Final = 100
-"""The work of handling a character or a range in Python, some 2 us, as a count of numbers: compiled code reads
-so many numbers in that time."""
+"""The work of handling a character or a range in Python (some 2 us), as the count of numbers that compiled
+code reads in that time."""
 NUMBERS_OF_A_RANGE: Final = 10
-"""The work of handling a range with numpy, as a count of numbers that compiled code reads in that time."""
+"""The work of handling a range with numpy, as the count of numbers that compiled code reads in that time."""
 MOST_MEMBERS: Final = 1 << 25
 """The most pairs of a set of characters and a class that one pattern may have. Each takes a byte."""
 
