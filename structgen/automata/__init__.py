@@ -11,6 +11,6 @@ returns numbered states, their transitions over bytes, and the shortest text tha
 - `numbers` makes the automata of numerals by arithmetic, and joins them as `strings` does.
 - `unicode` has sets of code points, and the bytes of characters.
 
-Counted repetitions such as `{3,500}` are written out as copies; lengths (`maxLength`) are counted. Only states
-from which some text is accepted are kept.
+Counted repetitions such as `{3,500}` are written out as copies; lengths (`maxLength`) are counted. Only
+states from which some text is accepted are kept.
 """

@@ -1,9 +1,9 @@
 """Read a regular expression of ECMA-262, the dialect of JSON Schema, into a syntax tree (`syntax_tree`).
 
 The pattern is read with the flag `u` (Unicode). *Annex B* of ECMA-262 is the older, laxer grammar for web
-browsers: it accepts some patterns that `u` refuses, such as `\\-`. An *assertion* is a condition on a position
-(`^`, `$`, `\\b`, look-arounds). A *frame* is a group that is still open while the pattern is read. *Ranges*
-are a set of characters, as pairs (first code point, last code point).
+browsers: it accepts some patterns that `u` refuses, such as `\\-`. An *assertion* is a condition on a
+position (`^`, `$`, `\\b`, look-arounds). A *frame* is a group that is still open while the pattern is read.
+*Ranges* are a set of characters, as pairs (first code point, last code point).
 """
 
 from __future__ import annotations
@@ -272,8 +272,8 @@ class _Parser:
         return _ASCII[point] if point < 128 else CharacterClass(((point, point),))
 
     def read_quantifier(self, node: Node, assertion: bool) -> Node:
-        """Return `node` with the quantifier that follows it, if there is one. `assertion`: whether the node is
-        an assertion, which no quantifier may follow."""
+        """Return `node` with the quantifier that follows it, if there is one. `assertion`: whether the node
+        is an assertion, which no quantifier may follow."""
         if self.at >= len(self.text):
             return node
         char = self.text[self.at]

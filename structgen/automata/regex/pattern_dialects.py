@@ -1,9 +1,9 @@
 """Regular expressions of Rust and of Python, as JSON Schema reads them (ECMA-262, flag u).
 
-pydantic matches a field's `pattern` by Rust's regex crate or Python's re. It writes the pattern unchanged into
-the JSON Schema, where ECMA-262 may read it differently. Here each construct is rewritten so that the original
-pattern matches every text that the result matches. For example, Python's `\\d` becomes `[0-9]`, since it also
-matches digits of other scripts; `\\D` becomes all characters outside Unicode's class of digits.
+pydantic matches a field's `pattern` by Rust's regex crate or Python's re. It writes the pattern unchanged
+into the JSON Schema, where ECMA-262 may read it differently. Here each construct is rewritten so that the
+original pattern matches every text that the result matches. For example, Python's `\\d` matches digits of all
+scripts. It stays `\\d`, which matches ASCII digits in ECMA-262; but `\\D` becomes `\\P{Nd}`.
 
 A pattern is *narrow* where the result may match less than the original, and *wide* where it must match at
 least as much: inside a negation. Constructs that cannot be rewritten raise an error that names them. The
@@ -41,8 +41,8 @@ _NARROW_MEMBERS = {
     "D": r"\P{Nd}",
     "S": _NOT_SPACES,
 }
-"""Letter of a class escape -> characters, as text inside brackets, that are members of the class. Some members
-may be missing. `W` is not here: `_Reader.shorthand_members` has its members."""
+"""Letter of a class escape -> characters, as text inside brackets, that are members of the class. Some
+members may be missing. `W` is not here: `_Reader.shorthand_members` has its members."""
 _SYNTAX = frozenset(r"^$\.*+?()[]{}|/")
 _COUNT = re.compile(r"\{(\d*)(,?)(\d*)\}")
 _CATEGORY = re.compile(r"\{(L[ultmo]?|M[nce]?|N[dlo]?|P[cdseifo]?|S[mcko]?|Z[slp]?|C[cfo]?)\}|([LMNPSZ])")
