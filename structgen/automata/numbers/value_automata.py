@@ -2,9 +2,9 @@
 
 A *numeral* is the text of a number. Values are exact decimals: 1, 1.0 and 1.00 are one number. A *cut* is an
 end of a range: a number, and whether the cut comes after the number or before it. Each cut changes from
-outside the ranges to inside, or back. A numeral *passes* the cuts that are below its value. So it is in the
-ranges if it passes an odd number of cuts (`Ranges.from_below` turns this round). For example, `minimum` 5 has
-one cut before 5; "7" passes it.
+outside the ranges to inside, or back. A numeral *passes* the cuts between zero and its value. So its answer
+is that of zero, changed once for each cut that it passes. For example, `minimum` 5 has one cut before 5. Zero
+is outside, "7" passes the cut, and so 7 is inside.
 
 Numerals with an exponent are decided in three cases only. Ranges that have no cut but 0 need only the sign,
 and whether the value is zero. The policy "any" asks whether the value is an integer. The policy "python" asks
@@ -67,7 +67,7 @@ def decimal_magnitude(value: Decimal) -> tuple[int, str]:
 
 
 def written_out(value: Decimal) -> tuple[str, str]:
-    """Return the digits before the point and after it, without zeros at either end: 120.50 -> ("120", "5")."""
+    """Return the digits before the point and after it, without needless zeros: 120.50 -> ("120", "5")."""
     power, digits = decimal_magnitude(value)
     if not digits:
         return "", ""  # zero
@@ -284,7 +284,8 @@ class _Side:
         return bisect_left(self._lengths, length)
 
     def _own_span(self, depth: int, spans: tuple[_Span, ...]) -> _Span:
-        """Return the open cuts of the numbers that have no more digits before the point than were read."""
+        """Return the span of the cuts that have exactly `depth` digits before the point: a numeral whose
+        point comes now is compared with these. Where none of them is open, the span is empty."""
         start = self._first_cut(depth)
         if spans and spans[0][0] == depth:
             return spans[0]
@@ -297,10 +298,10 @@ class _Side:
 def _automaton_of_divisor(by: Decimal) -> Automaton:
     """Return the automaton of the numerals whose value is an integer times a positive number.
 
-    `by` is core * 10**-shift, and 10 does not divide the core. A state holds the digits so far modulo the
-    core. Where the shift is negative, it also holds how many zeros they end in, and its digits are those
-    before these zeros; where it is positive, how many digits stand behind the point. Cost: some 10 ns for
-    each state and digit. Raises LimitError (automaton_states).
+    `by`: the divisor. It is core * 10**-places, where 10 does not divide the core: 0.25 has the core 25 and 2
+    places. A state holds the remainder of the digits so far modulo the core. It also holds the number of
+    digits after the point (if `places` is positive) or the number of zeros at the end (if not). Raises
+    LimitError (automaton_states). Cost: some 10 ns for each state and digit.
     """
     power, digits = decimal_magnitude(by)
     core = int(Decimal(digits))
