@@ -116,7 +116,7 @@ def pointer_of(parts: Iterable[str | int]) -> str:
 
 
 def spell_pointer(location: Any) -> str:
-    """Return the JSON pointer of a nested location: ((("#"), "a", 0), "b") -> "#/a/0/b".
+    """Return the JSON pointer of a nested location: (("#", "a", 0), "b") -> "#/a/0/b".
 
     A location is a tuple of the location around it and the keys and indices from there. The outermost one is
     a text, "#".

@@ -4,7 +4,7 @@ For the text `{"a": [1, "x`, the value so far is {"a": [1, "x"]}. Later values o
 `EventLog` reads the text and reports what begins and ends; this module makes values from these events. What
 is unfinished counts as follows:
 
-- A key is missing until its value has begun.
+- A key is missing as long as its value is.
 - A string has the characters that are *settled*: later text cannot change them. It lacks a begun escape, an
   escape of a high surrogate that a low one may still follow, and a begun character of UTF-8.
 - A number is missing until something follows it, for more digits may come. `finish` ends the text.
