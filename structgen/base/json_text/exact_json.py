@@ -60,7 +60,7 @@ def read_exact(text: str, of_point: Callable[[str], Json] = Decimal) -> Json:
         value: Json = _make_decoder(of_point).decode(text)
         return value
     except (ValueError, RecursionError, InvalidOperation):
-        # Either the text is not JSON, and the slow reader finds the place; or it is too much for the C reader.
+        # Either the text is not JSON, and the slow reader finds the place; or the C reader cannot hold it.
         return read_any_depth(text)
 
 
@@ -234,7 +234,7 @@ def _write_atom(value: Any) -> str:
 
 
 def unescape_segment(token: str) -> str:
-    """Return the key that a segment of a JSON pointer stands for, the inverse of `escape`: "a~1b" -> "a/b"."""
+    """Return the key of a segment of a JSON pointer (the inverse of `escape`): "a~1b" -> "a/b"."""
     if "~" in token:
         return token.replace("~1", "/").replace("~0", "~")
     return token
