@@ -4,10 +4,10 @@ A *numeral* is the text of a number. A `Writing` says how numerals may be writte
 exponent or not, or as Python prints numbers. The result is the formula of all such texts, whatever their
 values are. For example, at most 2 digits without a point is `^-?(?:0|[1-9]\\d{0,1})$`.
 
-Python prints an int with all its digits, and a float as the shortest text that reads as it: at most 17
-significant digits; from 1e-04 up to 1e16 with a point and a digit on both sides of it (`5.0`, `0.0001`), else
-one digit before the point, none that is needless after it, and an exponent of a sign and at least two digits
-(`1e+16`, `1.5e-07`). Source: CPython's `float.__repr__` (format code "r"), Objects/floatobject.c and
+Python prints an int with all its digits. It prints a float as the shortest text that reads as this float,
+with at most 17 significant digits. From 1e-04 up to 1e16, there is a point with a digit on both sides (`5.0`,
+`0.0001`). Other floats have one digit before the point, no needless digit after it, and an exponent of a sign
+and at least two digits (`1e+16`, `1.5e-07`). Source: CPython's `float.__repr__` (format code "r"), Objects/floatobject.c and
 Python/pystrtod.c. The form does not check that a text is the shortest one of its float, so other texts of 16
 and 17 digits are accepted, too.
 """

@@ -195,9 +195,9 @@ def _keep_highest(
 ) -> int:
     """Remove the threads of a set that another one outranks, in place; return how many remain.
 
-    A thread inside a counted repetition such as `(ab){0,9}` has a *place*, which is its position in the body
-    `ab`, and a *rank*, which is the number of copies that may follow. Of the threads in one place, the one of
-    the highest rank accepts all texts of the others, so it alone is kept.
+    A thread inside a counted repetition such as `(ab){0,9}` has a place and a rank. The *place* is its
+    position in the body `ab`; the *rank* is the number of copies that may follow. Of the threads in one
+    place, the one of the highest rank accepts all texts of the others, so it alone is kept.
 
     `row`: the threads, of which the first `size` count. `places`, `ranks`: [kinds of counts, threads]; the
     place is -1 where the thread has none. A *kind* is how deep the repetition stands in others. `best`: an

@@ -1,8 +1,8 @@
 """Read the *shipped* automata: those that come ready-made in a file of the package.
 
 They are the automata of formats, and of the formulas on numbers that schemas have most often. The *meaning*
-of an automaton is what it is made from, such as a formula. An automaton is found by a digest of its meaning,
-so a meaning that has changed is not found, and its automaton is made in the usual way.
+of an automaton is what it is made from, such as a formula. An automaton is found by a digest of its meaning.
+If the meaning has changed, nothing is found, and the automaton is made in the usual way.
 `scripts/make_shipped_automata.py` writes the file.
 
 The file begins with a digest of all its other bytes. Then each automaton has a HEAD and its numbers, which

@@ -174,8 +174,8 @@ class Borrowed(CPUDispatcher):  # type: ignore[misc]
     """A function of numba's own that ours call, such as `np.empty` for some kind of array."""
 
     def add_overload(self, cres: Any) -> None:
-        """Register a compiled function. It has no entry point from Python, so a mark (a new object) stands for
-        it."""
+        """Register a compiled function. It has no entry point from Python, so a mark (a new object) stands
+        for it."""
         mark = object()
         cres.library.share()
         self.targetctx.insert_user_function(mark, cres.fndesc, [cres.library])
@@ -209,7 +209,7 @@ class Inner(Borrowed):
     def get_call_template(self, args: tuple[Any, ...], kws: dict[str, Any]) -> Any:
         """Return the type of a call.
 
-        A constant argument has the type of a variable, so that the function is not compiled for each constant.
+        A constant argument has the type of a variable, so the function is not compiled for each constant.
         A pointer to a block becomes one to the base class that the parameter is annotated with.
         """
         if self._hints is None:
