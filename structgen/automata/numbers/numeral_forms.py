@@ -7,9 +7,9 @@ values are. For example, at most 2 digits without a point is `^-?(?:0|[1-9]\\d{0
 Python prints an int with all its digits. It prints a float as the shortest text that reads as this float,
 with at most 17 significant digits. From 1e-04 up to 1e16, there is a point with a digit on both sides (`5.0`,
 `0.0001`). Other floats have one digit before the point, no needless digit after it, and an exponent of a sign
-and at least two digits (`1e+16`, `1.5e-07`). Source: CPython's `float.__repr__` (format code "r"), Objects/floatobject.c and
-Python/pystrtod.c. The form does not check that a text is the shortest one of its float, so other texts of 16
-and 17 digits are accepted, too.
+and at least two digits (`1e+16`, `1.5e-07`). Source: CPython's `float.__repr__` (format code "r"),
+Objects/floatobject.c and Python/pystrtod.c. The form does not check that a text is the shortest one of its
+float, so other texts of 16 and 17 digits are accepted, too.
 """
 
 from __future__ import annotations
