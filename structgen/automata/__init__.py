@@ -1,14 +1,16 @@
-"""Byte automata for strings and numbers: whole and minimal, made when a formula is first asked for.
+"""Automata over bytes for the strings and the numbers of a grammar.
 
-What comes in: formulas over patterns, formats, lengths, words and intervals (`structgen.base.language.ir`).
-What goes out: numbered states, their transitions over bytes, and the shortest text that ends in acceptance.
+A *formula* is a condition on one string or number, built from patterns, formats, lengths, words and intervals
+(`structgen.base.language.ir`). For example, `{"pattern": "^a", "maxLength": 3}` is the formula `^a` and a
+length. From formulas, this package makes a deterministic, minimal automaton, when they are first needed. It
+returns numbered states, their transitions over bytes, and the shortest text that completes each state.
 
-A string takes this way: `regex` reads patterns into trees; `formats` has those of JSON Schema's formats;
-`strings` turns trees into nondeterministic automata (Thompson's construction), determinises them (subset
-construction), joins them by products, and makes the result minimal. `numbers` does the same for numerals by
-arithmetic, and takes the form of Python's numerals from `strings`. `unicode` below them has sets of code
-points. Each room imports only those before it.
+- `regex` reads patterns into syntax trees. `formats` has the patterns of the formats of JSON Schema.
+- `strings` makes automata of trees: nondeterministic ones (Thompson's construction), then deterministic ones
+  (subset construction). It joins them by products and makes the result minimal.
+- `numbers` makes the automata of numerals by arithmetic, and joins them as `strings` does.
+- `unicode` has sets of code points, and the bytes of characters.
 
-Counted repetitions (`{3,500}`) are written out; lengths (`maxLength`) are counted. Only states from which
-some text leads to acceptance are kept.
+Counted repetitions such as `{3,500}` are written out as copies; lengths (`maxLength`) are counted. Only
+states from which some text is accepted are kept.
 """

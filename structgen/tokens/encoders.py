@@ -1,6 +1,7 @@
-"""Encoders: bytes to token ids, by the tokenizer's own rules or with the fewest tokens.
+"""Encoders turn a text into token ids, by the tokenizer's own rules or with the fewest tokens.
 
-An encoder is made of its form: a tuple of plain values, its kind first, which a pickled tokenizer contains.
+The *form* of an encoder is a tuple of plain values, its kind first, from which the encoder is made. A pickled
+tokenizer contains the form. For example, ("tiktoken", pattern, special tokens).
 """
 
 from __future__ import annotations
@@ -15,18 +16,23 @@ from structgen.base.errors import TokenizerError
 from structgen.base.system.installation import require_extras
 
 Form = tuple[Any, ...]
-"""("huggingface", JSON text of a tokenizer.json); ("tiktoken", pattern, ((special text, id), ...));
-("sentencepiece", serialized model, for each of its pieces the token's id or -1, None where the numbers are
-equal)."""
+"""One of these tuples:
+("huggingface", JSON text of a tokenizer.json);
+("tiktoken", pattern that splits a text, ((text of a special token, id), ...));
+("sentencepiece", serialized model, the token id of each piece or -1; None: ids are the numbers of pieces)."""
 _Encode = Callable[[str], list[int]]
 
 
 class Encoder:
-    """Encodes a text as its tokenizer does: it recognises no special tokens, and adds no blank and no
-    template. The library is imported at the first text."""
+    """Encodes a text as its tokenizer does, as plain text.
+
+    It recognises no special tokens, and adds no blank and no chat template. The library of the tokenizer is
+    imported when the first text is encoded.
+    """
 
     def __init__(self, form: Form, tokens: Sequence[bytes | None]) -> None:
-        """Raises TokenizerError for what is no form. `tokens`: the bytes of each token."""
+        """Make an encoder. `tokens`: the bytes of each token. Raises TokenizerError if `form` is not a form
+        of an encoder."""
         self.form = form
         self._tokens = tokens
         if not isinstance(form, tuple) or not form or form[0] not in _MAKERS:
@@ -37,8 +43,8 @@ class Encoder:
 
     @cached_property
     def encode(self) -> _Encode:
-        """Return the function that gives the token ids of a text. The caller checks whether their bytes are
-        those of the text. Raises TokenizerError where the library is missing."""
+        """Return a function: text -> token ids. The bytes of these tokens may differ from the text, so the
+        caller checks them. Raises TokenizerError where the library is missing."""
         kind, *values = self.form
         return _MAKERS[kind](self._tokens, *values)
 
@@ -69,7 +75,7 @@ def _tiktoken_encoder(
     """Return `tiktoken.Encoding.encode_ordinary` of byte-pair ranks, which are token ids, and a pattern."""
     with require_extras("Encoding with byte-pair ranks", "tokenizers", kind=TokenizerError):
         from tiktoken import Encoding
-    # In reverse, so that of tokens with equal bytes the one with the smallest id counts.
+    # In reverse, so that the smallest id wins where several tokens have equal bytes.
     ranks = {token: i for i, token in reversed(list(enumerate(tokens))) if token}
     try:
         encoding = Encoding("structgen", pat_str=pattern, mergeable_ranks=ranks, special_tokens=dict(special))
@@ -142,9 +148,11 @@ def sentencepiece_processor(model: bytes) -> Any:
 
 
 class FewestTokens:
-    """Encodes with the fewest tokens; ties go to the longest first token, then to the smallest id."""
+    """Encodes with the fewest tokens. Of several such sequences it takes the one with the longest first
+    token; of tokens with equal bytes, the smallest id."""
 
     def __init__(self, tokens: Sequence[bytes | None]) -> None:
+        """Make an encoder. `tokens`: the bytes of each token."""
         self._ids = {token: i for i, token in reversed(list(enumerate(tokens))) if token}
         lengths: dict[bytes, set[int]] = {}
         for token in self._ids:
@@ -156,16 +164,17 @@ class FewestTokens:
         }
 
     def encode(self, data: bytes) -> list[int]:
-        """Return token ids. Raises TokenizerError, with the place, if no sequence of tokens has these bytes.
+        """Return token ids whose bytes are `data`.
 
-        Time: the length of the data times the number of lengths of tokens with its next two bytes (about a
-        microsecond a byte).
+        Raises TokenizerError, with the place, if no sequence of tokens has these bytes. Cost: for each byte,
+        one look-up for each length of tokens that begin with the next two bytes; about a microsecond.
         """
         ids = self._ids
         lengths = self._lengths
         size = len(data)
         far = size + 1
-        # From the back: the fewest tokens from each place to the end, and the length of the first of them.
+        # Dynamic programming from the end: `cost` is the fewest tokens from each index to the end, `step`
+        # the length of the first of them.
         cost = [far] * size + [0]
         step = [0] * size
         for at in range(size - 1, -1, -1):
@@ -173,7 +182,7 @@ class FewestTokens:
             best_length = 0
             for length in lengths.get(data[at : at + 2], ()):
                 end = at + length
-                # Lengths descend, and only fewer tokens are better: so ties go to the longest.
+                # Lengths descend, and only fewer tokens replace the best: so the longest wins a tie.
                 if end <= size and cost[end] + 1 < best and data[at:end] in ids:
                     best = cost[end] + 1
                     best_length = length

@@ -1,4 +1,9 @@
-"""Tokens by their beginnings: which tokens begin a text, and which go on behind it. Read in the byte trie."""
+"""Find tokens by their beginnings in the byte trie of a vocabulary.
+
+Two questions are answered: which tokens are a prefix of a text, and which tokens begin with a whole text and
+go on after it. With the tokens "a", "ab" and "abc" and the text "ab", the former are "a" and "ab", the latter
+is "abc". A *node* of the trie stands for a beginning of tokens (`trie`).
+"""
 
 from __future__ import annotations
 
@@ -12,8 +17,11 @@ S = TypeVar("S")
 
 
 def tokens_along(vocabulary: Vocabulary, data: bytes) -> list[list[int]]:
-    """Return for each length from 1 the tokens whose bytes are the first bytes of `data`; the list ends where
-    no token begins with so many of them. Cost: 1 us a byte and a sibling in the trie."""
+    """Return for each length from 1 on the tokens that are the first bytes of `data`, of that length.
+
+    The list ends at the length from which on no token begins with `data`'s bytes. Cost: 1 us for each byte
+    and for each sibling in the trie.
+    """
     return [_tokens_at(vocabulary, node) for node in _nodes_along(vocabulary, data)]
 
 
@@ -23,14 +31,17 @@ def tokens_behind(
     start: S,
     step: Callable[[S, int], S | None],
 ) -> Iterator[tuple[list[int], S]]:
-    """Yield the tokens that begin with `data`, have more bytes, and whose further bytes lead from `start` by
-    `step` (None: refused): tokens of equal bytes together, with the state after them. Cost: a step for each
-    byte that is tried."""
+    """Yield (tokens of equal bytes, state after them) for the tokens that begin with `data` and go on.
+
+    The further bytes of a token must be accepted: `step(state, byte)` returns the next state, or None where
+    the byte is refused. `start`: the state after `data`. Cost: one call of `step` for each byte that is
+    tried.
+    """
     path = _nodes_along(vocabulary, data)
     if len(path) < len(data) or not data:
         return
     nodes = vocabulary.nodes
-    # The nodes below the last one, in order. `states` has the state at each depth of the present node.
+    # Visit the nodes below the last one, in order. `states`: the state after each byte of the present node.
     states = [start]
     last_node = path[-1]
     node = last_node + 1
@@ -54,8 +65,12 @@ def first_crossing(
     start: S,
     step: Callable[[S, int], S | None],
 ) -> int | None:
-    """Return the first place in `data` where a token may begin that reaches beyond its end (as
-    `tokens_behind` says); None if there is none. Cost: as there, for each place of the longest token."""
+    """Return the first index in `data` from which a token may reach beyond the end of `data`; None if there
+    is none.
+
+    `start`, `step`: as in `tokens_behind`, which decides whether the bytes after `data` are accepted. Cost:
+    that of `tokens_behind` for each index from which the longest token would reach the end.
+    """
     # A token that begins earlier cannot reach the end.
     first_place = max(len(data) - vocabulary.max_token_bytes + 1, 0)
     for at in range(first_place, len(data)):
@@ -66,7 +81,7 @@ def first_crossing(
 
 
 def _nodes_along(vocabulary: Vocabulary, data: bytes) -> list[int]:
-    """Return the trie's nodes for the first byte of `data`, the first two, and so on, as far as it has
+    """Return the nodes of the first byte of `data`, of the first two bytes, and so on, as far as the trie has
     them."""
     nodes = vocabulary.nodes
     path = list[int]()
@@ -78,7 +93,7 @@ def _nodes_along(vocabulary: Vocabulary, data: bytes) -> list[int]:
             parent = path[-1]
             node = parent + 1
             end = fields_of(int(nodes[parent])).end
-            # Children ascend by byte, and the next one stands behind the subtree of this one.
+            # Children ascend by byte. The next child comes after the subtree of the present one.
             while node < end and (fields := fields_of(int(nodes[node]))).byte < byte:
                 node = fields.end
         if not 0 <= node < end or int(nodes[node]) & 0xFF != byte:
@@ -88,7 +103,7 @@ def _nodes_along(vocabulary: Vocabulary, data: bytes) -> list[int]:
 
 
 def _tokens_at(vocabulary: Vocabulary, node: int) -> list[int]:
-    """Return the tokens whose bytes lead exactly to a node."""
+    """Return the tokens whose bytes are exactly the beginning that a node stands for."""
     slot = fields_of(int(vocabulary.nodes[node])).slot
     if not slot:
         return []

@@ -1,18 +1,23 @@
-"""The byte trie as flat arrays in depth-first order, with signatures: what the compiled walk reads.
+"""Make the byte trie of a vocabulary, as flat arrays that compiled code walks through.
 
-A node is one 64-bit word (`trie_nodes`), so that a walk reads one stream of memory. Nodes lie in depth-first
-pre-order, children by byte: the next word is the first child, and the word at the node's `end` is the first
-node after the subtree. The root has no word. Strings that are equal share a *slot*; slots are numbered in the
-order in which the walk meets them.
+A *trie* is a tree of the strings of all tokens: each *node* stands for a beginning of strings, and its *byte*
+is the last byte of this beginning. A *walk* visits the nodes in order, to find the tokens that a text may go
+on with.
 
-A *signature* is a set of 128 classes of bytes (two words). A walk that knows which classes leave an automaton
-where it is takes a subtree as a whole whose signature holds none but those:
+A node is one 64-bit word (`trie_nodes`). The nodes are in depth-first pre-order, children by byte. So the
+word after a node is its first child, and the word at the index `end` of a node is the first node after its
+subtree. The root has no word. Strings that are equal share a *slot*; slots are numbered in the order of the
+nodes. For example, "a", "ab" and "c" are the nodes a, b, c with the slots 0, 1, 2; the `end` of a is 2.
 
-    bit b   the ASCII byte b, 0x20 to 0x7f, and the bytes 0x09, 0x0a, 0x0d
+A *signature* is a set of 128 classes of bytes, in two words. It has the classes of all characters in a
+subtree. A walk may know that characters of some classes do not change the state of its automaton. Then it
+skips each subtree whose signature has only such classes, since all its strings are allowed. The classes:
+
+    bit b   the ASCII byte b, for 0x20 to 0x7f, and the bytes 0x09, 0x0a, 0x0d
     bit 0   any other control byte
-    bit 1   a complete, well-formed character outside ASCII (Unicode 15, table 3-7), but for those of bit 3
+    bit 1   a complete, well-formed character outside ASCII (Unicode 15, table 3-7) that is not of bit 3
     bit 3   white space and line terminators outside ASCII, as `\\s` has them (ECMA-262, 22.2.2.9)
-    bit 2   anything that is not well-formed UTF-8 when read from the node's own byte on: a continuation byte
+    bit 2   anything that is not well-formed UTF-8, read from the byte of the node on: a continuation byte
             with nothing before it, a character that the string cuts off, an overlong form, a surrogate, a
             value past U+10FFFF
 """
@@ -37,37 +42,37 @@ from structgen.tokens.trie_nodes import (
 )
 
 MAX_STRING: Final = DEPTH_BITS
-"""Bytes of the longest string."""
+"""The most bytes of a string."""
 MAX_SLOTS: Final = SLOT_BITS
-"""Distinct strings."""
+"""The most distinct strings."""
 MAX_NODES: Final = END_BITS
-"""Nodes."""
+"""The most nodes."""
 
 
 class TrieArrays(NamedTuple):
     """A byte trie of n nodes and s slots."""
 
     nodes: npt.NDArray[np.uint64]
-    """[n], in depth-first pre-order, children by byte, without the root."""
+    """[n]: the words of the nodes, in depth-first pre-order, without the root."""
     sig: npt.NDArray[np.uint64]
-    """[n, 2]: the union of the signatures of the subtree's strings, from this node's own byte on."""
+    """[n, 2]: the classes of all strings in the subtree, read from the byte of the node on."""
     first: npt.NDArray[np.int32]
-    """[257]: the root's child for each byte, -1 where there is none; last, n."""
+    """[257]: the child of the root for each byte, -1 where there is none; the last entry is n."""
     slot_start: npt.NDArray[np.int32]
-    """[s + 1]: slot k's ids are slot_ids[slot_start[k] : slot_start[k + 1]]."""
+    """[s + 1]: the ids of slot `k` are slot_ids[slot_start[k] : slot_start[k + 1]]."""
     slot_ids: npt.NDArray[np.int32]
-    """The ids of every slot, ascending in each."""
+    """The ids of all slots, slot by slot, ascending in each."""
     slot_len: npt.NDArray[np.int32]
-    """[s]: bytes of the string."""
+    """[s]: the number of bytes of the string of each slot."""
 
 
 def build_trie(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> TrieArrays:
-    """The trie of the strings data[offsets[i]:offsets[i + 1]], each with the id i.
+    """Return the trie of the strings `data[offsets[i]:offsets[i + 1]]`; string `i` has the id `i`.
 
-    Equal strings share a slot; empty strings have no node and are left out. Cost: 20 to 100 ns a byte, as the
-    strings fit the processor's cache or not; the first call of a process loads the compiled code, the first
-    after installation compiles it (seconds). Raises TokenizerError where a string, the strings or the nodes
-    pass the limits of the layout.
+    Equal strings share a slot; empty strings are left out. Raises TokenizerError where a string is too long,
+    or where there are too many strings or nodes for the layout. Cost: 20 to 100 ns for each byte, depending
+    on whether the strings fit into the processor's cache. The first call of a process loads the compiled
+    code; the first call after an installation compiles it, which takes seconds.
     """
     lengths = np.diff(offsets)
     if len(lengths):
@@ -90,8 +95,8 @@ def build_trie(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> T
 
 @jit
 def _character_size(data: Any, at: int, end: int) -> int:
-    """Return the size of the well-formed character at `at`, in bytes; 0 where there is none (Unicode 15,
-    table 3-7)."""
+    """Return the size in bytes of the well-formed character at `at`, before `end`; 0 where there is none
+    (Unicode 15, table 3-7)."""
     lead = data[at]
     if lead < 0x80:
         return 1
@@ -100,8 +105,8 @@ def _character_size(data: Any, at: int, end: int) -> int:
     size = 2 if lead < 0xE0 else (3 if lead < 0xF0 else 4)
     if at + size > end:
         return 0
-    # Behind these leads the second byte has narrower bounds: no form that is too long, no surrogate, nothing
-    # past U+10FFFF.
+    # After these first bytes, the second byte has narrower bounds. They exclude overlong forms, surrogates,
+    # and values past U+10FFFF.
     low, high = 0x80, 0xBF
     if lead == 0xE0:
         low = 0xA0
@@ -121,7 +126,7 @@ def _character_size(data: Any, at: int, end: int) -> int:
 
 @jit
 def _is_space(data: Any, at: int, size: int) -> Any:
-    # Whether a character outside ASCII is of bit 3.
+    """Return whether the character of `size` bytes at `at`, outside ASCII, is white space (bit 3)."""
     point: Any = data[at] & (0xFF >> (size + 1))
     for i in range(at + 1, at + size):
         point = point << 6 | data[i] & 63
@@ -132,8 +137,8 @@ def _is_space(data: Any, at: int, size: int) -> Any:
 
 
 _CHILD, _SIBLING, _HEAD, _TAIL = range(4)
-"""Of a node of the trie in order of insertion: the first child, the next sibling (they ascend), the
-first and the last string that ends there; -1: none."""
+"""The columns of `links`, for a node of the trie under construction: its first child, its next sibling
+(siblings ascend by byte), and the first and the last string that end there; -1: none."""
 
 
 @jit
@@ -145,9 +150,12 @@ def _sign_nodes(
     suffix: Any,
     signs: Any,
 ) -> None:
-    """Add the classes of a string's characters to the signatures of its nodes (`path`).
+    """Add the classes of a string's characters to the signatures of its nodes.
 
-    From the back: the signature of data[at:end] is that of its first character and of what follows it."""
+    The string is `data[start:end]`. `path`: the node of each of its bytes. `signs`: the signature of each
+    node; it is changed. `suffix`: room for the signatures of `data[at:end]`. They are computed from the end
+    backwards: each is the class of its first character, and the signature of what follows this character.
+    """
     suffix[end - start, 0] = suffix[end - start, 1] = 0
     for at in range(end - 1, start - 1, -1):
         size = _character_size(data, at, end)
@@ -177,11 +185,12 @@ def _lay_out(
     slots: int,
     string_count: int,
 ) -> Any:
-    """Return the arrays of TrieArrays, of a trie in order of insertion.
+    """Bring the nodes into depth-first order; return the arrays of TrieArrays.
 
-    `root`: the first node for each byte, -1 for none. `byte`, `links`, `signs`: of each node its byte, its
-    links (`_CHILD` and the other columns) and its signature. `again`: the next string equal to one, -1 for
-    none. `used`, `slots`, `string_count`: how many nodes, different strings and strings there are.
+    Before, the nodes are in the order in which they were made. `root`: the child of the root for each byte,
+    -1 for none. `byte`, `links`, `signs`: the byte, the links (columns `_CHILD` to `_TAIL`) and the
+    signature of each node. `again`: for each string the next equal string, -1 for none. `used`, `slots`,
+    `string_count`: the numbers of nodes, of distinct strings and of strings.
     """
     nodes = np.empty(used, np.uint64)
     sig = np.empty((used, 2), np.uint64)
@@ -189,7 +198,8 @@ def _lay_out(
     slot_start = np.zeros(slots + 1, np.int32)
     slot_ids = np.empty(string_count, np.int32)
     slot_len = np.empty(slots, np.int32)
-    open_at = np.empty((MAX_STRING + 1, 2), np.int64)  # of each depth the node, and where it was written
+    # for each depth: the node on the present path, and the index at which its word was written
+    open_at = np.empty((MAX_STRING + 1, 2), np.int64)
     node_count = 0
     slot = 0
     id_count = 0
@@ -199,7 +209,8 @@ def _lay_out(
         if node >= 0:
             first[lead] = node_count
         while node >= 0:
-            # Write the node, then go to its first child, or close nodes up to one that has a next sibling.
+            # Write the node. Then go to its first child; if there is none, go up to a node with a next
+            # sibling, and write the `end` of each node that is left.
             word = np.uint64(byte[node]) | np.uint64(depth) << np.uint64(DEPTH_SHIFT)
             string = links[node, _HEAD]
             if string >= 0:
@@ -231,9 +242,11 @@ def _lay_out(
     " int32[::1]))))(uint8[::1], int64[::1])"
 )
 def trie_kernel(data: Any, offsets: Any) -> Any:
-    """Return how many nodes and slots the trie has, and the arrays of TrieArrays in order, for strings of at
-    most MAX_STRING bytes, as `build_trie` takes them. Where there are more than MAX_NODES or MAX_SLOTS, the
-    arrays are empty."""
+    """Return (number of nodes, number of slots, the arrays of TrieArrays in order).
+
+    The parameters are those of `build_trie`; no string has more than MAX_STRING bytes. Where there are more
+    than MAX_NODES nodes or MAX_SLOTS slots, the arrays are empty.
+    """
     count = len(offsets) - 1
     room = min(offsets[count] - offsets[0], MAX_NODES)
     root = np.full(256, -1, np.int32)
@@ -256,7 +269,7 @@ def trie_kernel(data: Any, offsets: Any) -> Any:
             previous = -1
             here = data[at]
             node = root[here] if parent < 0 else links[parent, _CHILD]
-            # Siblings ascend, so the search ends where a node of the byte stands or would stand.
+            # Siblings ascend by byte: the search ends at the node of this byte, or where it has to be added.
             while parent >= 0 and node >= 0 and byte[node] < here:
                 previous = node
                 node = links[node, _SIBLING]
@@ -280,7 +293,7 @@ def trie_kernel(data: Any, offsets: Any) -> Any:
                 used += 1
             path[at - start] = node
             parent = node
-        # Equal strings are a chain, in the order of their ids: `again` leads from one to the next.
+        # Equal strings form a chain in the order of their ids: `again` leads from one to the next.
         if links[parent, _HEAD] < 0:
             links[parent, _HEAD] = i
             slots += 1
@@ -295,14 +308,16 @@ def trie_kernel(data: Any, offsets: Any) -> Any:
 
 @entry("int32[::1](uint64[::1])")
 def deepest_characters(nodes: Any) -> Any:
-    """For each node, the most characters begun on a path from its own byte down (bytes
-    that are no continuation bytes)."""
+    """Return for each node the most characters that begin at its byte or below it, on one path.
+
+    A character begins at each byte that is not a continuation byte (0x80 to 0xBF).
+    """
     max_characters = np.zeros(len(nodes), np.int32)
-    # by depth: the most of the nodes there met since the last one above
+    # for each depth: the largest result of the nodes of the present parent at this depth
     below = np.zeros(MAX_STRING + 2, np.int32)
     for i in range(len(nodes) - 1, -1, -1):
         depth = depth_of(np.int64(nodes[i]))
-        # Backwards, children come before their parent: what is below is complete, and is counted once.
+        # Going backwards, children come before their parent, so the entry below is complete. It is used once.
         here = below[depth + 1]
         below[depth + 1] = 0
         if nodes[i] & np.uint64(0xC0) != np.uint64(0x80):

@@ -1,12 +1,16 @@
 """Numeral automata: the JSON numbers whose value meets a formula, as RFC 8259 spells them.
 
-What comes in: a `Spec` of bounds, sets and divisors. What goes out: states, whole rows over the 15 characters
-of numerals, and shortest completions.
+A *numeral* is the text of a number, such as "1.50"; its *value* is an exact decimal, 1.5. An *atom* is a
+condition on the value: ranges (bounds and listed numbers), or a divisor (`multipleOf`). A *policy* decides
+how numbers may be written: with how many digits, with an exponent or not.
 
-`number_pool.NumberPool` is the entrance, a pool of one grammar as that of strings. `written_forms` says how a
-policy lets numerals be written, `numeral_forms` is that form as patterns, Python's own included.
-`value_automata` draws the automata that compare with a bound, know a set, or divide; `numeral_automata` is
-what they are drawn with. Products and minimal automata are those of strings (`strings.formula_automata`).
+The input is a `Spec`, the formulas on a number. The output is states, rows of transitions over the 15
+characters of numerals, and shortest completions.
 
-`double_readers` leaves out numerals that readers of doubles take for another number.
+- `number_pool.NumberPool` is the entrance: the numeral automata of one grammar.
+- `written_forms` decides which numerals a policy allows. `numeral_forms` writes that as patterns.
+- `value_automata` makes the automata of atoms, with the tools of `numeral_automata`.
+- `double_readers` leaves out numerals that change their meaning when they are rounded to doubles.
+
+Products and minimal automata are made as for strings (`strings.formula_automata`).
 """

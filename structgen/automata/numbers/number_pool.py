@@ -1,31 +1,36 @@
-"""Numeral automata: exactly the RFC 8259 numbers whose value meets a formula, written as a policy allows.
+"""`NumberPool`: the numeral automata of one compiled grammar.
 
-Values are exact decimals and compare as values: 1, 1.0 and 1.00 are one number. The policies:
+A *numeral* is the text of a number (RFC 8259). Its *value* is an exact decimal: 1, 1.0 and 1.00 are one
+number. A *policy* decides which of the numerals of a value may be written. The *specification* is the `Spec`
+of a number: its formulas. The policies:
 
 bounded
-    Where only integers may stand, digits alone. Elsewhere finite floats: with at most N digits before the
-    point and F behind it; and with an exponent of at most 3 digits, up to 287, where no bound but 0, no
-    `multipleOf` and no listed number judges the value. N and F are 20, or one more than the longest number
-    has that the specification names. Where that needs too many states beside large divisors, digits alone
-    may be as many as you like; elsewhere 6 or 4 take the place of 20. Of a divisor of more remainders than
-    an automaton has states, only the nearest multiples are written, where nothing is denied.
-    None that doubles take for another number as far as the specification asks (`double_readers`).
+    If only integers are allowed: digits alone. Otherwise finite floats, with at most N digits before the
+    point and F digits after it. N and F are 20, or one more than the longest number in the specification has.
+    - An exponent of at most 3 digits, up to 287, is allowed where the specification has no bound but 0, no
+      `multipleOf` and no listed numbers.
+    - With large divisors, 20 digits may need too many states. Then integers may have any number of digits,
+      and other numbers at most 6 or 4.
+    - If a divisor has more remainders than an automaton has states, only its multiples nearest to zero are
+      written, unless the specification has a negation.
+    - A numeral is left out if a reader of doubles would take it for a number that does not meet the
+      specification (`double_readers`).
 decimal
-    As "bounded", but exact decimals.
+    As "bounded", but for readers of exact decimals: no numeral is left out because of doubles.
 plain
-    No exponent; no minus sign before zero; a value that is an integer has no fraction (so not 1.0); N and F
-    as above. A fraction may end in zeros (1.50). Doubles as above.
+    No exponent; no minus sign before zero; an integer has no fraction (so not 1.0). N and F are as above. A
+    fraction may end in zeros (1.50). Doubles as above.
 python
     As Python prints numbers (`numeral_forms`), with N digits of an int; an exponent where "bounded" has one.
-    Doubles as above, but for numerals with an exponent.
+    Doubles as above, except for numerals with an exponent.
 any
-    Exact decimals. Any number of digits; and of an exponent, where "bounded" has one, and where it is asked
-    whether the value is an integer (`1e2`): there with at most 20 digits behind the point but for zeros, and
-    from -20 on.
+    Exact decimals with any number of digits. An exponent of any length is allowed where "bounded" has one. It
+    is also allowed where the specification asks for integers (`1e2`). There the point is followed by at most
+    20 digits, further zeros not counted, and the exponent is at least -20.
 
-The automaton of a specification is made whole, at its first use: what it says of values and the form of its
-numerals are one formula of texts, whose automaton is made as that of any string (`formula_automata`). A
-process keeps the automata that it met last, by content.
+The automaton of a specification is made as a whole, at its first use. The conditions on values and the form
+of numerals become one formula of texts, whose automaton is made as that of a string (`formula_automata`). A
+process keeps the automata that it used last.
 """
 
 from __future__ import annotations
@@ -73,18 +78,20 @@ _LEAST: Final[list[ir.Formula]] = [
 ]
 _INTEGERS = [ir.All((_WHOLE, part)) for part in (ir.PlainInteger(), *_LEAST)]
 COMMON: Final[tuple[ir.Formula, ...]] = (ir.TRUE, _WHOLE, *_LEAST, *_INTEGERS)
-"""The formulas of numbers that schemas have most often: their automata come with the package."""
+"""The formulas on numbers that schemas have most often: their automata come with the package."""
 _FEW_DIVISORS = 2
-"""So many divisors have few remainders together: their automata are made by themselves, and found again."""
+"""The most divisors whose automata are made separately, so that other specifications find them again. They
+have few remainders together."""
 _READERS: Final = {
     policy: FormulaReader(MOST_STATES, partial(automaton_of_atom, policy=policy))
     for policy in ("python", "any", "")
 }
-"""By policy, "" for all others: their exponents stand where they do not matter."""
+"""The maker of automata for each policy; "" stands for all other policies, whose exponents make no difference
+to the atoms."""
 
 
 class _Numerals:
-    """The automaton of a specification; what a numeral of outcome `n` meets is `outcomes[n - 1]`."""
+    """The automaton of a specification. The outcome number `n` is the set of demands `outcomes[n - 1]`."""
 
     def __init__(self, spec_automaton: SpecAutomaton) -> None:
         self.is_empty = spec_automaton.automaton.is_empty
@@ -95,45 +102,50 @@ class _Numerals:
 
     @property
     def nbytes(self) -> int:
-        """The bytes of its rows, and as many of what is worked out later."""
+        """The size in bytes: that of the rows, and as much again for what is computed later."""
         return 2 * self.rows.nbytes
 
     @cached_property
     def digest(self) -> bytes:
-        """16 bytes that name the automaton."""
+        """16 bytes that name the automaton and its outcomes."""
         outcome_text = repr([sorted(met) for met in self.outcomes]).encode()
         content = self.rows.tobytes() + self.accept.tobytes() + outcome_text
         return blake2b(content, digest_size=16).digest()
 
     @remember_answers
     def outcomes_of_states(self, numbers: tuple[int, ...]) -> Row:
-        """Return the outcome at each state, -1 for none; `numbers`: of the outcomes. Nobody may change it."""
+        """Return the outcome of each state, -1 for none. `numbers`: the number that the grammar gives to each
+        outcome. Nobody may change the array."""
         return np.array((-1, *numbers), np.int32)[self.accept]
 
     @cached_property
     def longest_rest(self) -> int:
-        """The characters of the longest of the shortest rests."""
+        """The length of the longest of the shortest rests of all states, in characters."""
         return self._completions.max_completion_cost()
 
     @remember_answers
     def find_rests(self, state: int) -> ir.Demands:
-        """Return for each demand that can still be met the shortest rest of the numeral that meets it."""
+        """Return for each demand that can still be met the shortest text that completes the numeral so that
+        it meets the demand."""
         texts = self._completions.complete_state(state)
         return {demand: text.encode() for demand, text in texts.items()}
 
 
 HELD: Final[HeldByContent[_Numerals]] = HeldByContent()
-"""The automata of specifications that this process met last."""
+"""The automata of the specifications that this process used last."""
 
 
 class NumberPool(AutomatonPool[_Numerals]):
-    """The numeral automata of one compiled grammar. Not thread-safe. A row has 16 columns, for the characters
-    of COLUMNS; the last is unused."""
+    """The numeral automata of one compiled grammar. Not thread-safe.
+
+    A row has 16 columns: one for each character of COLUMNS, and an unused one.
+    """
 
     over = "The numbers of the grammar need"
 
     def __init__(self, numbers: str, limits: Limits, missing: frozenset[int] = frozenset()) -> None:
-        """`numbers`: the policy; `missing`: bytes of which no numeral consists."""
+        """Make a pool without automata. `numbers`: the policy. `limits`: the bounds on states and digits.
+        `missing`: bytes that no token can write, so that no numeral has them."""
         super().__init__(limits, WIDTH)
         self._policy = numbers
         self._missing = missing & frozenset(COLUMNS)
@@ -150,21 +162,22 @@ class NumberPool(AutomatonPool[_Numerals]):
         return self._add_states(numerals, numerals.rows, ends)
 
     def shortest_rests(self, state: int) -> ir.Demands:
-        """Return for each demand that can still be met the shortest rest of the numeral that meets it.
+        """Return for each demand that can still be met the shortest text that completes the numeral.
 
-        Of the shortest it is the smallest in byte order (so "E" rather than "e"). Cost: some microseconds a
-        character; remembered.
+        Of several shortest texts it is the smallest in byte order (so "E" and not "e"). Cost: some
+        microseconds for each character; the answer is remembered.
         """
         numerals, at = self._locate_state(state)
         return numerals.find_rests(at)
 
     def longest_rest(self, start: int) -> int:
-        """Return how many characters the shortest rest of a numeral has at most, in whichever state that
-        follows the start of a specification."""
+        """Return an upper bound on the shortest rest, in characters, for all states of the specification
+        whose start state is `start`."""
         return self._locate_state(start)[0].longest_rest
 
     def language_key(self, state: int) -> bytes:
-        """Return 16 bytes that say what may follow and which demands it meets, in any process and grammar."""
+        """Return 16 bytes that name the completions of a state and their outcomes, in any process and
+        grammar. Equal bytes mean equal completions."""
         numerals, at = self._locate_state(state)
         name = b"%b%d" % (numerals.digest, at)
         return blake2b(name, digest_size=16, person=b"sg-numeral-7").digest()
@@ -190,7 +203,7 @@ def numeral_automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limit
     ways = [(formulas, writing) for writing in writings]
     listed_formulas = with_listed_multiples(formulas)
     if listed_formulas is not None:
-        # The last way has fewer numbers than the formulas: it is taken where all others are too large.
+        # The last way allows fewer numbers than the formulas do. It is used if all others are too large.
         ways.append((listed_formulas, writings[0]))
     allowed_bytes = "".join(rf"\x{byte:02x}" for byte in COLUMNS if byte not in missing)
     byte_patterns = [ir.Pattern(f"^[{allowed_bytes}]*$")] if missing else []
@@ -200,7 +213,7 @@ def numeral_automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limit
         writing = way if policy in ("decimal", "any") else narrow_writing(way_formulas, way)
         form = numeral_form(writing), *byte_patterns
         reader = _READERS.get(policy if writing.exponent else "", _READERS[""])
-        # A way whose automaton is too large gives room to the next one.
+        # If the automaton of a way is too large, the next way is tried.
         with suppress(LimitError, RecursionError):
             conjunctions: list[ir.Formula] = []
             for formula in way_formulas:
@@ -214,14 +227,17 @@ def numeral_automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limit
 
 
 def _parts_in_ranges(formula: ir.Formula, form: tuple[ir.Formula, ...]) -> tuple[ir.Formula, ...]:
-    """Return the parts of a conjunction, with its ranges and the form of numerals beside each atom: the union
-    of divisors by itself has as many states as their least common multiple, and between near bounds few."""
+    """Return the parts of a conjunction, each intersected with its ranges and the form of numerals.
+
+    `form`: the formulas of the form of numerals. A union of divisors has as many states as their least common
+    multiple; between near bounds it has few.
+    """
     ranges = [part for part in ir.conjuncts(formula) if isinstance(part, Ranges)]
     near = *ranges, *form
 
     def add_ranges(part: ir.Formula) -> ir.Formula:
         if isinstance(part, ir.Not):
-            # What is denied is a small automaton, too; the ranges outside of `Not` bound the complement.
+            # The denied part becomes a small automaton, too; the ranges outside `Not` bound the complement.
             return ir.All((*near, ir.Not(add_ranges(part.of))))
         if isinstance(part, (ir.All, ir.Any_)):
             return type(part)(tuple(map(add_ranges, part.of)))
@@ -232,8 +248,8 @@ def _parts_in_ranges(formula: ir.Formula, form: tuple[ir.Formula, ...]) -> tuple
 
 
 def _has_near_bounds(formula: ir.Formula) -> bool:
-    """Return whether no number below or above all bounds meets a formula."""
-    # Each cut changes from outside to inside or back: an even number of cuts ends outside.
+    """Return whether only numbers between two bounds meet a formula."""
+    # Each cut changes from outside to inside or back: after an even number of cuts it is outside again.
     return any(
         isinstance(part, Ranges) and not part.from_below and len(part.cuts) % 2 == 0
         for part in ir.conjuncts(formula)

@@ -1,7 +1,8 @@
-"""Automata over the characters of numerals, drawn state by state.
+"""Tools to make automata over the characters of numerals, state by state.
 
-An automaton of this folder takes the texts that meet one atom of a formula, if they are numerals: one that
-compares with a bound reads `1..e` too. `numeral_forms` knows which texts are numerals.
+A *numeral* is the text of a JSON number; an *atom* is a condition on its value. An automaton of an atom need
+not check that a text is a numeral: one that compares with a bound may accept `1..e`, too. The automaton of
+`numeral_forms`, which accepts numerals alone, is intersected with it later.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from structgen.base.language.ir import DEAD
 
 COLUMNS: Final = b"0123456789-+.eE"
 WIDTH: Final = 16
-"""Columns of a row: the characters of COLUMNS in their order; the last column is unused."""
+"""The number of columns of a row: one for each character of COLUMNS, in their order, and one unused."""
 DIGITS: Final = "0123456789"
 MOST_STATES: Final = 1 << 17
 """The most states of one automaton."""
@@ -29,14 +30,16 @@ _ALPHABET: Final = alphabet_of_letters(map(chr, COLUMNS))[0]
 
 
 class Sketch:
-    """An automaton that is drawn state by state; the first is its start."""
+    """An automaton that is made state by state. State 0 is its start."""
 
     def __init__(self) -> None:
         self.rows: list[list[int]] = []
+        """[state][column]: the next state, or DEAD."""
         self.label: list[int] = []
+        """The label of each state, such as 1 where a text may end."""
 
     def add_state(self, label: int = 0, *, loops: bool = False) -> int:
-        """Return a new state, which no character leaves, or every character leaves to itself."""
+        """Add a state without edges, and return its number. `loops`: every character leads back to it."""
         number = len(self.rows)
         target = number if loops else DEAD
         # The last column is unused, also where all characters loop.
@@ -45,25 +48,26 @@ class Sketch:
         return number
 
     def add_states(self, count: int, label: int = 0) -> list[int]:
-        """Return some new states."""
+        """Add `count` states without edges, and return their numbers."""
         return [self.add_state(label) for _ in range(count)]
 
     def add_edges(self, state: int, chars: Iterable[str], target: int) -> None:
-        """Let some characters lead from a state to another."""
+        """Add an edge from `state` to `target` for each character of `chars`."""
         row = self.rows[state]
         for char in chars:
             column = _COLUMN_OF[char]
             row[column] = target
 
     def build_automaton(self, ends: Container[int]) -> Automaton:
-        """Return the automaton of the texts that end in a state with one of some labels."""
+        """Return the minimal automaton of the texts that end in a state whose label is in `ends`."""
         accept = np.array([label in ends for label in self.label], np.int32)
         return automaton_of_rows(np.array(self.rows, np.int32), accept)
 
 
 def automaton_of_rows(rows: Table, accept: Row) -> Automaton:
-    """Return the minimal automaton of rows over COLUMNS; `accept`: 1 where a text may end, else 0."""
-    # The alphabet has one more class: the characters that stand in no numeral stay DEAD.
+    """Return the minimal automaton of a table with rows over COLUMNS. `accept`: 1 where a text may end, else
+    0."""
+    # The alphabet has one more class, for characters that no numeral contains: they stay DEAD.
     trans = np.full((len(rows), _ALPHABET.width), DEAD, np.int32)
     columns_of_classes = _ALPHABET.classes_of(_POINTS)
     trans[:, columns_of_classes] = rows[:, : len(COLUMNS)]
@@ -71,7 +75,7 @@ def automaton_of_rows(rows: Table, accept: Row) -> Automaton:
 
 
 def rows_of(automaton: Automaton) -> Table:
-    """Return the rows of an automaton over COLUMNS."""
+    """Return the table of an automaton, with rows over COLUMNS."""
     rows = np.full((automaton.states, WIDTH), DEAD, np.int32)
     classes_of_columns = automaton.alphabet.classes_of(_POINTS)
     rows[:, : len(COLUMNS)] = automaton.trans[:, classes_of_columns]
@@ -79,7 +83,7 @@ def rows_of(automaton: Automaton) -> Table:
 
 
 def too_many_states() -> LimitError:
-    """Return the error of an automaton that would be too large."""
+    """Return the error for a numeral automaton that would be too large."""
     return LimitError(
         f"What the schema asks of one number needs an automaton of more than {MOST_STATES:,} states.",
         limit="automaton_states",

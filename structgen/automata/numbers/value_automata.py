@@ -1,12 +1,14 @@
-"""Automata of the numerals whose value meets one atom: ranges, or a divisor.
+"""Make the automaton of the numerals whose value meets one atom: ranges of numbers, or a divisor.
 
-What comes in: an atom of a number's formula. What goes out: the automaton of the texts that meet it, over the
-characters of numerals. Values are exact decimals: 1, 1.0 and 1.00 are one number.
+A *numeral* is the text of a number. Values are exact decimals: 1, 1.0 and 1.00 are one number. A *cut* is an
+end of a range: a number, and whether the cut comes after the number or before it. Each cut changes from
+outside the ranges to inside, or back. A numeral *passes* the cuts between zero and its value. So its answer
+is that of zero, changed once for each cut that it passes. For example, `minimum` 5 has one cut before 5. Zero
+is outside, "7" passes the cut, and so 7 is inside.
 
-Two questions are answered for numerals that have an exponent. One compares with 0: the exponent changes
-neither the sign nor whether the value is zero. The other, asked by the policy "any", is whether the value is
-an integer. Of single numbers those are taken that Python prints, where they are asked for.
-Elsewhere what has an exponent says nothing; `number_pool` keeps it out.
+Numerals with an exponent are decided in three cases only. Ranges that have no cut but 0 need only the sign,
+and whether the value is zero. The policy "any" asks whether the value is an integer. The policy "python" asks
+for single numbers as Python prints them. In all other cases `number_pool` allows no exponent.
 """
 
 from __future__ import annotations
@@ -40,15 +42,15 @@ from structgen.base.language.number_ranges import Cut, Number, Ranges, points
 
 INTEGER: Final = Multiple(Decimal(1))
 MOST_PLACES: Final = 20
-"""By so many places an exponent that is compared with the digits of an integer moves the point at most."""
+"""The most places by which an exponent may move the point where integers are told from other numbers."""
 _NEEDS: Final = range(-MOST_PLACES, MOST_PLACES + 1)
 _MINUS: Final = COLUMNS.index(b"-")
 _POINT: Final = COLUMNS.index(b".")
 
 
 def automaton_of_atom(atom: NumberAtom, *, policy: str) -> Automaton:
-    """Return the automaton of the texts that meet an atom, with the exponents that the policy of numbers
-    allows. Raises `LimitError` (automaton_states)."""
+    """Return the automaton of the numerals that meet an atom. `policy`: the policy of numbers, which decides
+    about exponents. Raises `LimitError` (automaton_states)."""
     if isinstance(atom, Ranges):
         return _automaton_as_printed(atom) if policy == "python" else _automaton_of_ranges(atom)
     if policy == "any" and atom == INTEGER:
@@ -59,13 +61,13 @@ def automaton_of_atom(atom: NumberAtom, *, policy: str) -> Automaton:
 
 
 def decimal_magnitude(value: Decimal) -> tuple[int, str]:
-    """Return the power of ten of a number's first digit, and its digits without a zero at either end."""
+    """Return (power of ten of the first digit, digits without zeros at either end): 0.0250 -> (-2, "25")."""
     mantissa, _, power = f"{value.copy_abs():e}".partition("e")
     return int(power), mantissa.replace(".", "").rstrip("0")
 
 
 def written_out(value: Decimal) -> tuple[str, str]:
-    """Return the digits of a number before the point and after it, without a zero at either end."""
+    """Return the digits before the point and after it, without needless zeros: 120.50 -> ("120", "5")."""
     power, digits = decimal_magnitude(value)
     if not digits:
         return "", ""  # zero
@@ -80,9 +82,9 @@ def written_out(value: Decimal) -> tuple[str, str]:
 
 
 def _automaton_as_printed(of: Ranges) -> Automaton:
-    """Return the automaton of the numerals of some ranges, and of the exponents that Python prints of the
-    single numbers that they have or leave out."""
-    # Two cuts at one value, before it and behind it, hold a single number or leave it out.
+    """Return the automaton of the numerals in some ranges, with numerals that have an exponent for single
+    numbers: numbers that the ranges list or leave out are accepted or refused as Python prints them, too."""
+    # Two cuts at one value, before it and after it, add a single number or leave it out.
     alone = frozenset(value for (value, _), (next_value, _) in pairwise(of.cuts) if value == next_value)
     wide_cuts = tuple([cut for cut in of.cuts if cut[0] not in alone])
     automaton = _automaton_of_ranges(Ranges(wide_cuts, of.from_below))
@@ -100,8 +102,10 @@ def _automaton_as_printed(of: Ranges) -> Automaton:
 
 
 def _printed_numbers(values: Iterable[Number]) -> frozenset[str]:
-    """Return the numbers that are floats as Python prints them: those that are a double, and those whose
-    digits are the shortest of one."""
+    """Return the texts that Python prints for those of `values` that are floats.
+
+    A number counts as a float if it is exactly a double, or if it is the shortest decimal that reads as one.
+    """
     numbers = [Decimal(value) for value in values]
     printed_texts: set[str] = set()
     for number in numbers:
@@ -114,18 +118,18 @@ def _printed_numbers(values: Iterable[Number]) -> frozenset[str]:
 
 
 def _automaton_of_ranges(of: Ranges) -> Automaton:
-    """Return the automaton of the numerals whose value is in some ranges. Cost: some ten microseconds for
-    each digit of the cuts. Raises LimitError (automaton_states)."""
+    """Return the automaton of the numerals whose value is in some ranges. Raises LimitError
+    (automaton_states). Cost: some ten microseconds for each digit of the cuts."""
     sketch = Sketch()
     start, minus = sketch.add_states(2)
     sketch.add_edges(start, "-", minus)
     texts = ["".join(written_out(Decimal(value))) for value, _ in of.cuts]
-    # Each digit that a cut does not share with its neighbour takes a state: too many are told at once.
+    # Each digit that a cut does not share with its neighbour needs a state, so the limit is checked first.
     own_digits = (len(text) - _shared_length(text, next_text) for text, next_text in pairwise(texts))
     if sum(own_digits) > MOST_STATES:
         raise too_many_states()
-    # Numerals of each sign are compared by their digits: below zero the order of the cuts is reversed, and
-    # a cut behind a number becomes one before it.
+    # Numerals of each sign are compared by their digits. For negative numbers the order of the cuts is
+    # reversed, and a cut after a number becomes a cut before it.
     upper_cuts = [cut for cut in of.cuts if cut >= (0, True)]
     lower_cuts = [(value, not after) for value, after in reversed(of.cuts) if (value, after) <= (0, False)]
     has_exponents = not any(value for value, _ in of.cuts)
@@ -142,36 +146,43 @@ def _shared_length(text: str, second_text: str) -> int:
 
 
 _Span: TypeAlias = tuple[int, int, int]
-"""Of the cuts with so many digits before the point: the first that is open, and the one behind the last."""
+"""(number of digits before the point, index of the first open cut, index after the last open cut): the *open*
+cuts of one length. They begin with the digits that were read; the numeral may still be on either side."""
 
 
 class _Side:
-    """The numerals of one sign. The cuts before those that are open are passed: whether the value is in the
-    ranges is the parity of their number."""
+    """Draws the automaton of the numerals of one sign.
+
+    Cuts with lower indices than the open ones are passed. Whether the value is in the ranges depends on
+    whether the number of passed cuts is even or odd.
+    """
 
     def __init__(self, sketch: Sketch, cuts: Sequence[Cut], zero: bool) -> None:
-        """`cuts`: the farther from zero, the later; `zero`: whether zero is in the ranges."""
+        """`sketch`: the automaton that is drawn. `cuts`: the cuts of this sign, those nearest to zero first.
+        `zero`: whether zero is in the ranges."""
         self._sketch = sketch
         digit_pairs = [written_out(Decimal(value)) for value, _ in cuts]
         self._digits = [whole + fraction for whole, fraction in digit_pairs]
         self._after = [after for _, after in cuts]
         self._lengths = [len(whole) for whole, _ in digit_pairs]
         self._longest = max(self._lengths, default=0)
-        # Behind the cuts of a length the next length is asked, too: its numbers lie beyond these cuts.
+        # Numbers with one digit more than a cut lie beyond this cut, so the next length is checked, too.
         lengths = {*self._lengths, *(length + 1 for length in self._lengths if length)} - {0}
         self._differs = any((self._first_cut(length) ^ len(cuts)) & 1 for length in lengths)
-        """Whether more digits before the point may change where a value lies that no cut is near to."""
+        """Whether the number of digits before the point may change the answer for a numeral without open
+        cuts."""
         even_end = sketch.add_state(int(zero), loops=True)
         odd_end = sketch.add_state(int(not zero), loops=True)
         self._ends = even_end, odd_end
-        """Where all is known: an even and an odd number of cuts is passed."""
+        """The two states in which the answer is known: after an even and after an odd number of cuts."""
         self._states: dict[object, int] = {}
         self._todo: list[tuple[int, int, bool, tuple[_Span, ...]]] = []
-        """States that are not left yet: how many digits were read, whether a point, the open cuts."""
+        """The states whose edges are not drawn yet: (state, number of digits read, was a point read, open
+        cuts)."""
 
     def draw_digits(self, sign_state: int, has_exponents: bool) -> None:
-        """Draw the digits behind the state that the sign leads to. `has_exponents`: an exponent says no more,
-        as no cut but 0 is there."""
+        """Draw all states after the sign. `sign_state`: the state that the sign leads to. `has_exponents`:
+        whether exponents are accepted, since 0 is the only cut and they make no difference."""
         sketch = self._sketch
         lengths = sorted({0, *self._lengths})
         spans = tuple(
@@ -190,25 +201,25 @@ class _Side:
             state, depth, has_point, spans = self._todo.pop()
             self._draw_edges(state, depth, has_point, spans)
             if not has_point:
-                # With the point the number of digits before it is known: one span is left.
+                # After the point, the number of digits before it is known, so only one span remains.
                 own_span = self._own_span(depth, spans)
                 sketch.add_edges(state, ".", self._state_of(depth, True, (own_span,)))
 
     def _draw_edges(self, state: int, depth: int, has_point: bool, spans: tuple[_Span, ...]) -> None:
         """Draw the edges of all ten digits from a state.
 
-        `depth`: how many digits were read before it; `has_point`: whether a point was, too; `spans`: the cuts
-        that are still open, for example `((2, 0, 3),)`, three cuts with two digits before the point.
+        `depth`: the number of digits read before it. `has_point`: whether a point was read. `spans`: the open
+        cuts; for example, `((2, 0, 3),)` is three cuts with two digits before the point.
         """
         longer = [span for span in spans if has_point or span[0] > depth]
         edges = [self._edges_of_span(span, depth) for span in longer]
-        # The digits that a cut has next. Between two of them all digits lead to one state.
+        # The next digits of the open cuts. All digits between two of them lead to the same state.
         cut_digits = sorted({digit for at in edges for digit in range(10) if at[digit] < at[digit + 1]})
         row = self._sketch.rows[state]
         begin = 0
         for end in (*cut_digits, 10):
             between = (begin, end)  # the digits that no cut has
-            own_digit = (end, min(end + 1, 10))  # the digit that a cut has; none behind the last one
+            own_digit = (end, min(end + 1, 10))  # the digit that a cut has; empty in the last turn
             for digit, beyond in (between, own_digit):
                 if digit < beyond:
                     places = zip(longer, edges, strict=True)
@@ -218,19 +229,20 @@ class _Side:
             begin = end + 1
 
     def _edges_of_span(self, span: _Span, depth: int) -> list[int]:
-        """Return where in a span the cuts begin whose next digit is 0, 1, ..., 9, and its end."""
+        """Return the indices at which the cuts of a span with the next digit 0, 1, ..., 9 begin, and the end
+        of the span: 11 numbers."""
         _, at, high = span
         edges: list[int] = []
         for digit in DIGITS:
             edges.append(at)
-            # a cut without digits there goes on with zeros
+            # a cut that has no more digits goes on with zeros
             while at < high and (self._digits[at][depth : depth + 1] or "0") == digit:
                 at += 1
         return [*edges, high]
 
     def _state_of(self, depth: int, has_point: bool, spans: tuple[_Span, ...]) -> int:
-        """Return the state behind `depth` digits, made if it is new. `has_point`: a point was read. `spans`:
-        the cuts that are still open."""
+        """Return the state after `depth` digits, made if it is new. `has_point`: whether a point was read.
+        `spans`: the open cuts."""
         if not has_point:
             spans = tuple([span for span in spans if self._matters(span)])
             if depth > self._longest or not (spans or self._differs):
@@ -246,7 +258,9 @@ class _Side:
         key: object = depth, has_point, spans
         has_all_digits = has_point and len(self._digits[high - 1]) <= depth
         if has_all_digits:
-            key = passed_cuts & 1, high & 1  # zeros may follow, and what lies behind all cuts
+            # Only zeros keep the value; any other digit passes all cuts. So two parities tell the states
+            # apart: that of the present value, and that beyond all cuts.
+            key = passed_cuts & 1, high & 1
         state = self._states.get(key)
         if state is None:
             if len(self._sketch.rows) >= MOST_STATES:
@@ -257,8 +271,8 @@ class _Side:
         return state
 
     def _matters(self, span: _Span) -> bool:
-        """Return whether the cuts of a length may change the answer: one is open, or an odd number of them is
-        passed."""
+        """Return whether the cuts of a span may change the answer: one of them is open, or an odd number of
+        cuts of this length is passed."""
         length, first_open, high = span
         if first_open < high:
             return True
@@ -266,11 +280,12 @@ class _Side:
         return passed_cuts % 2 == 1
 
     def _first_cut(self, length: int) -> int:
-        """Return how many cuts have fewer digits before the point."""
+        """Return the number of cuts that have fewer than `length` digits before the point."""
         return bisect_left(self._lengths, length)
 
     def _own_span(self, depth: int, spans: tuple[_Span, ...]) -> _Span:
-        """Return the open cuts of the numbers that have no more digits before the point than were read."""
+        """Return the span of the cuts that have exactly `depth` digits before the point: a numeral whose
+        point comes now is compared with these. Where none of them is open, the span is empty."""
         start = self._first_cut(depth)
         if spans and spans[0][0] == depth:
             return spans[0]
@@ -283,10 +298,10 @@ class _Side:
 def _automaton_of_divisor(by: Decimal) -> Automaton:
     """Return the automaton of the numerals whose value is an integer times a positive number.
 
-    `by` is core * 10**-shift, and 10 does not divide the core. A state holds the digits so far modulo the
-    core. Where the shift is negative, it also holds how many zeros they end in, and its digits are those
-    before these zeros; where it is positive, how many digits stand behind the point. Cost: some 10 ns for
-    each state and digit. Raises LimitError (automaton_states).
+    `by`: the divisor. It is core * 10**-places, where 10 does not divide the core: 0.25 has the core 25 and 2
+    places. A state holds the remainder of the digits so far modulo the core. It also holds the number of
+    digits after the point (if `places` is positive) or the number of zeros at the end (if not). Raises
+    LimitError (automaton_states). Cost: some 10 ns for each state and digit.
     """
     power, digits = decimal_magnitude(by)
     core = int(Decimal(digits))
@@ -302,21 +317,21 @@ def _automaton_of_divisor(by: Decimal) -> Automaton:
 def _integers_with_exponents() -> Automaton:
     """Return the automaton of the numerals whose value is an integer, exponents included.
 
-    A mantissa needs an exponent of at least as much as its last digit that is not 0 has places behind the
-    point: 2 in `1.250`, -3 in `7000.0`, any exponent in `0.0`. Between -MOST_PLACES and MOST_PLACES places
-    these numbers are exact. Above, and for exponents below, `number_pool` lets no numeral with an exponent
-    be written. Cost: some milliseconds, once in a process.
+    The *need* of the digits before the exponent is the least exponent that makes the value an integer: 2 for
+    `1.250`, -3 for `7000.0`. Zero needs none. Needs from -MOST_PLACES to MOST_PLACES are exact. For needs
+    above, and exponents below, `number_pool` allows no numeral with an exponent. Cost: some milliseconds,
+    once in a process.
     """
     sketch = Sketch()
     zero = sketch.add_state(1)
     dead_state = sketch.add_state()
-    exact = sketch.add_state(1, loops=True)  # an integer, whatever follows
-    whole = sketch.add_states(MOST_PLACES + 1, 1)  # by the zeros at the end
+    exact = sketch.add_state(1, loops=True)  # an integer, whatever exponent follows
+    whole = sketch.add_states(MOST_PLACES + 1, 1)  # digits without a point, by the number of zeros at the end
     sketch.add_edges(zero, "-0", zero)
     sketch.add_edges(zero, DIGITS[1:], whole[0])
     sketch.add_edges(zero, "eE", exact)
     exponents = {need: _exponent_of_at_least(sketch, need, exact, dead_state) for need in _NEEDS}
-    # By the places behind the point, and by the exponent that is needed (None: all digits are 0 so far).
+    # (digits after the point, need) -> state. The need None: all digits are 0 so far.
     fractions: dict[tuple[int, int | None], int] = {}
     for places in range(MOST_PLACES + 2):
         for need in (None, *_NEEDS):
@@ -330,7 +345,7 @@ def _integers_with_exponents() -> Automaton:
     sketch.add_edges(zero, ".", fractions[0, None])
     for (places, need), state in fractions.items():
         after = min(places + 1, MOST_PLACES + 1)
-        # The last digit that is not 0 sets the need: as many places as stand behind the point with it.
+        # A digit that is not 0 sets the need: the number of digits after the point up to this one.
         nonzero_target = fractions[after, after] if after <= MOST_PLACES else dead_state
         exponent_target = exact if need is None else exponents[need]
         sketch.add_edges(state, "0", fractions[after, need])
@@ -340,10 +355,13 @@ def _integers_with_exponents() -> Automaton:
 
 
 def _exponent_of_at_least(sketch: Sketch, need: int, exact: int, dead_state: int) -> int:
-    """Return the state from which the exponents of at least `need` lead to an end; it stands behind the
-    letter `e`. `exact`: a state in which every text may end; `dead_state`: one in which none may."""
+    """Return the state after the letter `e`; exponents of at least `need` are accepted from it.
+
+    `sketch`: the automaton that is drawn. `exact`: a state in which every text may end. `dead_state`: one in
+    which no text may end.
+    """
     start_state = sketch.add_state()
-    # A state is the number that the digits of an exponent have made so far.
+    # A state stands for the number that the digits of the exponent make so far.
     for sign, letters in ((1, "+"), (-1, "-")):
         labels = [int(sign * value >= need) for value in range(MOST_PLACES + 1)]
         exponent_states = [sketch.add_state(label) for label in labels]
@@ -362,16 +380,19 @@ def _exponent_of_at_least(sketch: Sketch, need: int, exact: int, dead_state: int
 
 
 def _divide_by_fraction(core: int, places: int) -> Automaton:
-    """Divide by core * 10**-places: a state for each count of places and remainder; first those before the
-    point."""
-    rest = np.arange(core)
+    """Return the automaton of the multiples of core * 10**-places.
+
+    There is a block of states for the digits before the point, and one for each number of digits after it. In
+    a block, state `r` means that the digits so far have the remainder `r` modulo `core`.
+    """
+    rest = np.arange(core)  # the remainders of a block
     blocks = places + 2
     trans = np.full((blocks * core, WIDTH), DEAD, np.int32)
     label = np.zeros(blocks * core, np.int32)
     for block in range(blocks):  # 0: before the point; then block - 1 places
         rows = slice(block * core, (block + 1) * core)
         places_read = max(block - 1, 0)
-        # The places that are missing are zeros: the value is a multiple if the rest times these is none.
+        # Missing places are zeros: the numeral is a multiple if the remainder after these zeros is 0.
         label[rows] = rest * pow(10, places - places_read, core) % core == 0
         if block <= places:
             target = block + 1 if block else 0
@@ -385,15 +406,19 @@ def _divide_by_fraction(core: int, places: int) -> Automaton:
 
 
 def _divide_by_tens(core: int, zeros: int) -> Automaton:
-    """Divide by core * 10**zeros: a state for each count of zeros at the end and remainder before them."""
-    rest = np.arange(core)
+    """Return the automaton of the multiples of core * 10**zeros.
+
+    There is a block of states for each number of zeros at the end of the digits. In a block, state `r` means
+    that the digits before these zeros have the remainder `r` modulo `core`.
+    """
+    rest = np.arange(core)  # the remainders of a block
     whole = (zeros + 1) * core
     trans = np.full((whole + 1, WIDTH), DEAD, np.int32)
     label = np.zeros(whole + 1, np.int32)
     for count in range(zeros + 1):
-        first_row = (zeros - count) * core  # state 0 is zero, with all its zeros
+        first_row = (zeros - count) * core  # the block with the most zeros comes first; state 0 is zero
         rows = slice(first_row, first_row + core)
-        # The zeros at the end become digits before the next one, so they count in the remainder then.
+        # If another digit than 0 follows, the zeros are digits before it, so they enter the remainder.
         shift = pow(10, count + 1, core)
         for digit in range(1, 10):
             trans[rows, digit] = zeros * core + (rest * shift + digit) % core

@@ -1,12 +1,16 @@
-"""Regular expressions: one tree, its readers, and the text that formulas hold.
+"""Regular expressions: one syntax tree, and the modules that read and write it.
 
-`syntax_tree` has the nodes. Two readers make them: `ecma_syntax` reads ECMA-262, the dialect of JSON Schema;
-`python_syntax` reads Python's `re` from re's own parse tree, and `python_sets` asks re which characters a
-class has. Three back ends read them: `automata.strings.patterns` makes automata, Lark's lexer matches in
-Python's order (`structgen.grammars.lark_grammars.lexer`), and `ecma_text` writes ECMA-262, for which
-`look_behinds` puts look-behinds without look-aheads.
+A *pattern* is the text of a regular expression; its *tree* has a node for each part. `a|b*` is an alternation
+of a character and a repetition.
 
-`pattern_dialects` is a rewriting of text: Rust's and Python's patterns in a pydantic schema, as ECMA-262.
+- `syntax_tree` has the nodes.
+- Two readers make trees. `ecma_syntax` reads ECMA-262, the dialect of JSON Schema. `python_syntax` reads
+  Python's `re`, with the help of re's own parser; `python_sets` asks re which characters a class has.
+- `ecma_text` writes a tree as ECMA-262. `look_behinds` removes the look-aheads from look-behinds for it.
+- `optional_counts` and `counted_class` simplify counts before automata are made.
+- `pattern_dialects` does not use trees: it rewrites the text of Rust's and Python's patterns, as pydantic
+  writes them into schemas, to ECMA-262.
 
-`optional_counts` and `counted_class` write counts more plainly, for automata.
+Automata of trees are made in `automata.strings.patterns`. Lark's lexer matches trees in Python's order
+(`structgen.grammars.lark_grammars.lexer`).
 """

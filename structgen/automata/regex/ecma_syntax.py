@@ -1,4 +1,10 @@
-"""The reader of ECMA-262 regular expressions, the dialect of JSON Schema: pattern -> tree (`syntax_tree`)."""
+"""Read a regular expression of ECMA-262, the dialect of JSON Schema, into a syntax tree (`syntax_tree`).
+
+The pattern is read with the flag `u` (Unicode). *Annex B* of ECMA-262 is the older, laxer grammar for web
+browsers: it accepts some patterns that `u` refuses, such as `\\-`. An *assertion* is a condition on a
+position (`^`, `$`, `\\b`, look-arounds). A *frame* is a group that is still open while the pattern is read.
+*Ranges* are a set of characters, as pairs (first code point, last code point).
+"""
 
 from __future__ import annotations
 
@@ -44,20 +50,20 @@ _LARGEST_COUNT = 1 << 30
 
 @functools.lru_cache(maxsize=4096)
 def parse_ecma(source: str, strict: bool = False) -> Node:
-    """Return the tree of a pattern, read with ECMA-262's `u` flag; O(n). The flags i, m and s hold in groups
-    such as `(?i:...)` alone.
+    """Return the tree of a pattern, read with the flag `u` of ECMA-262.
 
-    Where that grammar has a syntax error and Annex B's has none (an escaped `-`, a literal brace), Annex B's
-    reading holds at that place; with `strict` it is an error. Raises `RegexError` with the position of the
-    fault; back-references are refused by name.
+    The flags i, m and s can be set in groups only, as in `(?i:...)`. Where the grammar of `u` has a syntax
+    error and Annex B has none (an escaped `-`, a literal brace), this place is read by Annex B. With
+    `strict` it is an error. Raises `RegexError`, with the position of the fault, also for back-references.
+    Cost: O(n).
     """
     return _Parser(source, strict).parse()
 
 
 def only_legacy(source: str) -> str:
-    """Return why a pattern that `parse_ecma` reads is a syntax error under the flag u, or "" if it is none.
+    """Return the fault of a pattern that only Annex B accepts; "" for all other patterns.
 
-    Also "" where `parse_ecma` does not read it either. O(n).
+    The answer is "" also for a pattern that `parse_ecma` refuses. Cost: O(n).
     """
     strict = ""
     try:
@@ -74,19 +80,21 @@ def only_legacy(source: str) -> str:
 
 @dataclass
 class _Frame:
-    """One open group: its finished alternatives, the parts of the present one, and the flags that hold.
-
-    `kind`: the sign of an assertion (`=`, `!`, `<=`, `<!`), or "" for a plain group.
-    """
+    """A group that is still open."""
 
     kind: str
+    """The sign of a look-around (`=`, `!`, `<=`, `<!`), or "" for a plain group."""
     opened_at: int
+    """The index of the first character of the group in the pattern."""
     flags: str = ""
+    """The flags that are set inside the group, of i, m and s."""
     branches: list[Node] = field(default_factory=list)
+    """The finished alternatives."""
     parts: list[Node] = field(default_factory=list)
+    """The parts of the present alternative."""
 
     def make_node(self) -> Node:
-        """Return the node of the group when its last alternative is complete."""
+        """Return the node of the group, whose last alternative is complete."""
         branches = [*self.branches, concatenate_nodes(*self.parts)]
         classes = [branch.ranges for branch in branches if isinstance(branch, CharacterClass)]
         # Alternatives of one character each are one class: fewer threads, the same texts.
@@ -101,7 +109,7 @@ class _Frame:
         return LookAround(is_ahead, holds, body)
 
     def end_branch(self) -> None:
-        """Close the present alternative, and begin the next one."""
+        """Finish the present alternative, and begin the next one."""
         self.branches.append(concatenate_nodes(*self.parts))
         self.parts = []
 
@@ -113,7 +121,7 @@ _CONTROL = {
     "f": 12,
     "r": 13,
 }
-"""Of the escapes of control characters the code points."""
+"""The letter of an escape such as `\\n` -> the code point of its control character."""
 _CLASSES = {
     "d": DIGIT,
     "D": NOT_DIGIT,
@@ -124,7 +132,7 @@ _CLASSES = {
 }
 _MODIFIERS = re.compile(r"\?([ims]*)(?:-([ims]*))?:")
 _GROUPS = re.compile(r"\\.|\[(?:[^\]\\]|\\.)*+|(?P<plain>\((?!\?))|(?P<named>\(\?<(?![=!]))", re.DOTALL)
-"""Capturing groups; and escapes and classes, in which nothing is one."""
+"""Matches capturing groups. It also matches escapes and classes, to skip brackets inside them."""
 _LINE_ENDS = CharacterClass(
     (
         (0x0A, 0x0A),
@@ -132,17 +140,18 @@ _LINE_ENDS = CharacterClass(
         (0x2028, 0x2029),
     )
 )
+# The arguments of LookAround: does it look ahead (or behind), must it hold (or fail), and its body.
 _LINE_START = Alternation((TEXT_START, LookAround(False, True, _LINE_ENDS)))
 _LINE_END = Alternation((TEXT_END, LookAround(True, True, _LINE_ENDS)))
 _FOLDED_ALIKE = ("\u0390\u1fd3", "\u03b0\u1fe3", "\ufb05\ufb06")
-"""Characters that Unicode's simple case folding makes one since version 15.1."""
+"""Pairs of characters that simple case folding treats as equal since Unicode 15.1."""
 _NAME_ESCAPE = re.compile(r"\\u(?:\{([0-9A-Fa-f]+)\}|([0-9A-Fa-f]{4}))")
 _HEX = frozenset("0123456789abcdefABCDEF")
 _ASCII = [CharacterClass(((point, point),)) for point in range(128)]
-"""The nodes of single characters, which most nodes are: made once."""
+"""The nodes of single ASCII characters. Most nodes are such, so they are made once."""
 _SPECIAL = frozenset("\\^$.|?*+()[{")
 _SYNTAX = frozenset("^$\\.*+?()[]{}|/")
-"""The characters that may follow a backslash and stand for themselves under the flag u."""
+"""The characters that a backslash makes literal under the flag u."""
 
 
 _GROUP_CURES = {
@@ -153,16 +162,19 @@ _GROUP_CURES = {
         "imsxuaL-", "ECMA-262 (JavaScript) has the flags i, m and s, each for a group: write (?i:...)."
     ),
 }
-"""Signs of groups in Python's syntax, each with the way to write it in ECMA-262."""
+"""The character after `(?` in Python's syntax -> how to write such a group in ECMA-262."""
 
 
 class _Parser:
+    """Reads one pattern from left to right."""
+
     def __init__(self, source: str, strict: bool) -> None:
+        """`source`: the pattern. `strict`: whether syntax that only Annex B accepts is an error."""
         self.text = source
         self.strict = strict
         self.at = 0
         self.flags = ""
-        """The flags that hold here, of i, m and s."""
+        """The flags that are set at the present position, of i, m and s."""
         self._groups: tuple[int, bool] | None = None
         self._names: set[str] = set()
 
@@ -172,12 +184,14 @@ class _Parser:
         return self.text[self.at : self.at + 1]
 
     def accept_legacy(self, fault: str, at: int) -> None:
-        """Accept syntax that only Annex B's grammar has; with `strict`, raise `RegexError`."""
+        """Accept syntax that only Annex B has; if `strict`, raise `RegexError` instead. `fault`, `at`: what
+        the message describes, and where."""
         if self.strict:
             raise self.syntax_error(f"With the flag u, {fault}", at)
 
     def syntax_error(self, fault: str, at: int | None = None, cure: str = "") -> RegexError:
-        """Return the error for a fault at a place, by default at the present one."""
+        """Return the error for a fault at position `at`, by default the present one. `cure`: how to mend
+        it."""
         where = self.at if at is None else at
         return RegexError(
             f"{fault} at character {where} of the pattern {self.text!r}.",
@@ -188,12 +202,12 @@ class _Parser:
         """Return the tree of the whole pattern. Errors: `RegexError`."""
         text = self.text
         size = len(self.text)
-        # The first frame is the whole pattern. Without recursion: a pattern is hostile input.
+        # The first frame is the whole pattern. Without recursion, because a pattern may be hostile input.
         stack = [_Frame("", 0)]
         parts = stack[0].parts
         while self.at < size:
             char = text[self.at]
-            bare = False  # an assertion that Annex B, too, lets no quantifier follow
+            bare = False  # whether the node is an assertion that no quantifier may follow, even by Annex B
             node: Node
             if char not in _SPECIAL:
                 node = self.read_character()
@@ -229,7 +243,7 @@ class _Parser:
                 frame = self.close_group(stack)
                 parts = stack[-1].parts
                 node = frame.make_node()
-                # Annex B lets a quantifier follow a look-ahead, and none a look-behind.
+                # Annex B lets a quantifier follow a look-ahead, but not a look-behind.
                 bare = "<" in frame.kind or (bool(frame.kind) and self.strict)
             elif char == "{":
                 if self.read_counts() is not None:
@@ -239,7 +253,7 @@ class _Parser:
                 node = CharacterClass(((0x7B, 0x7B),))
             else:
                 raise self.syntax_error("Nothing to repeat")
-            # All branches that reach this line have read one term; the others have gone on with `continue`.
+            # Branches that reach this line have read one node; all others used `continue`.
             parts.append(self.read_quantifier(node, bare))
         if len(stack) > 1:
             raise self.syntax_error("Unclosed group opened", stack[-1].opened_at)
@@ -253,12 +267,13 @@ class _Parser:
         self.at += 1
         point = ord(char)
         if "i" in self.flags:
-            # Case is folded as the pattern is read: the tree has no flags.
+            # The flag i is applied while the pattern is read, because the tree has no flags.
             return CharacterClass(_fold_case(((point, point),)))
         return _ASCII[point] if point < 128 else CharacterClass(((point, point),))
 
     def read_quantifier(self, node: Node, assertion: bool) -> Node:
-        """Return `node` with the quantifier that follows it, if one does; an `assertion` may have none."""
+        """Return `node` with the quantifier that follows it, if there is one. `assertion`: whether the node
+        is an assertion, which no quantifier may follow."""
         if self.at >= len(self.text):
             return node
         char = self.text[self.at]
@@ -291,12 +306,14 @@ class _Parser:
             return node
         if max_count == 0:
             return EMPTY
-        if isinstance(node, LookAround):  # Annex B; an iteration that consumes nothing counts only if it must
+        # Annex B: a look-ahead reads nothing, so one copy is enough if any is required, and none otherwise.
+        if isinstance(node, LookAround):
             return node if min_count else EMPTY
         return Repetition(node, min_count, max_count, greedy)
 
     def read_counts(self) -> tuple[int, int | None, int] | None:
-        """Return (least, most, position after) of a `{m}`, `{m,}` or `{m,n}` that stands here, or None."""
+        """Return (least count, largest count, index after the brace) of a `{m}`, `{m,}` or `{m,n}` at the
+        present position; None where there is none. A largest count of None: no bound."""
         text = self.text
         close = text.find("}", self.at)
         if close < 0:
@@ -321,8 +338,8 @@ class _Parser:
         return min_count, max_count, close + 1
 
     def open_group(self) -> str:
-        """Read the opening of a group: the kind of an assertion (`=`, `!`, `<=`, `<!`), or "" for a group.
-        Modifiers change `flags`."""
+        """Read the opening of a group; return its kind (`_Frame.kind`). Modifiers such as `(?i:` change
+        `flags`."""
         text = self.text
         self.at += 1
         if self.next != "?":
@@ -363,8 +380,8 @@ class _Parser:
         raise self.syntax_error(f"Unknown group (?{sign}", cure=_GROUP_CURES.get(sign, ""))
 
     def close_group(self, stack: list[_Frame]) -> _Frame:
-        """Read the closing bracket of the last open group, and return its frame. The flags are again those
-        around it."""
+        """Read the closing bracket of the innermost open group, and return its frame. `flags` becomes what it
+        was before the group."""
         if len(stack) == 1:
             raise self.syntax_error("Unmatched )")
         self.at += 1
@@ -373,14 +390,14 @@ class _Parser:
         return frame
 
     def count_groups(self) -> tuple[int, bool]:
-        """Return how many capturing groups the whole pattern has, and whether any is named."""
+        """Return (number of capturing groups in the whole pattern, whether one of them is named)."""
         if self._groups is None:
             kinds = [match.lastgroup for match in _GROUPS.finditer(self.text)]
             self._groups = len(kinds) - kinds.count(None), "named" in kinds
         return self._groups
 
     def read_escape(self) -> Node:
-        """Read an escape outside a class."""
+        """Read an escape outside a class, and return its node."""
         text = self.text
         start = self.at
         char = text[start + 1 : start + 2]
@@ -393,7 +410,7 @@ class _Parser:
             end = start + 1
             while end < len(text) and _is_numeral(text[end]):
                 end += 1
-            # Only a number of a group that the pattern has refers back; Annex B reads others as characters.
+            # A number refers back only if the pattern has so many groups; Annex B reads others as characters.
             group_count, _ = self.count_groups()
             if int(text[start + 1 : end]) <= group_count:
                 raise self.syntax_error(
@@ -404,7 +421,7 @@ class _Parser:
         return CharacterClass(_fold_case(ranges) if "i" in self.flags else ranges)
 
     def char_escape(self, *, in_class: bool) -> Ranges:
-        """Read an escape that stands for one code point or for a class."""
+        """Read an escape that stands for one code point or for a class; return its characters."""
         text = self.text
         start = self.at
         char = text[start + 1 : start + 2]
@@ -429,13 +446,13 @@ class _Parser:
             return _range_of_one(_CONTROL[char])
         if char == "c":
             letter = text[start + 2 : start + 3]
-            # Annex B takes digits and _ too, inside a class alone.
+            # Annex B also takes digits and _, but only inside a class.
             is_class_letter = in_class and letter and (letter.isdigit() or letter == "_")
             if letter.isascii() and (letter.isalpha() or is_class_letter):
                 if not letter.isalpha():
                     self.accept_legacy(f"\\c{letter} is no escape", start)
                 self.at += 1
-                return _range_of_one(ord(letter) % 32)
+                return _range_of_one(ord(letter) % 32)  # control-A is 1, control-Z is 26
             self.accept_legacy("\\c is no escape without a letter", start)
             self.at -= 1  # Annex B: the backslash itself
             return _range_of_one("\\")
@@ -462,7 +479,10 @@ class _Parser:
         return _range_of_one(char)
 
     def unicode_escape(self) -> int:
-        r"""Read what follows `\u`: four digits, two such escapes of a surrogate pair, or `{...}`."""
+        r"""Read what follows `\u`, and return the code point.
+
+        It is four digits, or `{...}`, or four digits and a second `\u` escape that make a surrogate pair.
+        """
         text = self.text
         start = self.at
         if text[start : start + 1] == "{":
@@ -479,7 +499,8 @@ class _Parser:
             return ord("u")
         self.at += 4
         value = int(digits, 16)
-        # A high surrogate and a low one behind it are one code point (ECMA-262, section 22.2.1).
+        # A high surrogate (0xD800 to 0xDBFF) and a low one (0xDC00 to 0xDFFF) after it are one code point
+        # (ECMA-262, section 22.2.1).
         if 0xD800 <= value < 0xDC00 and text[self.at : self.at + 2] == "\\u":
             digits = text[self.at + 2 : self.at + 6]
             if len(digits) == 4 and _HEX.issuperset(digits):
@@ -490,7 +511,7 @@ class _Parser:
         return value
 
     def char_class(self) -> Ranges:
-        """Read a character class."""
+        """Read a character class such as `[^a-z]`, and return its characters."""
         text = self.text
         start = self.at
         self.at += 1
@@ -506,7 +527,7 @@ class _Parser:
                 self.at += 1
                 break
             first = self.class_atom()
-            # a dash before the closing bracket is a character
+            # a dash directly before the closing bracket is an ordinary character
             following = text[self.at + 1 : self.at + 2]
             if self.next == "-" and following not in ("]", ""):
                 self.at += 1
@@ -517,7 +538,7 @@ class _Parser:
                     if first_point > last_point:
                         raise self.syntax_error("Range out of order in a class")
                     pairs.append((first_point, last_point))
-                else:  # Annex B: a class at either end makes the dash a literal
+                else:  # Annex B: if either end is a class, the dash (0x2D) is an ordinary character
                     self.accept_legacy("a class is no end of a range", start)
                     pairs.extend((*first, (0x2D, 0x2D), *last))
             else:
@@ -526,24 +547,28 @@ class _Parser:
         return complement(ranges) if is_negated else ranges
 
     def class_atom(self) -> Ranges:
-        """Read one character of a class, or an escape in it."""
+        """Read one character or one escape inside a class, and return its characters."""
         char = self.text[self.at]
         if char != "\\":
             self.at += 1
             return _range_of_one(char)
         if self.text[self.at + 1 : self.at + 2] == "b":
             self.at += 2
-            return _range_of_one(8)
+            return _range_of_one(8)  # \b inside a class is a backspace
         return self.char_escape(in_class=True)
 
 
 @functools.lru_cache(maxsize=1)
 def _folding_groups() -> tuple[tuple[int, ...], ...]:
-    """Return the groups of characters that the flag i takes for one: those of the same simple case folding
-    (Unicode, CaseFolding.txt, status C and S), as the running Python knows them. Some 3 ms."""
+    """Return the groups of characters that are equal under the flag i, such as "K", "k" and the Kelvin sign.
+
+    They have the same simple case folding (Unicode, CaseFolding.txt, status C and S), as the running Python
+    knows it. Cost: some 3 ms.
+    """
     groups: dict[str, list[int]] = {}
     for char in cased_points()[1]:
-        # Python folds fully; where that is several characters, a simple folding is the small letter, if any.
+        # `casefold` is the full folding. Where it gives several characters, the simple folding is the small
+        # letter, if that is one character.
         full_fold = char.casefold()
         fold = full_fold if len(full_fold) == 1 else char.lower()
         key = fold if len(fold) == 1 else char
@@ -555,7 +580,8 @@ def _folding_groups() -> tuple[tuple[int, ...], ...]:
 
 @functools.lru_cache(maxsize=1024)
 def _fold_case(ranges: Ranges) -> Ranges:
-    """Return the characters that match one of some characters under the flag i; a millisecond, once."""
+    """Return `ranges` with all characters that are equal to one of them under the flag i. Cost: a
+    millisecond, once for each set."""
     starts = [low for low, _ in ranges]
 
     def holds_point(point: int) -> bool:
@@ -568,12 +594,13 @@ def _fold_case(ranges: Ranges) -> Ranges:
 
 
 def _group_name(name_source: str) -> str:
-    """Return the name of a group, its escapes read; "" where it is none."""
+    """Return the name of a group with its escapes decoded; "" where it is not a valid name."""
     try:
         name = _NAME_ESCAPE.sub(lambda match: chr(int(match[1] or match[2], 16)), name_source)
     except (ValueError, OverflowError):
         return ""
-    # A name of ECMA-262 may hold $ too, and the joiners but at its beginning; Python's may not.
+    # A name of ECMA-262 may also contain $, and the joiners U+200C and U+200D after its first character. They
+    # are replaced before Python checks the name.
     plain = name.replace("$", "_")
     if plain[1:]:
         tail = plain[1:].replace("\u200c", "_").replace("\u200d", "_")
@@ -582,12 +609,13 @@ def _group_name(name_source: str) -> str:
 
 
 def _is_numeral(text: str) -> bool:
-    """Return whether a text is digits of ASCII alone; `isdigit` takes those of other scripts, too."""
+    """Return whether a text consists of ASCII digits. (`isdigit` accepts digits of other scripts, too.)"""
     return text.isascii() and text.isdigit()
 
 
 def _read_count(digits: str) -> int:
-    """Return the number, at most `_LARGEST_COUNT`: thousands of digits are not worth converting."""
+    """Return the number that digits stand for, or `_LARGEST_COUNT` if it is larger. Long texts are not
+    converted."""
     digits = digits.lstrip("0")
     if len(digits) > 10:
         return _LARGEST_COUNT
@@ -595,7 +623,7 @@ def _read_count(digits: str) -> int:
 
 
 def _single_point(ranges: Ranges) -> int | None:
-    """Return the code point of a set that has one alone, else None."""
+    """Return the code point of a set of one character; None for other sets."""
     if len(ranges) != 1:
         return None
     first, last = ranges[0]
@@ -603,5 +631,6 @@ def _single_point(ranges: Ranges) -> int | None:
 
 
 def _range_of_one(char: str | int) -> Ranges:
+    """Return the set of one character, which is given as a text or as a code point."""
     point = ord(char) if isinstance(char, str) else char
     return ((point, point),)

@@ -1,8 +1,9 @@
-"""Look-behinds that look ahead, written without that: tree -> tree.
+"""Rewrite look-behinds whose bodies contain look-aheads, so that they contain none: tree -> tree.
 
-Python's look-behinds have one width: `\\b`, `$` and look-aheads in their body say something of the body's own
-characters, or of what follows the look-behind. The first become part of the characters' sets, the second
-stand behind the look-behind.
+A look-ahead, `\\b` or `$` in the body of a look-behind is a condition on a later character of the body, or on
+what follows the look-behind. In the first case the set of that character is made smaller. In the second case
+the condition is put after the look-behind: `(?<=a(?=b))` becomes `(?<=a)(?=b)`. A *way* is one sequence of
+sets that the body may match; Python's look-behinds have one width, so there are finitely many ways.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from structgen.base.errors import RegexError
 
 
 def remove_look_aheads(node: Node, where: str = "pattern") -> Node:
-    """Return a tree that matches the same texts and whose look-behinds do not look ahead.
+    """Return a tree that matches the same texts and whose look-behinds contain no look-aheads.
 
-    Raises `RegexError` for a look-behind that looks ahead by more than a character. Cost: linear, but a
-    look-behind that looks ahead is written out, one sequence of sets for each of its ways.
+    `where`: the place of the pattern, for errors. Raises `RegexError` for a look-behind that looks ahead by
+    more than one character. Cost: linear, besides the ways of look-behinds that look ahead, which are written
+    out one by one.
     """
     match node:
         case Concatenation(parts):
@@ -45,7 +47,8 @@ def remove_look_aheads(node: Node, where: str = "pattern") -> Node:
 
 
 def _make_look_behind(holds: bool, of: Node, where: str) -> Node:
-    """Return a look-behind; where its body looks ahead, put without that."""
+    """Return a look-behind with the body `of`, rewritten if the body looks ahead. `holds`: false for a
+    negative look-behind."""
     if not looks_ahead(of):
         return LookAround(False, holds, of)
     ways = _ways_of_body(of, where)
@@ -62,11 +65,13 @@ def _make_look_behind(holds: bool, of: Node, where: str) -> Node:
 
 
 def _ways_of_body(of: Node, where: str) -> list[tuple[Node, list[Node]]]:
-    """Return the ways of a look-behind's body: what is read, and what look-aheads say of what follows."""
+    """Return the ways of a look-behind's body: (what it reads, its conditions on what follows)."""
     ways: list[tuple[Node, list[Node]]] = []
     for word in _spread_sequences(of, where):
         body: list[Node] = []
-        due: list[Node] = []  # look-aheads that the next character of the body meets, or the text after it
+        # conditions on the next character of the body, or at its end on the text after it
+        due: list[Node] = []
+        # The `else` below belongs to the loop: it runs unless the loop ended by `break`.
         for part in word:
             if isinstance(part, CharacterClass):
                 narrowed_set = _meet_look_aheads(due, part, where)
@@ -84,11 +89,11 @@ def _ways_of_body(of: Node, where: str) -> list[tuple[Node, list[Node]]]:
 
 
 _MOST_SEQUENCES = 4096
-"""The most sequences of sets as which one look-behind is written out."""
+"""The most ways of one look-behind."""
 
 
 def _spread_sequences(node: Node, where: str) -> list[list[Node]]:
-    """Return a node of one width as sequences of sets and assertions."""
+    """Return the ways of a node of one width: sequences of sets and assertions."""
     match node:
         case Concatenation(parts):
             words: list[list[Node]] = [[]]
@@ -114,7 +119,7 @@ def _spread_sequences(node: Node, where: str) -> list[list[Node]]:
 
 
 def _meet_look_aheads(due: list[Node], part: CharacterClass, where: str) -> CharacterClass | None:
-    """Return the characters of a set that meet look-aheads of one character; None where none does."""
+    """Return the characters of a set that meet the conditions `due`; None where no character does."""
     ranges = part.ranges
     for ahead in due:
         if isinstance(ahead, TextEnd):
@@ -134,7 +139,7 @@ def _meet_look_aheads(due: list[Node], part: CharacterClass, where: str) -> Char
 
 
 def _negate_assertion(node: Node) -> Node:
-    """Return the look-ahead that holds where an assertion about what follows does not."""
+    """Return the look-ahead that holds where `node`, a condition on what follows, fails."""
     if isinstance(node, LookAround):
         return LookAround(True, not node.holds, node.of)
     return LookAround(True, False, TextEnd())

@@ -1,11 +1,14 @@
 """Regular expressions of Rust and of Python, as JSON Schema reads them (ECMA-262, flag u).
 
-pydantic matches a field's `pattern` by Rust's regex crate or Python's re, but writes it unchanged into the
-JSON Schema, where it may mean something else. Here each construct is rewritten so that the original matches
-every match of the result: `\\d`, `\\w`, `\\s` become their ASCII members, their complements the characters
-outside the Unicode classes. Other differences are refused by name. The result is text, because it becomes
-the schema's `pattern`. Sources: the regex crate's documentation (Syntax), Python's re, ECMA-262 section
-22.2.
+pydantic matches a field's `pattern` by Rust's regex crate or Python's re. It writes the pattern unchanged
+into the JSON Schema, where ECMA-262 may read it differently. Here each construct is rewritten so that the
+original pattern matches every text that the result matches. For example, Python's `\\d` matches digits of all
+scripts. It stays `\\d`, which matches ASCII digits in ECMA-262; but `\\D` becomes `\\P{Nd}`.
+
+A pattern is *narrow* where the result may match less than the original, and *wide* where it must match at
+least as much: inside a negation. Constructs that cannot be rewritten raise an error that names them. The
+result is text, because it becomes the `pattern` of the schema. Sources: the regex crate's documentation
+(Syntax), Python's re, ECMA-262 section 22.2.
 """
 
 from __future__ import annotations
@@ -29,7 +32,8 @@ _WIDE_MEMBERS = {
     "W": r"\W",
     "S": r"\S\ufeff",
 }
-"""Of each class, inside brackets: characters that are all of its members, perhaps with others."""
+"""Letter of a class escape -> a set of characters, as text inside brackets, that contains all members of the
+class. It may contain others."""
 _NARROW_MEMBERS = {
     "d": "0-9",
     "w": "A-Za-z0-9_",
@@ -37,18 +41,20 @@ _NARROW_MEMBERS = {
     "D": r"\P{Nd}",
     "S": _NOT_SPACES,
 }
-"""Of each class but W, inside brackets: characters that are members, but perhaps not all."""
+"""Letter of a class escape -> characters, as text inside brackets, that are members of the class. Some
+members may be missing. `W` is not here: `_Reader.shorthand_members` has its members."""
 _SYNTAX = frozenset(r"^$\.*+?()[]{}|/")
 _COUNT = re.compile(r"\{(\d*)(,?)(\d*)\}")
 _CATEGORY = re.compile(r"\{(L[ultmo]?|M[nce]?|N[dlo]?|P[cdseifo]?|S[mcko]?|Z[slp]?|C[cfo]?)\}|([LMNPSZ])")
 
 
 def ecma_pattern(pattern: str, *, rust: bool, where: str = "pattern") -> str:
-    """Return a pattern of ECMA-262 (flag u) whose matches the original matches too.
+    """Return a pattern of ECMA-262 (flag u); each text that it matches is matched by the original, too.
 
-    `rust`: it is the regex crate's, else Python's re's without flags. Errors: `UnsupportedError` (keyword
-    "pattern") for what the dialects read differently and cannot be put: word boundaries, flags, class
-    arithmetic, back-references, atomic groups, possessive quantifiers.
+    `rust`: whether the pattern is one of Rust's regex crate; otherwise it is one of Python's re, without
+    flags. `where`: the place of the pattern, for errors. Raises `UnsupportedError` (keyword "pattern") for
+    constructs that cannot be rewritten: word boundaries, flags, class arithmetic, back-references, atomic
+    groups, possessive quantifiers.
     """
     return _Reader(pattern, rust, where).read_pattern()
 
@@ -63,9 +69,10 @@ class _Reader:
         self.at = 0
         self.out: list[str] = []
         self.groups: list[bool] = []
-        """Of each open group: is it a negative look-around?"""
+        """For each open group, whether it is a negative look-around."""
         self.wide = False
-        """Inside an odd number of negations, where the result must match more than the original."""
+        """Whether an odd number of negations is open. There the result must match at least what the original
+        matches."""
 
     @property
     def next(self) -> str:
@@ -124,7 +131,7 @@ class _Reader:
             raise self.dialect_error(self.text[self.at - 1 : self.at + 1], "a quantifier of a quantifier")
 
     def read_count(self) -> None:
-        """Read a `{m,n}` whose brace is read; a brace that begins no count is a character."""
+        """Read a `{m,n}`, whose first brace was read already. A brace that begins no count is a character."""
         match = _COUNT.match(self.text, self.at - 1)
         if match is None or not (match[1] or match[3]):
             self.out.append(r"\{")
@@ -136,7 +143,8 @@ class _Reader:
         self.read_lazy_mark()
 
     def open_group(self) -> None:
-        """Read what opens a group, behind its bracket: names go, flags are refused."""
+        """Read the opening of a group, whose bracket was read already. Names are left out; flags are
+        refused."""
         rest = self.text[self.at :]
         is_negative = False
         if not rest.startswith("?"):
@@ -158,7 +166,7 @@ class _Reader:
             self.wide = not self.wide
 
     def read_escape(self) -> str:
-        """Return an escape outside a class as ECMA-262; the backslash is read."""
+        """Return an escape outside a class as ECMA-262. Its backslash was read already."""
         char = self.next
         self.at += 1
         if char in ("d", "w", "s", "D", "W", "S"):
@@ -186,14 +194,14 @@ class _Reader:
         return self.common_escape(char)
 
     def shorthand_members(self, char: str) -> str:
-        """Return the members of a class escape, for use inside brackets."""
+        """Return the members of the class escape with the letter `char`, as text inside brackets."""
         if self.wide:
             return _WIDE_MEMBERS[char]
-        # of what is no letter anywhere, the part in ASCII
+        # the default serves `W`: the ASCII characters that are no letters of words
         return _NARROW_MEMBERS.get(char, r"\x00-/:-@\[-\^`\{-\x7f")
 
     def common_escape(self, char: str) -> str:
-        """Return an escape as ECMA-262, inside a class or outside; its letter is read."""
+        """Return an escape as ECMA-262, inside a class or outside. Its letter `char` was read already."""
         if char and char in "nrtfv":
             return "\\" + char
         if char == "a":
@@ -218,23 +226,23 @@ class _Reader:
         return "\\" + char if char in _SYNTAX else char
 
     def char_class(self) -> str:
-        """Return a class; its bracket is read."""
+        """Return a character class as ECMA-262. Its opening bracket was read already."""
         is_negated = self.next == "^"
         self.at += is_negated
         outer = self.wide
-        # What a negated class leaves out it must leave out safely: its items are read the other way.
+        # A negation turns narrow into wide: a negated class must leave out at least what the original does.
         self.wide = self.wide != is_negated
         items: list[str] = []
         first = True
         while True:
             char = self.next
-            # both dialects read a bracket at the beginning as a character
+            # both dialects read a closing bracket at the beginning of a class as a character
             if not char or (char == "]" and not first):
                 self.at += 1
                 break
             first = False
             low = self.read_member()
-            # A dash makes a range, unless the class ends behind it: two characters tell.
+            # A dash makes a range unless the class ends directly after it, so two characters are looked at.
             following = self.text[self.at : self.at + 2]
             if self.rust and following == "--":
                 raise self.dialect_error(following, "class arithmetic")
@@ -272,5 +280,9 @@ class _Reader:
 
 
 class _Member(NamedTuple):
+    """One item of a character class."""
+
     text: str
+    """The item as ECMA-262 writes it."""
     single: bool
+    """Whether it is a single character, and not a class."""

@@ -1,6 +1,8 @@
-"""Regular expressions as trees: the nodes that every reader makes and every back end reads.
+"""The nodes of the syntax trees of regular expressions.
 
-A leaf is a set of code points or an assertion about the place. Capturing groups, names and flags are gone.
+The readers of patterns make trees; automata, Lark's lexer and the writer of ECMA-262 use them. A leaf is a
+set of code points, or an *assertion*: a condition on a position, such as `^`. Trees have no capturing groups,
+names of groups and flags. For example, `ab*` is Concatenation((a, Repetition(b, 0, None))).
 The order of an `Alternation` and of a `Repetition` is kept, because Python's matcher tries ways in order;
 an automaton that looks for any match may ignore it.
 """
@@ -13,7 +15,7 @@ from typing import Final, TypeAlias, Union
 from structgen.automata.unicode.charsets import Ranges
 
 DEPTH: Final = 100
-"""Groups within groups. The passes over a tree recurse, and 100 is far beyond any pattern met in practice."""
+"""The most groups inside one another. Functions over trees recurse; patterns in practice stay far below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +65,14 @@ class TextEnd:
 
 @dataclass(frozen=True, slots=True)
 class LookAround:
-    """A look-ahead, or a look-behind where `ahead` is false; `holds` is false for the negative ones."""
+    """A look-ahead or a look-behind. `(?<!a)` is LookAround(False, False, a)."""
 
     ahead: bool
+    """True for a look-ahead, false for a look-behind."""
     holds: bool
+    """True if the body must match, false for a negative look-around."""
     of: Node
+    """The body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,7 @@ def word_boundary(letters: Ranges, holds: bool) -> Node:
     word = CharacterClass(letters)
     ways: list[Node] = []
     for is_after_letter in (True, False):
-        # At a boundary one side is a letter and the other is none; elsewhere both sides are alike.
+        # At a boundary one side is a letter and the other is not; elsewhere both or neither are.
         is_before_letter = is_after_letter != holds
         behind = LookAround(False, is_after_letter, word)
         ahead = LookAround(True, is_before_letter, word)
@@ -124,7 +129,7 @@ def nullable(node: Node) -> bool:
 def descendants_of(node: Node) -> list[Node]:
     """Return the node and every node inside it, each before its parts."""
     nodes = [node]
-    for inner in nodes:  # it grows meanwhile
+    for inner in nodes:  # the list grows during the loop
         if isinstance(inner, (Concatenation, Alternation)):
             nodes += inner.parts
         elif isinstance(inner, (Repetition, LookAround)):
@@ -141,7 +146,7 @@ def looks_ahead(node: Node) -> bool:
 
 
 def concatenate_nodes(*parts: Node) -> Node:
-    """Return a concatenation, nested ones opened."""
+    """Return the concatenation of nodes; parts that are concatenations are replaced by their parts."""
     flat: list[Node] = []
     for part in parts:
         flat += part.parts if isinstance(part, Concatenation) else (part,)

@@ -1,4 +1,10 @@
-"""Classes of characters: the code points divided by what some sets, or some automata, tell apart."""
+"""Divide the code points into classes.
+
+A *class* is a set of characters that need not be told apart. An *alphabet* is a division of all code points
+into classes; an automaton has one transition for each class. It is *coarser* than another one if it has
+fewer, larger classes. For the sets [a-z] and [x], the coarsest alphabet has three classes: x, the other
+letters from a to z, and all other characters.
+"""
 
 from __future__ import annotations
 
@@ -18,37 +24,43 @@ if TYPE_CHECKING:
     from structgen.automata.strings.kernels import Flags, Longs, Row, Table
 
 NUMBERS_OF_A_CHARACTER: Final = 100
-"""To read a character, or a range of them, takes some 2 us: compiled code reads as many numbers."""
+"""The work of handling a character or a range in Python (some 2 us), as the count of numbers that compiled
+code reads in that time."""
 NUMBERS_OF_A_RANGE: Final = 10
-"""numpy reads a range in the time in which compiled code reads so many numbers."""
+"""The work of handling a range with numpy, as the count of numbers that compiled code reads in that time."""
 MOST_MEMBERS: Final = 1 << 25
-"""Pairs of a set of characters and a class that one pattern may have, a byte each."""
+"""The most pairs of a set of characters and a class that one pattern may have. Each takes a byte."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Alphabet:
-    """A partition of the code points, surrogates included, into classes that are numbered as they come."""
+    """A division of the code points, surrogates included, into classes.
+
+    Classes are numbered in the order of their first code points. For [a-z]: `starts` [0, 97, 123], `kinds`
+    [0, 1, 0], `width` 2.
+    """
 
     starts: Longs
     """The first code point of each range; the first is 0."""
     kinds: Row
     """The class of each range."""
     width: int
-    """How many classes there are."""
+    """The number of classes."""
 
     def classes_of(self, points: Longs) -> Row:
-        """Return the classes of some code points."""
+        """Return the class of each code point."""
         return self.kinds[np.searchsorted(self.starts, points, "right") - 1]
 
     def merge_classes(self, kinds: Row) -> Alphabet:
-        """Return a coarser alphabet; `kinds`: of each class the number of the coarser one."""
+        """Return the alphabet in which class `c` of this one is a part of class `kinds[c]`."""
         coarse_kinds = kinds[self.kinds]
-        # Neighbours of one class are one range: only the first of them stays.
+        # Neighbouring ranges of one class are joined: only the first of them stays.
         first_ranges = np.flatnonzero(np.diff(coarse_kinds, prepend=-1))
         return Alphabet(self.starts[first_ranges], coarse_kinds[first_ranges], int(kinds.max()) + 1)
 
     @property
     def nbytes(self) -> int:
+        """The size of the arrays, in bytes."""
         return self.starts.nbytes + self.kinds.nbytes
 
 
@@ -57,7 +69,7 @@ ONE = Alphabet(
     kinds=np.zeros(1, np.int32),
     width=1,
 )
-"""The alphabet that tells no characters apart."""
+"""The alphabet with one class, which has all characters."""
 
 
 class DividedAlphabet(NamedTuple):
@@ -65,10 +77,11 @@ class DividedAlphabet(NamedTuple):
 
     alphabet: Alphabet
     member: Flags
-    """[set, class]: is the class in the set?"""
+    """[set, class]: 1 if the class is a part of the set, else 0."""
 
     @property
     def nbytes(self) -> int:
+        """The size of the arrays, in bytes."""
         return self.alphabet.nbytes + self.member.nbytes
 
 
@@ -76,17 +89,18 @@ _HELD: Final[HeldByContent[DividedAlphabet]] = HeldByContent(16 << 20)
 
 
 def divide_alphabet(sets: tuple[Ranges, ...]) -> DividedAlphabet:
-    """Return the coarsest alphabet in which each set is a union of classes.
+    """Return the coarsest alphabet in which each of `sets` is a union of classes.
 
-    Cost: some microseconds a range; the last answers are kept. Raises `LimitError` past MOST_MEMBERS pairs of
-    a set and a class.
+    Cost: some microseconds for each range; recent answers are cached. Raises `LimitError` past MOST_MEMBERS
+    pairs of a set and a class.
     """
     return _HELD.get(sets, lambda: _build_divided(sets))
 
 
 def _build_divided(sets: tuple[Ranges, ...]) -> DividedAlphabet:
-    """Return the answer of `divide_alphabet` for sets that are not held."""
-    # At a point where a set begins or ends, its bit changes. The bits so far name the class of a point.
+    """Return the answer of `divide_alphabet` for sets that are not in the cache."""
+    # `toggles`: code point -> the bits of the sets that begin or end there. `sets_here` has the bits of the
+    # sets that contain the present point, and so names its class.
     toggles: dict[int, int] = {0: 0}
     for index, ranges in enumerate(sets):
         bit = 1 << index
@@ -111,7 +125,7 @@ def _build_divided(sets: tuple[Ranges, ...]) -> DividedAlphabet:
             limit="automaton_states",
             cure="Use fewer different characters and classes of them in it.",
         )
-    # The name of each class is the row of its sets already, as bits: numpy unpacks all of them at once.
+    # The bits that name a class are its column of `member`: numpy unpacks those of all classes at once.
     size = (len(sets) + 7) // 8
     packed_rows = b"".join(mask.to_bytes(size, "little") for mask in numbers)
     packed_bits = np.frombuffer(packed_rows, np.uint8).reshape(-1, size)
@@ -122,8 +136,9 @@ def _build_divided(sets: tuple[Ranges, ...]) -> DividedAlphabet:
 
 
 def alphabet_of_letters(letters: Iterable[str]) -> tuple[Alphabet, dict[str, int]]:
-    """Return the alphabet in which each of some characters is a class, and the class of each. O(n log n)."""
-    # A range of no letter has the name -1, that of a letter its code point.
+    """Return the alphabet in which each letter is a class of its own, and the class of each letter. All other
+    characters are one class. Cost: O(n log n)."""
+    # The name of a range is the code point of its letter, or -1 for a range without a letter.
     starts: list[int] = [0]
     names: list[int] = [-1]
     for point in sorted(map(ord, letters)):
@@ -143,25 +158,32 @@ def alphabet_of_letters(letters: Iterable[str]) -> tuple[Alphabet, dict[str, int
 
 
 def pattern_of_characters(edges: Longs) -> str:
-    """Return a pattern that matches a text where all of its characters lie in some ranges. `edges` ascend:
-    of each range its first code point, and the one after its last."""
+    r"""Return a pattern for the texts whose characters all lie in some ranges.
+
+    `edges`: the first code point of each range, and the one after its last, ascending. For example, [97, 123]
+    -> `^[\u{61}-\u{7a}]*$`.
+    """
     pairs = edges.reshape(-1, 2).tolist()
     ranges = [rf"\u{{{low:x}}}-\u{{{end - 1:x}}}" for low, end in pairs]
     return f"^[{''.join(ranges)}]*$"
 
 
 def allowed_characters(pattern: str) -> tuple[Alphabet, int] | None:
-    """Return an alphabet of the characters that a pattern allows and of all others, with the first's class;
-    None for a pattern that `pattern_of_characters` does not write. Cost: 70 ns a character, not 2 us."""
+    """Read a pattern of `pattern_of_characters`; return (alphabet, class of the allowed characters).
+
+    Returns None for other patterns. Cost: 70 ns for each character of the pattern; the general reader takes
+    2 us.
+    """
     if _CHARACTERS.fullmatch(pattern) is None:
         return None
     numerals = _DIGITS.findall(pattern)
     edges = np.array([int(digits, 16) for digits in numerals], np.int64)
-    edges[1::2] += 1  # a pattern has the last character of a range, `edges` the one after it
+    edges[1::2] += 1  # the pattern has the last character of a range, and `edges` has the one after it
     ascends = bool((np.diff(edges) > 0).all())
     if not ascends or edges[-1] > LAST + 1:
         return None
-    # Allowed and other ranges take turns. The first is class 0: an other one, unless 0 is allowed.
+    # Allowed ranges and other ranges alternate. The first range is class 0; it is allowed only if code point
+    # 0 is.
     allowed_kind = int(edges[0] > 0)
     starts = np.append(np.zeros(allowed_kind, np.int64), edges[edges <= LAST])
     kinds = np.arange(len(starts), dtype=np.int32) % 2
@@ -173,12 +195,14 @@ _CHARACTERS: Final = re.compile(r"\^\[(?:\\u\{[0-9a-f]+\}-\\u\{[0-9a-f]+\})+\]\*
 
 
 def common_alphabet(alphabets: Sequence[Alphabet]) -> tuple[Alphabet, Table]:
-    """Return the coarsest alphabet that is finer than each of some, and [alphabet, class]: the class of it
-    that holds the finer class."""
+    """Return the coarsest alphabet that is finer than each of `alphabets`, and a table `columns`.
+
+    `columns[a, c]` is the class of alphabet `a` that contains class `c` of the result.
+    """
     starts = np.sort(np.concatenate([alphabet.starts for alphabet in alphabets]))
     starts = starts[np.diff(starts, prepend=-1) > 0]
     columns = np.stack([alphabet.classes_of(starts) for alphabet in alphabets])
-    # The classes of a range in all alphabets are its name: one value of so many bytes.
+    # The name of a range is its classes in all alphabets, viewed as one value of bytes.
     name_type = np.dtype((np.void, columns.itemsize * len(columns)))
     names = np.ascontiguousarray(columns.T).view(name_type).ravel()
     alphabet, first = alphabet_of_names(starts, names)
@@ -186,11 +210,14 @@ def common_alphabet(alphabets: Sequence[Alphabet]) -> tuple[Alphabet, Table]:
 
 
 def alphabet_of_names(starts: Longs, names: npt.NDArray[Any]) -> tuple[Alphabet, Longs]:
-    """Return the alphabet in which ranges of one name are a class, and the first range of each class."""
+    """Return the alphabet in which ranges with equal names are one class, and the first range of each class.
+
+    `starts`: the first code point of each range.
+    """
     _, first, which = np.unique(names, return_index=True, return_inverse=True)
-    order = np.argsort(first)  # classes are numbered as they come
+    order = np.argsort(first)  # classes are numbered in the order of their first ranges
     ranks = np.argsort(order).astype(np.int32)
     alphabet = Alphabet(starts, ranks[which.reshape(-1)], len(order))
-    # Each class stays itself: this joins neighbours of one class alone.
+    # Each class stays as it is: this call only joins neighbouring ranges of one class.
     same_kinds = np.arange(len(order), dtype=np.int32)
     return alphabet.merge_classes(same_kinds), first[order]

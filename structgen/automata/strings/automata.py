@@ -1,8 +1,13 @@
 """Whole automata over characters: minimal ones, complements, products, words and lengths.
 
-An automaton reads one character at a time; which outcome a text has that ends in a state is a number, 0 for
-none. All that this module returns is minimal and numbered by one rule, so two automata of the same texts are
-the same arrays.
+An automaton reads one character at a time. The *outcome* of a text is a number that its last state has; 0
+means that the automaton does not accept the text. A *class* is a set of characters that lead from each state
+to the same state; a *table* has a row for each state and a column for each class. A state is *live* where
+some accepted text goes on from it. For example, the automaton of `^ab` has two classes for "a" and "b", and
+a third one for all other characters.
+
+Every `Automaton` that this module returns is minimal, and its states are numbered breadth first. So two
+automata of the same texts are equal arrays.
 """
 
 from __future__ import annotations
@@ -41,41 +46,44 @@ from structgen.base.system.public_calls import THIS_CALL
 MOST_STATES: Final = 50_000
 """The most states of one automaton, unless `Limits.automaton_states` is lower."""
 MOST_PLACES: Final = 400_000
-"""Threads of one pattern that are looked at, and places inside characters before equal ones are one."""
+"""The most threads of one pattern that are followed, and the most places inside characters (`utf8_rows`)
+before equal places are merged."""
 MOST_WORK: Final = 60_000_000
-"""The most numbers that a kernel reads to make one automaton: about a second."""
+"""The most numbers that a kernel reads to make one automaton. Reading them takes about a second."""
 _READ_TO_MINIMISE: Final = 8
-"""How often a number of a table is read, about, to make it minimal."""
+"""About how many times each number of a table is read while the table is made minimal."""
 A = TypeVar("A", Row, Flags)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Automaton:
-    """The minimal automaton of some texts; state 0 is its start, and every other state lives."""
+    """The minimal automaton of some texts. State 0 is its start. Every other state is live."""
 
     alphabet: Alphabet
     trans: Table
-    """[states, classes]: the state after a character, -1 where no text of the automaton goes on."""
+    """[states, classes]: the state after a character of a class; -1 where no accepted text goes on."""
     accept: Row
-    """[states]: the number of the outcome of a text that ends in the state, 0 for none."""
+    """[states]: the number of the outcome of a text that ends in the state; 0: it is not accepted."""
 
     @property
     def states(self) -> int:
+        """The number of states."""
         return len(self.trans)
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no text."""
+        """Whether the automaton accepts no text."""
         if self.states != 1 or self.accept[0]:
             return False
         return bool((self.trans < 0).all())
 
     @property
     def nbytes(self) -> int:
+        """The size of the arrays, in bytes."""
         return self.trans.nbytes + self.accept.nbytes + self.alphabet.nbytes
 
     def outcome_of(self, text: str) -> int:
-        """Return the number of a text's outcome."""
+        """Return the number of a text's outcome; 0 where the text is not accepted."""
         state = 0
         points = np.array(list(map(ord, text)), np.int64)
         for kind in self.alphabet.classes_of(points).tolist():
@@ -86,7 +94,11 @@ class Automaton:
 
 
 def raise_limit_error(code: int, states: int = MOST_STATES) -> NoReturn:
-    """Raise the LimitError of a kernel that gave up."""
+    """Raise the LimitError of a kernel that gave up.
+
+    `code`: TOO_MANY_STATES or TOO_MUCH_WORK, which the kernel returned in place of the number of states.
+    `states`: the limit that the message names.
+    """
     if code == TOO_MANY_STATES:
         raise LimitError(
             f"The automaton of a string has more than {states:,} states.",
@@ -103,8 +115,11 @@ def raise_limit_error(code: int, states: int = MOST_STATES) -> NoReturn:
 def run_bounded(
     kernel: Callable[..., tuple[int, int, Table, A]], max_states: int, *arguments: object
 ) -> tuple[int, Table, A]:
-    """Return the answer of a kernel of at most `max_states` states, within the work of one automaton and of
-    the call that is under way. Raises LimitError."""
+    """Run a kernel (`subsets` or `product`) with bounded states and work, and return its answer.
+
+    `max_states`: the most states of the table. The work is bounded by MOST_WORK and by what the present
+    call has left. Returns (number of states, table, second array of the kernel). Raises LimitError.
+    """
     max_work = min(MOST_WORK, THIS_CALL.numbers_left())
     flag = np.frombuffer(THIS_CALL.stop.flag, np.uint8)
     count, work, trans, second_result = kernel(*arguments, max_states, max_work, flag)
@@ -115,18 +130,18 @@ def run_bounded(
 
 
 def steps_to(trans: Table, ends: npt.NDArray[np.bool_]) -> Longs:
-    """Return how many characters each state needs to the nearest end, `FAR` where none is reached."""
+    """Return for each state the fewest characters to a state of `ends`; `FAR` where none is reached."""
     each_costs_one = np.ones(trans.shape[1], np.int64)
     return nearest_ends(trans, each_costs_one, ends.astype(np.uint8))
 
 
 def trim_table(trans: Table, accept: Row) -> tuple[Table, Row]:
-    """Return a table without the states that lead to no outcome, and those that nothing leads to; state 0
-    stays."""
+    """Return the table without two kinds of states: those that lead to no outcome, and those that the start
+    does not reach. State 0 always stays."""
     THIS_CALL.count_work(_READ_TO_MINIMISE * trans.size)
     live = steps_to(trans, accept > 0) < FAR
     if not live.all():
-        # a state that does not live has the number -1; so has the start, unless it is all that is left
+        # transitions to a state that is not live become -1; those to the start too, if it is not live
         leads_on = (trans >= 0) & live[trans]
         trans = np.where(leads_on, trans, -1).astype(np.int32)
     # Breadth first, with classes ascending: one numbering for all automata of the same texts.
@@ -138,8 +153,8 @@ def trim_table(trans: Table, accept: Row) -> tuple[Table, Row]:
 
 
 def renumber_states(trans: Table, accept: Row, order: Row) -> tuple[Table, Row]:
-    """Return a table with the listed states alone, in their order."""
-    # One more than states: the index -1, where nothing follows, reads -1 again.
+    """Return the table of the states in `order` alone; state `order[i]` becomes state `i`."""
+    # One entry more than states: index -1 (nothing follows) reads this last entry, which is -1.
     number = np.full(len(trans) + 1, -1, np.int32)
     number[order] = np.arange(len(order))
     listed_rows = trans[order]
@@ -147,12 +162,13 @@ def renumber_states(trans: Table, accept: Row, order: Row) -> tuple[Table, Row]:
 
 
 def minimal_table(trans: Table, accept: Row) -> tuple[Table, Row]:
-    """Return the table of the same texts with the fewest states, numbered breadth first."""
+    """Return the table of the same texts that has the fewest states, and its outcomes. States are numbered
+    breadth first."""
     trans, accept = trim_table(trans, accept)
     if len(trans) > 1:
         first, blocks = first_of_blocks(find_equivalent(trans, accept))
         if len(first) < len(trans):
-            # The row of a block is that of its first state; -1 at the end answers the index -1.
+            # A block gets the row of its first state. The -1 at the end is what the index -1 reads.
             block_of = np.append(blocks, -1).astype(np.int32)
             merged_table = block_of[trans[first]]
             trans, accept = renumber_states(merged_table, accept[first], order_breadth_first(merged_table))
@@ -160,10 +176,14 @@ def minimal_table(trans: Table, accept: Row) -> tuple[Table, Row]:
 
 
 def first_of_blocks(blocks: Row) -> tuple[Longs, Longs]:
-    """Return the first state of each class, ascending, and the classes renumbered in that order. `blocks`:
-    the class of each state, as `find_equivalent` numbers them."""
+    """Return the first state of each block, ascending; and the block of each state, numbered in that order.
+
+    `blocks`: the block of each state, as `find_equivalent` numbers them. For example,
+    [1, 0, 1] -> ([0, 1], [0, 1, 0]).
+    """
     first = np.empty(int(blocks.max()) + 1, np.int64)
-    # Of several assignments to one index numpy keeps the last, which is the first state here.
+    # Where an index is assigned several times, numpy keeps the last value. In reverse order that value is
+    # the first state of the block.
     first[blocks[::-1]] = np.arange(len(blocks))[::-1]
     order = np.argsort(first)
     ranks = np.empty(len(order), np.int64)
@@ -172,8 +192,10 @@ def first_of_blocks(blocks: Row) -> tuple[Longs, Longs]:
 
 
 def minimal_automaton(alphabet: Alphabet, trans: Table, accept: Row) -> Automaton:
-    """Return the minimal automaton of a table, over the coarsest alphabet. Cost: that of
-    `find_equivalent`."""
+    """Return the minimal automaton of a table, with as few classes as possible.
+
+    `trans`, `accept`: as the fields of `Automaton`. Cost: that of `find_equivalent`.
+    """
     # Fewer columns make the next step faster, and fewer states may make still more columns equal.
     alphabet, trans = _with_few_classes(alphabet, trans)
     trans, accept = minimal_table(trans, accept)
@@ -181,7 +203,7 @@ def minimal_automaton(alphabet: Alphabet, trans: Table, accept: Row) -> Automato
 
 
 def _with_few_classes(alphabet: Alphabet, trans: Table) -> tuple[Alphabet, Table]:
-    """Return the coarsest alphabet of a table, and the table over it: classes with equal columns are one."""
+    """Merge the classes whose columns in the table are equal; return the alphabet and the table."""
     numbers: dict[bytes, int] = {}
     firsts: list[int] = []
     kinds = np.empty(alphabet.width, np.int32)
@@ -203,8 +225,10 @@ EVERY: Final = Automaton(ONE, _ANYTHING, np.ones(1, np.int32))
 
 
 def complement_table(trans: Table, accept: Row) -> tuple[Table, Row]:
-    """Return a table of all other texts, with one more state, from which none of the texts goes on. `accept`:
-    1 or 0."""
+    """Return the table of all other texts, and its outcomes. `accept`: 1 or 0 for each state.
+
+    The new last state (the sink) is reached where no text of the first table goes on; it accepts every text.
+    """
     sink = len(trans)
     completed_rows = np.where(trans < 0, sink, trans)
     sink_row = np.full(trans.shape[1], sink)
@@ -214,16 +238,19 @@ def complement_table(trans: Table, accept: Row) -> tuple[Table, Row]:
 
 
 def closed_states(trans: Table, among: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return which of some states no character leads out of, nor out of those that follow."""
+    """Return a flag for each state: every text that starts there stays in states of `among`, for ever.
+
+    `among`: a flag for each state.
+    """
     leave = ~among | (trans < 0).any(axis=1)
     return np.asarray(steps_to(trans, leave) == FAR)
 
 
 def complement(of: Automaton) -> Automaton:
-    """Return the automaton of all other texts. `of` has one outcome."""
+    """Return the automaton of the texts that `of` does not accept. `of` has one outcome."""
     if of.is_empty:
         return EVERY
-    # what is minimal stays so: no state that lives is equivalent to the new one
+    # The result is minimal again: no live state of `of` is equivalent to the new state.
     trans, accept = trim_table(*complement_table(of.trans, of.accept))
     return Automaton(*_with_few_classes(of.alphabet, trans), accept)
 
@@ -233,10 +260,11 @@ def multiply_automata(
     all_live: bool,
     max_states: int,
 ) -> tuple[Alphabet, Table, Table]:
-    """Return the product of automata: its alphabet, its table, and the outcome of each part in each state.
+    """Return the product of automata: (alphabet, table, [states, parts] the outcome of each part).
 
-    `all_live`: a text goes on while it goes on in each part, else while it does in one. Raises `LimitError`
-    past `max_states` states.
+    A state of the product is a tuple with one state of each part. `all_live`: if true, a text goes on while
+    it goes on in every part (for intersections); if false, while it goes on in some part (for unions).
+    Raises `LimitError` past `max_states` states.
     """
     alphabet, columns = common_alphabet([part.alphabet for part in parts])
     sizes = np.array([part.trans.size for part in parts], np.int64)
@@ -252,13 +280,16 @@ def multiply_automata(
     numbers_of_ranges = len(alphabet.starts) * (NUMBERS_OF_A_RANGE + len(parts))
     THIS_CALL.count_work(rows.size + numbers_of_ranges)
     states = rows.reshape(count, len(parts))
-    # A part that died has the state -1: its index reads the outcome 0 that stands at the end.
+    # A part in which the text does not go on has the state -1. Index -1 reads the 0 that is appended.
     outcomes = [np.append(part.accept, 0)[states[:, at]] for at, part in enumerate(parts)]
     return alphabet, trans, np.stack(outcomes, axis=1)
 
 
 def intersect_automata(parts: Sequence[Automaton], max_states: int = MOST_STATES) -> Automaton:
-    """Return the automaton of the texts of all of some automata with one outcome each."""
+    """Return the automaton of the texts that all of `parts` accept. Each part has one outcome.
+
+    Raises `LimitError` where the product has more than `max_states` states.
+    """
     if any(part.is_empty for part in parts):
         return NONE
     # Parts that every text meets change nothing, and a product with them costs.
@@ -271,7 +302,7 @@ def intersect_automata(parts: Sequence[Automaton], max_states: int = MOST_STATES
 
 
 def _takes_every_text(of: Automaton) -> bool:
-    """Return whether an automaton is that of all texts: one state that accepts, and that nothing leaves."""
+    """Return whether an automaton accepts every text: it has one state, which accepts and leads to itself."""
     return of.states == 1 and bool(of.accept[0]) and bool((of.trans >= 0).all())
 
 
@@ -298,7 +329,7 @@ def automaton_of_words(words: Collection[str], max_states: int = MOST_STATES) ->
             if after is None:
                 after = below[state][char] = len(below)
                 below.append({})
-                # The minimal automaton may have fewer states than the trie: its own number is checked below.
+                # The minimal automaton may have fewer states than the trie: its states are checked below.
                 if len(below) > 4 * max_states:
                     raise_limit_error(TOO_MANY_STATES, max_states)
             state = after

@@ -1,9 +1,13 @@
-"""The shortest completions of the states of an automaton, by one sweep backwards with costs.
+"""`StringCompletions`: the shortest completion of each state of an automaton, for each demand.
 
-Of the completions of a demand the one comes first that is the shortest as it is spelled, of these the
-smallest. Spellings of characters are prefix-free (no one begins another), so of two rests of the same cost
-the one whose first character has the smaller spelling is smaller, and the way is found character by
-character.
+A *demand* is a formula on a string; a *completion* (or *rest*) of a state is a text after which the string
+meets a demand. The *spelling* of a character is how it is written in JSON: a line feed is spelled `\\n`. The
+*cost* of a completion is the length of its spelling in bytes.
+
+For each demand the completion of the least cost is taken; of several, the one whose spelling is smallest.
+The costs of all states are computed backwards from the accepting states. Then the text is read forwards: each
+character is the smallest one that leads to a state of the right cost. This is right because no spelling of a
+character is a prefix of another one.
 """
 
 from __future__ import annotations
@@ -24,15 +28,19 @@ from structgen.base.language.remembering import remember_answers
 from structgen.base.system.public_calls import THIS_CALL
 
 _MOST_COSTS: Final = 20_000_000
-"""The most costs that a search within a number of characters keeps."""
+"""The most numbers that the search of `complete_in_phases` keeps: one cost for each state and character."""
 _LEAST_STATES: Final = 128
-"""An automaton of fewer states takes as much time for a character as one of so many."""
+"""An automaton of fewer states takes as much time for each character as one with this number."""
 
 
 class StringCompletions:
-    """The completions of one spec's states.
+    """The shortest completions of the states of one spec.
 
-    `spelling`, `missing`: as in `unicode.partition`. `lone`: lone surrogates can be written.
+    For example, with one demand `^ab*c$` the start has the completion "ac".
+
+    `of`: the automaton. `outcomes`: outcome `n` of a state is the set of demands `outcomes[n - 1]`.
+    `spelling`, `missing`: how characters are written, and which bytes cannot be (`unicode.partition`).
+    `lone`: whether lone surrogates can be written.
     """
 
     def __init__(
@@ -47,23 +55,24 @@ class StringCompletions:
         self._accept = of.accept
         self._outcomes = outcomes
         alphabet = of.alphabet
-        # of each class the cheapest character: its cost, how it is spelled, its code point
+        # the cheapest character of each class: (its cost, its spelling, its code point)
         cheapest: list[tuple[int, bytes, int] | None] = [None] * alphabet.width
         lives = np.asarray((self._trans >= 0).any(axis=0))
         starts = alphabet.starts.tolist()
         ends = [*starts[1:], LAST + 1]
         for low, end, kind in zip(starts, ends, alphabet.kinds.tolist(), strict=True):
-            # the parts of the run below and above the surrogates, which have no UTF-8
+            # the parts of the range below and above the surrogates 0xD800 to 0xDFFF, which have no UTF-8
             for first, past in ((low, min(end, 0xD800)), (max(low, 0xE000), end)):
                 best_so_far = cheapest[kind]
-                # beyond ASCII UTF-8 ascends with the characters, and is shorter than an escape
+                # Beyond ASCII, larger characters have larger UTF-8 and never cost less. A cost below 6 (that
+                # of an escape such as \u00e9) can therefore not be improved any more.
                 is_settled = best_so_far is not None and best_so_far[0] < 6 and first >= 0x80
                 if first >= past or is_settled or not lives[kind]:
                     continue
                 candidate = cheapest_point(first, past - 1, spelling, missing)
                 if candidate is not None and (best_so_far is None or candidate < best_so_far):
                     cheapest[kind] = candidate
-            # A lone surrogate costs an escape: it serves a class that has nothing else.
+            # A lone surrogate costs an escape (6 bytes). It is used for a class without other characters.
             point = max(low, 0xD800)
             if lone and cheapest[kind] is None and point < min(end, 0xE000):
                 cheapest[kind] = 6, b"\\u%04x" % point, point
@@ -77,7 +86,7 @@ class StringCompletions:
                 self._costs[kind] = cost
                 spelled_kinds.append((spelled_as, kind))
         self._order = [kind for _, kind in sorted(spelled_kinds)]
-        """The classes by the spelling of their character: so the first way that fits is the smallest."""
+        """The classes, sorted by the spelling of their character; the first one that fits is the smallest."""
 
     def demands_of(self, state: int) -> list[int]:
         """Return the demands that some completion of a state meets, ascending."""
@@ -85,36 +94,44 @@ class StringCompletions:
         return [demand for demand in demands if self._completion_costs(demand)[state] < FAR]
 
     def max_completion_cost(self) -> int:
-        """Return the cost of the completion that costs the most, of all states and demands."""
+        """Return the largest cost, in bytes as spelled, of the shortest completions of all states and
+        demands."""
         costs = map(self._completion_costs, self._all_demands())
         return max(int(far[far < FAR].max()) for far in costs)
 
     def max_character_cost(self) -> int:
-        """Return the most that a character costs, of the cheapest ones of all classes."""
+        """Return the largest cost, in bytes as spelled, of the cheapest character of any class."""
         return int(self._costs.max())
 
     def _all_demands(self) -> list[int]:
+        """Return the demands that any state of the automaton meets, ascending."""
         return sorted(frozenset().union(*self._outcomes))
 
     def complete_state(self, state: int) -> dict[int, str]:
-        """Return for each demand that can still be met the completion that comes first. Cost: states times
-        classes for each demand, once."""
+        """Return for each demand that can still be met its shortest completion (see the module). Cost: states
+        times classes for each demand, once."""
         return {demand: self._shortest_text(state, demand) for demand in self.demands_of(state)}
 
     def _end_flags(self, demand: int) -> Flags:
+        """Return a flag for each state: a text that ends there meets the demand."""
         met = [False, *(demand in outcome for outcome in self._outcomes)]
         return np.array(met, np.uint8)[self._accept]
 
     @remember_answers
     def _completion_costs(self, demand: int) -> Longs:
-        """Return the cost of each state's completion, FAR where there is none."""
+        """Return the cost of the shortest completion of each state; FAR where there is none."""
         return nearest_ends(self._trans, self._costs, self._end_flags(demand))
 
     def _shortest_text(self, state: int, demand: int) -> str:
+        """Return the shortest completion of a state for a demand that it can meet."""
         return self._read_completion(state, repeat(self._completion_costs(demand)))
 
     def _read_completion(self, state: int, layers: Iterator[Longs]) -> str:
-        """Return a completion. `layers`: what each state's completion costs, before each character."""
+        """Return the completion of a state, read from costs.
+
+        `layers` yields the costs of the completions of all states: first those before the first character,
+        then those after it, and so on.
+        """
         far = next(layers)
         points = []
         while far[state]:  # 0: the state accepts, and nothing more is written
@@ -125,7 +142,10 @@ class StringCompletions:
         return "".join(map(chr, points))
 
     def _take_step(self, state: int, cost: int, far: Longs) -> tuple[int, int]:
-        """Return the state after the first character of a completion of some cost, and its class."""
+        """Return (state after, class) of the first character of a completion.
+
+        `cost`: the cost of the completion of `state`. `far`: the costs of the states after the character.
+        """
         for kind in self._order:
             after = int(self._trans[state, kind])
             if after >= 0 and self._costs[kind] + far[after] == cost:
@@ -133,12 +153,14 @@ class StringCompletions:
         raise AssertionError("a state of an automaton leads to no end")
 
     def complete_in_phases(self, state: int, phases: Sequence[Phase], written_count: int) -> dict[int, str]:
-        """Return for each demand that can still be met the completion that comes first, of a spec in phases;
-        demands are here the formulas of its automaton. `written_count`: how many characters stand before
-        `state`.
+        """Return for each demand that can still be met its shortest completion, for a spec in phases.
 
-        Cost: for a demand that the present phase does not meet, states times classes for each character that
-        is left of it. Raises `LimitError` where each demand takes more characters than are looked at.
+        The outcomes of the automaton are then sets of its formulas; `Phase.asks` has the formula that a
+        demand is in a phase (`length_phases`). `written_count`: the number of characters before `state`.
+
+        Cost: for a demand that cannot be met in the present phase, states times classes for each character
+        up to the end of the phase. Raises `LimitError` where every demand needs more characters than the
+        search keeps.
         """
         texts: dict[int, str] = {}
         last_error: LimitError | None = None
@@ -147,7 +169,7 @@ class StringCompletions:
             plan: list[tuple[int, int]] = []
             for phase, begin in zip(phases, begins, strict=False):
                 remaining = phase.end - begin
-                if remaining > 0:  # not behind the text already
+                if remaining > 0:  # the phase has not ended yet
                     plan.append((remaining, phase.asks[demand]))
             try:
                 text = self._complete_plan(state, plan)
@@ -161,15 +183,18 @@ class StringCompletions:
         return texts
 
     def _complete_plan(self, state: int, plan: list[tuple[int, int]]) -> str | None:
-        """Return the completion that comes first where the demand changes with the length, or None. `plan`:
-        of each phase its characters, and its demand, -1 for none. Raises `LimitError`."""
+        """Return the shortest completion for a demand that changes with the length; None where none exists.
+
+        `plan`: (number of characters, formula of the automaton or -1 for none) for each phase from here on.
+        Raises `LimitError` where the search would keep too many costs.
+        """
         room = _MOST_COSTS // max(len(self._trans), _LEAST_STATES)
         steps: list[Flags] = []
         for remaining, demand in plan:
             far = self._completion_costs(demand)
             if far[state] < min(remaining, FAR) and not steps:
                 return self._shortest_text(state, demand)
-            # fewer characters than a completion costs
+            # A completion of cost n has at most n characters: where n < remaining, it ends in this phase.
             far = np.where(far < remaining, far, FAR)
             if len(steps) + remaining > room:
                 break
@@ -178,7 +203,7 @@ class StringCompletions:
         layers = [far]
         usable = np.flatnonzero(self._costs >= 0)
         for ends in reversed(steps):
-            # FAR at the end answers the index -1, where nothing follows.
+            # Index -1 (nothing follows) reads the FAR that is appended.
             costs_after = np.append(layers[-1], FAR)[self._trans[:, usable]]
             ways = costs_after + self._costs[usable]
             cheapest_ways = ways.min(axis=1, initial=FAR)

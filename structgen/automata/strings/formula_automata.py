@@ -1,4 +1,10 @@
-"""Formulas and specs as whole automata: And, Or and Not over patterns, formats, lengths and words."""
+"""Make the automaton of a formula on a string, and that of a spec.
+
+A *formula* is built from atoms with the connectives `All` (and), `Any_` (or) and `Not`. The *atoms* of
+strings are `Pattern`, `Format`, `Length` and `Words`. A *spec* is several formulas on one string, the
+*demands*. The *outcome* of a string is the set of the demands that it meets. For example, the spec with the
+demands `^a` and `b$` has one automaton with the outcomes {0}, {1} and {0, 1}.
+"""
 
 from __future__ import annotations
 
@@ -56,31 +62,33 @@ from structgen.base.language.number_ranges import Ranges
 from structgen.base.system.public_calls import THIS_CALL
 
 HELD: Final[HeldByContent[Automaton]] = HeldByContent()
-"""The automata of formulas that this process met last."""
+"""The automata of the formulas that this process used last."""
 _PAIR: Final = Pattern(r"[\uD800-\uDBFF][\uDC00-\uDFFF]")
-"""Surrogates that are never lone: their escapes are one character (RFC 8259, section 7)."""
+"""Two surrogates that are not lone: together their escapes are one character (RFC 8259, section 7)."""
 _LOW, _HIGH = 0xD800, 0xE000
-"""The first surrogate, and the first code point behind the surrogates."""
+"""The first surrogate, and the first code point after the surrogates."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class SpecAutomaton:
-    """The automaton of a spec; outcome `n` of a state is `outcomes[n - 1]`, the set of the true formulas."""
+    """The automaton of a spec, with the meaning of its outcome numbers."""
 
     automaton: Automaton
+    """The automaton; its outcomes are numbers."""
     outcomes: tuple[frozenset[int], ...]
+    """The outcome number `n` is the set `outcomes[n - 1]` of the formulas that are true."""
 
     @property
     def nbytes(self) -> int:
-        """The bytes that its tables take."""
+        """The size of the tables, in bytes."""
         return self.automaton.nbytes
 
 
 class FormulaReader:
     """Makes the automata of formulas.
 
-    `max_states`: the most states of an automaton.
-    `numbers` makes the automata of numerals; without it, atoms of numbers are refused.
+    `max_states`: the most states of an automaton. `numbers`: a function that makes the automaton of an atom
+    on numbers; without it, such atoms are refused.
     """
 
     def __init__(
@@ -92,15 +100,20 @@ class FormulaReader:
         self._numbers = numbers
 
     def automaton_of_formula(self, formula: Formula, alone: bool = True) -> Automaton:
-        """Return the automaton of a formula, one outcome. `alone`: nothing but lengths and excluded words is
-        asked beside it. Raises `RegexError`, `UnsupportedError` or `LimitError`."""
+        """Return the automaton of the texts that meet a formula; it has one outcome.
+
+        `alone`: the string has to meet no other condition than lengths and excluded words. The meaning of
+        some formats depends on it (`named_formats.meaning_of`). Raises `RegexError`, `UnsupportedError` or
+        `LimitError`.
+        """
         key = formula, alone, self._max_states, self._numbers
         return HELD.get(key, lambda: self._build_automaton(formula, alone))
 
     def _build_automaton(self, formula: Formula, alone: bool) -> Automaton:
-        """Return the automaton of a formula that is not held. Parameters: those of `automaton_of_formula`."""
-        # Without recursion: formulas may be deep. A formula comes a second time (`ready`), when the automata
-        # of its parts are the last of `done`.
+        """Make the automaton of a formula that is not in the cache. Parameters: as `automaton_of_formula`."""
+        # Without recursion, because formulas may be deep. An entry of `stack` is (formula, is it denied, is
+        # it alone, are its parts done). A connective is taken a second time (`ready`) when the automata of
+        # its parts are the last ones of `done`.
         done: list[Automaton] = []
         stack = [(formula, False, alone, False)]
         while stack:
@@ -131,15 +144,18 @@ class FormulaReader:
         return done[0]
 
     def _is_joined(self, connective: All | Any_, part: Formula) -> bool:
-        """Return whether a part is made together with its neighbours: lengths and excluded words of a
-        conjunction; patterns and words of a disjunction."""
+        """Return whether a part of a connective is handled by `_join_parts`, together with its neighbours.
+
+        These are the lengths and excluded words of a conjunction, and the patterns and words of a
+        disjunction.
+        """
         if isinstance(connective, All):
             return not _asks_more(part)
         return isinstance(part, (Pattern, Words))
 
     def _join_parts(self, formula: All | Any_, parts: list[Automaton]) -> Automaton:
-        """Return the automaton of a conjunction or a disjunction; `parts`: of the parts that are not
-        `_is_joined`."""
+        """Return the automaton of a conjunction or a disjunction. `parts`: the automata of those of its parts
+        for which `_is_joined` is false."""
         if isinstance(formula, All):
             min_length, max_length = length_bounds(formula.of)
             exclusions = [words for part in formula.of if (words := _excluded_words(part)) is not None]
@@ -147,7 +163,7 @@ class FormulaReader:
                 parts.append(complement(self._atom_automaton(_unite_words(exclusions))))
             if not parts:
                 return automaton_of_lengths(min_length, max_length, self._max_states)
-            # Lengths come last: they multiply the states of whatever is counted.
+            # Lengths come last, because they multiply the number of states.
             intersection = intersect_automata(parts, self._max_states)
             return limit_lengths(intersection, min_length, max_length, self._max_states)
         word_sets = [part for part in formula.of if isinstance(part, Words)]
@@ -162,12 +178,13 @@ class FormulaReader:
         return unite_automata(parts, self._max_states)
 
     def _read_pattern(self, pattern: Pattern) -> Automaton:
-        """Return the automaton of a pattern. A call counts the steps of reading it once."""
+        """Return the automaton of a pattern. The present call counts the steps of reading it once."""
         source = pattern.source
         if (characters := allowed_characters(source)) is not None:
-            THIS_CALL.count_work(NUMBERS_OF_A_RANGE // 3 * len(source))  # 70 ns a character
+            # A character takes 70 ns here, a third of the time of a range.
+            THIS_CALL.count_work(NUMBERS_OF_A_RANGE // 3 * len(source))
             alphabet, allowed_kind = characters
-            # One state, to which the allowed characters lead back; it accepts.
+            # One state, which accepts; the allowed characters lead back to it.
             row = np.full(alphabet.width, -1, np.int32)
             row[allowed_kind] = 0
             return Automaton(alphabet, row[None], np.ones(1, np.int32))
@@ -196,7 +213,7 @@ class FormulaReader:
         if isinstance(formula, Length):
             return automaton_of_lengths(formula.minimum, formula.maximum, self._max_states)
         if self._numbers is not None and isinstance(formula, (Ranges, Multiple, PlainInteger)):
-            # locals, which the lambda keeps: the types of `formula` and `self._numbers` are narrow here alone
+            # Locals for the lambda: a type checker does not keep the narrow types of the others inside it.
             atom = formula
             make = self._numbers
             return HELD.get((atom, make), lambda: make(atom))
@@ -212,21 +229,25 @@ class FormulaReader:
         )
 
     def _format_automaton(self, formula: Format, is_denied: bool, alone: bool) -> Automaton:
-        """Return the automaton of a format. `is_denied`: it stands under a negation, where the meaning
-        differs."""
+        """Return the automaton of a format. `is_denied`: whether the format stands under a negation, where
+        its meaning differs. `alone`: as in `automaton_of_formula`."""
         meaning = meaning_of(formula.name, is_denied=is_denied, alone=alone)
         key = "meaning", meaning, self._max_states
         return HELD.get(key, lambda: self._find_shipped(meaning) or self._build_automaton(meaning, False))
 
     def _find_shipped(self, formula: Formula) -> Automaton | None:
-        """Return the automaton that comes with the package; none where fewer states are allowed."""
+        """Return the automaton of a formula that comes with the package; None where there is none, or where
+        fewer states than usual are allowed."""
         return shipped_automaton(formula) if self._max_states == MOST_STATES else None
 
     # Specs.
 
     def automaton_of_spec(self, spec: Spec, *, lone: bool = False) -> SpecAutomaton:
-        """Return the automaton of a spec with its outcomes. `lone`: lone surrogates can be written; if not,
-        no text holds one. Raises what `automaton_of_formula` raises."""
+        """Return the automaton of a spec with its outcomes.
+
+        `lone`: whether lone surrogates can be written; if not, no text contains one. Raises what
+        `automaton_of_formula` raises.
+        """
         alone = len(spec.formulas) == 1
         parts = [self.automaton_of_formula(formula, alone) for formula in spec.formulas]
         if lone:
@@ -241,11 +262,11 @@ class FormulaReader:
         return SpecAutomaton(automaton, tuple(outcomes))
 
     def _of_demands(self, parts: list[Automaton]) -> tuple[Automaton, list[frozenset[int]]]:
-        """Return the product of the automata of demands, and the sets of demands that its outcomes are."""
+        """Return the product of the automata of demands, and its outcomes as sets of demands."""
         possible = [at for at, part in enumerate(parts) if not part.is_empty]
         if not possible:
             return NONE, []
-        # A part without texts is never met: it would only widen the product.
+        # A part without texts is never met: it would only make the product larger.
         alphabet, trans, met = multiply_automata([parts[at] for at in possible], False, self._max_states)
         THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * len(trans))
         numbers: dict[bytes, int] = {}
@@ -267,8 +288,11 @@ class FormulaReader:
         return minimal_automaton(alphabet, trans, accept), outcomes
 
     def _without_pairs(self, parts: list[Automaton]) -> list[Automaton]:
-        """Return automata without the texts in which two surrogates would be one character: of all, where one
-        tells surrogates apart, since who compares two of them finds the difference."""
+        """Remove the texts in which two surrogates would be one character; return the automata.
+
+        If one part tells surrogates apart, these texts are removed from all parts, so that equal demands keep
+        equal texts. If none does, nothing changes.
+        """
         starts = np.concatenate([part.alphabet.starts for part in parts])
         if not ((starts > _LOW) & (starts < _HIGH)).any():
             return parts
@@ -277,9 +301,9 @@ class FormulaReader:
 
 
 def group_outcomes(of: SpecAutomaton, groups: Sequence[frozenset[frozenset[int]]]) -> SpecAutomaton:
-    """Return the automaton of a spec with other outcomes: {j} in place of each of those in group j."""
+    """Return the automaton of a spec with new outcomes: {j} in place of each outcome that is in group j."""
     group_numbers = {true: number for number, group in enumerate(groups, 1) for true in group}
-    # Outcomes of no group, and no outcome, are 0: the texts are none of the new specification.
+    # Outcomes that are in no group become 0: their texts are not accepted any more.
     new_numbers = np.array([0, *(group_numbers.get(true, 0) for true in of.outcomes)], np.int32)
     accept = new_numbers[of.automaton.accept]
     automaton = minimal_automaton(of.automaton.alphabet, of.automaton.trans, accept)
@@ -288,7 +312,7 @@ def group_outcomes(of: SpecAutomaton, groups: Sequence[frozenset[frozenset[int]]
 
 
 def _unite_words(parts: list[Words]) -> Words:
-    """Return the words of all of some sets: one trie for all is smaller than a product of tries."""
+    """Return one set of all words of `parts`. One trie of all words is smaller than a product of tries."""
     return Words(frozenset().union(*(part.of for part in parts)))
 
 
@@ -298,7 +322,7 @@ def _asks_more(formula: Formula) -> bool:
 
 
 def _excluded_words(formula: Formula) -> Words | None:
-    """Return the words that a formula excludes, if it says nothing else."""
+    """Return the words of a formula that only excludes words; None for other formulas."""
     if isinstance(formula, Not) and isinstance(formula.of, Words):
         return formula.of
     return None
@@ -310,7 +334,7 @@ def _without_surrogates(of: Automaton) -> Automaton:
     inside = (starts >= _LOW) & (starts < _HIGH)
     if not inside.any():
         return of
-    # A surrogate counts to the run below it; behind the surrogates a run begins, whatever was there.
+    # Surrogates join the range below them. A range begins after the surrogates, with its old class.
     points = np.union1d(starts[~inside], [_HIGH])
     kinds = of.alphabet.classes_of(points)
     alphabet, first = alphabet_of_names(points, kinds)

@@ -1,10 +1,13 @@
-"""Strings that hold one of some texts, as the automaton of Aho and Corasick (1975).
+"""Make the automaton of the strings that contain one of several texts (Aho and Corasick, 1975).
 
-A state is the longest suffix of the text so far that is a beginning of one of the texts; one that ends with
-a text accepts whatever comes. The row of a state is the row of its fallback, changed where a text goes on.
-Where the texts must stand at the start, nothing falls back: their trie is left. The complement is what a ban
-of the texts lets through. The letters of the texts are classes of characters that no part of the pattern
-tells apart.
+It serves patterns that are plain texts, such as `cat|dog`. The *texts* are those that the pattern searches.
+A *state* is the longest suffix of the string so far that is a beginning of a text: after "xca", with the text
+"cat", it is "ca". The *fallback* of a state is the next shorter suffix that is a beginning of a text. The row
+of a state is a copy of its fallback's row, changed for the letters with which a text goes on. A state that
+ends with a text accepts every continuation.
+
+Where the texts must stand at the start of the string, there are no fallbacks, and the states are a trie. A
+*letter* of a text is a class of characters that the pattern does not tell apart.
 """
 
 from __future__ import annotations
@@ -39,21 +42,26 @@ from structgen.automata.unicode.charsets import Ranges
 from structgen.base.system.public_calls import THIS_CALL
 
 _MOST_TEXTS: Final = 1 << 15
-"""The most texts, of 16 characters on average; alternatives are read however many they are."""
+"""The most texts, unless the pattern itself lists more alternatives."""
 _MOST_CHARACTERS: Final = 16 * _MOST_TEXTS
 """The most characters of all texts together."""
 _MOST_ALTERNATIVES: Final = 64
-"""The most letters of a class that are read as one text each."""
+"""The most letters that a class of characters in the pattern may have: each becomes a text."""
 _FEW_TEXTS: Final = 64
-"""The most texts to which parts in a row are multiplied: more of them are slower than threads."""
+"""The most texts that parts after one another, such as `[ab][cd]`, are multiplied to. For more of them, the
+construction by threads is faster."""
 _Letters: TypeAlias = "dict[Ranges, list[str] | None]"
+"""The letters of each set of characters in the pattern; None where they are too many."""
 
 
 def _read_texts(node: Node, letters: _Letters) -> list[str] | None:
-    """Return the texts of a node that `_is_fixed`; None where they are too many. `letters`: of a class of
-    characters the texts, or None. Cost: some microseconds a node, and one a text."""
+    """Return the texts of a node for which `_is_fixed` is true; None where they are too many.
+
+    `letters`: the letters of each set of characters. Cost: some microseconds for each node, and one for each
+    text.
+    """
     if isinstance(node, CharacterClass):
-        return letters[node.ranges]  # the reader makes alternatives of one character a class
+        return letters[node.ranges]  # a class; the reader of patterns writes `a|b` as a class too
     if isinstance(node, Alternation):
         THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * len(node.parts))
         all_texts: list[str] = []
@@ -61,7 +69,7 @@ def _read_texts(node: Node, letters: _Letters) -> list[str] | None:
             texts = _read_texts(part, letters)
             if texts is None:
                 return None
-            # alternatives that are written out may be more than _MOST_TEXTS: they are read already
+            # A pattern may list more alternatives than _MOST_TEXTS: they are in memory already.
             if len(all_texts) + len(texts) > max(_MOST_TEXTS, len(node.parts)):
                 return None
             all_texts += texts
@@ -75,8 +83,10 @@ def _read_texts(node: Node, letters: _Letters) -> list[str] | None:
 
 
 def _join_in_order(parts: list[list[str] | None]) -> list[str] | None:
-    """Return the texts that are one of each part, one behind another; None where a part has none that are
-    known, or where they are too many, or too long."""
+    """Return all texts that are made of one text of each part, in order: [["a", "b"], ["c"]] -> ["ac", "bc"].
+
+    Returns None where the texts of a part are not known (None), or where the result is too large.
+    """
     THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * len(parts))
     known_parts = [part for part in parts if part is not None]
     if len(known_parts) < len(parts):
@@ -84,13 +94,13 @@ def _join_in_order(parts: list[list[str] | None]) -> list[str] | None:
     if sum(map(len, chain.from_iterable(known_parts))) > _MOST_CHARACTERS:
         return None
     texts = [""]
-    # texts in a row are joined before anything is multiplied
+    # neighbouring parts of one text each are joined first, which is cheaper than multiplying
     for is_text, run in groupby(known_parts, lambda part: len(part) == 1):
         joined_parts = list(run)
         if is_text:
             joined_parts = [["".join(chain.from_iterable(joined_parts))]]
         for part in joined_parts:
-            # the characters of all products: each text comes once for each text of the other side
+            # the characters of all results: each text is used once for each text of the other list
             size = len(part) * sum(map(len, texts)) + len(texts) * sum(map(len, part))
             count = len(texts) * len(part)
             multiplies = len(texts) > 1 and len(part) > 1
@@ -102,14 +112,17 @@ def _join_in_order(parts: list[list[str] | None]) -> list[str] | None:
 
 
 def automaton_of_found_texts(tree: Node, max_states: int = MOST_STATES) -> Automaton | None:
-    """Return the automaton of the strings in which a search finds a pattern that is some texts, anywhere, at
-    the start or at the end, or texts of classes of characters that are disjoint; None for other patterns."""
+    """Return the automaton of the strings in which a search finds a pattern that is a list of texts.
+
+    The texts may be anchored at the start (`^(?:a|b)`) or at the end, and may contain small sets of
+    characters. Returns None for other patterns; `patterns.automaton_of` makes their automata.
+    """
     parts = tree.parts if isinstance(tree, Concatenation) else (tree,)
     from_start = parts[:1] == (TEXT_START,)
     to_end = parts[-1:] == (TEXT_END,)
-    # A flag counts as 1: the anchors at the ends go.
+    # Remove the anchors at the ends: as an index, True is 1 and False is 0.
     parts = parts[from_start : len(parts) - to_end]
-    # a search finds the same strings without what may be left out where a match begins or ends
+    # Remove optional parts at an end without anchor: the search finds the same strings without them.
     if not from_start:
         parts = tuple(dropwhile(_is_optional, parts))
     if not to_end:
@@ -120,27 +133,29 @@ def automaton_of_found_texts(tree: Node, max_states: int = MOST_STATES) -> Autom
         return None
     sets = character_sets(text)
     alphabet, member = divide_alphabet(sets)
-    most_letters = 1 if from_start else _MOST_ALTERNATIVES  # threads that start at one place are fast
+    # For anchored patterns the construction by threads is fast, so few letters are taken here.
+    most_letters = 1 if from_start else _MOST_ALTERNATIVES
     letters: _Letters = {}
     for ranges, row in zip(sets, member, strict=True):
-        # A letter is the number of a class as a character: texts of classes are strings, too.
+        # A letter is `chr` of the number of its class, so a text of letters is a str.
         is_small = row.sum() <= most_letters
         letters[ranges] = list(map(chr, np.flatnonzero(row))) if is_small else None
     texts = _read_texts(text, letters)
-    # a search for the empty text is left to others
+    # None also for patterns that find the empty text: this construction has no use for it.
     if not texts or not all(texts):
         return None
     return _automaton_holding(sorted({*texts}), alphabet, from_start, to_end, max_states)
 
 
 def _is_fixed(node: Node) -> bool:
-    """Return whether a node may be some texts: no assertion, and nothing of several counts."""
+    """Return whether a node may be a list of texts: it is no assertion, and its count is fixed."""
     if isinstance(node, Repetition):
         return node.min_count == node.max_count
     return isinstance(node, (CharacterClass, Alternation, Concatenation))
 
 
 def _is_optional(node: Node) -> bool:
+    """Return whether a node is a repetition that may be left out."""
     return isinstance(node, Repetition) and not node.min_count
 
 
@@ -151,21 +166,24 @@ def _automaton_holding(
     to_end: bool,
     max_states: int,
 ) -> Automaton:
-    """Return the automaton of the strings that hold one of some texts, begin with one, or end with one. The
-    texts are sorted, and none is empty; a character of theirs is the number of a class of the alphabet.
+    """Return the automaton of the strings that contain one of `texts`.
 
-    Cost: some microseconds a character of the texts. Raises `LimitError` past `max_states` states.
+    `texts`: sorted, none of them empty; each character is `chr` of a class of `alphabet`. `from_start`: the
+    string must begin with the text. `to_end`: it must end with the text. Cost: some microseconds for each
+    character of the texts. Raises `LimitError` past `max_states` states.
     """
     THIS_CALL.count_work(2 * NUMBERS_OF_A_CHARACTER * sum(map(len, texts)))
     nothing = np.full(alphabet.width, -1, np.int32)
     rows = [nothing.copy() if from_start else np.zeros(alphabet.width, np.int32)]
     ends: set[int] = set()
-    # a beginning of texts: its state, its fallback, its length, the texts that go on
+    # Each entry is a beginning of texts: (its state, the state of its fallback, its length, the texts that
+    # go on from it).
     todo: deque[tuple[int, int, int, list[str]]] = deque([(0, 0, 0, texts)])
     while todo:
         state, back, size, texts_beyond = todo.popleft()
         row = rows[state]
-        row[:] = nothing if from_start else rows[back]  # the fallback is shorter, so its row is complete
+        # Breadth first: the fallback is shorter, so its row is complete already.
+        row[:] = nothing if from_start else rows[back]
         below: dict[str, list[str]] = {}
         for text in texts_beyond:
             below.setdefault(text[size], []).append(text)
@@ -182,9 +200,9 @@ def _automaton_holding(
             is_whole = len(going[0]) == size + 1
             if is_whole or fallback in ends:
                 ends.add(after)
-            # Behind a text that was found whatever comes is accepted, unless the text must be the last.
+            # After a text was found, every continuation is accepted, unless the text must be at the end.
             if to_end or after not in ends:
-                # The texts are sorted: one that ends here is the first of them.
+                # The texts are sorted, so a text that ends here is the first: the slice leaves it out.
                 todo.append((after, fallback, size + 1, going[is_whole:]))
             row[kind] = after
     accept = np.zeros(len(rows), np.int32)

@@ -1,7 +1,8 @@
-"""The things that a process has made of formulas, by content, within a budget of bytes: the oldest goes
-first.
+"""`HeldByContent`: a cache of values by key, shared by the whole process and bounded in bytes.
 
-A call is charged for the steps of what is held too (`public_calls`).
+It holds the automata and alphabets that were made last; the value that was not used for longest is dropped
+first. A *bill* is the count of the steps that making a value has cost. A call that finds a value in the cache
+is charged the same steps (`public_calls`), so its limits do not depend on what earlier calls made.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from structgen.base.system.public_calls import THIS_CALL
 
 
 class HasSize(Protocol):
-    """Something that tells how many bytes it takes."""
+    """A value that knows its size in bytes."""
 
     @property
     def nbytes(self) -> int: ...
@@ -24,14 +25,16 @@ class HasSize(Protocol):
 
 T = TypeVar("T", bound=HasSize)
 BUDGET: Final = 64 << 20
-"""The bytes that are held, unless another budget is given."""
+"""The default of the most bytes that one cache holds."""
 ENTRY_BYTES: Final = 1024
-"""The bytes of one entry beside its arrays: the key, the objects; about."""
+"""About the bytes of one entry without its arrays: the key and the objects."""
 
 
 class HeldByContent(Generic[T]):
-    """Values by key, made when they are asked for first. Safe for threads: two may make one value at once,
-    and the first is kept."""
+    """A cache: values by key, each made when it is first needed.
+
+    Safe for threads. Two threads may make one value at the same time; the first one is kept.
+    """
 
     def __init__(self, budget: int = BUDGET) -> None:
         self._budget = budget
@@ -40,8 +43,11 @@ class HeldByContent(Generic[T]):
         self._lock = new_lock(QUEUES)
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return the value of a key; `make()` makes it where it is not held. What `make` raises is raised,
-        and LimitError where the present call has no steps left for it."""
+        """Return the value of a key. If it is not held, `make()` makes it.
+
+        Raises what `make` raises, and LimitError where the present call has fewer steps left than making the
+        value costs, even if it is held.
+        """
         try:
             with self._lock:
                 entry = self._entries.get(key)
@@ -52,14 +58,14 @@ class HeldByContent(Generic[T]):
         if entry is not None:
             THIS_CALL.charge_bill(entry[1])
             return entry[0]
-        with pause_collection():  # the parts of a pattern are many, and most are gone at the end
-            # Without the lock: making takes long, and asks for other values of this object.
+        with pause_collection():  # a pattern has many small parts, and most are freed at the end
+            # Not under the lock: making takes long, and may call `get` of this object for other keys.
             value, bill = THIS_CALL.bill_work(hash((id(self), key)), make)
         size = value.nbytes + ENTRY_BYTES
         with self._lock:
             if key not in self._entries and size <= self._budget:
-                # The bill goes with the value: later calls pay as if they had made it (`charge_bill`). One
-                # statement: no exception finds an entry whose bytes are not counted.
+                # The bill is kept with the value: later calls are charged by it (`charge_bill`). Both are
+                # assigned in one statement, so that an interrupt leaves no entry that is not counted.
                 self._entries[key], self._bytes = (value, bill), self._bytes + size
                 while self._bytes > self._budget:
                     _, (gone, _bill) = self._entries.popitem(last=False)
@@ -68,14 +74,14 @@ class HeldByContent(Generic[T]):
 
     @property
     def nbytes(self) -> int:
-        """The bytes that are held."""
+        """The number of bytes that are held."""
         return self._bytes
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def clear(self) -> None:
-        """Hold nothing any longer."""
+        """Drop all values."""
         with self._lock:
             self._entries.clear()
             self._bytes = 0

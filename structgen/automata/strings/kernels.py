@@ -1,16 +1,29 @@
 """The compiled inner loops of whole automata: subsets, products, minimal automata, distances.
 
-An automaton is a table `trans` (int32 [states, classes], -1 where nothing follows); state 0 is its start.
-A *thread* is a state of the nondeterministic automaton, a *closure* the threads that are reached without
-reading. A partition of elements is four arrays and counts:
+An automaton is a table `trans` (int32 [states, classes]); -1 means that nothing follows. State 0 is its
+start. A *class* is a set of characters that the automaton does not tell apart.
 
-- `where`: the elements, set by set; `places`: its inverse; `sets`: the set of each element.
-- `firsts`, `pasts`: where a set begins and ends in `where`.
-- `marked_counts`: how many elements of a set are marked; the marked ones stand first in it. `todo`: the sets
-  with marks, and in `todo[0]` how many these are.
+A *thread* is a state of a nondeterministic automaton (`threads`). A *closure* is a set of threads that are
+reached together without reading a character. `subsets` makes a deterministic automaton, whose states are sets
+of threads.
 
-`subsets` and `product` are bounded: by states, and by work, which counts the numbers that are read. They end
-early where `stop[0]` is set meanwhile.
+A *row* is a sequence of numbers, such as the threads of one state. Many rows are kept in one array `flat`:
+row `i` is `flat[at[i]:at[i + 1]]`. A hash table, `table`, finds the number of a row.
+
+To make an automaton minimal, `find_equivalent` refines a *partition*: it divides states into sets. The arrays
+of a partition are:
+
+- `where`: the elements, set by set. `places`: the index of each element in `where`. `sets`: the set of each
+  element.
+- `firsts`, `pasts`: where each set begins in `where`, and the index after its last element.
+- `marked_counts`: the number of marked elements of each set. The marked ones come first in their set.
+- `todo`: the sets that have marked elements, from index 1 on. `todo[0]` is the number of these sets.
+
+For example, {0, 2} and {1} are `where` [0, 2, 1], `places` [0, 2, 1], `sets` [0, 1, 0], `firsts` [0, 2] and
+`pasts` [2, 3].
+
+`subsets` and `product` have bounds on their states and on their work, which is the count of the numbers that
+they read. They stop early when another thread of the process sets `stop[0]`.
 """
 
 from __future__ import annotations
@@ -27,22 +40,23 @@ Row: TypeAlias = npt.NDArray[np.int32]
 Flags: TypeAlias = npt.NDArray[np.uint8]
 Longs: TypeAlias = npt.NDArray[np.int64]
 ThreadRanks: TypeAlias = npt.NDArray[np.int32]
-"""[2, kinds of counts, threads]: for each thread the place that it stands in (-1: none), and its rank."""
+"""[2, kinds of counts, threads]: the place of each thread (-1: none), and then its rank. `_keep_highest`
+explains both."""
 
 FAR: Final = 1 << 40
-"""More than any distance."""
+"""A number larger than any distance: it means "not reached"."""
 TOO_MANY_STATES, TOO_MUCH_WORK, STOPPED = -1, -2, -3
-"""In place of how many states there are."""
+"""What a kernel returns in place of the number of states where it gives up."""
 
 
 @jit
 def _hash_row(row: Row, size: int) -> int:
-    """Return a hash of the first numbers of a row; it is the same with and without compilation."""
+    """Return a hash of the first `size` numbers of a row. It is the same with and without compilation."""
     hash_value = size
     for i in range(size):
         # The mask keeps the product below 2**63: compiled numbers wrap there, and Python's do not.
         hash_value = ((hash_value & 0xFFFFFFFF) * 1000003) ^ (int(row[i]) + 1)
-    # A table takes the low bits: the upper ones are folded into them.
+    # A hash table uses the low bits only, so the upper bits are mixed into them.
     return hash_value ^ (hash_value >> 17)
 
 
@@ -54,9 +68,11 @@ def _find_slot(
     at: Longs,
     table: Row,
 ) -> int:
-    """Return the number of the kept row that equals a row; -1 - (a free slot of the table) where none does.
+    """Find the first `size` numbers of `row` among the kept rows; return the number of the equal kept row.
 
-    Row `i` is `flat[at[i]:at[i + 1]]`; `table` has a power of two of slots, -1 where one is free.
+    Where no kept row is equal, return -1 - slot, where `slot` is a free slot of the hash table.
+    Kept row `i` is `flat[at[i]:at[i + 1]]`. `table`: slot -> number of a kept row, -1 for a free slot. The
+    number of slots is a power of two.
     """
     mask = len(table) - 1
     slot = _hash_row(row, size) & mask
@@ -78,7 +94,7 @@ def _find_slot(
 
 @jit
 def _fill_row(size: int, number: int) -> Row:
-    """Return a row of one number."""
+    """Return a row of `size` times the same number."""
     filled_row = np.empty(size, np.int32)
     for i in range(size):
         filled_row[i] = number
@@ -87,8 +103,11 @@ def _fill_row(size: int, number: int) -> Row:
 
 @jit
 def _put_row(source: Row, size: int, target: Row, at: int) -> None:
-    """Write the first numbers of a row into another one, from a place on. (Numba compiles a dozen functions
-    for the message of an assignment to a slice: a tenth of the time of this module.)"""
+    """Copy the first `size` numbers of `source` into `target`, from index `at` on.
+
+    A loop, and not a slice: for an assignment to a slice, Numba compiles a dozen functions more, which is a
+    tenth of the compile time of this module.
+    """
     for i in range(size):
         target[at + i] = source[i]
 
@@ -103,7 +122,8 @@ def _copy_first(row: Row, size: int) -> Row:
 
 @jit
 def _lengthen_row(row: Row, min_size: int) -> Row:
-    """Return a row with the same first numbers and room for at least so many: itself where it has that."""
+    """Return a row with at least `min_size` places and the same first numbers. A row that is long enough is
+    returned itself."""
     if min_size <= len(row):
         return row
     longer_row = _fill_row(max(2 * len(row), min_size), -1)
@@ -113,7 +133,7 @@ def _lengthen_row(row: Row, min_size: int) -> Row:
 
 @jit
 def _larger_table(flat: Row, at: Longs, count: int, table: Row) -> Row:
-    """Return a hash table of the first `count` rows with four times the slots."""
+    """Return a hash table of the first `count` kept rows, with four times the slots of `table`."""
     larger_table = _fill_row(4 * len(table), -1)
     for i in range(count):
         size = at[i + 1] - at[i]
@@ -130,18 +150,21 @@ def _enter_row(
     count: int,
     table: Row,
 ) -> tuple[int, Row, Row]:
-    """Return the number of a row among the `count` kept ones, `count` where it is new and kept from now on;
-    and what `flat` and `table` are from now on (`_find_slot`)."""
+    """Return the number of a row, keeping it if it is new: (number, `flat`, `table`).
+
+    There are `count` kept rows; a new row gets the number `count`. `flat` and `table` may be replaced by
+    larger arrays, so the caller goes on with those that are returned. Other parameters: `_find_slot`.
+    """
     row_number = _find_slot(row, size, flat, at, table)
     if row_number >= 0:
         return row_number, flat, table
-    # `_find_slot` says the free slot as -1 - slot.
+    # Here `row_number` is -1 - slot, with the free slot that `_find_slot` found.
     table[-1 - row_number] = count
     begin = at[count]
     flat = _lengthen_row(flat, begin + size)
     _put_row(row, size, flat, begin)
     at[count + 1] = begin + size
-    # Half full: four times the slots, so that all rows are hashed again but seldom.
+    # A table that is half full gets four times the slots, so that rows are seldom hashed again.
     if 2 * (count + 1) > len(table):
         table = _larger_table(flat, at, count + 1, table)
     return count, flat, table
@@ -149,7 +172,7 @@ def _enter_row(
 
 @jit
 def _sort_row(row: Row, size: int) -> None:
-    """Sort the first numbers of a row (D. Shell's method: rows are short)."""
+    """Sort the first `size` numbers of a row, in place (Shell sort: rows are short)."""
     gap = size // 2
     while gap > 0:
         for i in range(gap, size):
@@ -170,9 +193,15 @@ def _keep_highest(
     ranks: Table,
     best: Row,
 ) -> int:
-    """Keep the threads of a set that no other one outranks, in place; return how many they are.
+    """Remove the threads of a set that another one outranks, in place; return how many remain.
 
-    By each kind of count, a thread stands in one of the `places` (-1: in none), with a rank. `best`: below 0.
+    A thread inside a counted repetition such as `(ab){0,9}` has a place and a rank. The *place* is its
+    position in the body `ab`; the *rank* is the number of copies that may follow. Of the threads in one
+    place, the one of the highest rank accepts all texts of the others, so it alone is kept.
+
+    `row`: the threads, of which the first `size` count. `places`, `ranks`: [kinds of counts, threads]; the
+    place is -1 where the thread has none. A *kind* is how deep the repetition stands in others. `best`: an
+    array for the highest rank of each place; all entries are -1 before and after the call.
     """
     for kind in range(len(places)):
         for i in range(size):
@@ -186,7 +215,7 @@ def _keep_highest(
                 # Kept threads move to the front: `kept_count` never passes `i`.
                 row[kept_count] = row[i]
                 kept_count += 1
-        # `best` is below 0 again for the next set. Each place keeps a thread, so none is missed.
+        # Reset `best` to -1 for the next set. Each place has kept a thread, so every entry is reached.
         for i in range(kept_count):
             if places[kind, row[i]] >= 0:
                 best[places[kind, row[i]]] = -1
@@ -207,8 +236,12 @@ def _follow_step(
     row: Row,
     met: Longs,
 ) -> tuple[int, int]:
-    """Write the threads behind a step, a class of a state, to a row; return how many, and the work. `met`:
-    for each thread, and behind them for each closure, the last step that met it."""
+    """Write the threads after one step into `row`; return (number of threads, work).
+
+    A step is a state (a set of threads) and a class of characters: step = state * classes + class. The
+    threads of the state are `flat[at[state]:at[state + 1]]`. `met`: for each thread, and after the threads
+    for each closure, the last step that reached it. Other parameters: those of `subsets`.
+    """
     state = step // member.shape[1]
     kind = step % member.shape[1]
     size = work = 0
@@ -218,7 +251,7 @@ def _follow_step(
         work += edge_at[thread + 1] - edge_at[thread]
         for edge in range(edge_at[thread], edge_at[thread + 1]):
             closure = edges[edge, 1]
-            # A step is its own mark in `met`, so that nothing is cleared between two steps.
+            # `met` stores the number of the step, so it need not be cleared between two steps.
             if member[edges[edge, 0], kind] and met[first + closure] != step:
                 met[first + closure] = step
                 work += closure_at[closure + 1] - closure_at[closure]
@@ -249,16 +282,22 @@ def subsets(
     most_work: int,
     stop: Flags,
 ) -> tuple[int, int, Table, Flags]:
-    """Return the reachable sets of threads: (how many, or why there is no answer; the work; their table;
-    which accept).
+    """Make a deterministic automaton, whose states are the reachable sets of threads (subset construction).
 
-    Thread `t` has the edges `edge_at[t]` to `edge_at[t + 1]`: by the classes of a set, a row of `member`, to
-    a closure. Closure `c` is the threads from `closure_at[c]` to `closure_at[c + 1]` in `closures`; the start
-    is closure 0. `ends`: which threads accept. `thread_ranks`: by which threads are left out of a set
-    (`_keep_highest`). `final`: the thread that accepts whatever comes, or -1; a set that holds it holds
-    nothing else.
+    Returns (number of states, work, table, which states accept). The number is TOO_MANY_STATES,
+    TOO_MUCH_WORK or STOPPED where there is no answer.
+
+    - `edge_at`, `edges`: thread `t` has the edges `edges[edge_at[t]:edge_at[t + 1]]`. An edge is a pair (set
+      of classes, closure): with a class of the set, the thread leads to all threads of the closure.
+    - `closure_at`, `closures`: closure `c` is `closures[closure_at[c]:closure_at[c + 1]]`. Closure 0 is the
+      start.
+    - `member`: [set, class] 1 where the class is in the set of classes.
+    - `ends`: 1 for each thread that accepts.
+    - `thread_ranks`: which threads outrank others (`_keep_highest`).
+    - `final`: the thread that accepts every continuation, or -1. A state that has it needs no other thread.
+    - `most_states`, `most_work`, `stop`: the bounds (see the module).
     """
-    # a megabyte, of which few states use more than a page
+    # `at` may take a megabyte; the system gives memory only for the pages that are written
     flat = np.empty(1024, np.int32)
     at = np.empty(most_states + 2, np.int64)
     at[0] = 0
@@ -271,7 +310,7 @@ def subsets(
     _put_row(closures, size, row, 0)
     count = 0
     work = 0
-    step = -1  # the step before the first one puts the start, whose threads are in `row` already
+    step = -1  # the first turn of the loop adds the start, whose threads are in `row` already
     while step < count * member.shape[1]:
         if step >= 0:
             size, step_work = _follow_step(
@@ -289,7 +328,7 @@ def subsets(
             work += step_work
         for i in range(size):
             if row[i] == final:
-                # Whatever comes is accepted: the other threads change nothing any more.
+                # Every continuation is accepted, so the other threads make no difference.
                 row[0] = final
                 size = 1
                 break
@@ -299,7 +338,7 @@ def subsets(
             count = STOPPED if stop[0] else TOO_MUCH_WORK
             break
         to = -1
-        # The start stays, even where it has no thread: state 0 is the start of every table.
+        # The start is kept even where it has no thread, because state 0 is the start of every table.
         if size > 0 or step < 0:
             _sort_row(row, size)  # equal sets have equal rows
             to, flat, table = _enter_row(row, size, flat, at, count, table)
@@ -317,7 +356,7 @@ def subsets(
 
 @jit
 def _cut_table(trans: Row, count: int, width: int) -> Table:
-    """Return the table of so many states; of none where the number is below 0."""
+    """Return the first `count` rows of a table of `width` columns; no row where `count` is below 0."""
     cut_rows = np.empty((max(count, 0), width), np.int32)
     for state in range(count):
         for kind in range(width):
@@ -327,8 +366,10 @@ def _cut_table(trans: Row, count: int, width: int) -> Table:
 
 @jit
 def _accepting_sets(flat: Row, at: Longs, count: int, ends: Flags) -> Flags:
-    """Return which of `count` sets of threads have one that accepts. Set `i` is `flat[at[i]:at[i + 1]]`;
-    `ends`: which threads accept."""
+    """Return a flag for each of `count` sets of threads: one of its threads accepts.
+
+    Set `i` is `flat[at[i]:at[i + 1]]`. `ends`: which threads accept.
+    """
     accept = np.zeros(max(count, 0), np.uint8)
     for state in range(count):
         for i in range(at[state], at[state + 1]):
@@ -350,15 +391,20 @@ def product(
     most_work: int,
     stop: Flags,
 ) -> tuple[int, int, Table, Row]:
-    """Return the reachable states of automata that run side by side: (how many, or why there is no answer;
-    the work; their table; for each the states of the parts, a row after another, -1 for a part that died).
+    """Make the product of several automata (the parts): they read one text side by side.
 
-    `tables`: the parts' tables, one behind another from `begins` on, `widths` classes each. `columns[p, c]`:
-    the class of part `p` that the class `c` is in. `all_live`: a state lives while all parts do, else while
-    one does.
+    Returns (number of states, work, table, states of the parts). The number is TOO_MANY_STATES,
+    TOO_MUCH_WORK or STOPPED where there is no answer. The last array has a state of each part for each state
+    of the product, row after row; -1 means that the text does not go on in this part (the part is dead).
+
+    - `tables`, `begins`, `widths`: part `p` has its table in `tables` from `begins[p]` on, with `widths[p]`
+      classes for each state.
+    - `columns[p, c]`: the class of part `p` that contains class `c` of the product.
+    - `all_live`: if true, a state is dead where any part is dead; if false, where all parts are.
+    - `most_states`, `most_work`, `stop`: the bounds (see the module).
     """
     parts, width = columns.shape
-    # a megabyte, of which few states use more than a page
+    # `at` may take a megabyte; the system gives memory only for the pages that are written
     flat = np.empty(1024, np.int32)
     at = np.empty(most_states + 2, np.int64)
     at[0] = 0
@@ -367,7 +413,7 @@ def product(
     row = _fill_row(parts, 0)
     count = 0
     work = 0
-    # As if the last class of a state before the start had just been read: what follows is the start.
+    # Begin with the last class of an imaginary state -1: the first turn of the loop adds the start.
     state = -1
     kind = width - 1
     while True:
@@ -413,11 +459,13 @@ def _mark_element(
     marked_counts: Row,
     todo: Row,
 ) -> None:
-    """Move an element of a partition that is not marked to the marked ones of its set. The other arguments
-    are the arrays of the partition, such as `where`; they change in place."""
+    """Mark an element of a partition that is not marked yet: move it behind the marked ones of its set.
+
+    The other parameters are the arrays of the partition (see the module); they change in place.
+    """
     block = sets[element]
     at = places[element]
-    # The element changes places with the first one that is not marked.
+    # The element is swapped with the first one that is not marked.
     to = firsts[block] + marked_counts[block]
     where[at] = where[to]
     places[where[at]] = at
@@ -439,8 +487,11 @@ def _split_sets(
     marked_counts: Row,
     todo: Row,
 ) -> int:
-    """Split each set of `todo` into its marked elements and the others; return how many sets there are. The
-    smaller part is the new set."""
+    """Split each set of `todo` into its marked elements and the others; return the new number of sets.
+
+    `count`: the number of sets before. The smaller part becomes the new set. The other parameters are the
+    arrays of the partition (see the module); they change in place, and afterwards nothing is marked.
+    """
     while todo[0] > 0:
         block = todo[todo[0]]
         todo[0] -= 1
@@ -465,15 +516,18 @@ def _split_sets(
 
 @jit
 def _sort_elements(numbers: Row, max_number: int) -> tuple[Row, Row]:
-    """Return where the elements of each number begin, and the elements by their numbers, which are at most
-    `max_number` (counting sort)."""
+    """Sort elements by their numbers (counting sort); return (begins, order).
+
+    `numbers[e]` is the number of element `e`, from 0 to `max_number`. The elements of number `n` are
+    `order[begins[n]:begins[n + 1]]`. For example, [1, 0, 1] -> ([0, 1, 3], [1, 0, 2]).
+    """
     begins = _fill_row(max_number + 2, 0)
     order = np.empty(len(numbers), np.int32)
     for element in range(len(numbers)):
         begins[numbers[element] + 1] += 1
     for number in range(max_number + 1):
         begins[number + 1] += begins[number]
-    # where the next element of each number goes
+    # the index in `order` at which the next element of each number goes
     fill = _copy_first(begins, len(begins))
     for element in range(len(numbers)):
         order[fill[numbers[element]]] = element
@@ -483,8 +537,8 @@ def _sort_elements(numbers: Row, max_number: int) -> tuple[Row, Row]:
 
 @jit
 def _list_edges(trans: Table) -> tuple[Row, Row, Row]:
-    """Return the edges of a table, class by class: the states that they leave, those that they lead to, and
-    their classes."""
+    """Return the edges of a table, sorted by class: (their source states, their target states, their
+    classes)."""
     states, width = trans.shape
     count = 0
     for state in range(states):
@@ -506,8 +560,12 @@ def _list_edges(trans: Table) -> tuple[Row, Row, Row]:
 
 @jit
 def _make_partition(where: Row, kinds: Row, room: int) -> tuple[Row, Row, Row, Row, Row, int]:
-    """Return elements as the sets of their kinds: the elements set by set, as they are given; where each
-    stands; its set; where each set begins, and ends, with room for more; how many sets there are."""
+    """Return the partition of elements into sets of one kind: (`where`, `places`, `sets`, `firsts`, `pasts`,
+    number of sets).
+
+    `where`: the elements, sorted by kind; it is used as it is. `kinds[e]`: the kind of element `e`. `room`:
+    the size of `firsts` and `pasts`, which get more sets later.
+    """
     places = np.empty(len(where), np.int32)
     sets = np.empty(len(where), np.int32)
     firsts = np.empty(room, np.int32)
@@ -526,14 +584,14 @@ def _make_partition(where: Row, kinds: Row, room: int) -> tuple[Row, Row, Row, R
 
 @entry("int32[::1](int32[:, ::1], int32[::1])")
 def find_equivalent(trans: Table, accept: Row) -> Row:
-    """Return the block of each state: states of one block have the same continuations and outcomes.
+    """Return the block of each state. States of one block have the same continuations with equal outcomes.
 
-    Every state is reachable and leads to an outcome. `accept`: the number of the outcome, 0 for none.
-    Cost: O(edges log states) (A. Valmari, Fast brief practical DFA minimization, 2012).
+    `trans`: a table in which every state is reachable and leads to an outcome. `accept`: the outcome of each
+    state, 0 for none. Cost: O(edges log states) (A. Valmari, Fast brief practical DFA minimization, 2012).
     """
     tail, head, kinds = _list_edges(trans)
     begins, into = _sort_elements(head, len(trans) - 1)
-    # mostly few sets are met, and memory that is not written is none
+    # Mostly few sets are used; the system gives memory only for the pages that are written.
     marked_counts = np.empty(max(len(trans), len(tail)) + 2, np.int32)
     todo = np.empty(len(marked_counts), np.int32)
     most = 0
@@ -550,8 +608,9 @@ def find_equivalent(trans: Table, accept: Row) -> Row:
         len(marked_counts),
     )
     marked_counts[: max(count, groups)] = todo[0] = 0
-    # Sets of edges split the sets of states, and the other way round, until neither changes. Set 0 of the
-    # states needs no turn: what leads to the other sets tells what leads to it.
+    # Sets of edges (`group`) split sets of states (`block`), and the other way round, until nothing changes.
+    # Set 0 of the states need not split others: the edges that lead to it are those that lead to no other
+    # set.
     block = 1
     group = 0
     while group < groups:
@@ -578,7 +637,7 @@ def find_equivalent(trans: Table, accept: Row) -> Row:
 
 @entry("int32[::1](int32[:, ::1])")
 def order_breadth_first(trans: Table) -> Row:
-    """Return the states that are reachable from state 0, breadth first, classes ascending."""
+    """Return the states that are reachable from state 0, in breadth-first order; classes ascend."""
     states, width = trans.shape
     order = np.empty(states, np.int32)
     met = np.zeros(states, np.uint8)
@@ -600,15 +659,16 @@ def order_breadth_first(trans: Table) -> Row:
 
 @entry("int64[::1](int32[:, ::1], int64[::1], uint8[::1])")
 def nearest_ends(trans: Table, costs: Longs, ends: Flags) -> Longs:
-    """Return of each state the least cost of a way to an end, FAR where there is none. `costs`: of a
-    character of each class, below 0 where none can be written.
+    """Return for each state the least cost of a path to an end; FAR where no path exists.
 
-    Sweeps go from the back, where what is near an end was mostly met, until one changes nothing.
+    `costs`: the cost of a character of each class; below 0 where no character of the class can be written.
+    `ends`: which states are ends. The states are swept from the last to the first until nothing changes:
+    states with high numbers are mostly near an end.
     """
     states, width = trans.shape
     far = np.empty(states, np.int64)
     for state in range(states):
-        # FAR is so far below 2**63 that a cost added to it never wraps.
+        # FAR is 2**40, so a cost that is added to it stays below 2**63.
         far[state] = 0 if ends[state] else FAR
     has_changed = True
     while has_changed:
@@ -627,10 +687,10 @@ def nearest_ends(trans: Table, costs: Longs, ends: Flags) -> Longs:
 
 @entry("int64[::1](int32[:, ::1])")
 def longest_rests(trans: Table) -> Longs:
-    """Return of each state the most characters that may follow, FAR where there is no bound."""
+    """Return for each state the most characters that may follow; FAR where there is no bound (a cycle)."""
     states, width = trans.shape
     far = np.zeros(states, np.int64)
-    # Depth first without recursion. Colour 0: new; 1: on the stack; 2: its distance is known.
+    # Depth-first search without recursion. Colour 0: new; 1: on the stack; 2: its result is known.
     colour = np.zeros(states, np.uint8)
     edge = np.zeros(states, np.int64)
     stack = np.empty(states, np.int64)
@@ -647,7 +707,7 @@ def longest_rests(trans: Table) -> Longs:
                 depth -= 1
                 if depth > 0:
                     parent = stack[depth - 1]
-                    # `min`: what leads to a state without a bound has none itself.
+                    # `min` keeps FAR: a state that leads to one without a bound has no bound either.
                     far[parent] = max(far[parent], min(far[state] + 1, FAR))
                 continue
             to = trans[state, edge[state]]
@@ -655,7 +715,7 @@ def longest_rests(trans: Table) -> Longs:
             if to < 0:
                 continue
             if colour[to] == 1:
-                far[state] = FAR  # a circle
+                far[state] = FAR  # a cycle
             elif colour[to] == 2:
                 far[state] = max(far[state], min(far[to] + 1, FAR))
             else:

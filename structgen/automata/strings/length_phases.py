@@ -1,10 +1,16 @@
-"""Lengths that demands tell apart, as phases of a text: between two bounds a length says nothing.
+"""Phases: bounds on lengths that are counted outside the automaton of a string.
 
-Cut at all bounds on lengths, the numbers of characters are a few intervals. In each of them a formula of
-strings is a formula without lengths (`at_length`), and one automaton tells all of these apart: bounds add no
-states. Whoever reads a string counts its characters. A text is alive in a state where it can end in its
-phase, or reach the next one, alive, by exactly as many characters as are left; so the states that are alive,
-by the characters left, are a sequence that is periodic from some number on (`Phase.live`). That is exact.
+All bounds on lengths together cut the numbers of characters into a few intervals. A *phase* is one of them.
+With `maxLength` 5000 there are two: 0 to 5000 characters, and more. Within a phase each length condition is
+simply true or false, so a formula becomes one without lengths (`at_length`). One automaton tells all these
+formulas apart, and the bounds add no states. The reader of a string counts its characters.
+
+A *demand* is one formula of a spec. The formula that it becomes differs from phase to phase.
+
+A state is *alive*, with `n` characters to the end of the phase, in two cases. The text can end within these
+characters so that it meets a demand; or exactly `n` characters lead to a state that is alive in the next
+phase. The sets of alive states for n = 0, 1, 2, ... are periodic from some number on (`Phase.live`), so they
+are known for every n.
 """
 
 from __future__ import annotations
@@ -25,50 +31,55 @@ from structgen.base.language.ir import FALSE, TRUE, All, Any_, Formula, Length, 
 from structgen.base.system.public_calls import THIS_CALL
 
 States: TypeAlias = npt.NDArray[np.bool_]
-"""A flag for each state, perhaps in rows."""
+"""A flag for each state; or several rows of such flags."""
 ENDLESS: Final = 1 << 62
-"""The end of the last phase."""
+"""The `end` of the last phase, which has no bound."""
 
 
 class Phase(NamedTuple):
-    """The texts of some lengths."""
+    """What a spec asks of texts of some lengths."""
 
     end: int
-    """The length of a text that has left the phase."""
+    """The first length after the phase."""
     asks: tuple[int, ...]
-    """Of each demand the formula of the automaton that it is in this phase, -1 where no text meets it."""
+    """For each demand, the number of the automaton's formula that it asks in this phase; -1: no text meets
+    the demand."""
     outcomes: tuple[frozenset[int], ...]
-    """Of each number of an outcome of the automaton the demands that a text meets."""
+    """For each outcome number of the automaton, from 0 on, the demands that a text meets."""
     live: States
-    """[characters left, states]: which states are alive so many characters before the end."""
+    """[characters to the end of the phase, states]: which states are alive."""
     prelude: int
-    """The rows of `live` from this one on are repeated for more characters."""
+    """The first row of the period of `live`: after the last row, the rows from this one on repeat."""
     farthest: int
-    """The most characters that the shortest way to an end in this phase takes, in whichever state there is
-    one; -1: no text ends in it."""
+    """The largest number of characters from a state to the nearest end of a text in this phase. States
+    without such an end do not count; -1: no text ends in the phase."""
 
     def alive_states(self, written_count: int) -> States:
-        """Return which states are alive behind so many characters."""
+        """Return which states are alive when `written_count` characters were read."""
         remaining = self.end - written_count
         period = len(self.live) - self.prelude
-        # Beyond the prelude the rows come again and again; before it `remaining` itself is the less.
+        # From the prelude on the rows repeat. For fewer characters `remaining` is the smaller number.
         periodic_row = self.prelude + (remaining - self.prelude) % period
         row: States = self.live[min(remaining, periodic_row)]
         return row
 
 
 def phase_at(phases: Sequence[Phase], written_count: int) -> Phase:
-    """Return the phase of a text of so many characters."""
+    """Return the phase of a text of `written_count` characters."""
     return next(phase for phase in phases if written_count < phase.end)
 
 
 def _open_pattern(formula: Formula) -> Formula:
-    """Return a pattern that counts one class of characters as one that does not, and a length."""
+    """Replace a pattern that counts one class of characters, such as `^[a-z]{1,90}$`, by a pattern without
+    the count and a length; return any other formula as it is."""
     return without_count(formula) if isinstance(formula, Pattern) else formula
 
 
 def length_cuts(formulas: Iterable[Formula]) -> list[int]:
-    """Return the numbers of characters from which on some lengths say another thing, ascending."""
+    """Return the lengths at which some condition on lengths changes between true and false, ascending.
+
+    For example, `minLength` 2 and `maxLength` 5 -> [2, 6].
+    """
     lengths = [
         atom
         for formula in formulas
@@ -82,8 +93,11 @@ def length_cuts(formulas: Iterable[Formula]) -> list[int]:
 
 
 def at_length(formula: Formula, size: int) -> Formula:
-    """Return a formula as it is for texts of `size` characters: a formula without lengths. Cost: 2 us a
-    part. Raises `LimitError` where a call has no steps left."""
+    """Return the formula without lengths that `formula` is for texts of `size` characters.
+
+    Each length becomes true or false. Cost: 2 us for each part of the formula. Raises `LimitError` where the
+    present call has no steps left.
+    """
     # Without recursion: formulas may be deep. A connective comes a second time, when its parts are done.
     done: list[Formula] = []
     steps = 1
@@ -112,9 +126,9 @@ def at_length(formula: Formula, size: int) -> Formula:
         else:
             start = len(done) - len(node.of)
             answers = done[start:]
-            # One false part decides a conjunction, one true part a disjunction.
+            # One false part makes a conjunction false; one true part makes a disjunction true.
             deciding = FALSE if isinstance(node, All) else TRUE
-            # The stack gave the last part first: in reverse the parts stand as in the formula.
+            # The stack took the last part first; reversing restores the order of the formula.
             parts = tuple(part for part in answers[::-1] if part not in (TRUE, FALSE))
             combined = parts[0] if len(parts) == 1 else type(node)(parts)
             done[start:] = [deciding if deciding in answers else combined]
@@ -125,14 +139,16 @@ def at_length(formula: Formula, size: int) -> Formula:
 def divide_into_phases(
     formulas: tuple[Formula, ...], rows_of: Callable[[Spec], ByteRows]
 ) -> tuple[ByteRows, tuple[Phase, ...]] | None:
-    """Return the demands of a spec in phases, beside one automaton; None where no text meets any. `rows_of`
-    makes the automaton of a spec without lengths.
+    """Divide the demands of a spec into phases; return (rows of one automaton, the phases in order).
 
-    Cost: the automaton; for each phase as many sweeps over it as characters make a difference before the
-    phase ends. Raises what `rows_of` raises, and `LimitError`.
+    Returns None where no text meets any demand. `formulas`: the demands. `rows_of`: makes the automaton and
+    the rows of a spec without lengths.
+
+    Cost: making the automaton; and for each phase one sweep over the automaton for each row of `Phase.live`.
+    Raises what `rows_of` raises, and `LimitError`.
     """
     sizes = [0, *length_cuts(formulas)]
-    # Where nothing changes at a bound, the phase goes on: the key of a phase is its least length.
+    # A bound at which no formula changes does not begin a phase. `begins`: first length -> formulas.
     groups = groupby(sizes, lambda size: tuple([at_length(formula, size) for formula in formulas]))
     begins = {next(group_sizes): demands for demands, group_sizes in groups}
     # a dict in place of a set: its order is the same in every process
@@ -143,7 +159,7 @@ def divide_into_phases(
         return None
     rows = rows_of(Spec(distinct_formulas))
     met = (frozenset[int](), *rows.outcomes)
-    # From the last phase to the first: what is alive in a phase depends on what is alive behind it.
+    # From the last phase to the first: which states are alive depends on the phase that follows.
     phases: list[Phase] = []
     end = ENDLESS
     for begin, demands in reversed(begins.items()):
@@ -157,7 +173,8 @@ def divide_into_phases(
         # a state accepts in this phase where its outcome meets a demand
         accept = np.array(list(map(bool, outcomes)))[rows.automaton.accept]
         far = steps_to(rows.automaton.trans, accept)
-        # `phases` has the later phases, so its last one is the next. Behind all of them no length is asked.
+        # `phases` holds the later phases, so its last element is the next phase. For the last phase, a state
+        # is alive where it leads to an end at all.
         after = phases[-1].alive_states(end)[: len(accept)] if phases else far < FAR
         live, prelude = _alive_layers(rows, accept, after, end - begin)
         phases.append(
@@ -175,14 +192,16 @@ def divide_into_phases(
 
 
 def _alive_layers(of: ByteRows, accept: States, after: States, max_length: int) -> tuple[States, int]:
-    """Return which states are alive so many characters before the end of a phase, up to `max_length`, and
-    from which row on the rows are repeated. `accept`: which states accept in it; `after`: which are alive
-    behind it."""
+    """Return the fields `live` and `prelude` of a phase.
+
+    `accept`: which states accept in the phase. `after`: which states are alive at the start of the next one.
+    `max_length`: the number of lengths in the phase, which bounds the rows.
+    """
     trans = of.automaton.trans
     layer = after
     met: dict[bytes, int] = {}
     layers: list[States] = []
-    # A layer follows from the one before alone: once a layer comes again, so do all that follow it.
+    # Each layer depends only on the layer before: once a layer repeats, all later ones repeat too.
     while len(layers) <= max_length and (name := layer.tobytes()) not in met:
         met[name] = len(layers)
         layers.append(layer)
@@ -191,7 +210,7 @@ def _alive_layers(of: ByteRows, accept: States, after: States, max_length: int) 
             raise_limit_error(TOO_MUCH_WORK)
         layer = accept | np.append(layer, False)[trans].any(axis=1)
     live = np.stack(layers)
-    # Places inside a character: one byte before its end first, since the others lead to these.
+    # Add the places inside a character (1, 2 and 3 bytes before its end): they lead to those before them.
     for remaining in range(1, 4):
         tails = of.tails[of.open_bytes[of.automaton.states :] == remaining]
         if len(tails):

@@ -1,8 +1,9 @@
-"""Lengths as states: bounds on the length of a text that its automaton counts.
+"""Bounds on the length of a text that the automaton counts in its states.
 
-A bound goes into the automaton only where it matters: a lower bound that every text reaches, and an upper one
-that none passes, are dropped, and the states of (state, count) pairs are those that the minimal automaton
-tells apart. Other bounds stay outside (`length_phases`).
+A bounded automaton has a state for each pair (state of the text, number of characters). It is then made
+minimal, so only the pairs that differ remain. A lower bound that every text reaches is dropped, and so is an
+upper bound that no text passes: `^abc$` with `minLength` 2 stays as it is. Large bounds are not counted here
+but by the reader (`length_phases`).
 """
 
 from __future__ import annotations
@@ -27,11 +28,10 @@ def limit_lengths(
     max_length: int | None,
     most_states: int = MOST_STATES,
 ) -> Automaton:
-    """Return the automaton of the texts of `of` that have `min_length` to `max_length` characters. `of` has
-    one outcome.
+    """Return the automaton of the texts of `of` that have `min_length` to `max_length` characters.
 
-    Cost: states times the bound that matters. Raises `LimitError` where the pairs of a state and a count are
-    too many.
+    `of` has one outcome. `max_length` None: no upper bound. Cost: the states of `of` times the largest bound
+    that is not dropped. Raises `LimitError` past `most_states` pairs of a state and a length.
     """
     if of.is_empty or (max_length is not None and min_length > max_length):
         return NONE
@@ -46,7 +46,7 @@ def limit_lengths(
 
 
 def length_bounds(parts: Iterable[Formula]) -> tuple[int, int | None]:
-    """Return the least and the most characters that the lengths among some formulas allow together."""
+    """Return the fewest and the most characters (None: no bound) that all `Length`s of `parts` allow."""
     min_length = 0
     max_length = None
     for part in parts:

@@ -1,8 +1,12 @@
-"""Strings that are texts of grammars: automata whose states are made as texts reach them.
+"""Strings that must be texts of a grammar: their states are made when a text reaches them.
 
-A grammar need not be regular, so there is no whole automaton. A state of a pool's table is then a *live*
-state: a configuration of readers, one for each way in which a string may meet a demand, and of the automaton
-of all regular ways. A column of its row that nobody has asked for is UNASKED.
+A grammar may describe texts that no finite automaton can recognise, such as balanced brackets. So its states
+cannot all be made in advance.
+
+A *way* is one alternative of a demand: a text of a grammar, or a string of a regular formula. For example,
+`anyOf: [grammar, pattern]` has two ways. A *reader* reads the texts of one grammar byte by byte. A *live
+state* holds the state of each reader, and one state of the automaton of all regular ways. In the row of a
+live state, a column that has not been computed yet is UNASKED.
 """
 
 from __future__ import annotations
@@ -18,16 +22,19 @@ from structgen.base.language.expectation import Expected
 from structgen.base.language.ir import FALSE, TRUE, All, Any_, Formula, Not, Texts, atoms
 
 UNASKED: Final = -2
-"""In a row of a live state: nobody has asked for the state after this byte."""
+"""An entry in the row of a live state: the state after this byte has not been computed yet."""
 _MOST_WAYS: Final = 1_000
-"""Ways to meet a demand that are told apart."""
+"""The most ways that one formula may have."""
 
 
 class TextMachine(Protocol):
-    """A compiled grammar (`machines.core.compiled.CompiledGrammar`), as the strings that it holds ask it."""
+    """The methods of a compiled grammar (`machines.core.compiled.CompiledGrammar`) that strings need.
+
+    `index`: a state of the grammar.
+    """
 
     def after_ascii(self, index: int, /) -> npt.NDArray[np.int64]:
-        """Return the state after each byte below 128; a number below 0 where no text goes on so."""
+        """Return the state after each byte below 128; below 0 where no text goes on with that byte."""
         ...
 
     def depth_of(self, index: int, /) -> int:
@@ -39,18 +46,20 @@ class TextMachine(Protocol):
         ...
 
     def bits(self, index: int, /) -> npt.NDArray[np.int32]:
-        """Return the tokens that stay inside the text, as a row of bits; end tokens may be among them."""
+        """Return the tokens after which the text goes on or may end, as a mask: one bit for each token. End
+        tokens may be among them."""
         ...
 
     def ends_below(self, index: int, wanted: Any, /) -> list[int]:
-        """Return the nodes of a trie (`machine_core.wanted_nodes`) at which a text may end."""
+        """Return the nodes of the trie `wanted` (`machine_core.wanted_nodes`) at which a text may end."""
         ...
 
 
 class TextReader(Protocol):
-    """Reads texts of a grammar byte by byte. Its states are those of its machine, numbers."""
+    """A reader of the texts of one grammar, byte by byte. Its states are those of its machine: numbers."""
 
     start: int
+    """The state before the first byte."""
 
     @property
     def machine(self) -> TextMachine:
@@ -58,46 +67,49 @@ class TextReader(Protocol):
         ...
 
     def step(self, state: int, byte: int) -> int:
-        """Return the state after a byte; below 0 where no text goes on so."""
+        """Return the state after a byte; below 0 where no text goes on with it."""
         ...
 
     def after_tokens(self, state: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return the states after each of some tokens."""
+        """Return the state after each token; below 0 where no text goes on with it."""
         ...
 
     def alike(self, state: int) -> int:
-        """Return a state with the same rest, as far as is known: one for many."""
+        """Return one state for all states that are known to have the same rest as `state`."""
         ...
 
     def expected(self, state: int) -> list[Expected]:
-        """Return the continuations that may follow, in words."""
+        """Return the continuations that may follow, described for people."""
         ...
 
     def rest(self, state: int) -> bytes:
-        """Return a shortest rest of the text. The rest of each state on the way is what is left of it."""
+        """Return a shortest completion of the text. After each of its bytes, the answer is the part of this
+        completion that is not written yet."""
         ...
 
 
 Make = Callable[[Any], "TextReader | None"]
-"""Returns the reader of a grammar; None where that has no text."""
+"""A function that returns the reader of a grammar; None where the grammar has no text."""
 
 
 class TextDemand(NamedTuple):
-    """One way to meet a demand: a text of a grammar."""
+    """One way to meet a demand by a text of a grammar."""
 
     demand: int
+    """The number of the demand."""
     reader: TextReader
+    """The reader of the grammar's texts."""
 
 
 class LiveState(NamedTuple):
     """The parts of a live state: the ways in which its string may go on."""
 
     ways: tuple[TextDemand, ...]
-    """The ways of the specification to which the state belongs."""
+    """All ways of the specification that read a grammar. They are the same in each of its live states."""
     states: tuple[int, ...]
-    """The state of each way's reader; below 0: the string is no such text."""
+    """The state of the reader of each way; below 0: the string is not a beginning of such a text."""
     regular: int
-    """The state in the pool of the ways that are regular; below 0: it is none of them."""
+    """The state of the pool for all regular ways together; below 0: no regular way goes on."""
 
     def alive_ways(self) -> Iterator[tuple[TextDemand, int]]:
         """Yield each way in which the string may still go on, with the state of its reader."""
@@ -105,14 +117,19 @@ class LiveState(NamedTuple):
 
 
 def speaks_of_texts(formula: Formula) -> bool:
-    """Return whether a grammar that need not be regular stands in a formula."""
+    """Return whether a formula contains a grammar (an atom `Texts`)."""
     return any(isinstance(atom, Texts) for atom in atoms(formula))
 
 
 def ways_of(formula: Formula, is_denied: bool = False) -> list[tuple[Texts | None, Formula]]:
-    """Return a formula as alternatives: each a grammar (None: none is asked) and a regular formula beside it.
+    """Return the ways of a formula: a string meets the formula if it meets one of them.
 
-    Raises `UnsupportedError` where a grammar is denied, or two must hold at once; `LimitError`.
+    A way is a pair (grammar, regular formula), and a string has to meet both. The grammar is None where the
+    way asks for no grammar. `is_denied`: return the ways of the negation. Example: (g or p) and q ->
+    [(g, q), (None, p and q)].
+
+    Raises `UnsupportedError` where a grammar is denied, or where two grammars must hold at once; `LimitError`
+    where the ways are too many.
     """
     if not speaks_of_texts(formula):
         return [(None, Not(formula) if is_denied else formula)]
@@ -128,10 +145,10 @@ def ways_of(formula: Formula, is_denied: bool = False) -> list[tuple[Texts | Non
         return [(formula, TRUE)]
     assert isinstance(formula, (All, Any_))
     parts = [ways_of(part, is_denied) for part in formula.of]
-    # A denied conjunction is a disjunction of what denies its parts (A. De Morgan).
+    # De Morgan: a denied conjunction is the disjunction of its denied parts, and the other way round.
     if isinstance(formula, Any_) is not is_denied:
         return [way for part in parts for way in part]
-    # Each way of a part with each way of the others: their number is a product, so it is bounded.
+    # Each way of a part is combined with each way of the others. Their number is a product: it is limited.
     ways: list[tuple[Texts | None, Formula]] = [(None, TRUE)]
     for part in parts:
         ways = [_combine_ways(way, part_way) for way in ways for part_way in part]
@@ -145,7 +162,7 @@ def ways_of(formula: Formula, is_denied: bool = False) -> list[tuple[Texts | Non
 def _combine_ways(
     way: tuple[Texts | None, Formula], second_way: tuple[Texts | None, Formula]
 ) -> tuple[Texts | None, Formula]:
-    """Return the way of a string that goes both ways at once. Errors: `UnsupportedError` for two grammars."""
+    """Return the way that asks for both ways at once. Raises `UnsupportedError` for two grammars."""
     texts, formula = way
     second_texts, second_formula = second_way
     if texts is not None and second_texts is not None and texts != second_texts:
@@ -167,10 +184,11 @@ def _join_formulas(parts: list[Formula]) -> Formula:
 
 
 def name_texts(texts: Texts) -> str:
-    """Return the words for the texts of a grammar."""
+    """Return words for the texts of a grammar, as messages of errors use them."""
     return str(texts.of.texts_named)
 
 
 def unsupported_error(fault: str, cure: str) -> UnsupportedError:
-    """Return the error for a place of a grammar that is not offered."""
+    """Return the error for a grammar at a place where grammars are not supported. `fault`, `cure`: what is
+    wrong, and how to mend it."""
     return UnsupportedError(fault, keyword="x-grammar", where="", cure=cure)

@@ -1,10 +1,16 @@
-"""Patterns as whole automata: threads with duties, then the subsets of them (`kernels.subsets`).
+"""Make the automaton of a pattern, look-arounds included.
 
-A *thread* is an instruction with what its look-arounds have left. A look-ahead leaves a *duty*: a state of
-the small automaton of what must follow, which runs beside the thread; if it is negative, that automaton is
-the complement. A look-behind is an automaton that runs from the start of the text, and each thread knows its
-state. So every pattern is a set of threads with edges between them, and one construction of subsets makes
-all automata.
+A pattern is first a list of instructions (`threads`). A *thread* is an instruction at which the search for a
+match stands, together with the state of its look-arounds:
+
+- A look-ahead, `(?=ab)`, adds a *duty* to the thread: a state of the small automaton of the text that must
+  follow. It reads each character together with the thread. For a negative look-ahead, `(?!ab)`, it is the
+  complement's automaton.
+- A look-behind, `(?<=ab)`, is an automaton that reads the text from its start. Each thread holds its state.
+
+A *closure* is the set of threads that one thread leads to without reading a character. An *edge* leads from a
+thread, by a set of classes of characters, to a closure. At last `kernels.subsets` makes one deterministic
+automaton, whose states are sets of threads.
 """
 
 from __future__ import annotations
@@ -54,42 +60,50 @@ from structgen.automata.strings.threads import (
 from structgen.base.system.public_calls import NUMBERS, THIS_CALL
 
 _STEPS_OF_A_THREAD: Final = 4
-"""Steps of duties that cost as much as a thread."""
+"""The number of steps of duties that cost as much time as one thread."""
 
 Duty: TypeAlias = "tuple[int, int]"
-"""The number of a look-ahead's automaton, and its state."""
+"""(the number of a look-ahead's automaton, its state)."""
 Duties: TypeAlias = "frozenset[Duty]"
+"""All duties of a thread: each of them must come true."""
 BehindStates: TypeAlias = "tuple[int, ...]"
-"""The state of each look-behind's automaton, -1 where it is dead."""
+"""The state of the automaton of each look-behind; -1: it cannot match any more."""
 
 
 class Thread(NamedTuple):
-    """An instruction with its duties, the look-behinds' states, and whether the text begins here."""
+    """One position of a search for a pattern."""
 
     pc: int
+    """The number of the instruction."""
     duties: Duties
+    """The duties that look-aheads have left."""
     behind_states: BehindStates
+    """The states of the look-behinds."""
     first: bool
+    """Whether the text begins here."""
 
 
 class _Ahead(NamedTuple):
-    """The automaton of the text that must follow: a table over the pattern's alphabet, which states accept,
-    and which accept whatever comes."""
+    """The automaton of the text that must follow a look-ahead."""
 
     trans: Table
+    """[states, classes of the pattern's alphabet]: the next state, or -1."""
     accept: Row
+    """[states]: 1 where the text may end."""
     total: npt.NDArray[np.bool_]
+    """[states]: whether every continuation is accepted."""
 
 
 _FREE: Final[Duties] = frozenset()
 _MATCHED: Final = Thread(0, _FREE, (), False)
-"""The thread of a text that was found."""
+"""The thread of a search that has found its match: it accepts every continuation."""
 
 
 class _Surroundings:
-    """The alphabet and the look-behinds, which the automata of one pattern share."""
+    """What all automata of one pattern share: the alphabet, the look-behinds, and the count of the work."""
 
     def __init__(self, tree: Node) -> None:
+        """Make the automata of the look-behinds of a pattern, given as its syntax tree."""
         self.sets = character_sets(tree)
         self.alphabet, self.member = divide_alphabet(self.sets)
         range_count = sum(map(len, self.sets))
@@ -100,7 +114,8 @@ class _Surroundings:
         self.behinds: list[tuple[Table, Row]] = []
         self.threads = self.unpaid = 0
         for node in self.nodes:
-            # The body of a look-behind has the alphabet of the pattern, but look-behinds of its own.
+            # The body of a look-behind shares the alphabet of the pattern, but has its own look-behinds. So
+            # `below` is a copy of this object with other look-behinds.
             below = _Surroundings.__new__(_Surroundings)
             below.__dict__.update(self.__dict__, nodes=look_behinds(node.of), behinds=[])
             below.number = {inner: at for at, inner in enumerate(below.nodes)}
@@ -108,20 +123,22 @@ class _Surroundings:
             self.behinds.append(below.ending_automaton(node))
 
     def ending_automaton(self, node: LookAround) -> tuple[Table, Row]:
-        """Return the automaton of the texts at whose end a look-behind's body has just matched."""
+        """Return the automaton of the texts that end with a match of a look-behind's body: its table, and 1
+        for each state that accepts."""
         start_states = (0,) * len(self.behinds)
         search = PatternSearch(self, node.of, start_states, anywhere=True, to_end=True)
         return search.make_table()
 
     def states_after(self, behind_states: BehindStates, kind: int) -> BehindStates:
-        """Return the states of the look-behinds after a character of a class."""
+        """Return the states of the look-behinds after a character of the class `kind`."""
         return tuple(
             int(trans[state, kind]) if state >= 0 else -1
             for (trans, _), state in zip(self.behinds, behind_states, strict=True)
         )
 
     def count_threads(self, threads: int) -> None:
-        """Count threads that are followed; stop past the limit. Errors: `THIS_CALL.count_work` too."""
+        """Count threads that were followed. Raises `LimitError` past MOST_PLACES threads of the pattern, or
+        where the present call has no steps left."""
         self.threads += threads
         self.unpaid += threads * NUMBERS_OF_A_CHARACTER
         if self.unpaid > NUMBERS:
@@ -134,8 +151,10 @@ class _Surroundings:
 class PatternSearch:
     """The threads of one search for a pattern.
 
-    `behind_states`: the look-behinds' states where it begins. `anywhere`: it may begin after any text.
-    `to_end`: the match must end where the text does. `first`: the text begins where the search does.
+    `around`: what the automata of the pattern share. `tree`: the pattern, or the body of a look-around.
+    `behind_states`: the states of the look-behinds where the search begins. `anywhere`: whether the match may
+    begin after any text. `to_end`: whether the match must end at the end of the text. `first`: whether the
+    text begins where the search begins.
     """
 
     def __init__(
@@ -162,23 +181,26 @@ class PatternSearch:
         self._numbers: dict[Thread, int] = {}
         self._todo: list[Thread] = []
         self._closure_after: dict[int, int] = {}
-        """For an instruction, the number of its closure after a character, if the thread has no duties and no
+        """Instruction -> the number of its closure after a character, for threads without duties and
         look-behinds."""
         self._plain: dict[int, int] = {}
-        """For an instruction the thread without duties and look-behinds; for ~ it, of the start of a text."""
+        """Instruction -> its thread without duties and look-behinds. The key `~instruction` has the thread at
+        the start of the text."""
         self._closures: list[list[int]] = []
         self._sets: dict[bytes, int] = {}
         self._all_classes = np.ones(around.alphabet.width, np.uint8)
         self._number_closure(Thread(start, _FREE, behind_states, first))
 
     def make_table(self) -> tuple[Table, Row]:
-        """Return the minimal table of the texts over the pattern's alphabet, and which states accept."""
+        """Return the minimal table of the texts that match, and 1 for each state that accepts. The classes
+        are those of the pattern's alphabet."""
         return minimal_table(*self.subsets())
 
     def subsets(self, max_states: int = MOST_STATES) -> tuple[Table, Row]:
-        """Return the table of the reachable sets of threads, and which accept. Raises `LimitError`."""
+        """Return the table of the reachable sets of threads, and 1 for each set that accepts. Raises
+        `LimitError` past `max_states` sets."""
         edges: list[list[tuple[int, int]]] = []
-        for thread in self._todo:  # it grows meanwhile
+        for thread in self._todo:  # the list grows during the loop
             edges.append(self._edges_of_thread(thread))
         width = self._around.alphabet.width
         final = -1 if self._to_end else self._numbers.get(_MATCHED, -1)
@@ -186,7 +208,7 @@ class PatternSearch:
         # `reshape` keeps two columns where there is no edge at all.
         moves = np.array([edge for several in edges for edge in several], np.int32).reshape(-1, 2)
         closure_threads = np.array([thread for closure in self._closures for thread in closure], np.int32)
-        # A dict keeps the order in which its keys came: row `i` is the set of number `i`.
+        # A dict keeps the order in which its keys were added: row `i` is the set with the number `i`.
         sets = np.frombuffer(b"".join(self._sets), np.uint8).reshape(-1, width)
         _, trans, accept = run_bounded(
             subsets,
@@ -195,7 +217,7 @@ class PatternSearch:
             moves,
             _ends_of(self._closures),
             closure_threads,
-            sets.copy(),  # a buffer of bytes is read-only, and the kernel's type is not
+            sets.copy(),  # an array of a bytes object is read-only, and the kernel takes writable ones
             np.array(ends, np.uint8),
             self._rank_threads(),
             final,
@@ -203,14 +225,15 @@ class PatternSearch:
         return trans, accept.astype(np.int32)
 
     def _rank_threads(self) -> ThreadRanks:
-        """Return for each kind of count the place of each thread, -1 for none, and its rank there."""
+        """Return the array `thread_ranks` of `kernels.subsets`: for each depth of counts, the place of each
+        thread (-1: none), and its rank there."""
         depths = (depth for ranks in self._ranks.values() for depth in ranks)
         kinds = 1 + max(depths, default=-1)
         thread_ranks = np.full((2, kinds, len(self._todo)), -1, np.int32)
         numbers: dict[object, int] = {}
         for at, thread in enumerate(self._todo if kinds else ()):
             for depth, (place, rank) in self._ranks.get(thread.pc, {}).items():
-                # Only threads of the same duties and look-behinds stand in one place.
+                # Only threads with the same duties and look-behinds can be in one place.
                 number = numbers.setdefault((place, *thread[1:]), len(numbers))
                 thread_ranks[:, depth, at] = number, rank
         return thread_ranks
@@ -218,7 +241,7 @@ class PatternSearch:
     # Edges.
 
     def _edges_of_thread(self, thread: Thread) -> list[tuple[int, int]]:
-        """Return the sets by which a thread goes on, and the closure after each."""
+        """Return the edges of a thread: pairs (number of a set of classes, number of the next closure)."""
         code = self._code[thread.pc]
         if code.op == MATCH:
             classes = self._all_classes
@@ -238,7 +261,8 @@ class PatternSearch:
             return [(self._number_set(classes), closure_number)]
         steps = int(classes.sum()) * (1 + len(thread.duties))
         self._around.count_threads(steps // _STEPS_OF_A_THREAD)
-        # Duties and look-behinds may go on otherwise with each class: classes that do alike share an edge.
+        # Duties and look-behinds may lead to other states for each class. Classes that lead to the same
+        # states share an edge.
         groups: dict[tuple[Duties, BehindStates], list[int]] = {}
         for kind in np.flatnonzero(classes).tolist():
             duties = self._duties_after(thread.duties, kind)
@@ -255,10 +279,11 @@ class PatternSearch:
         return edges
 
     def _number_set(self, classes: Flags) -> int:
+        """Return the number of a set of classes, which may be new. `classes`: 1 for each class in it."""
         return self._sets.setdefault(classes.tobytes(), len(self._sets))
 
     def _duties_after(self, duties: Duties, kind: int) -> Duties | None:
-        """Return the duties after a character; None where one cannot be met any more."""
+        """Return the duties after a character of the class `kind`; None where one cannot be met any more."""
         remaining = []
         for number, state in duties:
             after = int(self._aheads[number].trans[state, kind])
@@ -270,8 +295,11 @@ class PatternSearch:
     # Closures.
 
     def _number_closure(self, start: Thread) -> int:
-        """Return the number of the closure of a thread: those that wait for a character, for the end, or have
-        matched. A duty that is met whatever comes is gone; a match without duties needs nothing more."""
+        """Make the closure of a thread, and return its number.
+
+        The closure has the threads that wait for a character, wait for the end of the text, or have matched.
+        Duties that every continuation meets are removed. A match without duties becomes _MATCHED.
+        """
         plain = None
         if not start.duties and not start.behind_states:
             plain = self._plain_closure(start.pc, start.first)
@@ -293,7 +321,7 @@ class PatternSearch:
         return len(self._closures) - 1
 
     def _open_duties(self, duties: Duties) -> Duties:
-        """Return the duties without those that are met whatever comes."""
+        """Return the duties without those that every continuation meets."""
         return frozenset((number, state) for number, state in duties if not self._aheads[number].total[state])
 
     def _number_thread(self, thread: Thread) -> int:
@@ -305,8 +333,11 @@ class PatternSearch:
         return number
 
     def _plain_closure(self, pc: int, first: bool) -> list[int] | None:
-        """Return the closure of a thread without duties and look-behinds, by instructions alone: most threads
-        are such. None where it meets a look-around. Only the end of the text may ask for its `first`."""
+        """Return the closure of a thread without duties and look-behinds, as numbers of threads.
+
+        This is the fast path, which most threads take. Returns None where the closure reaches a look-around.
+        `pc`, `first`: the fields of the thread.
+        """
         code = self._code
         thread_numbers = self._plain
         closure = list[int]()
@@ -326,7 +357,7 @@ class PatternSearch:
             elif look is not None:
                 return None
             else:
-                # `first` matters to the end of the text alone (`^$`), so other threads are one for both.
+                # `first` matters only to an END that a START follows (`^$`): other threads share one number.
                 is_first = first and op == END
                 key = ~pc if is_first else pc
                 if key not in thread_numbers:
@@ -338,7 +369,7 @@ class PatternSearch:
         return closure
 
     def _accepts_at(self, thread: Thread) -> bool:
-        """Return whether a text may end at a thread."""
+        """Return whether the text may end where a thread stands."""
         if self._code[thread.pc].op == SET:
             return False
         return any(
@@ -348,7 +379,8 @@ class PatternSearch:
         )
 
     def _closure(self, start: Thread, at_end: bool) -> list[Thread]:
-        """Return the threads that one leads to without a character."""
+        """Return the threads that `start` leads to without reading a character. `at_end`: whether the text
+        ends here, so that END instructions are passed."""
         visited: set[Thread] = set()
         waiting: list[Thread] = []
         todo = [start]
@@ -374,7 +406,10 @@ class PatternSearch:
         return waiting
 
     def _threads_behind_look(self, thread: Thread, look: LookAround, after: int) -> list[Thread]:
-        """Return the thread behind a look-around; none where a look-behind does not hold."""
+        """Return the thread after a look-around, in a list; an empty list where the look-around fails.
+
+        `look`: the look-around. `after`: the instruction that follows it.
+        """
         if look.ahead:
             number = self._number_ahead(look, thread.behind_states, thread.first)
             can_hold = len(self._aheads[number].trans) > 0
@@ -391,7 +426,10 @@ class PatternSearch:
         return []
 
     def _number_ahead(self, look: LookAround, behind_states: BehindStates, first: bool) -> int:
-        """Return the number of the automaton of what must follow for a look-ahead to hold."""
+        """Return the number of the automaton of the text that must follow a look-ahead, made if it is new.
+
+        `behind_states`, `first`: those of the thread at the look-ahead.
+        """
         key = look, behind_states, first
         if key not in self._ahead_numbers:
             search = PatternSearch(self._around, look.of, behind_states, anywhere=False, first=first)
@@ -399,7 +437,7 @@ class PatternSearch:
             if not look.holds:
                 trans, accept = minimal_table(*complement_table(trans, accept))
             if not accept.any():
-                # No text follows: an empty table says so (`_threads_behind_look`).
+                # The look-ahead always fails. An empty table tells `_threads_behind_look`.
                 trans = trans[:0]
                 accept = accept[:0]
             self._ahead_numbers[key] = len(self._aheads)
@@ -409,16 +447,18 @@ class PatternSearch:
 
 
 def _ends_of(lists: Sequence[Sequence[object]]) -> Longs:
-    """Return where each list begins if all are one, and the end."""
+    """Return where each list begins if all lists are joined, and the total length: ["ab", "c"] -> 0, 2, 3."""
     return np.cumsum([0, *map(len, lists)], dtype=np.int64)
 
 
 def automaton_of(tree: Node, max_states: int = MOST_STATES) -> Automaton:
     """Return the automaton of the texts in which a search finds a pattern.
 
-    Look-aheads at the very start, `^(?!a)(?=b)c`, become the product of not `^a`, `^b` and `^c`; the others
-    are duties. Cost: some 10 us a thread, and what `kernels.subsets` takes. Raises `LimitError`; `RegexError`
-    for a look-behind that itself looks ahead.
+    `tree`: the syntax tree of the pattern. Look-aheads at the very start are separate automata of a product:
+    `^(?!a)(?=b)c` becomes (not `^a`) and `^b` and `^c`. All other look-aheads become duties.
+
+    Raises `LimitError` past `max_states` states, or past the bounds on work; `RegexError` for a look-behind
+    that contains a look-ahead. Cost: some 10 us for each thread, and that of `kernels.subsets`.
     """
     parts: list[Automaton] = []
     todo = [(tree, True)]
@@ -426,7 +466,7 @@ def automaton_of(tree: Node, max_states: int = MOST_STATES) -> Automaton:
         tree, holds = todo.pop()
         aheads, rest = _leading_look_aheads(tree)
         if not holds and aheads:
-            # The complement of a product is no product: a negative body stays whole.
+            # The complement of a product is not a product: the body of a negative look-ahead stays whole.
             rest = tree
             aheads = []
         todo += aheads
@@ -439,8 +479,11 @@ def automaton_of(tree: Node, max_states: int = MOST_STATES) -> Automaton:
 
 
 def _leading_look_aheads(tree: Node) -> tuple[list[tuple[Node, bool]], Node]:
-    """Return the look-aheads at the start of a pattern that is anchored there, each as an anchored pattern
-    with whether it must hold; and the pattern without them."""
+    """Return the look-aheads at the start of an anchored pattern, and the pattern without them.
+
+    A look-ahead is returned as (anchored pattern, whether it must hold). A pattern that is not anchored has
+    no such look-aheads. For example, `^(?!a)b` -> ([(`^a`, False)], `^b`).
+    """
     sequence = concatenate_nodes(tree, EMPTY)
     if not isinstance(sequence, Concatenation):
         return [], tree
@@ -455,6 +498,6 @@ def _leading_look_aheads(tree: Node) -> tuple[list[tuple[Node, bool]], Node]:
             aheads.append((concatenate_nodes(TEXT_START, part.of), part.holds))
         elif not isinstance(part, TextStart):
             break
-        # The part is a look-ahead that is kept, or one more start of the text, which says nothing.
+        # Remove the part: a look-ahead that is in `aheads` now, or a second `^`, which changes nothing.
         del rest[1]
     return aheads, concatenate_nodes(*rest) if aheads else tree

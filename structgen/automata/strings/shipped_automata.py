@@ -1,11 +1,14 @@
-"""Automata that come with the package: those of formats, and of the numbers that schemas ask for most often.
+"""Read the *shipped* automata: those that come ready-made in a file of the package.
 
-`scripts/make_shipped_automata.py` writes the file. An automaton is found by a digest of what it is made from,
-so that one whose meaning has changed since is made as any other.
+They are the automata of formats, and of the formulas on numbers that schemas have most often. The *meaning*
+of an automaton is what it is made from, such as a formula. An automaton is found by a digest of its meaning.
+If the meaning has changed, nothing is found, and the automaton is made in the usual way.
+`scripts/make_shipped_automata.py` writes the file.
 
-The file: a digest of all that follows, and then of each automaton a HEAD and its numbers, compressed (zlib).
-The numbers have 16 bits, little-endian: the table, the outcomes, the classes of the runs of characters, and
-where these begin, first the lower halves of all and then the upper ones.
+The file begins with a digest of all its other bytes. Then each automaton has a HEAD and its numbers, which
+are compressed (zlib). The numbers have 16 bits, little-endian: the table, the outcomes, the classes of the
+ranges of characters, and the first code points of these ranges. Of the code points, the lower 16 bits of all
+come first, and then the upper bits of all.
 """
 
 from __future__ import annotations
@@ -27,24 +30,25 @@ from structgen.base.system.public_calls import NUMBERS, THIS_CALL
 
 FILE: Final = Path(__file__).with_name("shipped_automata.bin")
 HEAD: Final = Struct("<16sIIIII")
-"""The digest of what it is made from, and how many bytes, steps, states, classes, and runs of characters."""
+"""The digest of the meaning; the numbers of compressed bytes, steps, states, classes, and ranges."""
 DIGEST_BYTES: Final = 16
 
 
 class ShippedAutomaton(NamedTuple):
-    """An automaton as the file has it."""
+    """An automaton in the form of the file."""
 
     data: bytes
-    """Its numbers, compressed."""
+    """The numbers of the automaton, compressed."""
     steps: int
-    """The steps that making it costs a call (`public_calls`): a call pays as many for reading it."""
+    """The steps that making the automaton costs (`public_calls`). A call that reads it is charged as many."""
     states: int
     classes: int
     runs: int
+    """The number of ranges of characters."""
 
     @classmethod
     def pack_automaton(cls, automaton: Automaton, steps: int) -> ShippedAutomaton:
-        """Return an automaton as the file has it. `steps`: what making it has cost."""
+        """Return an automaton in the form of the file. `steps`: the steps that making it has cost."""
         starts = automaton.alphabet.starts
         kinds = automaton.alphabet.kinds
         # A code point has 21 bits, and a number of the file 16: it is written as two halves.
@@ -69,13 +73,15 @@ class ShippedAutomaton(NamedTuple):
 
 
 def digest_of(meaning: object) -> bytes:
-    """Return 16 bytes that name a formula, or a specification and a policy. They are the same in every
-    process, and under every version of Python, for formulas without sets."""
+    """Return 16 bytes that name a meaning: a formula, or a specification and a policy.
+
+    For formulas without sets, they are the same in every process and under every version of Python.
+    """
     return blake2b(ascii(meaning).encode(), digest_size=DIGEST_BYTES).digest()
 
 
 def write_entries(entries: Iterable[tuple[bytes, ShippedAutomaton]]) -> bytes:
-    """Return the file of some automata, each behind the digest of what it is made from."""
+    """Return the bytes of the file. `entries`: pairs (digest of the meaning, automaton)."""
     packed_entries = b"".join(
         [HEAD.pack(name, len(entry.data), *entry[1:]) + entry.data for name, entry in entries]
     )
@@ -83,7 +89,8 @@ def write_entries(entries: Iterable[tuple[bytes, ShippedAutomaton]]) -> bytes:
 
 
 def read_entries(file: bytes) -> dict[bytes, ShippedAutomaton] | None:
-    """Return the automata of a file by digest, or None where it is damaged. Cost: 0.1 ms."""
+    """Return the automata of a file, by the digests of their meanings; None where it is damaged. Cost: 0.1
+    ms."""
     digest = blake2b(file[DIGEST_BYTES:], digest_size=DIGEST_BYTES).digest()
     if digest != file[:DIGEST_BYTES]:
         return None
@@ -99,7 +106,8 @@ def read_entries(file: bytes) -> dict[bytes, ShippedAutomaton] | None:
 
 @cache
 def shipped_entries() -> Mapping[bytes, ShippedAutomaton]:
-    """Return the automata of the package by digest; none, with a StoreWarning, where the file is damaged."""
+    """Return the shipped automata, by the digests of their meanings. Where the file is damaged, issue a
+    StoreWarning and return an empty mapping."""
     try:
         entries = read_entries(FILE.read_bytes())
     except OSError:
@@ -112,11 +120,14 @@ def shipped_entries() -> Mapping[bytes, ShippedAutomaton]:
 
 
 def shipped_automaton(meaning: object) -> Automaton | None:
-    """Return the automaton that comes with the package for a formula, or for a specification of numbers and a
-    policy; None where none does. The call pays the steps of making it. Errors: `THIS_CALL.count_work`."""
+    """Return the shipped automaton of a meaning, or None where there is none.
+
+    `meaning`: a formula, or a pair of a specification of numbers and a policy. The present call is charged
+    the steps of making the automaton. Errors: those of `THIS_CALL.count_work`.
+    """
     entry = shipped_entries().get(digest_of(meaning))
     if entry is None:
         return None
-    # A call is billed alike, whether the automaton is read or made: limits do not depend on the file.
+    # A call is charged the same whether the automaton is read or made, so limits do not depend on the file.
     THIS_CALL.count_work(NUMBERS * (entry.steps - 1))
     return entry.unpack_automaton()

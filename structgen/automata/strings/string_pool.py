@@ -1,4 +1,18 @@
-"""The entrance: all string automata of one compiled grammar, made whole when a spec is started."""
+"""`StringPool`: all string automata of one compiled grammar. An automaton is made when its spec is started.
+
+A *demand* is a formula on one string, such as "matches `^a`"; a *spec* is several demands, numbered from 0.
+The *outcome* of a string is a number for the set of demands that it meets. A *rest* or *completion* is the
+part of a string that is not written yet.
+
+A state of the pool is one of three kinds:
+- A state of an automaton. It stands between two characters; its row is complete.
+- A place inside a character: some but not all bytes of its UTF-8 have been read (`utf8_rows`).
+- A *live* state: the string may be a text of a grammar that is not regular (`live_strings`). Its row is
+  filled column by column, when a text comes.
+
+*Phases* are ranges of lengths in which the demands ask the same (`length_phases`): with `maxLength` 5000, a
+string of at most 5000 characters is in the first phase, and a longer one in the second.
+"""
 
 from __future__ import annotations
 
@@ -70,51 +84,54 @@ from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL, billed_cache
 
 HELD: Final[HeldByContent[ByteRows]] = HeldByContent()
-"""The rows of specs that this process met last."""
+"""The rows of the specs that this process used last."""
 _DIVIDED: Final[HeldByContent[SpecAutomaton]] = HeldByContent(16 << 20)
-"""The automata that divide keys into classes, each of many groupings of these."""
+"""The automata that divide keys into classes. Specs that group these classes differently share one."""
 _FIRST_DEMAND: Final = frozenset((0,))
 _ASCII: Final = 128
-"""Columns of the bytes that are characters."""
+"""The number of columns of bytes that are whole characters: those of ASCII."""
 _SWEEPS: Final = 16
-"""Characters of strings that are counted, at most."""
+"""The most characters of a rest for which `farthest_of_many` counts rests."""
 PLACES: Final = 1 + len(PLACE_BYTES)
-"""The states of the free string."""
+"""The number of states of the free string: one between characters, seven places inside a character."""
 _FEWEST_TO_COUNT: Final = 1_000
-"""The least bound that is never written out as states; of many bounds, so many for each ten of them."""
+"""The least bound on a length that is never written out as states. Where a spec has more than ten bounds,
+this number is multiplied by a tenth of their number."""
 _ROWS_A_STATE: Final = 3
-"""A spec may have so many rows of bytes for each state that an automaton may have: places inside characters
-have rows too."""
+"""The rows of bytes that a spec may have, for each state that an automaton may have. They are more than the
+states because places inside characters have rows too."""
 
 
 class _Part(NamedTuple):
-    """A spec in the pool."""
+    """The facts of one spec in the pool."""
 
     local: Row
-    """Of each of its states the number in `rows`."""
+    """The local number (in `rows`) of each state that the spec added to the pool."""
     places: Row
-    """Of each number in `rows` the state of the pool, which may be one of the free string."""
+    """The state of the pool for each local number. It may be a state of the free string."""
     rows: ByteRows
-    """The other facts of the spec; the pool has its rows."""
+    """The automaton of the spec and the facts of its states. The rows themselves stand in the pool."""
     phases: tuple[Phase, ...] = ()
-    """The phases of a spec whose lengths are counted beside its automaton."""
+    """The phases of a spec whose lengths are counted outside its automaton; empty for other specs."""
 
 
 _LIVE_ROW: Final[Row] = np.array(
     [UNASKED] * (LONE_COLUMN + 1) + [DEAD] * (TOTAL_COLUMN - LONE_COLUMN - 1) + [UNASKED],
     np.int32,
 )
-"""The row of a new live state. The last column tells it from a state of an automaton."""
+"""The row of a new live state. Its last column is UNASKED, which no state of an automaton has there."""
 
 
 @billed_cache(1)
 def _free_string() -> tuple[_Part, Table, Row]:
-    """Return the free string as the first part of a pool, its rows, and its outcomes; lone surrogates have
-    theirs."""
+    """Return the facts, the rows and the outcomes of the free string, the first automaton of each pool.
+
+    Its rows have transitions for lone surrogates too.
+    """
     rows = byte_rows(EVERY, (_FIRST_DEMAND,), True)
     # state FREE comes first, then the places inside a character in the order of PLACE_BYTES
     local = np.array(rows.free_places(1), np.int32)
-    # the inverse of `local`, with DEAD behind it: index -1 is then DEAD
+    # the inverse of `local`, with DEAD as its last entry, which index -1 reads
     inverse = np.argsort(local)
     places = np.append(inverse, DEAD).astype(np.int32)
     table = np.empty((PLACES, WIDTH), np.int32)
@@ -125,8 +142,10 @@ def _free_string() -> tuple[_Part, Table, Row]:
 
 
 def _with_open_format(formula: Formula) -> Formula:
-    """Return a formula in which a format beside lengths alone is what it means there: that may hold a
-    length."""
+    """Replace a format by its meaning where only lengths stand beside it; return the formula.
+
+    The meaning may contain lengths, which phases have to count. Other formulas are returned as they are.
+    """
     parts = conjuncts(formula)
     others = [part for part in parts if not isinstance(part, Length)]
     if len(others) != 1 or not isinstance(others[0], Format):
@@ -139,12 +158,12 @@ def _with_open_format(formula: Formula) -> Formula:
 class StringPool(AutomatonPool["_Part | LiveState"]):
     """All string automata of one compiled grammar. Not thread-safe.
 
-    States 0 to 7 are the free string (any text, outcome 0). A row has a column for each byte, and some more
-    (`unicode.decoded_text`).
+    States 0 to 7 belong to the *free string*, which may be any text; its outcome is 0. A row has a column
+    for each byte, and some more for lone surrogates and for whole characters (`unicode.decoded_text`).
     """
 
     FREE: Final = 0
-    """The state of the free string between two characters."""
+    """The state of the free string between two characters. States 1 to 7 are places inside a character."""
 
     def __init__(
         self,
@@ -155,17 +174,21 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         missing: frozenset[int] = frozenset(),
         texts: Make | None = None,
     ) -> None:
-        """Make a pool without specs. `spelling` (`unicode.partition`): by which completions are short.
-        `lone`: lone surrogates can be written; if not, a string that only they complete is dead. `missing`:
-        bytes that no rest of a character has. `texts` makes the readers of grammars (`live_strings`); without
-        it they are refused."""
+        """Make a pool without specs.
+
+        `limits`: the bounds on states. `spelling`: how characters are written (`unicode.partition`); it
+        decides which completion is the shortest. `lone`: whether lone surrogates can be written; if not, a
+        string that only they would complete is dead. `missing`: bytes that no token can write, so that no
+        completion has them. `texts`: makes the readers of grammars (`live_strings`); without it, formulas
+        with grammars are refused.
+        """
         super().__init__(limits, WIDTH)
         self._texts = texts
         self._live: dict[LiveState, int] = {}
         self._noted_states = set[int]()
-        """Live states of which the dead characters of ASCII are noted."""
+        """The live states whose rows have DEAD for each ASCII character with which no string goes on."""
         self._outcomes: dict[int, Outcome] = {}
-        """Live state -> the function that numbers the sets of demands that its strings meet."""
+        """For each live state, the function that numbers the sets of demands of its strings."""
         self._spelling = spelling
         self.lone = lone
         self._missing = missing
@@ -178,16 +201,19 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
     # Specs.
 
     def _has_states(self, spec: Spec, outcome: Outcome, formulas: tuple[Formula, ...]) -> bool:
-        """Return whether the lengths of a spec, whose formulas are these with their formats opened, are
-        states: they are few, and no bound on all texts."""
+        """Return whether the automaton of a spec counts its lengths in its states.
+
+        It does where the bounds are small, where they are not a bound on all texts, and where the automaton
+        stays below the limit. `formulas`: those of the spec, after `_with_open_format`.
+        """
         bounds = length_cuts(formulas)
         largest = bounds[-1]
         tens_of_bounds = len(bounds) // 10
-        # No formula has a text beyond the largest bound: it bounds all texts.
+        # Where no formula has a text longer than the largest bound, that bound limits all texts.
         bounds_all = not tens_of_bounds and all(at_length(formula, largest) == FALSE for formula in formulas)
         if bounds_all or largest >= _FEWEST_TO_COUNT * max(tens_of_bounds, 1):
             return False
-        # Only the attempt shows whether the states stay below the limit of the grammar.
+        # Only making the automaton shows whether its states stay below the limit of the grammar.
         try:
             self.start(spec, outcome)
         except LimitError:
@@ -196,9 +222,12 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
 
     @remember_answers
     def start_in_phases(self, spec: Spec, outcome: Outcome) -> int | None:
-        """Return where a spec starts if whoever reads its strings counts their characters, in `phases_of`:
-        the first of its states, which are numbered one behind another, or DEAD. None where it has no lengths,
-        or where they are so few that they are states. Errors: those of `start`."""
+        """Return the start state of a spec in phases. The caller then counts the characters of its strings.
+
+        The states of the spec are numbered without a gap from the start on; `phases_of` has the phases.
+        Returns DEAD where no string meets the spec. Returns None where the spec has no lengths, or where
+        they are so small that the automaton counts them: use `start` then. Errors: those of `start`.
+        """
         if spec.groups is not None or any(map(speaks_of_texts, spec.formulas)):
             return None
         formulas = tuple(map(_with_open_format, spec.formulas))
@@ -217,15 +246,15 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         local = np.arange(rows.states, dtype=np.int32)
         places = self.count + local
         part = _Part(local, places, replace(rows, digest=digest), phases)
-        # The outcome depends on the length: all states have none here, and readers ask `phases_of`.
+        # The outcome depends on the length. So all states have no outcome here; readers use `phases_of`.
         no_outcomes = np.full_like(local, -1)
         table = self._reserve_states(part, no_outcomes)
         rows.write_rows(local, np.append(places, np.int32(DEAD)), table)
         return int(places[0])
 
     def phases_of(self, state: int) -> tuple[tuple[Phase, ...], Row]:
-        """Return the phases of the spec of a state (none: it has no more lengths than those that are states),
-        and of each state of its automaton the number of the outcome."""
+        """Return the phases of the spec that a state belongs to, and the outcome number of each state of its
+        automaton. There are no phases where the automaton counts all lengths of the spec."""
         part, _ = self._locate_row(state)
         return part.phases, part.rows.automaton.accept
 
@@ -236,25 +265,25 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         if rows.is_empty:
             return DEAD
         places = np.full(rows.states, -1, np.int32)
-        # States that accept every text are those of the free string, which all specs share.
+        # Where every rest has the outcome 0, the state is that of the free string, which all specs share.
         for number, met in enumerate(rows.outcomes, 1):
             if met == _FIRST_DEMAND and outcome(met) == 0:
                 free = rows.free_places(number)
                 if free is not None:
                     places[list(free)] = np.arange(PLACES)
-        # The other states are new, and stand behind those that the pool has.
+        # The other states are new: they are numbered after those of the pool.
         local = np.flatnonzero(places < 0).astype(np.int32)
         places[local] = np.arange(self.count, self.count + len(local))
         ends = np.full(rows.states, -1, np.int32)
         outcome_numbers = np.array([-1, *map(outcome, rows.outcomes)], np.int32)
-        # Inside a character no text ends, so only states of the automaton have an outcome.
+        # No text ends inside a character, so only states of the automaton have an outcome.
         ends[: rows.automaton.states] = outcome_numbers[rows.automaton.accept]
         table = self._reserve_states(_Part(local, places, rows), ends[local])
         rows.write_rows(local, np.append(places, np.int32(DEAD)), table)
         return int(places[0])
 
     def _rows_of(self, spec: Spec) -> ByteRows:
-        """Return the rows of a spec; they are shared by the process."""
+        """Return the rows of a spec. All pools of the process share them."""
 
         def make_rows() -> ByteRows:
             if spec.groups is None:
@@ -271,13 +300,16 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         return HELD.get((spec, self.lone, self._max_states), make_rows)
 
     def _dividing_automaton(self, formulas: tuple[Formula, ...]) -> SpecAutomaton:
-        """Return the automaton that tells which of some formulas are true of a text."""
+        """Return the automaton whose outcomes are the sets of `formulas` that are true of a text."""
         key = formulas, self.lone, self._max_states
         return _DIVIDED.get(key, lambda: self._reader.automaton_of_spec(Spec(formulas), lone=self.lone))
 
     def text_classes(self, formulas: tuple[Formula, ...]) -> dict[frozenset[int], bool]:
-        """Return the sets of formulas that are true together, and no others, of some text, but for the empty
-        set; each with whether infinitely many texts are such. Cost and errors: those of `start`."""
+        """Return each set of formulas that is exactly the set of the true ones for some text.
+
+        The value of a set is whether infinitely many texts have it. The empty set is left out. For example,
+        the formulas `^a` and `^ab$` give {{0}: True, {0, 1}: False}. Cost and errors: those of `start`.
+        """
         spec_automaton = self._dividing_automaton(formulas)
         trans = spec_automaton.automaton.trans
         accept = spec_automaton.automaton.accept
@@ -288,11 +320,11 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         tails, heads = np.divmod(edges, state_count)
         begins = np.searchsorted(tails, np.arange(state_count + 1)).tolist()
         ways = np.bincount(heads, minlength=state_count)
-        # States that no cycle leads to are taken away (A. Kahn's order): few texts end there.
+        # States that no cycle leads to are removed (Kahn's algorithm): finitely many texts end there.
         removed_states = np.flatnonzero(ways == 0).tolist()
         remaining_ways = ways.tolist()
         after = heads.tolist()
-        for state in removed_states:  # it grows meanwhile
+        for state in removed_states:  # the list grows during the loop
             for to in after[begins[state] : begins[state + 1]]:
                 remaining_ways[to] -= 1
                 if not remaining_ways[to]:
@@ -319,7 +351,8 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
                     regular[demand].append(beside)
                 elif (reader := self._reader_of(texts, beside)) is not None:
                     ways.append(TextDemand(demand, reader))
-        # A disjunction of no parts is false: a demand without a regular way keeps its number.
+        # A demand without a regular way becomes a disjunction of no parts, which is false. So the numbers
+        # of the other demands stay the same.
         others = Spec(tuple([Any_(tuple(parts)) for parts in regular]))
         start = self.start(others, outcome) if any(regular) else DEAD
         if not ways:
@@ -330,8 +363,8 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
 
     @remember_answers
     def _reader_of(self, texts: Texts, beside: Formula) -> TextReader | None:
-        """Return the reader of the texts of a grammar that meet a regular formula; None where there are
-        none."""
+        """Return the reader of those texts of a grammar that also meet the formula `beside`; None where no
+        text does."""
         if self._texts is None:
             raise unsupported_error(
                 f"A string is asked to be {name_texts(texts)}.", "Write a regular grammar."
@@ -339,10 +372,10 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         return self._texts(texts.of if beside == TRUE else texts.of.narrowed(beside))
 
     def _live_state(self, live: LiveState, outcome: Outcome) -> int:
-        """Return the number of a live state, made if it is new."""
+        """Return the number of a live state. A new one is added to the pool."""
         number = self._live.get(live)
         if number is None:
-            # Whether the text may end is asked once. What follows a byte is asked when a text comes (`step`).
+            # Whether the text may end is computed now. The state after a byte is computed in `step`.
             met: set[int] = set()
             for way, state in live.alive_ways():
                 if way.reader.machine.may_end(state):
@@ -358,7 +391,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         return number
 
     def demands_met(self, state: int) -> frozenset[int]:
-        """Return the demands that a string meets which ends in a state of an automaton."""
+        """Return the demands that a string meets if it ends in `state`, a state of an automaton."""
         part, local = self._locate_row(state)
         automaton = part.rows.automaton
         number = int(automaton.accept[local]) if local < automaton.states else 0
@@ -367,12 +400,12 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         return frozenset()
 
     def is_live(self, state: int) -> LiveState | None:
-        """Return the parts of a live state; None for a state of an automaton."""
+        """Return the ways of a live state, as `LiveState`; None for a state of an automaton."""
         part, _ = self._locate_state(state)
         return part if isinstance(part, LiveState) else None
 
     def step(self, state: int, column: int) -> int:
-        """Return the state after a byte, by its column; DEAD where no string goes on so."""
+        """Return the state after the byte of a column; DEAD where no string goes on with it."""
         after = int(self.trans[state, column])
         if after == UNASKED:
             live = self.is_live(state)
@@ -384,7 +417,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         return after
 
     def _note_dead_characters(self, state: int, live: LiveState) -> None:
-        """Note the characters of ASCII with which no string goes on from a live state."""
+        """Write DEAD in the row of a live state for each ASCII character with which no string goes on."""
         goes_on = np.zeros(_ASCII, np.bool_)
         for way, at in live.alive_ways():
             goes_on |= way.reader.machine.after_ascii(at) >= 0
@@ -394,8 +427,11 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         self._noted_states.add(state)
 
     def token_kinds(self, live: LiveState, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return a number for each of some tokens: equal ones lead from a live state to one; -1 for tokens
-        that close the string, or escape characters. No regular way goes on."""
+        """Return a number for each token: tokens with equal numbers lead from a live state to one state.
+
+        Tokens that close the string or escape characters have -1. The caller makes sure that no regular way
+        of the live state goes on.
+        """
         after = np.stack([way.reader.after_tokens(at, tokens) for way, at in live.alive_ways()])
         # Tokens with equal columns lead every reader to equal states.
         _, inverse = np.unique(after, axis=1, return_inverse=True)
@@ -405,14 +441,14 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         return np.where(leads_nowhere, -1, kinds)
 
     def _after_live(self, live: LiveState, column: int, outcome: Outcome) -> int:
-        """Return the state after a byte that a live state has not been asked for."""
+        """Compute the state after a byte that is UNASKED in the row of a live state."""
         states = [
             -1 if at < 0 else way.reader.step(at, column)
             for way, at in zip(live.ways, live.states, strict=True)
         ]
         regular = DEAD if live.regular < 0 else int(self.trans[live.regular, column])
         if max(states) < 0:
-            # Only regular ways are left: from here on the string is in an automaton that is whole.
+            # Only regular ways remain: the next state is an ordinary state of an automaton.
             return regular
         return self._live_state(LiveState(live.ways, tuple(states), regular), outcome)
 
@@ -437,15 +473,18 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         if self.is_live(state) is not None:
             for column in range(256):
                 self.step(state, column)
-        # The column of a lone surrogate stands right behind those of the bytes.
+        # The column of a lone surrogate comes directly after those of the bytes.
         row = self.trans[state, : LONE_COLUMN + 1 if self.lone else 256]
         columns = np.flatnonzero(row >= 0).tolist()
         return [(LONE_BYTE if column == LONE_COLUMN else column, int(row[column])) for column in columns]
 
     def states_after(self, state: int, low: int, high: int) -> dict[int, int]:
-        """Return the states after a character of low..high, each with the smallest such character; none
-        inside a character. Cost: some microseconds for each run of characters that the automaton tells
-        apart."""
+        """Return the states after the characters from `low` to `high`, each with the smallest character that
+        leads to it. The characters are code points.
+
+        A state inside a character has no answer: the result is empty. Cost: some microseconds for each run
+        of characters that the automaton tells apart.
+        """
         live = self.is_live(state)
         if live is not None:
             targets = dict[int, int]()
@@ -470,7 +509,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
             end = high if is_last_run else min(high, int(starts[at + 1]) - 1)
             point = max(low, int(starts[at]))
             if not self.lone and 0xD800 <= point < 0xE000:
-                # Surrogates cannot be written: the run begins behind them, if it reaches so far.
+                # 0xD800 to 0xDFFF are the surrogates. They cannot be written, so the run begins after them.
                 point = 0xE000
             after = int(of.trans[local, kinds[at]])
             if after >= 0 and point <= end:
@@ -479,7 +518,8 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         return targets
 
     def _alike_key(self, state: int) -> LiveState | int:
-        """Return a key that states share which are completed alike, as far as readers know."""
+        """Return a key for a state. States with equal keys have the same completions, as far as readers
+        know."""
         live = self.is_live(state)
         if live is None:
             return state
@@ -495,11 +535,12 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         bytes_read: bytes,
         tried_pairs: set[tuple[LiveState | int, ByteNode]],
     ) -> Iterator[tuple[int, int]]:
-        """Yield the characters of a node that may follow in a live state, ascending, each with the state
-        after it; some alike are left out.
+        """Yield (code point, state after it) for the characters that may follow in a live state, ascending.
 
-        `node`: what may come of the characters (`unicode.utf8`); `bytes_read`: the bytes of a character so
-        far, such as `b"\\xc3"`. `tried_pairs`: states and nodes that were followed already.
+        Of characters that lead to states with the same completions, only the first is yielded.
+        `node`: the trie of the bytes of the characters to try (`unicode.utf8`). `bytes_read`: the bytes of
+        the present character that were read already, such as `b"\\xc3"`. `tried_pairs`: the pairs of a state
+        and a node that were followed already; it grows.
         """
         if node is DONE:
             yield ord(bytes_read.decode()), state
@@ -516,18 +557,20 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
                 yield from self._list_characters(after, below, bytes_read + bytes((byte,)), tried_pairs)
 
     def is_infinite(self, state: int) -> bool:
-        """Return whether infinitely many completions go on from a state between two characters. Of a live
-        state that is not known, and False."""
+        """Return whether a state between two characters has infinitely many completions.
+
+        For a live state that is not known, and the answer is False.
+        """
         if self.is_live(state) is not None:
             return False
         part, local = self._locate_row(state)
         return int(longest_rests(part.rows.automaton.trans)[local]) >= FAR
 
     def is_finite(self, state: int, max_count: int) -> list[bytes] | None:
-        """Return all completions from a state between two characters, sorted, if there are at most
-        `max_count`; otherwise None. In phases the state is the start.
+        """Return all completions of a state, sorted, if there are at most `max_count`; otherwise None.
 
-        Cost: a few times `max_count` rows for each byte of the longest word, where there are finitely many.
+        The state stands between two characters. Where its spec is in phases, it must be the start.
+        Cost: a few times `max_count` rows for each byte of the longest completion.
         """
         phases: tuple[Phase, ...] = ()
         accept: Row = np.empty(0, np.int32)
@@ -537,21 +580,23 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         if not phases and self.is_infinite(state):
             return None
         words: list[bytes] = []
-        # every state is live, so each entry of the queues is a prefix of a word
-        # the shortest come first: each of them that is gone on with is many
+        # Some string goes on from every state, so each entry of the queues is a prefix of a completion.
+        # `branching` has the prefixes that several bytes may follow. They are taken first, because each of
+        # them stands for several completions and so the limit is reached soon.
         branching = deque([(state, b"")])
         later = deque[tuple[int, bytes]]()
         while branching or later:
             THIS_CALL.count_work(256)
-            # what goes on in one way alone is no more than one word so far
+            # an entry of `later` has one next byte: as far as is known, it is one completion
             at, text = (branching or later).popleft()
             following = [(after, text + bytes((byte,))) for byte, after in self.going_on(at)]
             if self.outcome[at] >= 0:
                 words.append(text)
             if phases:
-                # In phases the length decides which demands a text meets, and which states are alive.
+                # In phases the length decides which demands a text meets, and from which states it goes on.
                 met = phase_at(phases, count_characters(text)).outcomes
-                # Places inside a character have numbers behind the automaton's states: number 0, no outcome.
+                # Places inside a character are numbered after the states of the automaton. They all read
+                # the last entry of `numbers`, which is 0: no outcome.
                 row = min(at - state, len(accept))
                 if met[numbers[row]]:
                     words.append(text)
@@ -568,41 +613,47 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         return sorted(words)
 
     def longest_rest(self, start: int) -> int:
-        """Return how many characters the shortest rest has at most, in whichever state of the spec that
-        starts in `start`; `FAR` where texts of grammars are asked."""
+        """Return an upper bound on the shortest rest, in characters, for all states of a spec.
+
+        `start`: the start state of the spec. Returns `FAR` where the spec asks for texts of grammars.
+        """
         part, _ = self._locate_state(start)
         if isinstance(part, LiveState):
             return FAR
         return int(part.rows.rests.max())
 
     def widest_character(self, start: int) -> int:
-        """Return how many bytes the cheapest characters take as they are spelled, at most, of all that the
-        spec that starts in `start` tells apart. So many for each that `longest_rest` counts write a rest."""
+        """Return the largest cost, in bytes as spelled, of the cheapest character of any class of a spec.
+
+        `start`: the start state of the spec. `longest_rest` times this number bounds the bytes of a rest.
+        """
         return self._completions_of(self._locate_row(start)[0]).max_character_cost()
 
     def farthest_of_many(self, start: int, plain: bytes, widest: int, many: int) -> int:
-        """Return how many bytes, at most, the rest of a string takes that is none of fewer than `many`, if
-        there is one, in whichever state of the spec that starts in `start`; `FAR` where no bound is known.
-        `plain`: characters of a byte each; `widest_character`: the bytes of any other.
+        """Return an upper bound, in bytes, on a rest that differs from any `many` - 1 given strings.
 
-        Cost: some sweeps over the automaton.
+        The bound holds for all states of the spec whose start state is `start`. A state may have no such
+        rest; then the bound is that of its longest rest. Returns `FAR` where no bound is known.
+        `plain`: characters that take one byte each. `widest`: the bytes that any other character takes
+        (`widest_character`). Cost: some sweeps over the automaton.
         """
         of = self._locate_row(start)[0].rows.automaton
         kinds = of.alphabet.classes_of(np.array(list(plain), np.int64))
-        # how many plain characters each class has
-        # Floats: the counts of texts grow beyond any int, and only `many` matters.
+        # `weights`: how many plain characters each class has. Floats, because the counts of texts may be
+        # larger than any int64; they are only compared with `many`.
         weights = np.bincount(kinds, minlength=of.alphabet.width).astype(np.float64)
-        # a state's strings may be finitely many, each no longer than this; or many of a length are plain
+        # First bound: the longest rest, where a state has finitely many. Second bound, in the loop: a length
+        # up to which at least `many` rests are made of plain characters alone.
         finite = longest_rests(of.trans)
         far = np.where(finite < FAR, widest * finite, FAR)
         ends = (of.accept > 0).astype(np.float64)
         ways = ends
         for size in range(1, _SWEEPS):
-            # Index -1, where nothing follows, reads the number that is appended at the end.
+            # Index -1 (nothing follows) reads the number that is appended at the end.
             ways_after = np.append(ways, 0.0)[of.trans]
             ways = ends + ways_after @ weights
             far = np.minimum(far, np.where(ways >= many, size, FAR))
-            # Or one character of any kind leads to a state from which it is known.
+            # Third bound: one character of any kind, and then the bound of the next state.
             nearest_after = np.append(far, FAR)[of.trans].min(axis=1)
             far = np.minimum(far, widest + nearest_after)
         return int(far.max())
@@ -617,12 +668,13 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         return bytes(numbers.setdefault(column.tobytes(), len(numbers)) for column in columns)
 
     def language_key(self, state: int) -> bytes:
-        """Return 16 bytes that name the residual language with its outcomes, the same in every process.
+        """Return a key for the completions of a state and their outcomes.
 
-        Equal keys mean equal languages and demands; unequal keys may mean equal languages too.
+        Equal keys mean equal completions with equal outcomes. Different keys may mean that, too. The key of
+        a state of an automaton is 16 bytes that are the same in every process.
         """
         if self.is_live(state) is not None:
-            # A live state has no digest: the key holds within this pool, and equals no key of another one.
+            # A live state has no digest. Its key names this pool, so it differs from each key of other pools.
             return b"live %d %d" % (id(self), state)
         part, local = self._locate_row(state)
         name = b"%s %d" % (part.rows.digest, local)
@@ -631,18 +683,20 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
     # Completions.
 
     def shortest_rests(self, state: int, written_count: int = 0) -> Demands:
-        """Return, for each demand that can still be met, the completion that is shortest as JSON text, as
-        bytes (`unicode.decoded_text`). `written_count`: how many characters are written of a string whose
-        lengths are phases, one that was begun not counted.
+        """Return, for each demand that can still be met, the shortest completion, as bytes of the string.
 
-        Of the shortest it is the one whose JSON text is the smallest: space is the cheapest character; `"`
-        and `\\` take two bytes, control characters two or six (RFC 8259, section 7); the pool's spelling says
-        what others take. Cost: `StringCompletions.complete_state`. Raises `LimitError`.
+        A completion is short if its JSON text is. Of several shortest ones, the one with the smallest JSON
+        text is taken. A space takes one byte; `"` and `\\` take two; control characters take two or six
+        (RFC 8259, section 7); the `spelling` of the pool decides for others. Lone surrogates are written as
+        in `unicode.decoded_text`.
+
+        `written_count`: for a spec in phases, the number of characters that are written already, without one
+        that was only begun. Cost: that of `StringCompletions.complete_state`. Raises `LimitError`.
         """
         return self._find_rests(state, written_count)
 
     def _completions_of(self, part: _Part) -> StringCompletions:
-        """Return the completions of a spec, made once."""
+        """Return the `StringCompletions` of a spec. It is made once."""
         completions = self._completions.get(id(part))
         if completions is None:
             # The pool keeps each part as long as itself, so no other object gets the part's id.
@@ -657,7 +711,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
 
     @remember_answers
     def _find_rests(self, state: int, written_count: int) -> Demands:
-        """Return the answer of `shortest_rests`; it is remembered by both arguments."""
+        """Return the answer of `shortest_rests`. Answers are remembered by both arguments."""
         live = self.is_live(state)
         if live is not None:
             return self._live_finish(live, state)
@@ -671,7 +725,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
                 else completions.complete_state(local)
             )
             return {demand: encode_text(text) for demand, text in sorted(texts.items())}
-        # the smallest rest of the begun character to each state between two characters
+        # `leads`: for each state that the begun character can lead to, the smallest bytes to that state
         leads = {state: b""}
         for _ in range(int(part.rows.open_bytes[local])):
             after: dict[int, bytes] = {}
@@ -685,13 +739,13 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         return self._least_texts(ways)
 
     def _live_finish(self, live: LiveState, state: int) -> Demands:
-        """Return, for each demand that can still be met, the rest of a live state: what a reader says, the
-        shortest of several ways."""
+        """Return the answer of `shortest_rests` for a live state: the shortest rest that any of its readers,
+        or the automaton of its regular ways, gives for each demand."""
         continuations: list[tuple[int, int]] = []
         if self._missing:
             # Bytes 0x80 to 0xBF go on with a character that has begun (RFC 3629, section 3).
             continuations = [step for step in self.going_on(state) if 0x80 <= step[0] < 0xC0]
-        if continuations:  # a character: one of those that tokens can write
+        if continuations:  # a character has begun: only bytes that tokens can write complete it
             ways = []
             for byte, after in continuations:
                 if byte not in self._missing:
@@ -704,7 +758,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         return self._least_texts(ways)
 
     def _least_texts(self, ways: Iterable[Demands]) -> Demands:
-        """Return for each demand the least of the texts that meet it."""
+        """Return for each demand the text that comes first by `_order_of_text`, of all `ways`."""
         best: dict[int, bytes] = {}
         for texts in ways:
             for demand, text in texts.items():
@@ -714,7 +768,8 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         return dict(sorted(best.items()))
 
     def _order_of_text(self, text: bytes) -> tuple[int, bytes]:
-        """Return a key that orders completions as they are spelled; they may begin inside a character."""
+        """Return a sort key for completions: the length as spelled, then the spelled bytes. A completion may
+        begin inside a character."""
         if self._spelling == PLAIN:
             return len(text), text
         characters = text.decode(errors="surrogateescape")

@@ -1,11 +1,16 @@
-"""Thompson's construction: a pattern as instructions, counted repetitions written out.
+"""Thompson's construction: turn a pattern into instructions, with counted repetitions written out as copies.
 
-Source: K. Thompson, Regular Expression Search Algorithm (1968). A node is emitted backwards, with the
-instruction that follows it; one that is emitted twice before the same instruction is there once, so that
-threads are partial derivatives (V. Antimirov, 1996).
+An *instruction* reads one character of a set, branches, or checks a condition; then it names the instruction
+that comes after it. For example, `ab` is SET a -> SET b -> MATCH. A *thread* is a position in these
+instructions. Source: K. Thompson, Regular Expression Search Algorithm (1968).
 
-In the optional copies of `r{m,n}` a place in a copy that more copies may follow takes every text of the same
-place in the others: it *outranks* them, and a set of threads needs it alone.
+To *emit* a node of the syntax tree is to add its instructions. A node is emitted after the instruction that
+follows it, so `ab` begins with b. Where the same node is emitted twice before the same instruction, its
+instructions exist once. So threads are partial derivatives (V. Antimirov, 1996).
+
+A *count* such as `r{2,5}` becomes 2 copies of r and 3 optional copies. A *place* is the same position in all
+optional copies. The *rank* of a copy is the number of copies that may follow it. A thread in a place accepts
+every text that threads of lower rank accept in this place. So it *outranks* them, and they can be left out.
 """
 
 from __future__ import annotations
@@ -30,22 +35,30 @@ from structgen.base.errors import LimitError, RegexError
 
 SET, SPLIT, START, END, LOOK, MATCH = range(6)
 MOST_INSTRUCTIONS: Final = 100_000
-"""The most instructions of a pattern whose counts are written out, and a tenth of the steps of writing
-them."""
+"""The most instructions of a pattern whose counts are written out. Emitting may take ten times as many
+steps."""
 
 
 MOST_RANKS: Final = 3
-"""Counts in one another whose copies are compared."""
+"""How deep counts may be nested for their copies to be ranked; deeper ones have no ranks."""
 
 
 class PatternInstruction(NamedTuple):
-    """One instruction. SET: a character of `set`, then `after[0]`. SPLIT: each of `after`. START, END: the
-    start or the end of the text, then `after[0]`. LOOK: `look` holds here, then `after[0]`."""
+    """One instruction.
+
+    SET reads a character of `set` and goes to `after[0]`. SPLIT goes to each of `after`. START and END go to
+    `after[0]` at the start or the end of the text. LOOK goes to `after[0]` where `look` holds. MATCH has no
+    next instruction: the pattern has matched.
+    """
 
     op: int
+    """SET, SPLIT, START, END, LOOK or MATCH."""
     after: tuple[int, ...] = ()
+    """The numbers of the next instructions."""
     set: Ranges = ()
+    """The characters that SET reads."""
     look: LookAround | None = None
+    """The look-around of LOOK."""
 
 
 class PatternInstructions:
@@ -54,18 +67,18 @@ class PatternInstructions:
     def __init__(self) -> None:
         self.code: list[PatternInstruction] = [PatternInstruction(MATCH)]
         self.ranks: dict[int, dict[int, tuple[int, int]]] = {}
-        """Of an instruction in copies, by how deep the count stands in others: (the place in a copy, how many
-        copies may follow). Of one place, the texts of an instruction are those of a higher rank too."""
+        """Instruction -> depth of the count -> (place, rank), for instructions in optional copies. Depth 0 is
+        the outermost count."""
         self._numbers: dict[PatternInstruction, int] = {}
         self._trace: list[int] = []
-        """The instructions that read, as they were emitted."""
+        """The SET instructions, in the order in which they were emitted."""
         self._depth = 0
-        """In how many counts what is emitted stands."""
+        """The number of counts around the node that is being emitted."""
         self._places = 0
         self._steps = 0
 
     def put_instruction(self, instruction: PatternInstruction) -> int:
-        """Return the number of an instruction, which may be there already."""
+        """Return the number of an instruction. It is added unless an equal one exists."""
         number = self._numbers.get(instruction)
         if number is None:
             number = self._numbers[instruction] = len(self.code)
@@ -73,8 +86,8 @@ class PatternInstructions:
         return number
 
     def emit_any_text(self, start: int) -> int:
-        """Return the instruction that goes to `start` after any text."""
-        # The loop needs its own number before it is complete: a placeholder keeps it.
+        """Return the number of an instruction that reads any text and then goes to `start`."""
+        # The loop refers to its own number, so a placeholder takes this number until it is complete.
         loop = len(self.code)
         self.code.append(PatternInstruction(SPLIT))
         any_character = self.put_instruction(PatternInstruction(SET, (loop,), ANY))
@@ -82,8 +95,11 @@ class PatternInstructions:
         return loop
 
     def emit_node(self, node: Node, after: int) -> int:
-        """Return the instruction at which `node`, followed by `after`, begins. Raises `LimitError` past
-        MOST_INSTRUCTIONS."""
+        """Emit a node, and return the number of its first instruction.
+
+        `after`: the number of the instruction that follows the node. Raises `LimitError` past
+        MOST_INSTRUCTIONS instructions.
+        """
         self._steps += 1
         if self._steps > 10 * MOST_INSTRUCTIONS or len(self.code) > MOST_INSTRUCTIONS:
             raise LimitError(
@@ -98,7 +114,7 @@ class PatternInstructions:
         if isinstance(node, SomeOf):
             begins = []
             equal: dict[Node, list[tuple[int, int]]] = {}
-            # Behind a part any of the later ones may follow, or none: `after` is the choice among these.
+            # After a part, any of the later parts may follow, or none: `after` is a SPLIT between these.
             for part in reversed(node.parts):
                 first = len(self._trace)
                 begins.append(self.emit_node(part, after))
@@ -112,7 +128,7 @@ class PatternInstructions:
                 after = self.emit_node(part, after)
             return after
         if isinstance(node, Alternation):
-            # Parts that begin at one instruction are one thread.
+            # Parts that begin with the same instruction need one branch only.
             split = tuple(dict.fromkeys([self.emit_node(part, after) for part in node.parts]))
             if len(split) == 1:
                 return split[0]
@@ -126,14 +142,14 @@ class PatternInstructions:
         return self.put_instruction(PatternInstruction(LOOK, (after,), (), node))
 
     def _emit_repetition(self, node: Repetition, after: int) -> int:
-        """Return the instruction at which a repetition, followed by `after`, begins."""
+        """Emit a repetition, and return the number of its first instruction. `after`: as in `emit_node`."""
         min_count = node.min_count
         if node.max_count is None:
             loop = len(self.code)  # as in `emit_any_text`
             self.code.append(PatternInstruction(SPLIT))
             begin = self.emit_node(node.of, loop)
             self.code[loop] = PatternInstruction(SPLIT, (begin, after))
-            # the copy in the loop is the first one
+            # the copy in the loop counts as one of the copies that are required
             if min_count:
                 min_count -= 1
             else:
@@ -153,12 +169,15 @@ class PatternInstructions:
             begin_before = begin
             begin = self.emit_node(node.of, begin)
             if begin == begin_before:
-                break  # a body that matches only the empty text
+                break  # the body has no instructions (it matches only the empty text): so have more copies
         return begin
 
     def _rank_copies(self, copies: list[tuple[int, int]]) -> None:
-        """Note the ranks of instructions in copies, which are ranges of the trace; more may follow the later
-        ones. The node is the same, so that equal places are the same ones of it."""
+        """Set the places and ranks of the instructions in copies of one node.
+
+        `copies`: (first, end) for each copy, as a range of `_trace`. They were emitted backwards, so more
+        copies may follow the later ones: the index of a copy is its rank.
+        """
         sizes = {end - first for first, end in copies}
         # Only copies of one size have corresponding places.
         if len(copies) < 2 or self._depth >= MOST_RANKS or len(sizes) > 1:
@@ -166,21 +185,22 @@ class PatternInstructions:
         for rank, (first, end) in enumerate(copies):
             for place, number in enumerate(self._trace[first:end], self._places):
                 ranks_by_depth = self.ranks.setdefault(number, {})
-                # The first copy that has the instruction counts: copies may share it.
+                # Copies may share an instruction: the first copy that has it decides.
                 ranks_by_depth.setdefault(self._depth, (place, rank))
         self._places += copies[0][1] - copies[0][0]
 
 
 def character_sets(tree: Node) -> tuple[Ranges, ...]:
-    """Return the sets of characters of a pattern, those inside its look-arounds too."""
+    """Return the distinct sets of characters of a pattern, those in its look-arounds included. The first is
+    the set of all characters."""
     nodes = (node.ranges for node in descendants_of(tree) if isinstance(node, CharacterClass))
     return tuple(dict.fromkeys((ANY, *nodes)))
 
 
 def look_behinds(tree: Node) -> list[LookAround]:
-    """Return the look-behinds of a pattern that are not inside another one.
+    """Return the look-behinds of a pattern that are not inside another look-behind.
 
-    Raises `RegexError` for one that itself looks ahead.
+    Raises `RegexError` for a look-behind that contains a look-ahead.
     """
     looks: dict[LookAround, None] = {}
     todo = [tree]

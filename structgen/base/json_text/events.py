@@ -1,8 +1,13 @@
-"""Events of a JSON document under way: which values, keys and terminals began and closed, read from its text.
+"""Events of a JSON document that is still being written: which values, keys and terminals began or ended.
 
-The grammar is not needed: JSON text (RFC 8259) itself shows where values, keys and numerals begin and end,
-and a matcher accepts no other text. Nothing is recorded while tokens are taken; the first question scans the
-bytes of the new tokens, once.
+An *event* says what began or ended, and where: `{"a": 1}` has an event for the beginning of the object, then
+for the beginning and the end of the key, and so on. A *terminal* is a string, a number, true, false or null.
+The *scanner* reads the text byte by byte and makes the events; the *log* keeps them. A *place* is the keys
+and indices that lead to a value.
+
+The grammar is not needed: the text itself (RFC 8259) shows where values, keys and numerals begin and end.
+A matcher does no work for events while it takes tokens. When events are first asked for, the bytes of the new
+tokens are scanned, once.
 """
 
 from __future__ import annotations
@@ -16,14 +21,17 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 _STRIDE = 32
-"""Tokens between two snapshots to which a log can roll back."""
+"""The number of tokens between two snapshots of a log. `EventLog.truncate` goes back to a snapshot."""
 
 _QUOTE = re.compile(rb'["\\\x00-\x1f]')
 
 
 class EventKind(enum.Enum):
-    """The kinds of events. A value is the document or a member's value, an item is an array's. Inside each is
-    an object, an array, or a terminal (string, number, true, false, null). Keys are not terminals."""
+    """The kinds of events.
+
+    A value is the document or the value of a member; an item is a value in an array. Between the events of a
+    value or an item are those of an object, an array, or a terminal. Keys are not terminals.
+    """
 
     VALUE_BEGIN = "value_begin"
     VALUE_END = "value_end"
@@ -40,7 +48,7 @@ class EventKind(enum.Enum):
 
 
 class TerminalKind(enum.Enum):
-    """The kinds of terminals; true, false and null by the text they have."""
+    """The kinds of terminals."""
 
     STRING = "string"
     NUMBER = "number"
@@ -50,9 +58,9 @@ class TerminalKind(enum.Enum):
 
 
 class Place:
-    """A place in a document: the keys and indices that lead there. Immutable; equal places compare equal.
+    """A place in a document: the keys and indices that lead to a value. Immutable and comparable.
 
-    A place holds the one above it, so that an event costs the same at any depth.
+    A place refers to the place of the container around it, so that an event costs the same at any depth.
     """
 
     __slots__ = ("_parent", "_part")
@@ -74,12 +82,12 @@ class Place:
 
     @property
     def part(self) -> str | int:
-        """The last key or index; of the document itself ""."""
+        """The last key or index; "" for the document itself."""
         return self._part
 
     @property
     def pointer(self) -> str:
-        """The JSON pointer (RFC 6901); "" is the document. Cost: its length."""
+        """The JSON pointer (RFC 6901), such as "/a/0"; "" is the document. Cost: its length."""
         return pointer_of(self.parts)
 
     def __eq__(self, other: object) -> bool:
@@ -108,8 +116,11 @@ def pointer_of(parts: Iterable[str | int]) -> str:
 
 
 def spell_pointer(location: Any) -> str:
-    """Return the pointer of a place that is written as the one around it and the segments from there: a
-    tuple; the outermost is a text, "#"."""
+    """Return the JSON pointer of a nested location: (("#", "a", 0), "b") -> "#/a/0/b".
+
+    A location is a tuple of the location around it and the keys and indices from there. The outermost one is
+    a text, "#".
+    """
     parts = []
     while isinstance(location, tuple):
         location, *segments = location
@@ -118,17 +129,18 @@ def spell_pointer(location: Any) -> str:
 
 
 class Event(NamedTuple):
-    """One thing that began or closed."""
+    """The beginning or the end of a value, an item, a container, a key or a terminal."""
 
     kind: EventKind
     place: Place
-    """Where in the document. At KEY_BEGIN the object's, for the key is not known; at KEY_END the member's."""
+    """The place in the document. For KEY_BEGIN it is that of the object, because the key is not known yet;
+    for KEY_END it is that of the member."""
     start: int
-    """The byte where it begins, counted from the matcher's first byte."""
+    """The index of the first byte, counted from the first byte of the matcher's text."""
     end: int | None
-    """The byte just past it, quotes and brackets included; None where it has only begun."""
+    """The index after the last byte, with quotes and brackets; None in an event of a beginning."""
     terminal: TerminalKind | None = None
-    """At TERMINAL_BEGIN and TERMINAL_END: which."""
+    """The kind of the terminal, in TERMINAL_BEGIN and TERMINAL_END; else None."""
 
     @property
     def pointer(self) -> str:
@@ -137,26 +149,30 @@ class Event(NamedTuple):
 
 
 class _Frame(NamedTuple):
-    """An open bracket."""
+    """An object or an array that is still open."""
 
     below: _Frame | None
+    """The container around it."""
     place: Place
+    """Its place."""
     start: int
+    """The index of its opening bracket."""
     items: int
-    """Items begun in an array, -1 in an object."""
+    """The number of items that have begun, in an array; -1 in an object."""
 
 
 class JsonError(ValueError):
-    """A text that no continuation makes JSON (RFC 8259); `at` is the byte that cannot stand where it
-    stands."""
+    """The error for a text that no continuation makes JSON (RFC 8259)."""
 
     def __init__(self, fault: str, at: int) -> None:
+        """`fault`: what is wrong, in words. `at`: the index of the first byte that is not allowed."""
         self.fault = fault
         self.at = at
         super().__init__(f"{fault} at byte {at}")
 
 
-# What the scanner is in front of, in words; inside of a terminal or a key `part` says more.
+# The modes of the scanner: what it expects next, in words for messages. Inside a terminal or a key, `part`
+# has the exact position.
 _VALUE: Final = "a value"
 _ITEM: Final = "an item or ]"
 _FIRST_KEY: Final = "a key or }"
@@ -165,22 +181,24 @@ _COLON: Final = "a colon"
 _AFTER: Final = "a comma or the closing bracket"
 _NOT_A_NUMBER: Final = " (NaN and Infinity are not JSON numbers)"
 _HINTS: Final = {"'": " (strings are written in double quotes)", "N": _NOT_A_NUMBER, "I": _NOT_A_NUMBER}
-"""Hints for other spellings that people often write, by the first character of these."""
+"""First character of a frequent mistake -> a hint for the message."""
 
 
 class _ScannerState(NamedTuple):
-    """Where the scanner is: an immutable value, so that a rollback takes an old one."""
+    """The state of the scanner. It is immutable, so that a rollback can return to an old state."""
 
     mode: str = _VALUE
+    """What is expected next."""
     frame: _Frame | None = None
+    """The innermost open container."""
     place: Place = Place(None, "")
     """The place of the value that is expected next, or being read."""
     start: int = 0
-    """Where the terminal or key being read begins."""
+    """The index of the first byte of the terminal or key that is being read."""
     terminal: TerminalKind | None = None
     """The kind of the terminal that is being read; None for a key."""
     part: str = ""
-    """The part of a terminal or a key that was read last (`_PARTS`); empty outside."""
+    """The part of a terminal or a key that was read last (`_PARTS`); empty outside of them."""
 
 
 _END: Final = "end"
@@ -213,7 +231,8 @@ _PARTS: Final = MappingProxyType(
         "nul": {"l": _END},
     }
 )
-"""Part of a terminal or a key -> the characters that may follow it -> the part in which they stand."""
+"""Part of a terminal or a key -> characters that may follow it -> the part to which these characters belong.
+For example, after the part "zero" of a numeral, "." leads to the part "point"."""
 _NEXT: Final = MappingProxyType(
     {
         part: {ord(char): after for chars, after in row.items() for char in chars}
@@ -221,7 +240,7 @@ _NEXT: Final = MappingProxyType(
     }
 )
 _WHOLE_NUMERALS: Final = frozenset(("zero", "whole", "fraction", "exponent"))
-"""The parts that a numeral may end with."""
+"""The parts after which a numeral may end."""
 _TERMINALS: Final = MappingProxyType(
     {
         ord("t"): (TerminalKind.TRUE, "t"),
@@ -237,9 +256,9 @@ _TERMINALS: Final = MappingProxyType(
 
 
 Raw: TypeAlias = tuple[EventKind, Place, int, "int | None", "TerminalKind | None"]
-"""An event as the scanner notes it: `Event(*raw)`."""
+"""An event as a plain tuple, which is faster: `Event(*raw)` is the event."""
 
-# Looked up once, also for others that read the notes of each token: what an enum's member costs adds up.
+# Names of the members, also for other modules: looking up a member of an enum costs time at each event.
 (
     VALUE_BEGIN,
     VALUE_END,
@@ -262,12 +281,14 @@ _OPENED: Final = MappingProxyType(
 
 
 class EventLog:
-    """The events of a text, scanned up to some token; a matcher has one once events were asked.
+    """The events of a text that grows.
 
-    It is the one reader of JSON that is still being written: iterative at any depth, linear in the text
-    however it is cut, and strict (`JsonError`). `growing_json` makes values of what it finds.
+    It is used in one of two ways. A matcher calls `read_tokens` and `events_since`, once events are asked
+    for. Others write a text without tokens, by `write_document` or `feed_text`; then each call replaces the
+    events. `growing_json` makes values from the events.
 
-    Memory: the text, 4 bytes a token, and about 150 bytes an event.
+    It does not recurse, takes time linear in the text however the text is cut, and is strict (`JsonError`).
+    Memory: the text, 4 bytes for each token, and about 150 bytes for each event.
     """
 
     __slots__ = (
@@ -280,7 +301,7 @@ class EventLog:
 
     def __init__(self) -> None:
         self.text = bytearray()
-        """The text that was scanned: all that was written, up to the end of the document."""
+        """The text that was scanned, up to the end of the document."""
         self._events: list[Raw] = []
         self._counts = array("i", (0,))
         self._state = _ScannerState()
@@ -288,7 +309,7 @@ class EventLog:
 
     @property
     def token_count(self) -> int:
-        """How many tokens were scanned."""
+        """The number of tokens that were scanned."""
         return len(self._counts) - 1
 
     @property
@@ -305,7 +326,11 @@ class EventLog:
         token_bytes: Sequence[bytes | None],
         ends: Collection[int],
     ) -> None:
-        """Scan the tokens that were not scanned yet; `ends` are the end tokens. Linear in their bytes."""
+        """Scan the tokens that were not scanned yet.
+
+        `tokens`: all tokens of the text. `token_bytes`: the bytes of each token of the vocabulary. `ends`:
+        the end tokens. Cost: linear in the bytes of the new tokens.
+        """
         for at in range(self.token_count, len(tokens)):
             token = tokens[at]
             if token in ends:
@@ -318,12 +343,14 @@ class EventLog:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the document has closed. A numeral that is the document closes where something follows."""
+        """Whether the document has ended. A document that is a numeral ends when another byte follows."""
         return self._state.mode == _AFTER and self._state.frame is None
 
     def feed_text(self, data: bytes) -> list[Raw]:
-        """Scan more of a text that comes without tokens, and return what began and closed in it. A log is
-        written or read, not both. Errors: `JsonError`, for anything but white space behind the document too.
+        """Scan more of a text that comes without tokens, and return the events of this piece.
+
+        A log that is fed cannot also read tokens. Raises `JsonError`, also for anything but white space after
+        the document.
         """
         at = self.write_document(data)
         if data[at:].strip(b" \t\n\r"):
@@ -331,9 +358,11 @@ class EventLog:
         return self._events
 
     def write_document(self, data: bytes) -> int:
-        """Scan more of a document that may be a part of a text; `recent_events` is what began and closed in
-        it. Return how much of the data belongs to it. Errors: `JsonError`; `text` ends before the fault
-        then."""
+        """Scan more of a document, after which other text may follow; `recent_events` has its events.
+
+        Returns the number of bytes of `data` that belong to the document. Raises `JsonError`; `text` then
+        ends before the fault.
+        """
         if self._events:
             self._events = []  # a new list: the caller may still hold the events of the last piece
         try:
@@ -353,10 +382,11 @@ class EventLog:
         return [Event(*raw) for raw in self._events[first:]]
 
     def truncate(self, count: int) -> None:
-        """Forget all tokens but the first `count`, and up to 31 of those (scanned again when asked)."""
+        """Drop all tokens after the first `count`. Up to 31 tokens before that are dropped too; they are
+        scanned again when events are asked for."""
         if count >= self.token_count:
             return
-        # Back to the last snapshot: of what follows it only the tokens are known, and they are scanned again.
+        # Go back to the last snapshot; the tokens between it and `count` have to be scanned again.
         mark = count // _STRIDE
         del self._marks[mark + 1 :]
         self._state, length = self._marks[mark]
@@ -377,7 +407,7 @@ class EventLog:
     # --- the scanner ---
 
     def _finish_text(self) -> None:
-        """Take the end of the text: a numeral that is the whole document ends there."""
+        """Handle the end of the text: a numeral that is the whole document ends there."""
         at = self._state
         if at.terminal is TerminalKind.NUMBER and at.part in _WHOLE_NUMERALS:
             self._terminal_end(at.frame, at.place, at.start, len(self.text), at.terminal)
@@ -391,12 +421,12 @@ class EventLog:
         end: int,
         terminal: TerminalKind | None,
     ) -> None:
-        """Note that a terminal ends, and with it its value: of `[1]`, the bytes 1 to 2 of the item 0."""
+        """Add the events for the end of a terminal and of its value. In `[1]`, item 0 is the bytes 1 to 2."""
         self._events.append((TERMINAL_END, place, start, end, terminal))
         self._value_end(frame, place, start, end)
 
     def _value_begin(self, frame: _Frame | None, place: Place, start: int) -> tuple[_Frame | None, Place]:
-        """Note that a value begins; return the frame with it, and its place."""
+        """Add the event for the beginning of a value; return (the frame that counts it, its place)."""
         if frame is None or frame.items < 0:
             self._events.append((VALUE_BEGIN, place, start, None, None))
             return frame, place
@@ -406,14 +436,16 @@ class EventLog:
         return _Frame(frame.below, frame.place, frame.start, frame.items + 1), place
 
     def _value_end(self, frame: _Frame | None, place: Place, start: int, end: int) -> None:
-        """Note that a value ends, in the bracket `frame` (None: it is the document). Of `[1]`, the item at
-        the bytes 1 to 2, and then the document at the bytes 0 to 3."""
+        """Add the event for the end of a value. `frame`: the container around it; None: it is the document.
+
+        In `[1]`, the item is the bytes 1 to 2; then the document is the bytes 0 to 3.
+        """
         is_item = frame is not None and frame.items >= 0
         kind = ITEM_END if is_item else VALUE_END
         self._events.append((kind, place, start, end, None))
 
     def _scan_text(self, data: bytes) -> int:
-        """Take more text, up to the end of the document. Return how much of it that is."""
+        """Scan more text, up to the end of the document. Return the number of bytes that belong to it."""
         text = self.text
         events = self._events
         size_before = at = len(text)
@@ -423,7 +455,7 @@ class EventLog:
         while at < size:
             if part:
                 if part == "string":
-                    # most bytes of most texts: one search passes over them all
+                    # Most bytes of most texts are inside strings: one search skips all ordinary ones.
                     quote = _QUOTE.search(text, at)
                     if quote is None:
                         break
@@ -433,7 +465,7 @@ class EventLog:
                     part = after
                     at += 1
                 elif part in _WHOLE_NUMERALS:
-                    part = _END  # the byte behind a numeral is no part of it
+                    part = _END  # the byte after a numeral does not belong to it
                 else:
                     raise JsonError(_stuck_fault(part, terminal), at)
                 if part == _END:
@@ -453,7 +485,7 @@ class EventLog:
             at += 1
             if byte in b" \t\n\r":
                 continue
-            # A bracket that does not fit falls through to the last branch, the error.
+            # A closing bracket that is not allowed here reaches the last branch, which raises.
             if byte in b"}]" and frame is not None and _may_close(mode, byte, frame):
                 below, place, start, items = frame
                 events.append((OBJECT_END if items < 0 else ARRAY_END, place, start, at, None))
@@ -494,19 +526,20 @@ class EventLog:
 
 
 def _may_close(mode: str, byte: int, frame: _Frame) -> bool:
-    """Tell whether a closing bracket fits the one that is open, where the scanner is."""
+    """Return whether a closing bracket is allowed here: it fits `frame`, and no value or key must follow."""
     if byte == 125:  # }
         return frame.items < 0 and mode in (_AFTER, _FIRST_KEY)
     return frame.items >= 0 and mode in (_AFTER, _ITEM)
 
 
 def _misplaced_error(mode: str, byte: int, at: int) -> JsonError:
+    """Return the error for a byte that cannot follow in a mode of the scanner."""
     hint = _HINTS.get(chr(byte), "")
     return JsonError(f"{chr(byte)!r} stands where {mode} is expected{hint},", at)
 
 
 def _stuck_fault(part: str, terminal: TerminalKind | None) -> str:
-    """Return the fault where nothing follows a part of a terminal or a key, in words."""
+    """Return in words the fault of a byte that cannot follow a part of a terminal or a key."""
     if part == "string":
         return "A control character stands in a string"
     if terminal is None or terminal is TerminalKind.STRING:
@@ -515,7 +548,7 @@ def _stuck_fault(part: str, terminal: TerminalKind | None) -> str:
 
 
 def decode_string(literal: bytes | bytearray) -> str:
-    """Return the string that its bytes between the quotes write, lone surrogates included."""
+    """Return the value of a string. `literal`: its bytes between the quotes. Lone surrogates are allowed."""
     text = literal.decode("utf-8", "surrogatepass")
-    # Most strings have no escape, and are what they write.
+    # Most strings have no escape, so their text is their value.
     return json.loads(f'"{text}"') if "\\" in text else text

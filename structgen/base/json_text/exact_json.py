@@ -1,6 +1,9 @@
-"""JSON text and Python values read as exact JSON, and exact JSON written in its one canonical form.
+"""Read JSON text and Python values as exact JSON, and write exact JSON in its canonical form.
 
-Nothing here recurses: 100,000 nested brackets are read, copied and written like any other document.
+*Exact JSON* is a JSON value whose numbers keep their decimal value: 0.1 is Decimal("0.1") and not a float.
+Its *canonical form* is one text for all equal values: ASCII, no blanks, 10, 10.0 and 1e1 all as 10.
+A *place* is where a value stands in a document, such as `#/items/0`. Nothing here recurses: 100,000 nested
+brackets are read, copied and written like any other document.
 """
 
 from __future__ import annotations
@@ -31,36 +34,38 @@ Json: TypeAlias = Union[bool, int, Decimal, str, list["Json"], dict[str, "Json"]
 """A JSON value with exact numbers (int, or Decimal where the text has a fraction or an exponent)."""
 
 _STR = frozenset({str})
-_ATOMS = frozenset({str, bool, type(None)})  # copied as they are
+_ATOMS = frozenset({str, bool, type(None)})  # types of values that are copied unchanged
 
 # CPython refuses to convert longer numerals to int (CVE-2020-10735); Decimal holds them just as exactly.
 _INT_DIGITS = sys.int_info.default_max_str_digits
-_INT_BITS = 3 * _INT_DIGITS  # a digit has more than three bits
+_INT_BITS = 3 * _INT_DIGITS  # a digit has more than three bits, so such an int is short enough
 
 
 @cache
 def _make_decoder(of_point: Callable[[str], Json]) -> json.JSONDecoder:
+    """Return a decoder that reads numerals with a fraction or an exponent by `of_point`, and refuses NaN."""
     return json.JSONDecoder(parse_float=of_point, parse_constant=_no_constant)
 
 
 def read_exact(text: str, of_point: Callable[[str], Json] = Decimal) -> Json:
-    """Return the value of a JSON text (RFC 8259), numbers exact: int, or Decimal with a fraction or exponent.
+    """Return the value of a JSON text (RFC 8259) as exact JSON.
 
-    A member named twice has its last value (`repeated_members` lists such names); integers of more than 4,000
-    digits are Decimals too. Errors: `SchemaError` with line and column. Cost: the C reader of the standard
-    library; texts that it cannot take (very deep ones) are read by `value_of`, some 50 times slower.
-    `of_point` reads numerals with a fraction or exponent, where the C reader does.
+    A number is an int; with a fraction or an exponent, or with more than 4,000 digits, it is a Decimal. Where
+    a member is named twice, its last value counts (`repeated_members` lists such names). `of_point`: reads
+    numerals with a fraction or an exponent, in texts that the C reader can read. Raises `SchemaError`, with
+    line and column. Cost: that of the C reader of the standard library. Texts that it cannot read, such as
+    very deep ones, are read by `value_of`, some 50 times slower.
     """
     try:
         value: Json = _make_decoder(of_point).decode(text)
         return value
     except (ValueError, RecursionError, InvalidOperation):
-        # Either not JSON, and then the slow reader says where, or beyond what the C reader can hold.
+        # Either the text is not JSON, and the slow reader finds the place; or the C reader cannot hold it.
         return read_any_depth(text)
 
 
 def read_any_depth(text: str) -> Json:
-    """Return the answer of `read_exact`, without the C reader. Errors: as there."""
+    """Return the answer of `read_exact`, without the C reader. Raises the same errors."""
     try:
         value: Json = value_of(text, _read_number)
         return value
@@ -89,8 +94,11 @@ def _read_number(numeral: str) -> Json:
 
 
 def nearest_double(numeral: str) -> Json:
-    """Return the value of the double next to a number, as its shortest decimal, but of an integer exactly; of
-    one beyond all doubles its own."""
+    """Return the value of the double that is nearest to a number, as exact JSON.
+
+    A double that is an integer is returned exactly; others as the shortest decimal that reads as the double.
+    A number beyond all doubles is returned as it is.
+    """
     value = float(numeral)
     if value.is_integer():
         return int(value)
@@ -100,21 +108,24 @@ def nearest_double(numeral: str) -> Json:
 
 
 def repeated_members(text: str) -> tuple[str, ...]:
-    """Return the places (`#/...`) of the members that a JSON text names more than once, in text order. Cost:
-    the C reader of the standard library; 1 s a MB where there are such members, or where it cannot read."""
+    """Return the places (`#/...`) of the members that a JSON text names more than once, in text order.
+
+    Cost: that of the C reader of the standard library. Where there are such members, or where the C reader
+    cannot read the text, it is 1 s for each MB.
+    """
     counts: list[int] = []
 
     def count_repeats(pairs: list[tuple[str, object]]) -> None:
         counts.append(len(pairs) - len(dict(pairs)))
 
-    # The C reader takes no very deep text, and no very long integer.
+    # The C reader cannot read very deep texts and very long integers.
     with suppress(ValueError, RecursionError):
         json.loads(text, object_pairs_hook=count_repeats)
         if not any(counts):
             return ()
     places: dict[str, None] = {}
     names: list[set[object]] = []
-    """The names that each open object has so far, the outermost object first."""
+    """The names so far in each open object, the outermost object first."""
     for kind, place, *_ in EventLog().feed_text(text.encode("utf-8", "surrogatepass") + b"\n"):
         if kind is OBJECT_BEGIN:
             names.append(set())
@@ -128,22 +139,23 @@ def repeated_members(text: str) -> tuple[str, ...]:
 
 
 def exact_copy(value: object, most: int = 4_000_000, of_point: Callable[[str], Json] = Decimal) -> Json:
-    """Return a deep copy of a Python value as exact JSON; a float stands for its shortest repr. `of_point`
-    reads the text of each float and Decimal.
+    """Return a deep copy of a Python value as exact JSON. A float becomes the decimal of its shortest repr.
 
-    Only dict, list, str, int, float, bool, None and Decimal are taken, with str keys; anything else, NaN and
-    the infinities are a `SchemaError` that names the place. At most `most` values, where a dict or list
-    counts as four (`LimitError`); a value that holds itself is refused where it does.
+    `most`: the most values, where a dict or a list counts as four. `of_point`: reads the text of each float
+    and Decimal. Allowed are dict with str keys, list, str, int, float, bool, None and Decimal. Raises
+    `SchemaError`, with the place, for anything else, for NaN and for the infinities. Raises `LimitError` for
+    too many values, and for a container that contains itself.
     """
     out: list[Json] = []
-    # (value, container that receives the copy, its key, the way to it for messages: `spell_pointer`)
+    # (value, container that receives the copy, its key there, its location for messages: `spell_pointer`);
+    # an entry with None as the container ends a container
     todo: list[tuple[object, Any, Any, Any]] = [(value, out, None, "#")]
     around: set[int] = set()  # the containers that hold the present value
     count = 0
     while todo:
         node, into, key, path = todo.pop()
         if into is None:
-            # All members of a container were copied: it is no longer around what comes next.
+            # All members of a container were copied: it is not around the next values any more.
             around.discard(key)
             continue
         kind = node.__class__
@@ -151,7 +163,7 @@ def exact_copy(value: object, most: int = 4_000_000, of_point: Callable[[str], J
         if kind in _ATOMS:
             copy = node
         elif isinstance(node, (dict, list)):
-            # its members, and four for itself but for the one that its own container has counted
+            # Its members, and four for itself. One of the four was counted as a member of its container.
             count += len(node) + 3
             _enter_container(node, around, todo, path)
             members: Any
@@ -162,7 +174,7 @@ def exact_copy(value: object, most: int = 4_000_000, of_point: Callable[[str], J
             else:
                 copy = list(node)
                 members = enumerate(copy)
-            # the copy holds the members' places in the text order
+            # The copy has the members in order already; those that need copying are replaced later.
             for name, member in members:
                 kind = member.__class__
                 if kind not in _ATOMS and (kind is not int or member.bit_length() > _INT_BITS):
@@ -188,11 +200,11 @@ def _enter_container(
     todo: list[tuple[object, Any, Any, Any]],
     path: Any,
 ) -> None:
-    """Add a container to those around the values that come next, and its end to what is to be done.
+    """Open a container: add it to `around`, and add an entry to `todo` that closes it later.
 
-    `around`: the ids of the containers that are open. `todo`: the entries of `exact_copy`; one whose second
-    part is None closes a container. `path`: the way to it, for `spell_pointer`. Errors: `LimitError` for a
-    container inside itself.
+    `node`: the container. `around`: the ids of the open containers. `todo`: the entries of `exact_copy`.
+    `path`: the location of the container, for `spell_pointer`. Raises `LimitError` for a container inside
+    itself.
     """
     if id(node) in around:
         raise LimitError(
@@ -206,21 +218,23 @@ def _enter_container(
 
 
 def write_canonical(value: Json) -> str:
-    """Return the canonical JSON text of a value: ASCII, no blanks, members in order, equal numbers alike.
+    """Return the canonical JSON text of a value: ASCII, no blanks, members in their order, one text for equal
+    numbers.
 
-    `read_exact(write(v))` is equal to v. Iterative; some 1 us a value.
+    `read_exact(write_canonical(v))` is equal to v. Cost: some 1 us for each value.
     """
     return write_json(value, _write_atom)
 
 
 def _write_atom(value: Any) -> str:
+    """Return the canonical text of a value that is not a container."""
     if value.__class__ is Decimal:
         return write_numeral(value)
     return json.dumps(value)
 
 
 def unescape_segment(token: str) -> str:
-    """Return the key of a reference token of a JSON pointer: the inverse of `escape`."""
+    """Return the key of a segment of a JSON pointer (the inverse of `escape`): "a~1b" -> "a/b"."""
     if "~" in token:
         return token.replace("~1", "/").replace("~0", "~")
     return token
@@ -231,16 +245,16 @@ _KINDS |= dict.fromkeys((Decimal, float), "number")
 
 
 def target_of(root: Any, pointer: str) -> Any:
-    """Return the value to which a JSON Pointer, perhaps behind `#`, leads through objects; None where it
-    leads to none."""
+    """Return the value to which a JSON Pointer leads through objects; None where there is none. The pointer
+    may begin with `#`."""
     for key in map(unescape_segment, pointer.split("/")[1:]):
         root = root.get(key) if isinstance(root, Mapping) else None
     return root
 
 
 def values_in(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the values inside of a JSON value, itself first, in its order, each with its JSON Pointer. Cost:
-    linear in the pointers."""
+    """Yield (JSON Pointer, value) for a JSON value and all values inside it, in order. Cost: linear in the
+    length of the pointers."""
     todo = [("", value)]
     while todo:
         path, node = todo.pop()
@@ -248,21 +262,23 @@ def values_in(value: Any) -> Iterator[tuple[str, Any]]:
         if isinstance(node, (Mapping, list)):
             pairs: Any = node.items() if isinstance(node, Mapping) else enumerate(node)
             members = list(pairs)
-            # in reverse, since the last entry comes next
+            # in reverse, because the last entry is taken first
             todo += [(f"{path}/{escape(key)}", member) for key, member in reversed(members)]
 
 
 def kind_name(value: Json) -> str:
-    """Return the name of the type of a JSON value."""
+    """Return the name of the type of a JSON value, such as "object"."""
     return _KINDS.get(value.__class__, "null")
 
 
 def _no_constant(name: str) -> Json:
+    """Refuse NaN and the infinities, which the C reader would accept."""
     raise ValueError(name)
 
 
 def _plain_key(name: object, path: Any) -> str:
-    """Return a key that is a subclass of str (a string enum) as a plain str."""
+    """Return a key as a plain str; it may be a subclass such as a string enum. Raises `SchemaError` for other
+    keys. `path`: the location of the object."""
     if isinstance(name, str):
         return str.__str__(name)
     raise SchemaError(
@@ -273,9 +289,10 @@ def _plain_key(name: object, path: Any) -> str:
 
 
 def _exact_scalar(node: object, path: Any, of_point: Callable[[str], Json]) -> Json:
-    """Return a value that is no container as exact JSON. Errors: `SchemaError` with the place."""
+    """Return a value that is not a container as exact JSON. Raises `SchemaError`, with the place. `path`: its
+    location. `of_point`: as in `exact_copy`."""
     if isinstance(node, int):
-        plain = int(node)  # an enum's member is an int of a class of its own
+        plain = int(node)  # a member of an int enum becomes a plain int
         if plain.bit_length() <= _INT_BITS:
             return plain
         return Decimal(plain)
@@ -301,7 +318,8 @@ def _exact_scalar(node: object, path: Any, of_point: Callable[[str], Json]) -> J
 
 
 def write_numeral(number: Decimal) -> str:
-    """Return the one text of a number's value: integers of up to 20 digits plainly, others by exponent."""
+    """Return the canonical text of a number: integers of up to 20 digits as digits, others with an exponent.
+    For example, 1.50 -> "15e-1"."""
     sign, digits, exponent = number.as_tuple()
     assert isinstance(exponent, int)
     text = "".join(map(str, digits)).lstrip("0")

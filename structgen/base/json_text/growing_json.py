@@ -1,15 +1,17 @@
-"""The value so far of a JSON text that is still being written: values that grow, and never change.
+"""Read the value so far of a JSON text that is still being written.
 
-`EventLog` reads the text; here its events become values. Of what is unfinished:
+For the text `{"a": [1, "x`, the value so far is {"a": [1, "x"]}. Later values only add to earlier ones.
+`EventLog` reads the text and reports what begins and ends; this module makes values from these events. What
+is unfinished counts as follows:
 
-- A key is not there before its value is: neither its characters nor the key itself.
-- A string has its characters, without half of an escape, half of a surrogate pair (an escape of a high
-  surrogate is half of one, until what follows is no low one), and half of a character of UTF-8.
-- A number is not there before something follows it, for more digits may come; at the end of the text,
-`finish`. - true, false and null are not there before their last letter.
-- An object and an array are there from their bracket on.
+- A key is missing as long as its value is.
+- A string has the characters that are *settled*: later text cannot change them. It lacks a begun escape, an
+  escape of a high surrogate that a low one may still follow, and a begun character of UTF-8.
+- A number is missing until something follows it, for more digits may come. `finish` ends the text.
+- true, false and null are missing until their last letter.
+- An object or an array is there from its opening bracket on.
 
-Of equal keys the last one counts, as for `json.loads`: where a key is written again, its value begins anew.
+Where a key occurs twice, the last one counts, as for `json.loads`: its value starts again.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from structgen.base.json_text.events import (
 )
 
 MISSING: Final = object()
-"""Nothing can be said of a value yet."""
+"""Stands for a value that is not known yet."""
 _STRING: Final = TerminalKind.STRING
 _NUMBER: Final = TerminalKind.NUMBER
 _WORDS: Final = {TerminalKind.TRUE: True, TerminalKind.FALSE: False, TerminalKind.NULL: None}
@@ -44,17 +46,17 @@ _SURE: Final = re.compile(
     r"(?:[^\\]++|\\[^u]|\\u(?![dD][89abAB])[0-9a-fA-F]{4}|\\u[dD][89abAB][0-9a-fA-F]{2}"
     r"(?:\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?=[^\\]|\\[^u]|\\u[^dD]|\\u[dD][^c-fC-F])))*+"
 )
-"""The longest beginning of a string whose characters are settled: it ends before a begun escape, and before a
-high surrogate behind which the low one may come."""
+"""Matches the longest beginning of a string whose characters are settled. It ends before a begun escape, and
+before a high surrogate that a low one may follow."""
 _INSIDE: Final = re.compile(r'(?s:[^"\\]++|\\.)*+')
 
 
 class GrowingJson:
-    """Takes a JSON text in pieces, and tells the value so far.
+    """Takes a JSON text in pieces, and has the value so far.
 
-    Iterative at any depth; linear in the text, however it is cut. `number`: makes values of numerals; None:
-    as `json.loads` does. `on_close`: takes the place of a value that has closed, where its text begins and
-    ends, and its JSON value; returns what stands in its place from then on. None: the JSON value.
+    `number`: makes the value of a numeral; None: as `json.loads` does. `on_close(place, start, end, value)`
+    is called for each value that has ended, with its place and the indices of its text; its result replaces
+    the value. None: values stay. It does not recurse, and its time is linear in the text.
     """
 
     __slots__ = ("_key", "_log", "_number", "_on_close", "_string_start", "_value", "is_whole", "open")
@@ -68,19 +70,20 @@ class GrowingJson:
         self._number = number
         self._on_close = on_close
         self.open: list[tuple[str | None, Any]] = []
-        """The containers that are still open, the outermost first: for each its key in the container around
-        it, and the container with the values that have closed in it."""
+        """The open containers, the outermost first: (key in the container around it, the container with the
+        values that have ended)."""
         self._key: str | None = None
+        """The key of the value that is being read, in the innermost open object."""
         self._string_start: int | None = None
-        """Where the string begins that is open."""
+        """The index of the first quote of the string that is being read; None: there is none."""
         self._value: Any = MISSING
         self.is_whole = False
-        """Whether the value has closed."""
+        """Whether the whole value has ended."""
 
     def feed(self, piece: str | bytes) -> int:
-        """Take a piece; return how many of its characters, or bytes, belong to the value.
+        """Take a piece; return the number of its characters (or bytes, for bytes) that belong to the value.
 
-        Errors: `JsonError`, as soon as nothing that follows could make it JSON; the value stays what it was.
+        Raises `JsonError` as soon as no continuation can make the text JSON; the value so far stays.
         """
         data = piece.encode("utf-8", "surrogatepass") if isinstance(piece, str) else piece
         try:
@@ -94,8 +97,7 @@ class GrowingJson:
         return byte_count
 
     def finish(self) -> Any:
-        """Return the value of a text that is over. Errors: `JsonError`, also where the value is
-        unfinished."""
+        """End the text, and return its value. Raises `JsonError`, also where the value is unfinished."""
         self.feed(b" ")  # a numeral ends where something follows
         if not self.is_whole:
             raise JsonError("The text ends inside of a value", len(self._log.text) - 1)
@@ -103,8 +105,8 @@ class GrowingJson:
 
     @property
     def value(self) -> Any:
-        """The value so far; MISSING where there is none. It never changes: open containers are copied. Cost:
-        their members, and the string that is open."""
+        """The value so far; MISSING where there is none. Later pieces do not change it, because open
+        containers are copied. Cost: the members of these, and the length of an open string."""
         if not self.open and self._string_start is None:
             return self._value
         # From the inside out: each container is copied, and the unfinished value put into the copy.
@@ -135,7 +137,7 @@ class GrowingJson:
         return _whole_characters(bytes(self._log.text))
 
     def _add_events(self) -> None:
-        """Add what began and closed in the last piece."""
+        """Update the value by the events of the last piece."""
         for kind, place, start, end, terminal in self._log.recent_events:
             if kind is KEY_END:
                 self._key = str(place.part)
@@ -158,8 +160,8 @@ class GrowingJson:
                 )
 
     def _put_value(self, value: Any, place: Place, start: int, end: int) -> None:
-        """Put a value that has closed into the container around it, as `on_close` makes it. `start`, `end`:
-        where its text stands."""
+        """Put a value that has ended into the container around it, after `on_close`. `start`, `end`: the
+        indices of its text."""
         if self._on_close is not None:
             value = self._on_close(place, start, end, value)
         if self.open:
@@ -169,7 +171,8 @@ class GrowingJson:
             self.is_whole = True
 
     def _value_of_terminal(self, terminal: TerminalKind, literal: bytes, start: int) -> Any:
-        """Return the value of a terminal that has ended. `start`: where its text begins, for the error."""
+        """Return the value of a terminal that has ended. `literal`: its text. `start`: the index of its text,
+        for the error."""
         if terminal is _STRING:
             return decode_string(literal[1:-1])
         if terminal is _NUMBER:
@@ -185,9 +188,11 @@ def value_of(
     number: Callable[[str], Any] | None = None,
     on_close: Callable[[Place, int, int, Any], Any] | None = None,
 ) -> Any:
-    """Return the value of a whole JSON text, of any depth, as `json.loads` does; NaN and the infinities are
-    none. `number`, `on_close`: as of `GrowingJson`. Errors: `JsonError`, a ValueError, with the place in the
-    text."""
+    """Return the value of a whole JSON text, as `json.loads` does, but of any depth.
+
+    NaN and the infinities are refused. `number`, `on_close`: as in `GrowingJson`. Raises `JsonError`, a
+    ValueError, with the index of the character.
+    """
     data = text.encode("utf-8", "surrogatepass")
     reader = GrowingJson(number, on_close)
     try:
@@ -202,22 +207,21 @@ def value_of(
 
 
 def _sure_characters(data: bytes) -> str:
-    """Return the characters of a string that its text behind the quote is sure of."""
+    """Return the settled characters of a string. `data`: its text after the first quote."""
     return GrowingString().feed(_whole_characters(data))
 
 
 class GrowingString:
-    """Takes the JSON text of a string, behind its first quote, in pieces."""
+    """Takes the JSON text of a string, after its first quote, in pieces."""
 
     def __init__(self) -> None:
         self._pending = ""
 
     def feed(self, piece: str) -> str:
-        """Return the characters that a piece adds, as far as they are sure. What follows the string adds
-        none."""
+        """Return the settled characters that a piece adds. Text after the closing quote adds none."""
         self._pending += piece
         inside = _INSIDE.match(self._pending)[0]  # type: ignore[index]
-        # Behind the closing quote nothing comes that could change the last escape.
+        # Once the closing quote is there, nothing can change the last escape.
         has_closed = self._pending.startswith('"', len(inside))
         sure = inside if has_closed else _SURE.match(inside)[0]  # type: ignore[index]
         self._pending = self._pending[len(sure) :]
@@ -225,7 +229,7 @@ class GrowingString:
 
 
 def put_member(container: Any, key: Any, value: Any) -> None:
-    """Put a value into an object under a key, or behind the items of an array."""
+    """Put a value into an object under a key, or append it to an array (`key` is then not used)."""
     if isinstance(container, list):
         container.append(value)
     else:
@@ -233,6 +237,6 @@ def put_member(container: Any, key: Any, value: Any) -> None:
 
 
 def _whole_characters(data: bytes) -> str:
-    """Return the text of bytes, without a character at the end whose bytes have not all come."""
-    # an incremental decoder keeps unfinished bytes to itself, where others raise an error
+    """Return the text of bytes, without an unfinished character at the end."""
+    # An incremental decoder keeps unfinished bytes back; the ordinary one would raise an error.
     return codecs.getincrementaldecoder("utf-8")("surrogatepass").decode(data)

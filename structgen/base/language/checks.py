@@ -1,7 +1,12 @@
-"""Checks of options. Each returns the normalised value, or raises OptionError with a cure.
+"""Checks of the values of options. Each returns the normalised value, or raises OptionError with a cure.
 
-A dataclass says its checks in its annotations: `k: Annotated[int, Whole(1)] = 3`, and with `| None` behind it
-where None is kept as it is. Its `__post_init__` calls `check_fields`.
+A *check* is a function of the name of an option and its value: `check_whole("k", 3, 1)` returns 3, and
+`check_whole("k", 0, 1)` raises. A dataclass names its checks in its annotations, and its `__post_init__`
+calls `check_fields`:
+
+    k: Annotated[int, WholeCheck(1)] = 3
+    seed: Annotated[int, WholeCheck(0)] | None = None       # None passes without a check
+
 Numbers may be Python's or numpy's. Bools, NaN and infinity are not numbers here.
 """
 
@@ -20,15 +25,15 @@ from structgen.base.errors import OptionError
 from structgen.base.limits import DEFAULT, Limits
 
 Check: TypeAlias = Callable[[str, Any], Any]
-"""From an option's name and its value to the value that is kept. Raises OptionError."""
+"""A function: (name of the option, its value) -> the value that is kept. Raises OptionError."""
 
 MOST_SHOWN = 60
 """The most characters of a value in a message."""
 _MESSAGES: Final = 'Give messages such as [{"role": "user", "content": "..."}].'
 _ROLES: Final = MappingProxyType({"developer": "system", "function": "tool"})
-"""Roles under which templates know others."""
+"""A role of a message -> the role under which chat templates know it."""
 _TEXTS: Final = ("text", "input_text", "output_text", "refusal")
-"""Kinds of parts that are text."""
+"""The types of parts of a message that are texts."""
 _OF_TEXTS: Final = (
     "type",
     "text",
@@ -39,12 +44,15 @@ _OF_TEXTS: Final = (
     "logprobs",
     "id",
 )
-"""Members of a part that is a text: the text, and those that say nothing to a model."""
+"""The members that a part of text may have: the text itself, and members that have no meaning for a model."""
 
 
 def check_fields(instance: object) -> None:
-    """Check the fields of a new dataclass, in their order, and keep the normalised values. Raises OptionError
-    for the first that is wrong. A default is kept as it is. Cost: some 200 ns beside each check."""
+    """Check the fields of a new dataclass, in their order, and set them to the normalised values.
+
+    `instance`: the dataclass. A default is kept without a check. Raises OptionError for the first field that
+    is wrong. Cost: some 200 ns for each field, besides the check itself.
+    """
     kind: Any = type(instance)
     for name, check, keeps_none, default in _checks_of(kind):
         value = getattr(instance, name)
@@ -56,12 +64,11 @@ def check_fields(instance: object) -> None:
 
 @cache
 def _checks_of(kind: Any) -> tuple[tuple[str, Check, bool, Any], ...]:
-    """Return the fields of a class that have a check, the check, whether None passes by it, and the
-    default."""
+    """Return (name, check, does None pass without the check, default) for each field with a check."""
     defaults = {field.name: field.default for field in fields(kind)}
     checks: list[tuple[str, Check, bool, Any]] = []
     for name, hint in get_type_hints(kind, include_extras=True).items():
-        # `Annotated[int, check]`, or that as a part of `Annotated[int, check] | None`
+        # The hint is `Annotated[int, check]`, or `Annotated[int, check] | None`, of which it is one part.
         for part in (hint, *get_args(hint)):
             if get_origin(part) is Annotated:
                 keeps_none = part is not hint
@@ -70,7 +77,7 @@ def _checks_of(kind: Any) -> tuple[tuple[str, Check, bool, Any], ...]:
 
 
 def WholeCheck(minimum: int | None = None, maximum: int | None = None) -> Check:
-    """Return the check of whole numbers between two inclusive bounds."""
+    """Return a check of whole numbers between two inclusive bounds; None: no bound."""
     return lambda name, value: check_whole(name, value, minimum, maximum)
 
 
@@ -80,13 +87,15 @@ def NumberCheck(
     takes: str,
     besides: float | None = None,
 ) -> Check:
-    """Return the check of numbers as `check_number` has them."""
+    """Return a check of numbers; the parameters are those of `check_number`."""
     return lambda name, value: check_number(name, value, minimum, maximum, takes, besides)
 
 
 def InstanceCheck(kind: type | UnionType, cure: str) -> Check:
-    """Return the check of objects of a class, or of one of several. None is one of them where `kind` has
-    it."""
+    """Return a check of objects of a class.
+
+    `kind`: the class, or a union of classes such as `Limits | None`. `cure`: the last sentence of the error.
+    """
 
     def check(name: str, value: Any) -> Any:
         if isinstance(value, kind):
@@ -97,7 +106,7 @@ def InstanceCheck(kind: type | UnionType, cure: str) -> Check:
 
 
 def ChoiceCheck(values: Sequence[str]) -> Check:
-    """Return the check of texts that are one of a few."""
+    """Return a check of texts that must be one of `values`."""
 
     def check(name: str, value: Any) -> str:
         if isinstance(value, str) and value in values:
@@ -108,7 +117,8 @@ def ChoiceCheck(values: Sequence[str]) -> Check:
 
 
 def NamedCheck(check: Callable[[Any], Any]) -> Check:
-    """Return the check of a function that knows the option's name."""
+    """Return a check made of a function that takes the value alone, because it knows the name of the
+    option."""
     return lambda name, value: check(value)
 
 
@@ -118,12 +128,12 @@ def check_whole(
     minimum: int | None = None,
     maximum: int | None = None,
 ) -> int:
-    """Return a whole number between two inclusive bounds, `check_whole("k", 3, 1)` for example. None stands
-    for no bound. Errors: OptionError."""
+    """Return a value that is a whole number between two inclusive bounds: `check_whole("k", 3, 1)` is 3. A
+    bound of None is no bound. Raises OptionError for other values."""
     takes = "a whole number"
     if minimum is not None:
         takes += f", at least {minimum:,}" if maximum is None else f" from {minimum:,} to {maximum:,}"
-    # Python counts a bool among the ints, and people do not.
+    # In Python a bool is an int; here it is not a number.
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise option_error(name, value, f"Give {takes}.")
     number = int(value)
@@ -142,12 +152,13 @@ def check_number(
     takes: str,
     besides: float | None = None,
 ) -> float:
-    """Return a number between two inclusive bounds, or the value `besides`.
+    """Return a value that is a number between two inclusive bounds.
 
-    `takes` describes the allowed values for the message: `check_number("p", 0.5, 0.0, 1.0, "a number from 0
-    to 1")` is 0.5. Errors: OptionError.
+    `takes`: the allowed values in words, for the message. `besides`: one more value that is allowed, outside
+    the bounds. Example: `check_number("p", 0.5, 0.0, 1.0, "a number from 0 to 1")` is 0.5. Raises OptionError
+    for other values.
     """
-    number = math.nan  # no comparison with it is true, so it stands for all that is no number
+    number = math.nan  # stands for values that are not numbers: every comparison with NaN is false
     if not isinstance(value, bool) and isinstance(value, Real):
         try:
             number = float(value)
@@ -159,19 +170,19 @@ def check_number(
 
 
 def check_flag(name: str, value: Any) -> bool | None:
-    """Return True or False, or None if it is not given."""
+    """Return a value that is True, False, or None (not given). Raises OptionError for other values."""
     if value is not None and not isinstance(value, bool):
         raise option_error(name, value, "Give True or False, or leave it out.")
     return value
 
 
 def check_switch(name: str, value: Any) -> bool:
-    """Return True or False; False if it is not given."""
+    """Return a value that is True or False; False for None (not given). Raises OptionError for others."""
     return check_flag(name, value) or False
 
 
 def check_seconds(name: str, value: Any) -> float | None:
-    """Return seconds, or None for no limit."""
+    """Return a number of seconds, at least 0; None (no limit) stays None. Raises OptionError for others."""
     takes = "seconds, at least 0, or None for no limit"
     if value is None:
         return None
@@ -179,14 +190,14 @@ def check_seconds(name: str, value: Any) -> float | None:
 
 
 def check_text(name: str, value: Any) -> str:
-    """Return a non-empty text that UTF-8 can encode."""
+    """Return a value that is a non-empty text which UTF-8 can encode. Raises OptionError for others."""
     if not isinstance(value, str) or not value:
         raise option_error(name, value, "Give a text that is not empty.")
     return check_encodable(name, value)
 
 
 def check_encodable(name: str, value: Any) -> str:
-    """Return a text that UTF-8 can encode; it may be empty."""
+    """Return a value that is a text, perhaps empty, which UTF-8 can encode. Raises OptionError for others."""
     if not isinstance(value, str):
         raise option_error(name, value, "Give a text.")
     try:
@@ -201,7 +212,7 @@ def check_encodable(name: str, value: Any) -> str:
 
 
 def check_texts(name: str, value: Any) -> tuple[str, ...]:
-    """Return a tuple of texts, from one text or a sequence."""
+    """Return a text, or a sequence of texts, as a tuple of texts. Raises OptionError for others."""
     if isinstance(value, str):
         value = (value,)
     if not isinstance(value, Sequence) or isinstance(value, bytes | bytearray):
@@ -210,7 +221,7 @@ def check_texts(name: str, value: Any) -> tuple[str, ...]:
 
 
 def check_limits(value: Any) -> Limits:
-    """Return the limits that are given, or those where none are."""
+    """Return limits; the default ones for None (not given). Raises OptionError for other values."""
     if value is None:
         return DEFAULT
     if not isinstance(value, Limits):
@@ -219,7 +230,7 @@ def check_limits(value: Any) -> Limits:
 
 
 def check_refusal(name: str, value: Any) -> tuple[str, str] | None:
-    """Return an answer and the reason of its refusal, or None."""
+    """Return a pair (refused answer, reason of the refusal), or None. Raises OptionError for others."""
     if value is None:
         return None
     is_pair = isinstance(value, tuple) and len(value) == 2
@@ -231,7 +242,7 @@ def check_refusal(name: str, value: Any) -> tuple[str, str] | None:
 
 def check_prompt(name: str, value: Any) -> str | tuple[int, ...] | tuple[Mapping[str, Any], ...]:
     """Return a prompt: a text that is not empty, token ids, or chat messages."""
-    # A first item that is a dict tells messages from token ids.
+    # Messages are dicts and token ids are numbers: the first item tells which they are.
     if isinstance(value, Sequence) and value and isinstance(value[0], Mapping):
         return check_messages(name, value)
     if isinstance(value, str):
@@ -240,7 +251,8 @@ def check_prompt(name: str, value: Any) -> str | tuple[int, ...] | tuple[Mapping
 
 
 def check_messages(name: str, value: Any) -> tuple[Mapping[str, Any], ...]:
-    """Return chat messages, at least one. Parts of their contents may be of any type: servers read images."""
+    """Return chat messages, at least one. The parts of a content may be of any type, since a server may read
+    images."""
     if not isinstance(value, Sequence) or isinstance(value, str | bytes) or not value:
         raise option_error(name, value, _MESSAGES)
     for at, message in enumerate(value):
@@ -256,17 +268,18 @@ def read_messages(
     item: str = "[{}]",
     member: str = ".",
 ) -> list[dict[str, Any]]:
-    """Return chat messages as models of this process read them: with a text as content, under the roles that
-    chat templates know, and with the older `function_call` among the `tool_calls`. Other members stay.
+    """Return chat messages in the form that chat templates read. Other members of a message stay.
 
-    `name`, `item`, `member`: how places are written in errors, `messages[0].content` by default. Errors:
-    OptionError, with the place. Cost: linear.
+    The content becomes one text. Roles become those that templates know. An older `function_call` becomes one
+    of the `tool_calls`. `name`, `item`, `member`: how a place is written in errors; by default it is like
+    `messages[0].content`. Raises OptionError, with the place. Cost: linear.
     """
     result = []
     originals = check_messages(name, value)
     for at, message in enumerate(originals):
         where = f"{name}{item.format(at)}{member}content"
-        # the answer may go on inside a last turn of the assistant: nothing is put between its parts
+        # The model may go on with a last message of the assistant, so its parts are joined without a line
+        # feed.
         role = message["role"]
         is_open_turn = at == len(originals) - 1 and role == "assistant"
         joint = "" if is_open_turn else "\n"
@@ -288,16 +301,16 @@ def content_text(
 ) -> str:
     """Return the text of a message's content: a text, None, or a list of parts that are texts.
 
-    `where`: the place of the content; a part stands at `where` and its number in the form `item`, counted
-    from `first` on. `joint`: comes between two parts. Errors: OptionError for a part that is no text, or has
-    something else beside it, with its place. Example: `content_text([{"type": "text", "text": "a"}],
-    "content")` is "a".
+    `where`: the place of the content, for errors. The place of a part is `where` and the number of the part,
+    counted from `first` on and written as `item`. `joint`: the text between two parts. Raises OptionError,
+    with the place, for a part that is not a text or that has other members with a meaning. Example:
+    `content_text([{"type": "text", "text": "a"}], "content")` is "a".
     """
     if content is None or isinstance(content, str):
         return content or ""
     texts = []
     for at, part in enumerate(content, first):
-        # A member that says something to a model beside the text would be lost: the part is refused.
+        # A member that has a meaning besides the text would be lost, so such a part is refused.
         other_members = (key for key in part.keys() - _OF_TEXTS if part[key])
         other_member = next(other_members, None)
         kind = part["type"] if other_member is None else other_member
@@ -314,8 +327,8 @@ def content_text(
 
 
 def message_fault(at: int, message: object) -> str:
-    """Return why an item of a prompt is not a chat message, in words; "" if it is one. Its parts may be of
-    any type."""
+    """Return in words why item number `at` of a prompt is not a chat message; "" if it is one. The parts of
+    its content may be of any type."""
     if not isinstance(message, Mapping):
         return f"Message {at} is of the type {type(message).__name__}, not a dict."
     calls = message.get("tool_calls") or message.get("function_call")
@@ -332,7 +345,7 @@ def message_fault(at: int, message: object) -> str:
         return f"The content of message {at} is a {type(content).__name__}: no text, and no list of parts."
     for number, part in enumerate(content):
         kind = part.get("type") if isinstance(part, Mapping) else None
-        text: Any = ""  # of a part that is no text, nothing more is asked
+        text: Any = ""  # a part that is not a text is not checked further
         if kind in _TEXTS:
             text = part.get("refusal" if kind == "refusal" else "text")
         if not isinstance(kind, str) or not isinstance(text, str):
@@ -341,7 +354,7 @@ def message_fault(at: int, message: object) -> str:
 
 
 def check_hashable(name: str, value: Any) -> Any:
-    """Return a grammar. Raises OptionError for one without a hash, as that of a plain `@dataclass` is."""
+    """Return a grammar that can be hashed. Raises OptionError for others, such as a plain `@dataclass`."""
     kind: type = type(value)
     if kind.__hash__ is None:
         raise OptionError(
@@ -359,7 +372,8 @@ def check_tokens(name: str, value: Any) -> tuple[int, ...]:
     is_bytes = isinstance(items, bytes | bytearray | memoryview)
     if is_bytes or not isinstance(items, Sequence) or not items:
         raise option_error(name, value, f"Give {takes}.")
-    # Prompts are long: the check of each item, with its place, runs only where the quick one fails.
+    # Prompts are long, so items are checked quickly first. The slow check, which finds the place of the
+    # fault, runs only where the quick one fails.
     if not all(type(token) is int and token >= 0 for token in items):
         for at, token in enumerate(items):
             check_whole(f"{name}[{at}]", token, 0)
@@ -385,18 +399,18 @@ def check_biases(name: str, value: Any) -> tuple[tuple[int, float], ...]:
 
 
 def show_value(value: Any) -> str:
-    """Return a value for a message: the beginning of its `repr`; its type, where that fails."""
+    """Return a value as a message shows it: the beginning of its `repr`, or its type where `repr` fails."""
     try:
         return shorten_text(repr(value))
-    except Exception:  # of a stranger's class, or too deep
+    except Exception:  # `repr` of a class that is not ours may raise anything, or be too deep
         return f"A value of the type {type(value).__name__}"
 
 
 def shorten_text(text: str) -> str:
-    """Return the beginning of a text for a message."""
+    """Return a text as a message shows it: at most MOST_SHOWN characters, then "..."."""
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 def option_error(name: str, value: Any, cure: str) -> OptionError:
-    """Return the error for a value that an option does not take."""
+    """Return the error for a value that an option does not take. `cure`: the last sentence of the message."""
     return OptionError(f"{show_value(value)} is not allowed.", where=name, cure=cure)

@@ -1,22 +1,29 @@
-"""The language of a document, without the syntax that it came from: every front end produces it, and the
-compiler reads it.
+"""The intermediate form of grammars over JSON: readers of schemas produce it, and the compiler reads it.
 
-A grammar over JSON text is a `Network`: places, residues and outcomes are small integers, interned by the
-network, expanded only when they are asked for. The engine parses JSON text itself (brackets, strings,
-numerals, white space) and asks the network what the text may mean.
+A grammar over JSON text is a `Network`. The machine parses JSON text itself (brackets, strings, numerals,
+white space) and asks the network which keys, items and values may come. Places, residues and outcomes are
+small integers, which the network numbers; it works out what they mean only when they are asked for.
 
-The words, used everywhere:
+These words are used everywhere:
 
+formula
+    A condition on a string or a number, built by `Not`, `All` and `Any_` from atoms such as `Pattern`.
+demand
+    A condition on one value: a conjunction of schemas.
 place
-    What must be said about one value: an ordered tuple of *demands* (conjunctions of schemas), at least one
-    of which must come out true. Nearly every place has a single demand. Two places are the same integer when
-    they have the same demands.
+    The conditions on one value: an ordered tuple of demands, of which the value must meet at least one.
+    Nearly every place has a single demand. Places with the same demands have the same number.
 outcome
-    Which demands of a place a finished value met, as an interned non-empty set of demand indices. Outcome 0
-    is the set {0}, the only outcome of a place with a single demand. A value that meets no demand may not
-    close.
+    The number of the set of demands that a finished value met. The set holds the indices of the demands in
+    their place, and is not empty. Outcome 0 is the set {0}, the only outcome of a place with a single
+    demand. A value that meets no demand may not end.
 residue
-    How far an object or an array has come, and what is still owed. Equal residues have equal integers.
+    How far an object or an array has come, and what it still owes. Equal residues have equal numbers.
+rest
+    What completes a value that has begun; also called its completion.
+
+For example, the value of `{"anyOf": [{"minimum": 0}, {"type": "string"}]}` may have a place with two demands.
+The value 5 has the outcome {0} there.
 """
 
 from __future__ import annotations
@@ -30,11 +37,11 @@ from structgen.base.language.number_ranges import Ranges
 from structgen.base.language.numbered import Numbered
 
 DEAD = -1
-"""In a transition table: no document follows."""
+"""An entry of a transition table: no valid text goes on from here."""
 
 Demands: TypeAlias = Mapping[int, bytes]
-"""Demand index -> the shortest completion (compact JSON text) under which that demand is met; ties go to the
-smaller byte string. A demand that can no longer be met is absent."""
+"""Index of a demand -> the shortest completion with which the value meets this demand, as compact JSON text.
+Of several shortest ones it is the smallest. A demand that can no longer be met is absent."""
 
 
 T = TypeVar("T")
@@ -42,14 +49,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Compound(Generic[T]):
-    """A formula of other formulas. It is hashed and compared at any depth: `==` on fields would recurse."""
+    """A formula that is built from other formulas.
+
+    It can be hashed and compared however deep it is: the generated `==` of a dataclass would recurse.
+    """
 
     of: T
+    """The part, or the parts."""
     digest: int = field(init=False, repr=False)
-    """The hash, of this process: kept, so that it costs the same at any depth."""
+    """The hash, which differs from process to process. It is stored, so that it costs the same at any
+    depth."""
 
     def __post_init__(self) -> None:
-        # The parts have their digests: hashing these is not recursive. `object`: the dataclass is frozen.
+        # The parts have digests already, so this does not recurse. The dataclass is frozen: only `object`
+        # may set its fields.
         object.__setattr__(self, "digest", hash((type(self), self.of)))
 
     def __hash__(self) -> int:
@@ -69,7 +82,7 @@ class _Compound(Generic[T]):
                 if first != second:  # atoms, which hold no formulas
                     return False
             elif first.digest != second.digest:
-                return False  # mostly the answer: unequal formulas are seldom looked into
+                return False  # unequal formulas mostly end here, without a look at their parts
             elif isinstance(first, Not):
                 pairs.append((first.of, second.of))
             elif len(first.of) != len(second.of):
@@ -79,7 +92,7 @@ class _Compound(Generic[T]):
         return True
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Not the digest: hashes of texts differ from process to process.
+        # The digest is not pickled, because hashes of texts differ from process to process.
         return type(self), (self.of,)
 
 
@@ -90,13 +103,13 @@ class Not(_Compound["Formula"]):
 
 
 class All(_Compound["tuple[Formula, ...]"]):
-    """A conjunction; empty means true."""
+    """A conjunction: all parts hold. Without parts it is true."""
 
     __slots__ = ()
 
 
 class Any_(_Compound["tuple[Formula, ...]"]):
-    """A disjunction; empty means false."""
+    """A disjunction: at least one part holds. Without parts it is false."""
 
     __slots__ = ()
 
@@ -130,8 +143,8 @@ class Words:
 
     of: frozenset[str]
     is_canonical: bool = False
-    """The words were written in this document before; there is no end of such sets, and none is worth an
-    automaton."""
+    """Whether the words occur earlier in the document. Such sets change all the time, so no automaton is
+    made for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +166,10 @@ class Multiple:
 
 @dataclass(frozen=True, slots=True)
 class PlainInteger:
-    """Numbers written without fraction and exponent: what drafts 3 and 4 call an integer. -0 is one.
+    """Numbers written without fraction and exponent, which drafts 3 and 4 call integers; -0 is one of them.
 
-    The one atom that is no matter of the value: 12 meets it, 12.0 and 12e0 do not.
+    All other atoms of numbers depend on the value alone; this one does not. 12 meets it, 12.0 and 12e0 do
+    not.
     """
 
 
@@ -174,14 +188,17 @@ def conjuncts(formula: Formula) -> tuple[Formula, ...]:
 
 
 class Spec(NamedTuple):
-    """A string or a number: one formula for each demand of its place.
+    """The conditions on one string or number.
 
-    An outcome is the set of indices whose formula came out true, if that is not empty. With `groups` (keys
-    alone) it is the set {j} where the set of the true formulas is one of group j; no set is in two groups.
+    The outcome of a string or a number is the set of the indices of the formulas that are true of it. It is
+    accepted if this set is not empty.
     """
 
     formulas: tuple[Formula, ...]
+    """One formula for each demand of the place."""
     groups: tuple[frozenset[frozenset[int]], ...] | None = None
+    """Used for keys alone: sets of true formulas that are treated alike. If the set of the true formulas is
+    in group j, the outcome is {j}. No set is in two groups."""
 
 
 FREE = Spec((TRUE,))
@@ -189,10 +206,9 @@ FREE = Spec((TRUE,))
 
 
 class ValueMenu(NamedTuple):
-    """The beginnings of a value at a place: for each JSON type how it begins,
-    or None where no live value has that type.
+    """How a value may begin at a place, for each JSON type; None where no valid value has that type.
 
-    `object` and `array` are residues (nothing written yet), `string` and `number` are specs,
+    `object` and `array` are residues before the first member or item. `string` and `number` are specs.
     `true`, `false` and `null` are outcomes.
     """
 
@@ -206,66 +222,76 @@ class ValueMenu(NamedTuple):
 
 
 class ObjectMenu(NamedTuple):
-    """The continuations of an object at a residue; only live ones are listed.
+    """How an object may go on at a residue. Only continuations that lead to a valid object are listed.
 
-    `names` maps a key (decoded) to the place of its value. `extra` says which keys that are in no `names` of
-    any residue of this object (`Network.keys`) may come: one outcome for each class of keys, which is looked
-    up in `extra_places`. `close` is the outcome of closing now, or None. The engine itself never offers an
-    extra key that the object already holds.
+    An *extra* key is a key that no residue of the object names (`Network.keys`). The machine itself never
+    offers an extra key that the object already holds.
     """
 
     names: Mapping[str, int]
+    """Each named key that may come, decoded -> the place of its value."""
     extra: Spec | None
+    """The extra keys that may come, with one outcome for each class of keys; None: no extra key may come."""
     extra_places: Mapping[frozenset[int], int]
+    """The outcome of an extra key -> the place of its value."""
     close: int | None
+    """The outcome of the object if it closes now; None: it may not close."""
 
 
 class ArrayMenu(NamedTuple):
-    """The continuations of an array at a residue: the place of the next item, or None;
-    the outcome of closing, or None; whether the value of the next item matters to those after it; whether
-    the array may close after the next item, whatever its value; whether the value of the item before is not
-    known (`Network.after_unread`)."""
+    """How an array may go on at a residue."""
 
     item: int | None
+    """The place of the next item; None: no item may come."""
     close: int | None
+    """The outcome of the array if it closes now; None: it may not close."""
     values: bool = False
+    """Whether the value of the next item decides what may come after it."""
     closes_next: bool = False
+    """Whether the array may close after the next item, whatever its value is."""
     unread: bool = False
+    """Whether the value of the item before is not known (`Network.after_unread`)."""
 
 
 class SimpleObject(NamedTuple):
-    """A residue of an object in which only the declared keys and their order matter, so that the engine can
-    work out all later residues of the object itself.
+    """A residue of a *simple* object, in which only the declared keys and their order matter.
 
-    There is one demand left and one way to meet it: every outcome of a value is 0, no member count,
-    obligation or conditional requirement is open, and keys that are not named all fall into one class
-    (`extra`). The first `ordered_count` keys come in the order of `names`; the others, and keys that are not
-    named, come in any order after them. A key with place -1 never comes. A key may come when it was not
-    written, no key after it in the order was, and no required key before it in the order is missing; the
-    object may close when no required key is missing. `names`, `places`, `required`, `ordered_count`, `extra`
-    and `close` are the same objects, or equal, in all residues of one object.
+    The machine can work out all later residues of such an object by itself. One demand is left, and there is
+    one way to meet it. Every outcome of a value is 0; no condition on the number of members, on dependent
+    keys or on other keys is open; all extra keys are of one class.
+
+    The first `ordered_count` keys come in the order of `names`. The other keys, and extra keys, come after
+    them in any order. A key may come if it was not written, no later key of the order was written, and no
+    earlier required key of the order is missing. The object may close when no required key is missing.
+    All fields but `position` are equal in all residues of one object.
     """
 
     names: tuple[str, ...]
+    """The declared keys."""
     places: tuple[int, ...]
+    """The place of the value of each declared key; -1: the key may never come."""
     required: tuple[bool, ...]
+    """Whether each declared key must come."""
     ordered_count: int
+    """The number of keys that have an order."""
     extra: int
-    """The place of values under keys that are not in `names`, or -1."""
+    """The place of the values of extra keys; -1: no extra key may come."""
     position: int
-    """Ordered keys before this index may not come any more."""
+    """The index of the first ordered key that may still come."""
     close: int
-    """The outcome of closing the object, once that is allowed."""
+    """The outcome of the object when it closes."""
 
 
 Key: TypeAlias = Union[str, frozenset[int], None]
-"""The key over a value: a named key, the class of an extra key (see `ObjectMenu`),
-or None in an array."""
+"""What stands before a value: a named key, the class of an extra key (see `ObjectMenu`), or None in an
+array."""
 
 
 class Outcomes(Numbered[frozenset[int]]):
-    """Sets of indices by number, as they come: which demands of a place a value meets, or which formulas of a
-    spec are true of a string. None is empty; {0} is 0."""
+    """The numbers of outcomes. An outcome is a non-empty set of indices, of demands or of formulas.
+
+    Sets are numbered in the order in which they are first asked for. The number of {0} is 0.
+    """
 
     __slots__ = ()
     __call__ = Numbered.number_of
@@ -276,61 +302,66 @@ class Outcomes(Numbered[frozenset[int]]):
 
 
 class Network(Protocol):
-    """A language of JSON documents, expanded on demand. Everything it hands out is immutable."""
+    """A grammar over JSON documents. Its places and residues are worked out on demand. Everything that it
+    returns is immutable."""
 
     root: int
+    """The place of the whole document."""
 
     outcomes: Outcomes
     """The numbers of outcomes."""
 
     def entry(self, place: int) -> ValueMenu:
-        """Return how a value at `place` may begin. Every type listed has a live value."""
+        """Return how a value at `place` may begin. Each type that is listed has a valid value."""
 
     def scalars_of(self, place: int) -> Hashable | None:
-        """Return a key that places share at which the same scalars may stand, written alike, and no objects
-        or arrays. None says nothing."""
+        """Return a key for a place of scalars. Places with equal keys allow the same scalars, in the same
+        spellings, and no objects or arrays. None: nothing is known."""
 
     def keys(self, residue: int) -> Sequence[str]:
-        """Return every key that any residue of this object may name, sorted by their bytes
+        """Return every key that any residue of this object may name, sorted by bytes
         (`unicode.decoded_text`)."""
 
     def menu(self, residue: int) -> ObjectMenu:
-        """Return the continuations of the object."""
+        """Return how the object may go on."""
 
     def items(self, residue: int) -> ArrayMenu:
-        """Return the continuations of the array."""
+        """Return how the array may go on."""
 
     def after(self, residue: int, key: Key, outcome: int, text: bytes = b"") -> int:
-        """Return the residue after a value under `key` has closed with `outcome`; it is live.
-        `text`: the JSON text of an item whose value matters (`ArrayMenu.values`), white space left out."""
+        """Return the residue after a value under `key` has ended with `outcome`. A valid text goes on from
+        it. `text`: the JSON text of an item whose value matters (`ArrayMenu.values`), without white space."""
 
     def after_unread(self, residue: int, outcome: int) -> int | None:
-        """Return the residue after an item whose value matters has closed, the value unknown; None where it
-        must be known to tell what may come next. It is good for that alone: which value of several the item
-        after it has, and what follows that, must be asked with the value."""
+        """Return the residue after an item whose value matters but is not known.
+
+        Returns None where the value must be known to tell what may come next. The residue tells only how the
+        array may go on next: for all that comes later, call `after` with the value.
+        """
 
     def read_as(self, residue: int, text: bytes) -> int:
-        """Return the residue where the item whose value is unknown (`after_unread`) was `text`."""
+        """Return the residue for a residue of `after_unread` when the value of the item is known to be
+        `text`."""
 
     def may_differ(self, residue: int) -> bool:
-        """Return whether two objects or arrays or more go on from a residue, whichever key comes next and
-        until its value is read. False says nothing."""
+        """Return whether at least two different objects or arrays go on from a residue, whichever key comes
+        next, until its value is read. False: nothing is known."""
 
     @property
     def looked_for(self) -> Collection[bytes]:
-        """Return the texts of values of items on which rests of arrays depend so far. With
-        one more, fewer arrays have equal rests."""
+        """Return the JSON texts of items on which rests of arrays are known to depend. The more there are,
+        the fewer arrays share a rest."""
 
     def look_for(self, texts: Iterable[bytes]) -> None:
-        """Note values of items, by their texts, on which a rest depends (`looked_for`)."""
+        """Add JSON texts of items on which a rest depends (`looked_for`)."""
 
     @property
     def rests_shorten(self) -> bool:
-        """Return whether rests were said that may shorten by more than is written of them: of an array that
-        owes many kinds of items, one of which turns out to be of several."""
+        """Return whether the network has returned a rest that may become shorter by more than is written of
+        it. An array that owes several kinds of items has such a rest: one item may be of several kinds."""
 
     def wants_again(self, residue: int) -> bool:
-        """Return whether the rest of an array may be an item that it holds once more."""
+        """Return whether the rest of an array may contain an item that the array holds already."""
 
     def finish_place(self, place: int) -> Demands:
         """Return, for each demand, the shortest compact value that meets it."""
@@ -339,24 +370,28 @@ class Network(Protocol):
         """Return, for each demand, the shortest compact object or array that meets it."""
 
     def simple(self, residue: int) -> SimpleObject | None:
-        """Return the residue of a plain object in the form in which the engine can go on by itself,
-        else None."""
+        """Return the residue of a simple object as `SimpleObject`; None for other objects."""
 
     def simple_after(self, residue: int, index: int) -> int:
-        """Return the residue of a plain object after the key at an index of its names (-1: one not named)."""
+        """Return the residue of a simple object after a key. `index`: the index of the key in
+        `SimpleObject.names`; -1 for an extra key."""
 
     def simple_array(self, residue: int) -> tuple[ArrayMenu, int] | None:
-        """Return the menu of an array of any number of items that are all alike, and the residue after an
-        item, which all further items lead to; else None. Every outcome of an item is 0."""
+        """Return (its menu, the residue after each item) for an array of any number of equal items.
+
+        Every outcome of such an item is 0. Returns None for other arrays.
+        """
 
     def owes_keys(self, residue: int) -> bool:
-        """Return whether the object may still need keys that `keys` does not list: then its rest depends on
-        those that it holds (`used_keys` of `finish`)."""
+        """Return whether the object may still need keys that `keys` does not list. Its rest then depends on
+        the keys that it holds (`used_keys` of `finish`)."""
 
     def finish(self, residue: int, used_keys: Collection[str] = ()) -> Demands:
-        """Return the shortest rest of the object or array, from just after an item (or the opening bracket),
-        closing bracket included. It begins with "," where something more must be written and something was.
-        `used_keys`: the extra keys that the object holds."""
+        """Return the shortest rest of the object or array for each demand, with the closing bracket.
+
+        It starts directly after an item or the opening bracket, and begins with "," where an item or a member
+        must follow another one. `used_keys`: the extra keys that the object holds.
+        """
 
     def finish_with(
         self,
@@ -366,27 +401,30 @@ class Network(Protocol):
         used_keys: Collection[str] = (),
         text_so_far: bytes = b"",
     ) -> Demands:
-        """Return the shortest rest where a value under `key` is being written:
-        `value` says what its rest costs, `text_so_far` what was written of an item whose value matters."""
+        """Return the shortest rest for each demand while a value under `key` is being written.
+
+        `value`: the shortest rests of that value. `used_keys`: the extra keys that the object holds.
+        `text_so_far`: the written part of an item whose value matters.
+        """
 
     def first_of_alike(self, residue: int, heads: Mapping[str, bytes]) -> Iterable[str]:
-        """Return the named keys of an object that a shortest rest may begin with. `heads`: the keys that may
-        come, each with the text that is left to write of it."""
+        """Return the named keys of an object with which a shortest rest may begin. `heads`: each key that may
+        come -> the part of its text that is not yet written."""
 
     def owed_keys(self, residue: int) -> tuple[Sequence[str], int]:
-        """Return the keys that must still come whatever comes, and how many more members or items there must
-        be at least; for messages."""
+        """Return the keys that must come in any case, and the least number of further members or items. Used
+        for messages."""
 
     def unnamed_keys(self, residue: int) -> Iterable[tuple[Formula, int]]:
-        """Yield the keys that may come next and that the object does not name, each kind with the place of
-        its values; for messages."""
+        """Yield (formula of the keys, place of their values) for each kind of extra key that may come next.
+        Used for messages."""
 
     def sources(self, place: int) -> Sequence[str]:
-        """Return the JSON pointers of the schemas that a place stands for, for messages."""
+        """Return the JSON pointers of the schemas that a place is made from. Used for messages."""
 
 
 def atoms(formula: Formula) -> Iterator[Formula]:
-    """Yield the atoms of a formula, each as often as it stands there."""
+    """Yield the atoms of a formula. An atom that occurs several times is yielded several times."""
     stack = [formula]
     while stack:
         node = stack.pop()

@@ -5,12 +5,18 @@
     text input_text: text text!
     image_url: text|address image_url!
 
-A line declares an object: its name, and its members behind their types. A block whose head is `name by tag`
-declares one of several objects, told apart by the text of a member; behind the tag stands what a missing one
-means, and "*" heads the line for other texts. A type is kinds with "|" between them: one of `_KINDS`, a text
-in quotes, `[kind]` for a list of such,
-`[kind+]` for one that is not empty, or an object that is declared. "!" stands behind a member that must be
-there, "*" for all others, and "+shape" for the members of a shape. A member that is null is not there.
+A *shape* is the set of members that an object may have, with the type of each. The text above declares
+shapes; it is read by `JsonShapes`.
+
+- A line declares an object: its name, a colon, and its members. Each type comes before its members, and ";"
+  separates types. `address: text url! detail` is an object with the texts `url` and `detail`.
+- "!" after a member: it must be there. "*" as a member: all other members. "+shape" as a type: all members of
+  that shape. A member that is null counts as missing.
+- A *type* is one or more kinds with "|" between them. A *kind* is one of `_KINDS`, a text in quotes, `[kind]`
+  for a list, `[kind+]` for a list that is not empty, or the name of a declared object.
+- A block whose first line is `name by tag` declares an object of several shapes, one in each line. The text
+  of the member `tag` tells which shape it has. After the tag comes the text that a missing tag means, if
+  there is one. The line "*" is for all other texts.
 """
 
 from __future__ import annotations
@@ -27,23 +33,26 @@ from structgen.base.json_text.events import escape
 from structgen.base.language.checks import show_value
 
 Members: TypeAlias = Mapping[str, str]
-"""The types of members; "!" stands behind that of one that must be there."""
+"""Name of a member -> its type; "!" at the end of the type: the member must be there."""
 _MOST_NAMED: Final = 30
-"""An error names all members that are known where they are fewer."""
+"""An error lists the known members only if there are fewer than this number."""
 
 
 def suggest_name(name: Any, names: Iterable[str]) -> str:
-    """Return a sentence with the known name that is most like another one, and a space; "" where none is."""
+    """Return a sentence with the one of `names` that is most like `name`, and a space; "" where none is
+    similar. For example, "Is 'text' meant? "."""
     close = get_close_matches(str(name), names, 1, 0.6)
     return f"Is {close[0]!r} meant? " if close else ""
 
 
 def _is_whole(value: Any) -> bool:
+    """Return whether a value is an int and not a bool."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_number(value: Any) -> bool:
-    """Return whether a value is a number of JSON: Python reads NaN and infinity, which are none."""
+    """Return whether a value is a number of JSON. Python's reader also accepts NaN and infinity, which JSON
+    does not have."""
     return _is_whole(value) or (type(value) is float and math.isfinite(value))
 
 
@@ -69,29 +78,32 @@ _KINDS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
     ),
     "any": ("any value", lambda value: True),
 }
-"""Kinds of values without parts that are looked at: what each is called, and what is one."""
+"""Kind -> (its name in messages, the test of a value). The parts of such values are not checked."""
 
 
 class TaggedShapes(NamedTuple):
-    """Objects that are told apart by the text in one member."""
+    """An object of several shapes, which the text of one member (the tag) tells apart."""
 
     tag: str
+    """The name of the tag."""
     usual: str
-    """The text that a missing member stands for; "": it must be there."""
+    """The text that a missing tag means; "": the tag must be there."""
     shapes: Mapping[str, Members]
+    """The text of the tag, or "*" for all others -> the members of the object."""
 
 
 class JsonShapes:
-    """Objects that are declared, with those of another one (`base`)."""
+    """The objects of some declarations, and the check of values against them."""
 
     def __init__(self, declarations: str, base: JsonShapes | None = None) -> None:
-        # A line that is indented goes on with the one above. Plain objects stand in the first block.
+        """Read declarations (see the module). `base`: shapes whose objects may be used, too."""
+        # An indented line continues the line above. The first block has the objects of one shape.
         joined_lines = re.sub(r"\n +", " ", declarations)
         plain, *union_blocks = joined_lines.strip().split("\n\n")
         self.objects: dict[str, Members] = {}
-        """The members of each object."""
+        """Name of an object -> its members."""
         self.unions: dict[str, TaggedShapes] = {}
-        """The objects of several shapes."""
+        """Name of an object of several shapes -> its shapes."""
         if base is not None:
             self.objects |= base.objects
             self.unions |= base.unions
@@ -100,7 +112,7 @@ class JsonShapes:
             self.objects[name] = self.members(members)
         for block in union_blocks:
             head, *lines = block.splitlines()
-            name, _, tag, *usual = head.split()  # "NAME by TAG", and perhaps what a missing tag means
+            name, _, tag, *usual = head.split()  # "NAME by TAG", and perhaps the text of a missing tag
             shapes: dict[str, Members] = {}
             for line in lines:
                 names, _, members = line.partition(":")
@@ -109,22 +121,25 @@ class JsonShapes:
             self.unions[name] = TaggedShapes(tag, "".join(usual), MappingProxyType(shapes))
 
     def members(self, declarations: str) -> Members:
-        """Return the members of declarations, with their types."""
+        """Return the members that the part of a line after the colon declares, with their types."""
         members: dict[str, str] = {}
         for words in filter(None, map(str.split, declarations.split(";"))):
             kind, *names = words
             if kind.startswith("+"):
                 members |= self.objects[kind[1:]]
             for name in names:
-                # the mark moves from the name to its type
+                # the "!" is moved from the name to the type
                 is_required = name.endswith("!")
                 members[name.rstrip("!")] = f"{kind}!" if is_required else kind
         return MappingProxyType(members)
 
     def check(self, value: Any, kind: str, place: str) -> None:
-        """Raise OptionError for a value that is not of a type, with the place of the fault: a JSON pointer
-        behind `place`. Of the kinds that its outside fits, the one that gets furthest says what is wrong
-        inside, the first of several. Cost: linear."""
+        """Raise OptionError if a value is not of a type.
+
+        `kind`: the type, such as "text|address". `place`: the place of the value; the error has it, and a
+        JSON pointer from there to the fault. Where the type has several kinds that the value might be, the
+        error is that of the kind whose fault comes latest in the value. Cost: linear.
+        """
         faults: list[OptionError] = []
         for option in kind.rstrip("!").split("|"):
             _, has_outside = _json_kind(option)
@@ -136,11 +151,12 @@ class JsonShapes:
                 faults.append(error)
         if not faults:
             raise _type_error(value, kind, place)
-        # The fault that comes latest in the text is that of the kind which was probably meant.
+        # The kind whose fault comes latest was probably meant.
         raise max(faults, key=_fault_order)
 
     def _check_parts(self, value: Any, kind: str, place: str) -> None:
-        """Raise OptionError for a part of a value that is not of the kind; its outside fits."""
+        """Raise OptionError if the items or members of a value are not those of a kind. The value itself is
+        known to be a list or an object, as the kind asks."""
         if kind[0] == "[":
             item_kind = kind[1:-1].removesuffix("+")
             for at, item in enumerate(value):
@@ -150,7 +166,7 @@ class JsonShapes:
         elif kind in self.unions:
             tag, usual, shapes = self.unions[kind]
             part_kind = value.get(tag) or usual
-            if value.get(tag) is None:  # perhaps it is misspelt
+            if value.get(tag) is None:  # the name of the tag may be misspelt: unknown names are refused
                 known_names = {name for members in shapes.values() for name in members} - {"*"}
                 self.check_members(value, dict.fromkeys(known_names, "any"), place)
             is_known = isinstance(part_kind, str) and (part_kind in shapes or "*" in shapes)
@@ -164,7 +180,7 @@ class JsonShapes:
             self.check_members(value, shapes.get(part_kind) or shapes["*"], place)
 
     def check_members(self, value: Mapping[str, Any], members: Members, place: str) -> None:
-        """Raise OptionError, as `check` does, for an object that has other members."""
+        """Raise OptionError, as `check` does, if the members of an object are not those of a shape."""
         prefix = f"{place}/" if place else ""
         for name, member in value.items():
             if member is None:
@@ -185,7 +201,7 @@ class JsonShapes:
 
 
 def _json_kind(kind: str) -> tuple[str, Callable[[Any], bool]]:
-    """Return the name of a kind of value, and the test of the outside of a value."""
+    """Return the name of a kind in messages, and the test of a value without its parts."""
     if kind[0] == "'":
         return kind, lambda value: bool(value == kind[1:-1])
     if kind[0] == "[":
@@ -194,26 +210,27 @@ def _json_kind(kind: str) -> tuple[str, Callable[[Any], bool]]:
 
 
 def _fault_order(error: OptionError) -> list[int]:
-    """Return a key that orders the faults of one list by their places."""
-    # As numbers, since item 10 comes behind item 9; members of objects have no order here.
+    """Return a sort key for faults: their places in the value."""
+    # Numbers are compared as numbers, since item 10 comes after item 9. Members of objects have no order.
     return [int(part) if part.isdecimal() else 0 for part in error.where.split("/")]
 
 
 def _plain_object(value: Any) -> Any:
-    """Return an object of a client's library, such as a message that it received, as what it sends."""
+    """Return a value as plain JSON. It may be an object of a client's library, such as a message that the
+    client received; then it is converted as the library would send it."""
     if hasattr(value, "model_dump"):
         return value.model_dump(exclude_unset=True, mode="json")
     return value
 
 
 def _type_error(value: Any, kind: str, place: str) -> OptionError:
-    """Return the error for a value that no kind of a type fits."""
+    """Return the error for a value that is of no kind of a type. `place`: the place of the value."""
     kinds = kind.rstrip("!").split("|")
     near = ""
     if isinstance(value, str):
         quoted_texts = [word[1:-1] for word in kinds if word[0] == "'"]
         near = suggest_name(value, quoted_texts)
-    # several kinds may be called alike (all objects are): each name is told once
+    # several kinds may have one name (all objects have): each name is written once
     names = dict.fromkeys(_json_kind(option)[0] for option in kinds)
     kind_names = " or ".join(names)
     return OptionError(

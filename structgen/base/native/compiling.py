@@ -1,15 +1,20 @@
-"""Machine code of entry points, made by numba: nothing else imports numba, and nothing at run time needs it.
+"""Make the machine code of entry points, by numba. Only this part of the package imports numba.
 
-What comes in: the functions that `jit` noted. What goes out: an object file for each module of Python
-(`object_of`), for the processor of this machine or for the level that NUMBA_CPU_NAME names. All files
-together are linked to a shared library, or each is linked in memory (`machine_code`).
+An *entry point* is a function that Python calls as compiled code; an *inner* function is one that only
+compiled code calls. Both are marked by the decorators of `jit`. *Bitcode* is code in LLVM's own form, before
+machine code. To *lower* a function is to make bitcode of it. A *library*, in numba's words, is the bitcode of
+one function; a library of machine code is a file (`machine_code`).
 
-Numba makes each function ready to be called by itself: it links in all that the function calls, optimises the
-whole and makes machine code of it, and its caller does the same again with what came out. In a chain of calls
-the last function is so compiled once for each function above it, and once more for each constant that
-is passed to it. Here a function is typed and lowered once, as numba does it; linking, optimising and machine
-code are left to the entry points: those of one module of Python share an object file, which has all that they
-reach, once (docs/decisions/118-one-library.md).
+The result is an object file for each module of Python (`object_of`). It is made for the processor of this
+machine, or for the level that NUMBA_CPU_NAME names. All files together are linked to a shared library, or
+each is linked in memory (`machine_code`).
+
+Numba itself makes each function ready to be called alone: it links in all functions that are called,
+optimises the whole, and makes machine code. The caller does the same again with the result. So in a chain of
+calls, the last function is compiled once for each function above it, and again for each constant that is
+passed to it. Here each function is lowered once. Linking, optimising and machine code are left to the entry
+points: those of one module share an object file, which has all that they call, once
+(docs/decisions/118-one-library.md).
 
 This builds on numba's means for other compilers than its default (`CompilerBase`, a pass of one's own) and on
 `CodeLibrary`, which holds a function's module and is not public.
@@ -62,18 +67,18 @@ LEFT_OUT = (
     typed_passes.AnnotateTypes,
     typed_passes.InlineOverloads,
 )
-"""Passes over what none of our functions has: closures, loops over tuples of several types, dead branches,
-and messages that are raised or printed."""
+"""The passes of numba that are left out. They handle what none of our functions has: closures, loops over
+tuples of several types, dead branches, and messages that are raised or printed."""
 
 
 class Bitcode(JITCodeLibrary):  # type: ignore[misc]
-    """A module that is linked into others, and never made into machine code."""
+    """The bitcode of a function. It is linked into others, and no machine code is made of it alone."""
 
     _passes: ClassVar[tuple[Any, Any] | None] = None
-    """Those that optimise a function, from numba 0.62 on: the same for all."""
+    """The passes that optimise a function, from numba 0.62 on; all functions use the same."""
 
     def _optimize_functions(self, ll_module: Any) -> None:
-        """Optimise each function of a module, and not those that are only declared in it."""
+        """Optimise each function of a module that has a body; others are only declared."""
         manager, builder = Bitcode._passes = Bitcode._passes or self._codegen._function_pass_manager()
         ll_module.data_layout = self._codegen._data_layout
         for function in ll_module.functions:
@@ -81,50 +86,52 @@ class Bitcode(JITCodeLibrary):  # type: ignore[misc]
                 manager.run(function, builder)
 
     def finalize(self) -> None:
-        """Link nothing in: whoever makes machine code takes all that is reached, once."""
+        """Finish the library without linking in what it calls: `LinkedCode` does that later, once."""
         self._finalize_dynamic_globals()
         self._finalized = True
 
     def share(self) -> None:
-        """Have whoever links the function in own a copy of it, which goes where it is inlined."""
+        """Mark the functions so that each module which links them in has its own copy. LLVM removes the copy
+        where it is inlined."""
         for function in self._final_module.functions:
             if not function.is_declaration and function.linkage == llvm.Linkage.external:
                 function.linkage = "linkonce_odr"
 
 
 def reachable_libraries(libraries: Iterable[Any]) -> list[Any]:
-    """Return some libraries and those that they call, each once. What numba compiled its own way has all that
-    it calls in its module."""
+    """Return `libraries` and all libraries that they call, each once. A library that numba compiled in its
+    usual way contains what it calls already."""
     every = list(dict.fromkeys(libraries))
     visited = set(every)
     for library in every:
         called_libraries = library._linking_libraries if isinstance(library, Bitcode) else ()
         every += [callee for callee in dict.fromkeys(called_libraries) if callee not in visited]
         visited.update(called_libraries)
-    # numba's own last: its runtime is among them, of which LLVM links only what is called already
+    # Numba's own libraries come last. Its runtime is one of them, and LLVM links only those of its functions
+    # that were called before.
     return sorted(every, key=lambda library: not isinstance(library, Bitcode))
 
 
 def part_of(library: Any) -> Any:
-    """Return the module of one of the libraries that are reached."""
+    """Return the LLVM module of a library that `reachable_libraries` returned."""
     return library._final_module if isinstance(library, Bitcode) else library._get_module_for_linking()
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
 class RewriteArrays(typed_passes.NopythonRewrites):  # type: ignore[misc]
-    """Numba's rewriting of expressions of arrays, for functions that have arrays."""
+    """The pass of numba that rewrites expressions of arrays; it is skipped for functions without arrays."""
 
     _name = "structgen_rewrite_arrays"
 
     def run_pass(self, state: Any) -> bool:
-        """Rewrite the expressions, if there can be any."""
+        """Rewrite the expressions, if the function has arrays; return whether anything changed."""
         arrays = any(isinstance(kind, types.Array) for kind in state.typemap.values())
         return bool(arrays and super().run_pass(state))
 
 
 @register_pass(mutates_CFG=False, analysis_only=False)
 class KeepBitcode(LoweringPass):  # type: ignore[misc]
-    """Before a function is lowered: let it have a module of bitcode, and no machine code."""
+    """A pass before lowering: the function gets a module of bitcode, and no machine code is made."""
 
     _name = "structgen_keep_bitcode"
 
@@ -132,7 +139,7 @@ class KeepBitcode(LoweringPass):  # type: ignore[misc]
         LoweringPass.__init__(self)
 
     def run_pass(self, state: Any) -> bool:
-        """Set where the function is lowered to."""
+        """Set the library that receives the function."""
         state.library = Bitcode(state.targetctx.codegen(), state.func_id.func_qualname)
         state.flags.no_compile = True
         return False
@@ -142,9 +149,10 @@ class BorrowedCompiler(CompilerBase):  # type: ignore[misc]
     """Numba's compiler, which keeps a function as bitcode (`KeepBitcode`) where numba makes machine code."""
 
     left_out: tuple[Any, ...] = ()
+    """The passes that are not run."""
 
     def define_pipelines(self) -> list[Any]:
-        """Return the one pipeline."""
+        """Return the list of pipelines, which has one element."""
         manager = DefaultPassBuilder.define_nopython_pipeline(self.state)
         remaining_passes = (step for step in manager.passes if step[0] not in self.left_out)
         plain = typed_passes.NopythonRewrites
@@ -157,7 +165,7 @@ class BorrowedCompiler(CompilerBase):  # type: ignore[misc]
 
 
 class InnerCompiler(BorrowedCompiler):
-    """The same for a function of ours."""
+    """The compiler for our own functions, which need fewer passes."""
 
     left_out = LEFT_OUT
 
@@ -166,7 +174,8 @@ class Borrowed(CPUDispatcher):  # type: ignore[misc]
     """A function of numba's own that ours call, such as `np.empty` for some kind of array."""
 
     def add_overload(self, cres: Any) -> None:
-        """Take a compiled function in; with no entry point from Python, it is known by a mark of its own."""
+        """Register a compiled function. It has no entry point from Python, so a mark (a new object) stands
+        for it."""
         mark = object()
         cres.library.share()
         self.targetctx.insert_user_function(mark, cres.fndesc, [cres.library])
@@ -195,11 +204,14 @@ class Inner(Borrowed):
     def __init__(self, function: Any, **options: Any) -> None:
         super().__init__(function, {}, {**OPTIONS, **options}, InnerCompiler)
         self._hints: dict[str, Any] | None = None
-        """The parameters and their annotations."""
+        """Name of a parameter -> its annotation; None: not read yet."""
 
     def get_call_template(self, args: tuple[Any, ...], kws: dict[str, Any]) -> Any:
-        """Return the type of a call. A constant is an argument like others: not compiled for each; and a
-        pointer to a block is one to the base class that the function is written for."""
+        """Return the type of a call.
+
+        A constant argument has the type of a variable, so the function is not compiled for each constant.
+        A pointer to a block becomes one to the base class that the parameter is annotated with.
+        """
         if self._hints is None:
             code, hints = self.py_func.__code__, get_type_hints(self.py_func)
             self._hints = {name: hints.get(name) for name in code.co_varnames[: code.co_argcount]}
@@ -222,7 +234,7 @@ class Inner(Borrowed):
         return self.overloads[arguments].entry_point
 
     def lower(self, signature: str) -> Any:
-        """Return what the compiler makes of an entry point."""
+        """Compile an entry point for a signature, and return numba's result."""
         return self._compiler.compile(*normalize_signature(signature))
 
 
@@ -230,7 +242,8 @@ class LinkedCode(JITCodeLibrary):  # type: ignore[misc]
     """Some entry points with all that they reach, in one module of LLVM's."""
 
     def link(self, parts: Iterable[Any], exports: set[str]) -> Any:
-        """Return the module, optimised. Nothing is seen from outside but what is exported."""
+        """Link `parts` together, optimise the module and return it. Only the symbols of `exports` are visible
+        from outside."""
         whole = self._final_module
         for part in parts:
             whole.link_in(part, preserve=True)
@@ -240,7 +253,7 @@ class LinkedCode(JITCodeLibrary):  # type: ignore[misc]
         manager, builder = self._codegen._module_pass_manager()
         manager.run(whole, builder)
         whole.verify()
-        # numba's names hold numbers and addresses of this process
+        # Numba's names contain numbers and addresses of this process: new names make the file reproducible.
         for number, symbol in enumerate((*whole.functions, *whole.global_variables)):
             if symbol.linkage == llvm.Linkage.internal:
                 symbol.name = f"inner.{number}"
@@ -248,11 +261,11 @@ class LinkedCode(JITCodeLibrary):  # type: ignore[misc]
 
 
 _registered_functions: set[Any] = set()
-"""The functions and classes that numba was told of."""
+"""The functions and classes that are registered with numba."""
 
 
 def _register_all() -> None:
-    """Tell numba of all functions and classes that were imported since the last time."""
+    """Register with numba all functions and classes that were imported since the last call."""
     register_pointers(_registered_functions)
     meant = {stub: getattr(import_module(place), stub.__name__) for stub, place in INSTRUCTIONS.items()}
     cpu_target.typing_context.refresh()
@@ -268,14 +281,14 @@ def _register_all() -> None:
     for stub in meant.keys() - _registered_functions:
         kinds[stub] = cpu_target.typing_context.resolve_value_type(meant[stub])
     for function, kind in kinds.items():
-        # numba holds dispatchers by weak references
+        # Numba holds dispatchers by weak references, so the functions keep them alive.
         function._numba_type_, function._dispatcher = kind, own.get(function)
     _registered_functions.update(kinds)
 
 
 def module_of(unit: str, prefix: str = "") -> Any:
-    """Return the code of the entry points of a module, optimised, as a module of LLVM's. The module is
-    imported. `prefix`: of its symbols."""
+    """Return the optimised code of the entry points of a module, as a module of LLVM's. `unit`: the name of
+    the module of Python, which is imported already. `prefix`: the beginning of all its symbols."""
     entries, context = ENTRIES[unit], cpu_target.target_context
     with global_compiler_lock, pause_collection():
         _register_all()
@@ -296,11 +309,12 @@ def module_of(unit: str, prefix: str = "") -> Any:
 
 @cache
 def _machine(is_for_library: bool) -> Any:
-    """Return what makes machine code for the processor that numba has.
+    """Return LLVM's maker of machine code for the processor that numba compiles for.
 
-    Code of a library may lie at any address, its parts near each other. Code that is linked in the memory of
-    a process has numba's own options, with 64 bits for each address: LLVM puts the sections of a file where
-    there is room, which may be more than 2 GB apart, and ends the process where 32 bits do not reach."""
+    `is_for_library`: whether the code goes into a shared library. Such code may lie at any address, its parts
+    near each other. Code that is linked in memory has numba's own options, with 64 bits for each address.
+    LLVM may put the sections of such a file more than 2 GB apart, and ends the process if addresses of 32
+    bits do not reach."""
     options: dict[str, Any] = {"opt": 3}
     cpu_target.target_context.codegen()._customize_tm_options(options)
     if is_for_library:
@@ -309,12 +323,13 @@ def _machine(is_for_library: bool) -> Any:
 
 
 def assemble(text: str) -> bytes:
-    """Return the object file that LLVM makes of a module in its text form, for a library."""
+    """Return the object file, for a library, of a module that is given in LLVM's text form."""
     llvm.initialize_native_asmparser()
     return bytes(_machine(is_for_library=True).emit_object(llvm.parse_assembly(text)))
 
 
 def object_of(unit: str, prefix: str = "", *, is_for_library: bool = False) -> bytes:
-    """Return the object file of the entry points of a module, as `module_of` takes them: for a library, or
-    to be linked in memory. Cost: 0.1 to 6 s of a processor; 0.3 s more for the first."""
+    """Return the object file of the entry points of a module. `unit`, `prefix`: as in `module_of`.
+    `is_for_library`: for a shared library; else it is linked in memory. Cost: 0.1 to 6 s of a processor, and
+    0.3 s more for the first."""
     return bytes(_machine(is_for_library).emit_object(module_of(unit, prefix)))

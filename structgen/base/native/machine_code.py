@@ -1,12 +1,14 @@
-"""Where machine code lies: in the library that a wheel has, or in object files that numba makes when needed.
+"""Find the machine code of entry points: in the library of a wheel, or in object files that numba makes.
 
-A library is one file for all modules, made for processors of a level (`LEVELS`); Python loads it and needs
-nothing else. Its name has a digest of the sources and one of its bytes. A library that does not fit is left
-alone, and a line on stderr says why.
+An *entry point* is a function that Python calls as compiled code. A *library* is one file with the machine
+code of all modules. It is made for processors of a *level*, that is, with certain features (`LEVELS`). Python
+loads it and needs nothing else. Its name has a digest of the sources and one of its bytes. A library that
+does not fit is not used, and a line on stderr says why.
 
-Where there is none, numba compiles a module when one of its entry points is called first. The object file is
-kept, named by a digest of the sources that decide it, by the processor, and by `checked`. llvmlite links it
-in memory, so that no linker is needed, and no folder from which the system loads code.
+Where no library fits, numba compiles a module when one of its entry points is first called. The *object file*
+of the module is kept. Its name has a digest of the sources that it is made from, of the processor, and of
+whether it is `checked`. llvmlite links it in memory, so no linker is needed, and no folder from which the
+system loads code.
 
 A library lies in the package's folder `machine_code`, or in the one that STRUCTGEN_MACHINE_CODE names. Object
 files are kept in the folder that is named, else in the package if it is a checkout, else in the cache folder.
@@ -48,21 +50,21 @@ LEVELS: Final = {
     "x86-64-v3": "avx avx2 bmi1 bmi2 f16c fma abm movbe xsave",
     "x86-64-v4": "avx512bw avx512cd avx512dq avx512f avx512vl",
 }
-"""LLVM's names of levels, and the features that each has beside those of the one before, as Linux names them
-(x86-64 psABI, "Micro-Architecture Levels")."""
+"""LLVM's name of a level -> the features that it adds to the level before, as Linux names them (x86-64 psABI,
+"Micro-Architecture Levels")."""
 LEVEL: Final = "x86-64-v3"
 """The level of a library: AVX2 and BMI2, Intel since 2013 and AMD since 2015."""
 WIDE: Final = "x86-64-v4"
 """The level for which a library has the engine's code once more: AVX-512 doubles what the models compute."""
 _LARGEST: Final = 1 << 27
-"""Bytes of object files that are kept."""
+"""The most bytes of object files that are kept."""
 _LOST: Final = "the inner loops are compiled again."
 _INSTEAD: Final = "numba compiles the inner loops instead"
 
 
 def sources_digest() -> str:
-    """Return what stands for all sources that may decide the code of a library: 16 hexadecimal digits.
-    Cost: 2 ms beside `package_digest`, which a process needs anyway."""
+    """Return the digest of all sources from which a library may be made: 16 hexadecimal digits. Cost: 2 ms
+    besides `package_digest`, which a process needs anyway."""
     both = package_digest() + digest_below(PACKAGE / "decoding" / "engine")
     return _content_digest(both.encode())
 
@@ -106,7 +108,7 @@ def _content_digest(content: bytes) -> str:
 
 @cache
 def processor_features() -> frozenset[str]:
-    """Return the features of this processor as Linux names them; none where the system does not say them."""
+    """Return the features of this processor, as Linux names them; no features on other systems."""
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as lines:
             flags = next((line for line in lines if line.startswith("flags")), "")
@@ -153,7 +155,8 @@ def library_address(symbol: str) -> int:
 # --- object files -------------------------------------------------------------------------------------------
 
 _loading = new_lock(CODE)
-"""A fork waits for who links or compiles: the locks of numba and llvmlite would stay taken in the child."""
+"""The lock of a thread that links or compiles. A fork waits for it, because in the child process the locks of
+numba and llvmlite would stay taken."""
 
 
 def object_addresses(unit: str, symbols: Iterable[str]) -> list[int]:
@@ -214,7 +217,7 @@ def objects_folder() -> Path:
 
 
 def _digest_key(unit: str) -> str:
-    """Return what stands for all that decides the code of a module."""
+    """Return a digest of everything that the code of a module depends on."""
     entries = ENTRIES[unit].values()
     files = {*with_imports(PACKAGE / "base" / "native" / "compiling.py")}
     files.update(*(with_imports(Path(entry.function.__code__.co_filename)) for entry in entries))

@@ -1,6 +1,8 @@
-"""Blocks of memory with named fields, for compiled code: one load or store a field, no checks, no copies.
+"""Blocks of memory with named fields, for compiled code: one load or store for each field, without checks.
 
-A class with annotated fields declares a block of 64-bit words:
+A *word* is 64 bits of memory. A *block* is a sequence of words, whose parts have names: its *fields*. A
+*pointer* is the address of a block, with the class of the block as its type. A *table* is a growing array of
+rows, each a block; its header says where the rows are. A class with annotated fields declares a block:
 
     class State(Block):
         mode: int                      # a word
@@ -14,14 +16,14 @@ A class with annotated fields declares a block of 64-bit words:
         token_ids: Int32s              # the word is an address; token_ids[i] loads and stores an int32
         shared: Annotated[Int64s, 12]  # twelve words, in this place
 
-An entry point takes the address (`context: int`) and says `c = Context(context)`. From then on
-`c.nodes[i].mode` is an address that is computed, and a load. A class may be derived from another: it has the
-same words and more behind them, and may name the type of a field more exactly. A function over the base class
-(its annotation says so) is compiled once for all of them.
+A function that Python calls takes the address (`context: int`) and makes a pointer: `c = Context(context)`.
+Then `c.nodes[i].mode` computes an address and loads a word. A class may be derived from another one. It has
+the words of its base class and more after them, and may give a field a more exact type. A function whose
+parameter is annotated with the base class is compiled once for all derived classes.
 
-For mypy these are attributes and items. Numba sees one type for each class (`PointerType`), whose values are
-addresses. In Python `State.frame` is the number of the field's word (1), for arrays of rows; `word_of` and
-`words_of` say the rest.
+For mypy these are attributes and items. Numba has one type for each class (`PointerType`), whose values are
+addresses. In Python, `State.frame` is the index of the field's word (1), for use in arrays of rows. `word_of`
+and `words_of` return other indices and sizes.
 
 Cost: the machine code of `raw_memory`, and a tenth less to compile (docs/decisions/034-typed-blocks.md).
 """
@@ -44,24 +46,24 @@ from typing import (
 from structgen.base.native.addresses import CHECKED
 
 ELSEWHERE = "elsewhere"
-"""Mark of a field that holds the address of a block, not the block (`At`)."""
+"""The mark of a field that holds the address of a block, and not the block itself (`At`)."""
 
 
 class PointerMeta(type):
-    """Answers `State.frame` in Python."""
+    """The metaclass of pointers: in Python, `State.frame` is the index of the field's word."""
 
-    if not TYPE_CHECKING:  # mypy takes the annotations, and so sees a name that is none
+    if not TYPE_CHECKING:  # mypy uses the annotations; without this method it finds names that do not exist
 
         def __getattr__(cls, name: str) -> int:
             if name.startswith("_") or name not in fields_of(cls):
                 raise AttributeError(f"{cls.__qualname__} has no field {name!r}")
             word = fields_of(cls)[name].word
-            setattr(cls, name, word)  # it is asked once
+            setattr(cls, name, word)  # so this method runs once for each field
             return word
 
 
 class Pointer(metaclass=PointerMeta):
-    """An address with a type. Made and used by compiled code alone."""
+    """An address with a type. Only compiled code can make and use one."""
 
     def __init__(self, address: int) -> None:
         raise TypeError(f"{type(self).__qualname__} is memory of compiled code")
@@ -79,7 +81,7 @@ At = Annotated[B, ELSEWHERE]
 
 
 class BlockRows(Pointer, Generic[Row]):
-    """A pointer to rows, each a block."""
+    """A pointer to an array of blocks (rows)."""
 
     def __getitem__(self, index: int) -> Row:
         raise NotImplementedError
@@ -114,17 +116,20 @@ class Bytes(_Numbers):
 
 
 class TableHeader(Block):
-    """What compiled code reads of a growing table: six words of its context."""
+    """The header of a growing table: six words in a block."""
 
     address: int
+    """The address of the first row."""
     count: int
+    """The number of rows."""
     capacity: int
+    """The number of rows for which there is memory."""
     stride: int
-    """Words of a row."""
+    """The number of words of a row."""
     slots: Int32s
-    """Of a table that interns: the numbers of rows by their hashes, -1 where there is none."""
+    """A hash table of the rows, if equal rows are stored once: the number of a row in each slot, or -1."""
     mask: int
-    """Number of slots less one, a power of two less one."""
+    """The number of slots minus one. The number of slots is a power of two."""
 
 
 class Table(TableHeader, Generic[Row]):
@@ -135,7 +140,7 @@ class Table(TableHeader, Generic[Row]):
 
 
 class _NumberTable(TableHeader, _Numbers):
-    """A table of integers; `numbers` is where they lie."""
+    """A table of integers. The field `numbers` is the address of the first one."""
 
 
 class WordTable(_NumberTable):
@@ -159,30 +164,37 @@ class ByteTable(_NumberTable):
 
 
 class Pointed(NamedTuple):
-    """The type of a pointer; `element` is the class of the rows of `BlockRows` and `Table`."""
+    """The type of a pointer."""
 
     kind: type[Pointer]
+    """The class of the pointer."""
     element: type[Block] | None = None
+    """The class of the rows of `BlockRows` and `Table`."""
     field: str = ""
+    """The name of the field that the pointer comes from, for the errors of `checked`."""
 
 
 class BlockField(NamedTuple):
-    """Where a field lies, and what it is."""
+    """The position and the type of a field."""
 
     word: int
+    """The index of its first word in the block."""
     words: int
+    """The number of its words."""
     inside: bool
+    """Whether the field is a block inside this block, and not a number or an address."""
     type: Any
-    """`Pointed`: what the word points to, or the block in this place; None: a number."""
+    """A `Pointed`: the type of the block inside, or of what the word points to. None: a number."""
 
 
 @cache
 def fields_of(kind: type[Pointer]) -> dict[str, BlockField]:
-    """Return the fields of a class by name."""
+    """Return the fields of a class, by name."""
     fields: dict[str, BlockField] = {}
     word = 0
     for name, hint in get_type_hints(kind, include_extras=True).items():
-        overlay = name == "numbers" and issubclass(kind, _NumberTable)  # the first word by another type
+        # `numbers` is a second name for the first word of a table of integers, with another type
+        overlay = name == "numbers" and issubclass(kind, _NumberTable)
         fields[name] = field = _make_field(
             0 if overlay else word, hint, f" {kind.__qualname__}.{name}" * CHECKED
         )
@@ -191,6 +203,7 @@ def fields_of(kind: type[Pointer]) -> dict[str, BlockField]:
 
 
 def _make_field(word: int, hint: Any, name: str) -> BlockField:
+    """Return the field at a word. `hint`: its annotation. `name`: its name, for errors."""
     extra: Any = None
     if get_origin(hint) is Annotated:
         hint, extra = get_args(hint)
@@ -206,12 +219,13 @@ def _make_field(word: int, hint: Any, name: str) -> BlockField:
 
 @cache
 def words_of(kind: type[Block]) -> int:
-    """Return how many words a block has. Known to compiled code as a number of its module's."""
+    """Return the number of words of a block. Compiled code uses it as a constant of a module."""
     return max((field.word + field.words for field in fields_of(kind).values()), default=0)
 
 
 def word_of(kind: type[Block], *names: str) -> int:
-    """Return the number of a field's word, also of one that is no number, or lies in a block of the block."""
+    """Return the index of a field's first word. Several names lead to a field of a block inside the block:
+    `word_of(Context, "nodes", "count")`."""
     field = fields_of(kind)[names[0]]
     return field.word + (word_of(field.type.kind, *names[1:]) if names[1:] else 0)
 
@@ -220,15 +234,15 @@ def word_of(kind: type[Block], *names: str) -> int:
 
 
 def address_of_block(pointer: Pointer) -> int:
-    """Return the address that a pointer is."""
+    """Return the address of a pointer as a number."""
     raise NotImplementedError
 
 
 def skip(pointer: P, count: int) -> P:
-    """Return a pointer moved on by some numbers, or rows."""
+    """Return a pointer to the item `count` numbers, or rows, after that of `pointer`."""
     raise NotImplementedError
 
 
 def copy_block(source: B, target: B) -> None:
-    """Copy every word of a block."""
+    """Copy all words of the block `source` to the block `target`."""
     raise NotImplementedError
