@@ -20,5 +20,5 @@ The package is above `structgen.decoding.engine`, beside `structgen.decoding.sam
 torch. Context-free grammars without a depth limit would need a second kind of lattice.
 
 `intersection` joins the types of holes with a grammar of the whole text; `text_behind` lets the last token
-of a hole hold the punctuation behind it.
+of a hole hold the punctuation after it.
 """

@@ -5,7 +5,7 @@ A grammar of the whole text has one lattice over all parts; holes with types of 
 marks (`intersection`). If each hole has its own grammar, each name has a lattice. Holes with the same name
 share it: their logits are added, which is exact for slots that must hold the same token.
 
-A token never crosses the edge of a hole; a typed hole takes over the punctuation behind it (`text_behind`).
+A token never crosses the edge of a hole; a typed hole takes over the punctuation after it (`text_behind`).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Conventions:
     pad_id: int
     """Is in the other empty slots there."""
     shift: bool
-    """Whether the logits of a position are those of the token behind it, as in autoregressive models."""
+    """Whether the logits of a position are those of the token after it, as in autoregressive models."""
 
 
 class MaskedSlot(NamedTuple):

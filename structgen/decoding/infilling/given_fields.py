@@ -36,7 +36,7 @@ def parts_of_given(schema: Any, fields: Mapping[str, Any]) -> Parts:
     for at, run in enumerate(runs):
         parts += (part for part in run if isinstance(part, Hole))
         text = "".join(part for part in run if isinstance(part, str))
-        # Behind a hole its punctuation, and before one its blanks, are a part of the hole.
+        # After a hole its punctuation, and before one its blanks, are a part of the hole.
         if at:
             text = text.lstrip(",}")
         if at + 1 < len(runs):

@@ -215,7 +215,7 @@ def infill(
     if isinstance(prompt, str) and prompt:
         name = model_name(model) if isinstance(model, str | Path) else ""
         prompt = _prompt_tokens(ModelPrompts(name, settings.tokenizer), prompt, settings, tokenizer)
-    # A scheduler that fills slots anywhere is led by the fixed text that the model sees behind a hole.
+    # A scheduler that fills slots anywhere is led by the fixed text that the model sees after a hole.
     takes_over = settings.length == "at most" and isinstance(scheduler, ConfidentPrefix)
     call = _InfillCall(masked_model, tokenizer, settings, takes_over)
     problem = call.make_problem(parts, _prompt_ids(prompt, masked_model))
@@ -329,7 +329,7 @@ class _Problem:
         values: dict[str, Any] = {}
         for number, piece in enumerate(self.pieces):
             if piece.name:
-                # Without the punctuation behind the hole, which its last token may hold.
+                # Without the punctuation after the hole, which its last token may hold.
                 inside = text_of(canvas.hole_tokens(number), self.tokenizer).removesuffix(piece.suffix)
                 values[piece.name] = _read_with(self.holes.get(piece.name), inside)
         value = _read_with(self.whole, text)
@@ -377,7 +377,7 @@ class _InfillCall:
     tokenizer: Tokenizer
     settings: InfillSettings
     takes_over: bool
-    """Whether holes take over the punctuation behind them (`text_behind`)."""
+    """Whether holes take over the punctuation after them (`text_behind`)."""
 
     def make_problem(self, parts: Parts, prompt: Tokens) -> _Problem:
         """Return the problem of a template. Raises OptionError; NoFillingError if there is no filling."""
@@ -443,7 +443,7 @@ class _InfillCall:
         return replace(whole, automaton=intersection), marks
 
     def _add_suffixes(self, parts: Parts, types: dict[str, Any]) -> dict[str, tuple[str, HoleLanguage]]:
-        """Return the punctuation that each hole takes over, and its language with that behind; without those
+        """Return the punctuation that each hole takes over, and its language with that after; without those
         whose grammar has no automaton of few states then."""
         languages = {}
         for name, text in punctuation_behind(parts).items():

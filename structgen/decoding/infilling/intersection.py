@@ -53,7 +53,7 @@ def intersect_types(
     width = outer.shape[1]
     count = len(types)
     inner = {name: (automaton, table) for (name, automaton), table in zip(types, tables, strict=True)}
-    # Behind the classes of tokens a column for the mark before each typed hole, and one for all marks behind.
+    # After the classes of tokens a column for the mark before each typed hole, and one for all marks after.
     marks = Marks({name: width + at for at, name in enumerate(inner)}, width + count)
     rows = [np.pad(outer, ((0, 0), (0, count + 1)), constant_values=DEAD)]
     states_before = np.array([whole.start])
@@ -116,7 +116,7 @@ def _add_inside(
     marks: Marks,
     state_limit: int,
 ) -> Numbers:
-    """Add the states inside a typed hole to the tables, and the edges of its marks; return the states behind
+    """Add the states inside a typed hole to the tables, and the edges of its marks; return the states after
     it. `rows`: the tables so far, the grammar's first; `states_before`: the grammar's states before the hole;
     `name`, `automaton`, `moves`: the hole, the automaton of its type, and the table of it over the common
     classes; `marks`: the columns of marks.
@@ -148,7 +148,7 @@ def _add_inside(
             cure="Bound the hole's type or the grammar, lower depth=, or raise max_states= (to 32,768 at "
             "most).",
         )
-    # The pairs become states behind all earlier ones. They are sorted: `searchsorted` finds their places.
+    # The pairs become states after all earlier ones. They are sorted: `searchsorted` finds their places.
     numbers = count + np.arange(len(pairs), dtype=np.int32)
     targets = pairs_after(pairs)
     table = np.full((len(pairs), rows[0].shape[1]), DEAD, np.int32)

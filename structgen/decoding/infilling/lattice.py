@@ -131,7 +131,7 @@ class Lattice:
         self._column[slot] = column
         self._tokens[slot] = token
         self.open_slots = self.open_slots[self.open_slots != slot]
-        # The sets of other layers stay: reached ones up to the slot, leads from behind it on.
+        # The sets of other layers stay: reached ones up to the slot, leads from after it on.
         self._reached_to = min(self._reached_to, slot)
         self._leads_from = max(self._leads_from, slot + 1)
 
@@ -156,12 +156,12 @@ class Lattice:
             self.null_logits[slot] = (row[self._end], row[self._pad]) if has_end else -math.inf
 
     def nodes_behind(self, slot: int) -> Numbers:
-        """Return the node behind a slot of each node that its token, or null, leads to: the flag is reset
+        """Return the node after a slot of each node that its token, or null, leads to: the flag is reset
         where the slot closes a hole."""
         return self._reset_nodes if self._closes[slot] else self._node_numbers
 
     def nodes_after(self, slot: int, nodes: Numbers) -> Numbers:
-        """Return, of each node before a slot that is not masked, the node behind the slot; -1 where there is
+        """Return, of each node before a slot that is not masked, the node after the slot; -1 where there is
         none."""
         targets = np.full_like(nodes, DEAD)
         column = int(self._column[slot])
@@ -178,7 +178,7 @@ class Lattice:
     # --- which tokens fit -----------------------------------------------------------------------------------
 
     def _loop_arguments(self, slot: int) -> tuple[Numbers, Numbers, Numbers, bool]:
-        """Return the first arguments of compiled loops for a masked slot: `Successors`, the nodes behind the
+        """Return the first arguments of compiled loops for a masked slot: `Successors`, the nodes after the
         slot, and whether it may stay empty."""
         return *self.automaton.successors, self.nodes_behind(slot), bool(self._nullable[slot])
 
@@ -263,7 +263,7 @@ class Lattice:
         slot by its own logits, times `scale`, among those of some valid filling. The other slots' logits have
         no part in it. Cost: one read of the logits.
 
-        A null has the logit of the end token; behind a null of its hole it has no choice. Raises
+        A null has the logit of the end token; after a null of its hole it has no choice. Raises
         StructgenError if no valid filling has a positive probability here.
         """
         is_allowed = self.token_mask(slot)

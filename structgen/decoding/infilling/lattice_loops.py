@@ -12,7 +12,7 @@ from structgen.base.native.jit import entry
 Array: TypeAlias = npt.NDArray[Any]
 
 # `first`, `target`: an automaton's `Successors`. `jump`: of each node that the slot's token leads to the node
-# behind the slot (`Lattice.nodes_behind`). Arrays of nodes have one more element, for the node -1.
+# after the slot (`Lattice.nodes_behind`). Arrays of nodes have one more element, for the node -1.
 # `is_nullable`: whether the slot may stay empty.
 
 _STATES = "int64[::1], int64[::1], int64[::1], boolean"
@@ -23,7 +23,7 @@ def find_leads(
     first: Array, target: Array, jump: Array, is_nullable: bool, after: Array, ways: Array
 ) -> None:
     """Write for each node whether some way leads from it to the end. `after` says this of the nodes
-    behind the slot."""
+    after the slot."""
     states = len(first) - 1
     for state in range(states):
         leads = is_nullable and after[jump[states + state]]
@@ -39,7 +39,7 @@ def find_leads(
 def find_reached(
     first: Array, target: Array, jump: Array, is_nullable: bool, here: Array, there: Array
 ) -> None:
-    """Mark the nodes behind the slot that are reached from the nodes `here`."""
+    """Mark the nodes after the slot that are reached from the nodes `here`."""
     states = len(first) - 1
     for state in range(states):
         if is_nullable and (here[state] or here[states + state]):

@@ -40,7 +40,7 @@ def raise_obstacle(
 
 def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks) -> NoFillingError:
     """Return why the grammar of the whole text has no filling: a hole with too few slots, or the first part
-    behind which nothing fits."""
+    after which nothing fits."""
     for number, piece in enumerate(pieces):
         if piece.name:
             needed_slots = _fewest_slots(pieces, number, automaton, marks)
@@ -105,7 +105,7 @@ def _too_short(piece: Piece, needed_slots: int | None) -> NoFillingError:
     """Return the error of a hole whose slots fit no text. `needed_slots`: the slots that would do, of up to
     _MORE; None: no number does."""
     name = piece.name
-    # The caller does not count the slots for punctuation behind the hole.
+    # The caller does not count the slots for punctuation after the hole.
     slots = piece.slots - piece.suffix_slots
     if needed_slots is None:
         return NoFillingError(

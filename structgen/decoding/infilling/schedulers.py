@@ -90,12 +90,12 @@ class ConfidentPrefix:
     """The default: the first masked slot by the model's own probabilities among the tokens that leave a valid
     filling (the likeliest one; a draw if there is a temperature), as in constrained autoregressive decoding;
     and by the logits of the same pass those after it, up to the first of which the model is less than `sure`.
-    For a model that was trained with blocks a step ends with its block: later blocks were trained behind
+    For a model that was trained with blocks a step ends with its block: later blocks were trained after
     filled ones.
 
     The threshold on confidence is that of Wu et al., Fast-dLLM, 2025. Whether a step goes on depends on the
     tokens before the slot, never on a draw that may still be taken back. So on logits that do not depend on
-    the canvas the law is that of one slot a step, exactly. With a model, a slot behind the first of its step
+    the canvas the law is that of one slot a step, exactly. With a model, a slot after the first of its step
     does not know the tokens that the same step drew before it; at a temperature of 1 or below each of them
     differs from the likeliest one with a probability of at most 1 - `sure`.
     """

@@ -1,5 +1,5 @@
-"""The punctuation behind a hole, which the hole's last token may hold, too: `",` ends a string in most
-vocabularies. So the hole takes it over, and its language is the type's texts with the punctuation behind.
+"""The punctuation after a hole, which the hole's last token may hold, too: `",` ends a string in most
+vocabularies. So the hole takes it over, and its language is the type's texts with the punctuation after.
 
 Only schedulers that write from left to right gain by it. Others propose whole fillings, and lose the end of
 the hole that the fixed text shows the model: of 16 fields `threshold` had 16 right, and 1 without that text.
@@ -39,7 +39,7 @@ def _common_start(texts: list[str]) -> str:
 
 
 def add_suffix(target: Any, where: str, suffix: str) -> Any:
-    """Return a grammar argument's texts with a text behind them, as a grammar; None where the argument is
+    """Return a grammar argument's texts with a text after them, as a grammar; None where the argument is
     compiled already. Raises OptionError for what is no grammar."""
     grammar, _read = grammar_of(target, where)
     if isinstance(grammar, CompiledGrammar):

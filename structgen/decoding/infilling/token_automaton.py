@@ -30,7 +30,7 @@ Bools = npt.NDArray[np.bool_]
 
 
 class Successors(NamedTuple):
-    """The distinct states behind each state, by whatever token, for compiled loops."""
+    """The distinct states after each state, by whatever token, for compiled loops."""
 
     first: Numbers
     """[states + 1]: where those of each state begin."""
@@ -61,12 +61,12 @@ class TokenAutomaton:
 
     @cached_property
     def token_class_count(self) -> int:
-        """How many classes have tokens; those of marks come behind them."""
+        """How many classes have tokens; those of marks come after them."""
         return int(self.token_class.max(initial=DEAD)) + 1
 
     @cached_property
     def successors(self) -> Successors:
-        """The states behind each state."""
+        """The states after each state."""
         source, column = np.nonzero(self.transitions[:, : self.token_class_count] >= 0)
         # A pair of states as one number, so that `unique` sorts them by the first one.
         pairs = np.unique(source * self.states + self.transitions[source, column])
@@ -99,7 +99,7 @@ def marked_automaton(
     start: int, table: Ints, accepting: Bools, token_class: Ints, marks: int
 ) -> TokenAutomaton:
     """Return the minimal automaton of a table whose last `marks` columns are those of marks. They are
-    the last columns of the result, too, behind its `token_class_count` others.
+    the last columns of the result, too, after its `token_class_count` others.
 
     `table`: [states, columns], `accepting`: [states], `token_class`: [V], the column of each token, as in
     `TokenAutomaton`. For example, `marks` is 0 without typed holes.

@@ -131,7 +131,7 @@ class Speculation:
 
 def own_drafters(speculation: Speculation, samples: int = 1) -> list[Drafter]:
     """Return new drafters for one text, in the order: `drafters`, the caller's text, earlier answers. The
-    draft model, which needs an engine's tokenizer, comes behind them (`engine.draft_models.drafters_of`).
+    draft model, which needs an engine's tokenizer, comes after them (`engine.draft_models.drafters_of`).
 
     `samples`: how many texts the request asks for; the drafter `samples` is made for several alone. Cost:
     some microseconds; the request is not read yet. Raises OptionError if a function of `drafters` makes

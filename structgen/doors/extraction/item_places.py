@@ -20,7 +20,7 @@ from structgen.base.json_text.exact_json import Json, exact_copy, values_in
 from structgen.doors.extraction.found_items import FoundItem, FoundValue, PageAnswer
 
 _Place: TypeAlias = tuple[int, int]
-"""From a character of the document to the one behind the last."""
+"""From a character of the document to the one after the last."""
 _Leaves: TypeAlias = Sequence[tuple[str, list[_Place]]]
 """The scalars of an item that its page states: the JSON Pointer of each, and all of its places."""
 MOST_BEGINNINGS: Final = 200
@@ -110,7 +110,7 @@ class _PlacesOfPage:
 
 
 def scalars_in(value: Json) -> Iterator[tuple[str, Any]]:
-    """Yield the scalars of a value in its order, each behind its JSON Pointer."""
+    """Yield the scalars of a value in its order, each after its JSON Pointer."""
     for path, inner in values_in(value):
         if not isinstance(inner, (dict, list)):
             yield path, inner
@@ -145,7 +145,7 @@ def _closest_places(
         if _parent_pointer(path) == _parent_pointer(rarest[0][0])
         for place in where
     )
-    # places behind the last item are tried first
+    # places after the last item are tried first
     max_beginnings = MOST_BEGINNINGS // max(1, len(leaves)) + 1
     first = sorted(begins, key=lambda place: place[0] <= last)[:max_beginnings]
 
@@ -170,7 +170,7 @@ def _next_to(
     """Return the places of scalars from a place on, and their distances: the sum of the logarithms, for what
     is far off, such as a heading, says little.
 
-    Each scalar takes the place that is next to those of its nearest relatives in the item, the one behind
+    Each scalar takes the place that is next to those of its nearest relatives in the item, the one after
     them of equal ones. Equal values take different places, as long as there are any. `times`: how many
     scalars have the same list of places, by its identity.
     """

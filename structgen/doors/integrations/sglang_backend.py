@@ -139,7 +139,7 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
 
 
 class SglangBackend(BaseGrammarBackend):  # type: ignore[misc]
-    """The back end of one scheduler. A text behind thoughts takes three functions of masks from here."""
+    """The back end of one scheduler. A text after thoughts takes three functions of masks from here."""
 
     allocate_vocab_mask = staticmethod(SglangGrammar.allocate_vocab_mask)
     move_vocab_mask = staticmethod(SglangGrammar.move_vocab_mask)
@@ -188,7 +188,7 @@ class SglangBackend(BaseGrammarBackend):  # type: ignore[misc]
 
 
 def make_backend(tokenizer: Any, vocab_size: int, eos_token_ids: Any) -> BaseGrammarBackend:
-    """Return a back end that is loaded; with a reasoning parser, one that begins behind thoughts. Raises
+    """Return a back end that is loaded; with a reasoning parser, one that begins after thoughts. Raises
     OptionError for a setting that it has not, TokenizerError, SGLang's ValueError for strict thinking."""
     settings = get_serving()
     if settings.constrained_json_max_whitespace_cnt is not None:

@@ -84,7 +84,7 @@ def create_backend(
 
 def _admit_request(result: None, manager: Any, request: Any) -> None:
     """Show a request to its grammar, if that is ours."""
-    grammar = getattr(request.grammar, "grammar", request.grammar)  # behind thoughts: wrapped
+    grammar = getattr(request.grammar, "grammar", request.grammar)  # after thoughts: wrapped
     admit = getattr(grammar, "structgen_admits", None)
     if admit is not None:
         admit(request, thinks=grammar is not request.grammar)

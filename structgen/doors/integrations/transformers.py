@@ -53,7 +53,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
     is transformers' or ours. With `max_new_tokens`, the same as is given to `generate`, each text is complete
     within it; that mask costs more (`Matcher.fill_mask(budget=)`).
 
-    A text ends with an end token of the tokenizer or of the model, and only end tokens come behind it. The
+    A text ends with an end token of the tokenizer or of the model, and only end tokens come after it. The
     processor reads the model's (`eos_token_id`) in the `generate` that calls it. An end token that is text
     stands in no document, for `generate` would stop there. Where model and tokenizer have no end token in
     common, a warning says so once. In a loop of your own, pass `model`: its configs name its end tokens.
@@ -168,7 +168,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         return {name: value.to(input_ids) for name, value in inputs.items()}
 
     def _make_row_grammars(self) -> list[CompiledGrammar | None]:
-        """Return the grammar of each row's masks, behind the text that `healed` took back."""
+        """Return the grammar of each row's masks, after the text that `healed` took back."""
         ends = special_ends(self.tokenizer, self._ends or ())
         row_grammars = list[CompiledGrammar | None]()
         for grammar, taken_back in zip(
@@ -242,7 +242,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
             matcher = self._rows[row]
             if matcher is None:
                 continue
-            if matcher.is_finished:  # padding behind the text, whatever others say of it
+            if matcher.is_finished:  # padding after the text, whatever others say of it
                 masked_scores[row, self._ends_behind(matcher)[0]] = 0.0
                 continue
             raise OptionError(
@@ -330,7 +330,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
                 self._dead[at] = True
 
     def _ends_behind(self, row: Matcher) -> Sequence[int]:
-        """Return the tokens that may come behind a text: those at which the model stops, if any is no
+        """Return the tokens that may come after a text: those at which the model stops, if any is no
         text."""
         return special_ends(self.tokenizer, self._ends or ()) or sorted(row.compiled.end_tokens)
 

@@ -106,7 +106,7 @@ class VllmGrammar(StructuredOutputGrammar):  # type: ignore[misc]
             try:
                 self.text.take_token(token)
             except StructgenError as error:
-                self.backend.fill_requested()  # vLLM copies a row of this step to those behind
+                self.backend.fill_requested()  # vLLM copies a row of this step to those after
                 _log.error("Request %s: %s", request_id, error)
                 if self.request is not None:
                     self.request.stop_reason = str(error)  # the engine's output takes it to the server
@@ -169,7 +169,7 @@ class VllmBackend(StructuredOutputBackend):  # type: ignore[misc]
         return VllmGrammar(self, EngineText(compiled_grammar, tuple(stop_token_ids or ())))
 
     def grammar_of(self, request: Any, *, thinks: bool) -> VllmGrammar:
-        """Return the grammar of a request; `thinks`: its text may begin behind thoughts."""
+        """Return the grammar of a request; `thinks`: its text may begin after thoughts."""
         params = request.sampling_params
         try:
             compiled_grammar = self.grammars.compile_constraint(constraint_of(params.structured_outputs))

@@ -71,7 +71,7 @@ HOOKS: Final = (
 
 _log = logging.getLogger("vllm.plugins.structgen")
 Check = Callable[[int], None]
-"""The check of a request; its argument: the tokens that the model has left behind the prompt."""
+"""The check of a request; its argument: the tokens that the model has left after the prompt."""
 _left_to_engine: ContextVar[list[Check] | None] = ContextVar("structgen_checks", default=None)
 """The list to which a check is added that the engine makes as well. None: the server makes it at once."""
 

@@ -76,7 +76,7 @@ def engine_configs(engines: str, tokenizer: str, policies: Mapping[str, Any]) ->
 
 @dataclass
 class Session:
-    """One document being written: calls of an engine. What comes behind `ends` is not timed, and left out
+    """One document being written: calls of an engine. What comes after `ends` is not timed, and left out
     where an engine has no such call."""
 
     fill: Callable[[], object]
@@ -88,7 +88,7 @@ class Session:
     ends: Sequence[int] = ()
     """The end tokens; without any, `may_end` says whether the document may end here."""
     may_end: Callable[[], bool] = bool
-    """It is asked behind the last token that the engine takes. Raises `LimitError` where a bound on the
+    """It is asked after the last token that the engine takes. Raises `LimitError` where a bound on the
     engine's work was met."""
     fill_closing: Callable[[], object] | None = None
     """Fills the row so that any allowed token brings the end nearer."""

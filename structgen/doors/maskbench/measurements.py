@@ -60,7 +60,7 @@ class CaseResult:
     split: str
     engine: str
     steps: list[StepResult] = field(default_factory=list)
-    """The compilation, then each instance that was replayed: none behind a crash or a time out."""
+    """The compilation, then each instance that was replayed: none after a crash or a time out."""
 
     @property
     def outcome(self) -> Verdict:

@@ -59,7 +59,7 @@ class AnswerShape(ABC):
     member_names: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Patterns of the members of chat completions in errors, and the names that this API has for them."""
     last: ClassVar[str] = ""
-    """What stands behind the last event of a stream."""
+    """What stands after the last event of a stream."""
 
     keep: Callable[[], None] | None = None
     """Keeps the whole answer, before its end is sent; None: it is not kept."""
@@ -161,7 +161,7 @@ class AnswerShape(ABC):
 
 
 class CountedPrompt(AnswerShape):
-    """Another address for the bodies of a shape, which stands behind it: the tokens of a prompt, of which
+    """Another address for the bodies of a shape, which stands after it: the tokens of a prompt, of which
     nothing is written."""
 
     operation = "count_tokens"

@@ -445,7 +445,7 @@ class _Answer:
             yield shape.event_text(shape.error_event(shape.in_its_words(error, shape.body)))
 
     async def send_lines(self, lines: AsyncIterator[str], more_headers: Mapping[str, str]) -> None:
-        """Send the lines of a stream as they come, behind the headers; `more_headers`: more headers."""
+        """Send the lines of a stream as they come, after the headers; `more_headers`: more headers."""
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
         headers += [(name.encode(), value.encode()) for name, value in more_headers.items()]
         self.status = 200
@@ -540,7 +540,7 @@ def _text_of(shape: AnswerShape, events: Iterable[JsonObject]) -> str:
 
 
 def _stop_text(handle: Handle, parts: ReplyParts, _piece: str | None) -> None:
-    """End a text that goes on behind a stop. It is called in the thread that writes it."""
+    """End a text that goes on after a stop. It is called in the thread that writes it."""
     for _ in parts.read_growth(handle.written, ""):
         pass
     # what follows a stop would be written for nobody

@@ -359,7 +359,7 @@ class RecordStore:
         purpose: str | None = None,
     ) -> JsonObject:
         """Return a page of the records of an owner, in the order of their creation, as OpenAI's listings are:
-        at most `limit` behind the record `after`, and no more bytes than a body may have. Raises ApiError for
+        at most `limit` after the record `after`, and no more bytes than a body may have. Raises ApiError for
         an `after` that is not there. Cost: that of what is returned."""
         number = self.find(kind, after, owner).number if after else None
         where = f"{_RECORD} records.owner = ? AND kind = ? AND kept_until > ?"
@@ -378,7 +378,7 @@ class RecordStore:
         limit: int,
         order: str,
     ) -> JsonObject:
-        """Return a page of the rows of a statement, behind the one whose `key` is `after`."""
+        """Return a page of the rows of a statement, after the one whose `key` is `after`."""
         sign, first = ("<", OPEN) if order == "desc" else (">", 0)
         limit = min(limit or MAX_PAGE, MAX_PAGE)
         statement = f"{where} AND {key} {sign} ? ORDER BY {key} {order} LIMIT ?"

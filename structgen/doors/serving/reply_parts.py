@@ -117,14 +117,14 @@ class ReplyParts:
         yield from self._grow_part("thoughts", content[len(self.part_text("thoughts")) :])
 
     def _read_text(self, reply_text: str, *, is_last: bool) -> Iterator[Delta]:
-        """Yield what is new in the text behind the thoughts: text and calls, up to what ends the reply."""
+        """Yield what is new in the text after the thoughts: text and calls, up to what ends the reply."""
         piece = reply_text[self.read_count :]
         self.read_count = len(reply_text)
         if self.reader is None:
             yield from self._add_text(piece)
             return
         for kind, content, number in self.reader.read_piece(piece, is_last=is_last):
-            # nothing behind the end of a reply is a part of it
+            # nothing after the end of a reply is a part of it
             if self.is_over:
                 return
             # the reply is the document itself: what looks like a call in it is text

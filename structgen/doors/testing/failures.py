@@ -27,7 +27,7 @@ class Failure:
     reply: Any = None
     """A reply that is sent in spite of the failure; needed by `cut` and `unchecked`."""
     cut: Annotated[int, WholeCheck(0)] | None = None
-    """The connection closes behind so many bytes of the answer: a stream that breaks off."""
+    """The connection closes after so many bytes of the answer: a stream that breaks off."""
     unchecked: Annotated[bool, checks.check_switch] = False
     """Whether the reply may be a text that the form forbids: servers may ignore forms."""
 

@@ -1,4 +1,4 @@
-"""The chat template of a scripted model: plain text, each message behind its role."""
+"""The chat template of a scripted model: plain text, each message after its role."""
 
 from __future__ import annotations
 

@@ -129,9 +129,9 @@ class ReplyForm(NamedTuple):
         yield first_refused
 
     def _calls_text(self, calls: Sequence[Call], lead: str) -> tuple[str, bool]:
-        """Return the text of calls behind another text (`lead`), and whether the form allows it as calls. A
+        """Return the text of calls after another text (`lead`), and whether the form allows it as calls. A
         grammar does not name its format: it is the one in which these calls are allowed and those of an
-        unknown tool are not. Without such a format, the text is one that the form forbids, as far behind the
+        unknown tool are not. Without such a format, the text is one that the form forbids, as far after the
         first name as possible: calls of another format are free text. Errors: OptionError for a call that no
         format, or not the model's, can write."""
         rows = [row for row in (self.format, *FORMATS.values()) if row is not None]
@@ -164,7 +164,7 @@ class ReplyForm(NamedTuple):
 
         def is_allowed(*names: str) -> bool:
             """Tell whether the form allows these arguments, in this order, as the first ones."""
-            # behind the last argument one of these texts ends, and the other has one more
+            # after the last argument one of these texts ends, and the other has one more
             ending, continued = write_some(names).encode(), write_some(names, _more="").encode()
             pairs = enumerate(zip(ending, continued, strict=False))
             end = next((offset for offset, (byte, later_byte) in pairs if byte != later_byte), 0)
@@ -172,7 +172,7 @@ class ReplyForm(NamedTuple):
             return stop is None or stop.byte >= end
 
         def is_first(name: str, others: Sequence[str]) -> bool:
-            """Tell whether all others may come behind a name."""
+            """Tell whether all others may come after a name."""
             return all(is_allowed(*ordered_names, name, other) for other in others if other != name)
 
         ordered_names, other_names = list[str](), [*call.arguments]
@@ -187,7 +187,7 @@ class ReplyForm(NamedTuple):
 
 
 def _write_calls(lead: str, calls: Sequence[Call], row: ToolFormat) -> str:
-    """Return the text of calls in a format, behind another text. Errors: OptionError."""
+    """Return the text of calls in a format, after another text. Errors: OptionError."""
     return lead + row.lead + write_calls(calls, row)
 
 
@@ -259,7 +259,7 @@ def in_order(
     root: Any = None,
     depth: int = 0,
 ) -> Any:
-    """Return a value whose keys come in the order in which a schema first names them; other keys behind.
+    """Return a value whose keys come in the order in which a schema first names them; other keys after.
 
     `schema`: one schema, or several that hold for the value; `root`: the schema that references point into,
     by default the same; `depth`: the levels around the value. For example, under the properties `a` and `b`

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _DIGITS: Final = 256
-"""Tokens behind the vocabulary, with which a prompt names its script."""
+"""Tokens after the vocabulary, with which a prompt names its script."""
 _PLACES: Final = 3
 """How many of them name one."""
 _SHORT: Final = 16
@@ -30,7 +30,7 @@ class ScriptCache:
     """A script, and how far it was read."""
 
     script: bytes
-    """The prompt, and the text that the model writes behind it."""
+    """The prompt, and the text that the model writes after it."""
     position: int
     """The number of bytes that were read; -1: other bytes than those of the script were."""
     nbytes: int = 0
@@ -74,7 +74,7 @@ class ScriptModel:
         return size
 
     def begin_script(self, prompt: Sequence[int], text: str) -> list[int]:
-        """Return the prompt behind which the model writes a text: its first tokens name the script."""
+        """Return the prompt after which the model writes a text: its first tokens name the script."""
         number = next(self._numbers)
         name = tuple(self._first + number // _DIGITS**place % _DIGITS for place in range(_PLACES))
         # a long prompt keeps its length
@@ -109,7 +109,7 @@ class ScriptModel:
         return self._make_logits(caches)
 
     def _make_logits(self, caches: Sequence[ScriptCache]) -> Tensor:
-        """Return the logits [rows, V] after the text of each cache. All tokens are equally likely behind a
+        """Return the logits [rows, V] after the text of each cache. All tokens are equally likely after a
         text that is not its script's."""
         # optional: torch
         import torch

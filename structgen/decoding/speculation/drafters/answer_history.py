@@ -148,7 +148,7 @@ class AnswerHistory:
             return index
 
     def _latest_answers(self, key: Key) -> list[list[int]]:
-        """Return as many of the latest answers as one index holds, the newest first, each behind START. The
+        """Return as many of the latest answers as one index holds, the newest first, each after START. The
         lock is held."""
         latest = list[list[int]]()
         room = MOST_INDEXED

@@ -115,7 +115,7 @@ class DraftModel:
             if logits is None:
                 (logits,) = rows.read([path])
             self._logits_by_path[path] = logits
-            # Of each new node: its number, its token, the state behind it, and its share.
+            # Of each new node: its number, its token, the state after it, and its share.
             children = list[tuple[int, int, int, float]]()
             for token, share in self._likeliest_tokens(logits, state, view):
                 after = view.after(state, token)

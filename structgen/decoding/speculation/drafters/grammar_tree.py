@@ -101,7 +101,7 @@ class GrammarTree:
     ) -> list[tuple[float, bytes]]:
         """Return the continuations up to the first open position, with their shares.
 
-        `start`: the state behind the text; `memo`: that of `compiled_grammar`. For example, of the values
+        `start`: the state after the text; `memo`: that of `compiled_grammar`. For example, of the values
         `true` and `false` each has the share 0.5.
         """
         max_choices = self.widest + (len(WHITE) if self.skips_white else 0)

@@ -24,7 +24,7 @@ MOST_TOKENS: Final = 1 << 14
 """The most tokens of a text that are known, at most 800 bytes each; of a longer one the last half is learnt
 again."""
 _MOST_FOLLOWERS: Final = 64
-"""The most tokens that are kept behind one context, the first ones: all of them are counted at each
+"""The most tokens that are kept after one context, the first ones: all of them are counted at each
 look-up."""
 MOST_UNSURE: Final = 16
 SURE: Final = 0.2
@@ -55,7 +55,7 @@ class NGrams:
                     followers = self._followers_by_hash.setdefault(context_hash, [])
                     if len(followers) < _MOST_FOLLOWERS:
                         followers.append(token)
-            # Behind its contexts: a token does not follow itself.
+            # After its contexts: a token does not follow itself.
             text.append(token)
 
     def followers_of(self, context: Sequence[int]) -> list[tuple[int, float]]:

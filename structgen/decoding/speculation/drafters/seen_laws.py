@@ -1,4 +1,4 @@
-"""Drafts from what the model found likely in other samples of the same request, behind the same last tokens.
+"""Drafts from what the model found likely in other samples of the same request, after the same last tokens.
 
 STAND (Song et al. 2025, "Accelerated Test-Time Scaling with Model-Free Speculative Sampling") without its
 noise: a guess is accepted where the model chooses the same token, so the likeliest guesses are the best ones.
@@ -23,7 +23,7 @@ MOST_CONTEXTS: Final = 1 << 15
 
 
 class SeenLaws:
-    """For each context the mean of the laws of the next token that the model had behind it."""
+    """For each context the mean of the laws of the next token that the model had after it."""
 
     __slots__ = ("_laws",)
 
@@ -33,7 +33,7 @@ class SeenLaws:
         harm: a guess may be wrong."""
 
     def learn_law(self, context: Sequence[int], law: dict[int, float]) -> None:
-        """Note a law behind a context of at most `max(SIZES)` tokens. Cost: 5 us a size."""
+        """Note a law after a context of at most `max(SIZES)` tokens. Cost: 5 us a size."""
         for size in SIZES:
             if size > len(context):
                 continue
@@ -52,7 +52,7 @@ class SeenLaws:
             del self._laws[next(iter(self._laws))]
 
     def followers_of(self, context: Sequence[int]) -> list[tuple[int, float]]:
-        """Return the tokens behind the longest known end of a context, the likeliest first, with their mean
+        """Return the tokens after the longest known end of a context, the likeliest first, with their mean
         probabilities."""
         for size in SIZES:
             if size > len(context):
@@ -65,7 +65,7 @@ class SeenLaws:
 
 
 class OtherSamples:
-    """Drafts a tree of what the model found likely behind the last tokens, in any sample of the request."""
+    """Drafts a tree of what the model found likely after the last tokens, in any sample of the request."""
 
     name = "samples"
     top = TOP
@@ -86,7 +86,7 @@ class OtherSamples:
         return grow_tree(self._laws.followers_of, self._end, view, max_nodes)
 
     def verified(self, verified_draft: VerifiedDraft) -> None:
-        """Learn the laws behind the end of the text and behind each node. Cost: 30 us a node."""
+        """Learn the laws after the end of the text and after each node. Cost: 30 us a node."""
         token_rows = verified_draft.tokens.tolist()
         chance_rows = verified_draft.chances.tolist()
         # Node -1 is the end of the text, whose row is the first.

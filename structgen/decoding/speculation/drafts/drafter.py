@@ -16,7 +16,7 @@ from structgen.machines.core.matcher import Matcher
 from structgen.tokens.tokenizer import Tokenizer
 
 REFUSED: Final = -1
-_FREE, _ENDED = 0, 1  # the states of a free text: before and behind an end token
+_FREE, _ENDED = 0, 1  # the states of a free text: before and after an end token
 
 
 @dataclass(frozen=True, slots=True)

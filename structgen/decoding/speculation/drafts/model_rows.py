@@ -1,4 +1,4 @@
-"""Rows of a model beside a text: the logits behind a text that begins at a prompt, for many at once.
+"""Rows of a model beside a text: the logits after a text that begins at a prompt, for many at once.
 
 Samplers, searches and the draft model read ahead here. Prefixes share the keys and values of what they have
 in common, where the model's caches share memory (`PagedCache`). The caches of the prefixes that were read
