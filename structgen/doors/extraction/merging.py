@@ -73,22 +73,24 @@ def merge_answers(
     keys: tuple[str, ...],
     mode: str,
 ) -> list[FoundItem]:
-    """Return the items that the answers about the pages of one document have, each once, in the order of
-    their places; those without any place come last, in the order of the pages. The order of `answers`
-    changes nothing.
+    """Return the items of one document, each once, in the order of their places. Items without any place come
+    last, in the order of the pages. The order of `answers` does not matter.
 
-    `text`: that of the document. `is_object`: all answers are about one object. `keys`: the JSON Pointers of
-    the fields that name an item. `mode`: "places", or "none" for the items of all pages as they are.
+    `text`: the text of the document. `is_object`: whether all answers are about one object. `keys`: the JSON
+    Pointers of the fields that name an item. `mode`: "places"; or "none", for the items of all pages
+    unmerged.
 
-    Two items are one if they have the same keys; or if what tells an item stands at the same place in both:
-    its keys, else its strings, else its other values. What several items of a page have at one place, such
-    as the date of a heading, tells none of them. Scalars that no text states are told by their value.
+    Two items are the same if they have the same keys. They are also the same if their traits are at the same
+    place: their keys, else their strings, else their other values. A trait that several items of a page have
+    at one place, such as the date of a heading, does not count. A scalar without a place is recognised by its
+    value.
 
-    A field of several values has the likeliest; of those without a probability that of most pages, then the
-    first of the text. What a text states goes before what it may state (`is_unverified`), this before what
-    none does, and null is last. The others are `conflicts`, at most 20 of a field.
+    If a field has several values, the likeliest is taken; without probabilities, the value of most pages,
+    then the first of the text. A value that the text states goes before one that it may state
+    (`is_unverified`), this before one that it does not state, and null comes last. The other values are
+    `conflicts`, at most 20 of a field.
 
-    Raises as `placed_items`. Cost: that of `placed_items`, and n log n in the items.
+    Raises the errors of `placed_items`. Cost: that of `placed_items`, and n log n in the items.
     """
     sorted_answers = sorted(
         answers, key=lambda answer: (answer.page, answer.start, answer.end, write_canonical(answer.value))
@@ -98,7 +100,7 @@ def merge_answers(
         for source, answer in enumerate(sorted_answers)
         for item in placed_items(answer, text, is_object=is_object)
     ]
-    # a caller who wants no merging gets every answer as it is
+    # with "none", the items of every answer are returned as they are
     if mode == "none":
         return [item for _, item in items_by_source]
     # equal items of an answer at the same places count once

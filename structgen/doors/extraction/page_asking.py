@@ -302,12 +302,12 @@ class PageQuestion:
         return lambda text: -(-len(text.encode()) // _BYTES_A_TOKEN)
 
     def page_size(self, page: int | None, overlap: int | None) -> tuple[int, PageQuestion]:
-        """Return the most tokens of a page, and the question with the tokens that two pages have in common,
-        and that an answer may have. Errors: OptionError for sizes that contradict each other, and where the
-        context has no room for a page."""
+        """Return the most tokens of a page, and the question with the sizes filled in: the overlap of pages,
+        and the most tokens of an answer. `page`, `overlap`: the caller's options. Raises OptionError for
+        sizes that contradict each other, and if the context has no room for a page."""
         writer = self.writer
         options = self.typed_options
-        # of a server the context is not known
+        # the context of a server is not known
         context = 1 << 20
         usual = _PAGE
         if isinstance(writer, Local):

@@ -48,9 +48,11 @@ def _without_counts(node: Any, root: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_nullable_members(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the schema of the objects of a schema, of which any member may be null, those of members that
-    are objects too; of a schema without members, the one that has null too. Items of arrays stay as they are:
-    one that is there is whole."""
+    """Return the schema with null allowed for any member of its object, and for members of such members.
+
+    A schema without members gets null as another value. Items of arrays stay as they are, because a page has
+    an item whole or not at all.
+    """
     root, name = resolve_reference(schema, schema)
     # a value without members is stated as a whole, or not at all
     if "properties" not in root:
@@ -70,8 +72,8 @@ def count_fault(
     schema: Mapping[str, Any],
     holds: Holds,
 ) -> str:
-    """Return the first keyword about all items together that a list violates; "" if there is none. `holds`:
-    returns whether a part of the schema allows a value."""
+    """Return a sentence about the first keyword on all items together that a list violates; "" if there is
+    none. For example "minItems is 2, and there are 1." `holds`: returns whether a schema allows a value."""
     counts = [(len(items), "minItems", "maxItems", 0)]
     if "contains" in schema:
         count = sum(holds(schema["contains"], item) for item in items)
