@@ -1,4 +1,9 @@
-"""Makes the automaton of a lattice from a grammar, or raises an error that says what to do."""
+"""Makes the automaton of a lattice from a grammar, or raises an error that names a cure.
+
+An automaton has finitely many states, a grammar may not: JSON nests as deep as you like. Such a grammar is
+cut. A *depth* is the most open brackets (JSON) or parser stack entries (other grammars) of a text. The
+*exactness* of a language says what was cut: "exact-fsa", or e.g. "depth<=6".
+"""
 
 from __future__ import annotations
 
@@ -31,11 +36,11 @@ parser stack."""
 REPEATED_KEYS: Final = "keys may repeat"
 NAMED_KEYS: Final = "named keys alone"
 SCALARS: Final = "free values are scalars"
-"""Notes of `HoleLanguage.exactness`."""
+"""Notes of `HoleLanguage.exactness`, which describes them."""
 DEPTHS: Final = (4, 2, 1)
 STACKS: Final = (8, 6, 4)
-"""The depths at which a JSON Schema, and another grammar with a parser stack, are cut that have no automaton
-otherwise, and for which none is given."""
+"""The depths that are tried in turn, for a JSON Schema and for another grammar with a parser stack. They are
+tried if the caller gives no depth and the grammar has no automaton without one."""
 _NEEDS_MEMBERS: Final = frozenset(
     {
         "disallow",
@@ -63,11 +68,12 @@ class HoleLanguage:
 
     automaton: TokenAutomaton
     exactness: str
-    """"exact-fsa": exactly the grammar's texts. Otherwise notes, joined by ", ". "depth<=D": those that never
-    need more than D open brackets (JSON), or D parser stack entries (other grammars). "free values are
-    scalars": a value of which the schema says nothing is no object and no array. "named keys alone": an
-    object of which the schema names keys has no others. "keys may repeat": also texts in which an object has
-    an unnamed key twice; json.loads keeps the last one, and the value is valid."""
+    """Which texts of the grammar the automaton has. "exact-fsa": all, and no others. Otherwise notes, joined
+    by ", ". "depth<=D": only texts that never need more than D open brackets (JSON), or D parser stack
+    entries (other grammars). "free values are scalars": a value that the schema does not restrict is neither
+    an object nor an array. "named keys alone": an object whose keys the schema names has no other keys. "keys
+    may repeat": also texts in which an object has an unnamed key twice. json.loads keeps the last one, and
+    the value is valid."""
     read_value: Callable[[str], Any] | None
     """Makes a value of a text; None: the text is the value."""
 
@@ -75,8 +81,9 @@ class HoleLanguage:
 def grammar_of(target: Any, where: str) -> tuple[Grammar | CompiledGrammar, Callable[[str], Any] | None]:
     """Return the grammar of an argument, and the function that makes values of its texts (or None).
 
-    `target`: any target of `sg.run` that says which texts are wanted; a text is a regular expression, and the
-    type `str` the strings of JSON. Raises OptionError for anything else.
+    `target`: any target of `sg.run` that describes texts. A text is a regular expression; the type `str`
+    means the strings of JSON. `where`: the name of the argument, for messages. Raises OptionError for
+    anything else.
     """
     if isinstance(target, str):
         target = regex(target)
@@ -105,9 +112,9 @@ def language_of(
     """Return the language of a grammar argument: `target` as for `grammar_of`, and `where` for messages.
 
     `depth` and `max_states` are those of `infill`. For example `language_of("[0-9]+", tokenizer, "hole")`.
-    Without a depth, of a JSON Schema, free values are scalars. If the schema has no automaton then, objects
-    of which it names keys have no others, and after that its texts are cut at one of `DEPTHS`, as those of
-    other grammars are at one of `STACKS`; `HoleLanguage.exactness` says so.
+    Without a depth, the free values of a JSON Schema are scalars. If the schema has no automaton then, an
+    object whose keys it names has no other keys. If that fails too, its texts are cut at one of `DEPTHS`.
+    The texts of other grammars are cut at one of `STACKS`. `HoleLanguage.exactness` names what was done.
 
     Automata are cached by grammar. Cost of a new one: some microseconds for each state and byte of the
     grammar, and 0.1 us for each byte of the vocabulary. Raises OptionError if the grammar has no automaton:
@@ -123,7 +130,8 @@ def language_of(
     plain = plain_grammar(grammar)
     places = plain.innermost.document().schemas if plain.policies is not None else ()
     for place in places:
-        # A string that is a text of a grammar has states that are made as texts reach them.
+        # Strings with a grammar of their own have states that are only made when a text reaches them, so
+        # their number is not known.
         if place.grammar and isinstance(place.grammar.strings, Texts):
             raise UnsupportedError(
                 f"Infilling needs an automaton, and {place.grammar.texts_named} has none.",
@@ -146,21 +154,21 @@ def _build_automaton(
     """Return the automaton, and the exactness of its texts (`HoleLanguage.exactness`).
 
     `max_states`: the most states before minimisation. For example `_build_automaton(grammar, tokenizer, 2,
-    50_000)` cuts at two open brackets. Raises the error of the first attempt where none succeeds.
+    50_000)` cuts at two open brackets. If no attempt succeeds, raises the error of the first one.
     """
     narrow = grammar
     policies = grammar.policies
     if policies is not None and depth is None and policies.any_value is None:
-        # values that nest at will have no automaton
+        # values that may nest without end have no automaton, so free values become scalars
         under: Callable[[Any], Grammar] = methodcaller("under", replace(policies, any_value=0))
         narrow = grammar.inside(under)
     is_scalar = narrow is not grammar
     compiled_grammar: Any = compile(narrow, tokenizer, first_mask=False)
-    grammar = compiled_grammar.grammar  # of the machine: one around a schema may have another
+    grammar = compiled_grammar.grammar  # the machine's: a grammar around a schema may have another one
     is_schema = grammar.policies is not None
     first_error = None
     for attempt, (cut, is_named_only, may_repeat) in enumerate(_list_attempts(grammar, depth)):
-        # fewer states in the end: else the refusal of a schema would take half a minute
+        # The last attempts may make fewer states, else the refusal of a schema would take half a minute.
         is_late = attempt > 1 and is_schema
         state_limit = max_states // 4 + 1 if is_late else max_states
         key_options: dict[str, bool] = {}
@@ -170,7 +178,8 @@ def _build_automaton(
         try:
             dfa = compiled_grammar.to_dfa(state_limit, cut, minimal=True, **key_options)
         except (LimitError, UnsatisfiableSchema, OptionError) as error:
-            # Too many states: narrower texts may have fewer. Any other error is the caller's.
+            # After too many states the next attempt, with fewer texts, may succeed. Any other error goes to
+            # the caller.
             if first_error is None and getattr(error, "limit", "") != "max_states":
                 raise
             first_error = first_error or error
@@ -189,8 +198,9 @@ def _build_automaton(
 
 
 def _list_attempts(grammar: Grammar, depth: int | None) -> Iterator[tuple[int | None, bool, bool]]:
-    """Yield what to try in turn, until there is an automaton: the depth, whether objects of which the schema
-    names keys have no others, and whether other keys may repeat."""
+    """Yield the attempts to make in turn, until there is an automaton. An attempt has three options: the
+    depth (None: no limit), whether objects whose keys the schema names have no other keys, and whether other
+    keys may repeat."""
     yield depth, False, False
     if grammar.policies is None:
         yield from ((cut, False, False) for cut in STACKS if depth is None)
@@ -199,7 +209,7 @@ def _list_attempts(grammar: Grammar, depth: int | None) -> Iterator[tuple[int | 
     if depth is not None:
         yield depth, not repeats, repeats
         return
-    # Other keys go before depth does: who names keys rarely means others.
+    # Other keys are given up before depth is: who names keys rarely means others.
     yield None, True, False
     if repeats:
         yield None, True, True
@@ -210,8 +220,11 @@ def _list_attempts(grammar: Grammar, depth: int | None) -> Iterator[tuple[int | 
 
 def _may_repeat_keys(grammar: Grammar) -> bool:
     """Return whether a text of a JSON Schema stays valid if only the last of several members with the same
-    unnamed key counts. True if every keyword applies to each member alone, or to members by name: dropping a
-    member then makes nothing invalid."""
+    unnamed key counts.
+
+    It does if every keyword applies to each member alone, or to members by name. Then no member is needed
+    for the others, and dropping it makes nothing invalid.
+    """
     keys = set[str]()
     json.loads(grammar.canonical, object_hook=keys.update)
     return keys.isdisjoint(_NEEDS_MEMBERS)
@@ -222,9 +235,9 @@ def _find_automaton(
 ) -> tuple[TokenAutomaton, str]:
     """Return the automaton of a grammar, and how exact it is.
 
-    `depth`, `max_states`: see `_build_automaton`; `where`: the argument, for messages, for example "hole
-    'age'". Raises OptionError where there is none, or one of too many states, and for `depth` where the
-    grammar has nothing to cut: that error's `where` is "depth".
+    `depth`, `max_states`: see `_build_automaton`. `where`: the argument, for messages, for example "hole
+    'age'". Raises OptionError where there is no automaton, or one of too many states. If the grammar has
+    nothing that a depth can cut, that error's `where` is "depth".
     """
     try:
         automaton, exactness = _build_automaton(grammar, tokenizer, depth, max_states)

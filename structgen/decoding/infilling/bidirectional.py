@@ -1,10 +1,15 @@
 """The forward pass of `structgen/infill`: a Llama that fills masked slots, in numpy.
 
-A pass gives logits for all masked slots at once (RMSNorm, rotary positions, SwiGLU; Touvron et al. 2023).
-With `causal_prefix` in config.json, positions before the first masked slot attend to the left only. From the
-position that predicts this slot on, every position attends to all others. (Without `causal_prefix`, all
-positions do.) So keys and values of the prefix do not depend on later slots: they are computed once for all
-steps, which is exact. A pass costs about 2 flop for each weight and new position, and 4 L^2 d per layer for
+A *pass* computes logits for all masked slots at once. A *position* is one token of the canvas; the *prefix*
+is the part of the canvas before the first masked slot. The layers are Llama's: RMSNorm, rotary positions,
+SwiGLU (Touvron et al. 2023).
+
+With `causal_prefix` in config.json, positions of the prefix attend to the left only. From the position that
+predicts the first masked slot on, every position attends to all others. (Without `causal_prefix`, all
+positions do.) So keys and values of the prefix do not depend on later slots. They are computed once for all
+steps, which is exact.
+
+A pass costs about 2 flop for each weight and new position, and 4 L^2 d per layer for
 attention over L positions of width d: some milliseconds for 64 slots of the embedded model on one core.
 Canvases are read one at a time, so a canvas gets the same logits to the bit alone and in a batch.
 """
@@ -39,14 +44,14 @@ class _Layer:
 
 
 _CHUNK = 32
-"""Positions of the causal prefix that are computed together. The chunks do not depend on what was cached, so
-sums are in the same order and the same to the bit."""
+"""The number of positions of the causal prefix that are computed together. The chunks do not depend on what
+was cached, so sums are in the same order and the same to the bit."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Prefix:
-    """Cached chunks of a causal prefix: ids [n * _CHUNK], the last hidden states [n * _CHUNK, width], and for
-    each layer keys and values [heads, n * _CHUNK, head]."""
+    """The cached chunks of a causal prefix of n * _CHUNK positions: token ids [positions], the last hidden
+    states [positions, width], and for each layer keys and values [heads, positions, head]."""
 
     ids: Ids
     states: Floats
@@ -61,18 +66,19 @@ class _Prefix:
 
 
 class BidirectionalLlama:
-    """A masked-diffusion model in Llama's layout (`MaskedModel`); `structgen/infill` is one.
+    """A masked-diffusion model in Llama's layout (`MaskedModel`), for example `structgen/infill`.
 
     `mask_id`, `shift`, `vocab_size`, `context` and `null_id` (the token of unused slots of a hole) come from
-    its config.json. `block_length` is None: it was trained to fill any slots in any order. Besides the
-    weights the object holds the last causal prefix, which is replaced and never changed, so the object is
-    thread-safe.
+    its config.json. `block_length` is None: the model was trained to fill any slots in any order. Besides the
+    weights the object holds the last causal prefix. The prefix is replaced and never changed, so the object
+    is thread-safe.
     """
 
     block_length: int | None = None
 
     def __init__(self, config: dict[str, Any], tensors: dict[str, Floats], where: str = "") -> None:
-        """Build the model from a config.json and float32 tensors under transformers' names.
+        """Build the model from a config.json and float32 tensors under transformers' names. `where`: the
+        model's folder, for messages.
 
         Raises StructgenError where the config names another architecture or a tensor is missing.
         """
@@ -187,21 +193,22 @@ class BidirectionalLlama:
         return canvas
 
     def _causal_rows(self, canvas: Ids) -> int:
-        """Return how many positions attend to the left only."""
+        """Return how many positions, counted from the first, attend to the left only."""
         if not self._is_prefix_causal:
             return 0
         masked_slots = np.flatnonzero(canvas == self.mask_id)
         if not len(masked_slots):
             return len(canvas)
-        # With shifted logits the position before the first masked slot predicts it, so it reads all others.
+        # With shifted logits, the position before the first masked slot predicts that slot. So this position
+        # attends to all others.
         return max(int(masked_slots[0]) - 1, 0)
 
     def _all_states(self, canvas: Ids) -> Floats:
-        """Return the last hidden states [L, width] of a canvas. Whole chunks of its causal prefix are reused
-        if the last canvas had them, and kept for the next one."""
-        # Whole chunks alone: `end` and `common_length` are rounded down to a multiple of their size.
+        """Return the last hidden states [L, width] of a canvas. Chunks of its causal prefix are reused if the
+        last canvas had them, and kept for the next one."""
+        # Only whole chunks are cached: `end` and `common_length` are rounded down to a multiple of _CHUNK.
         end = self._causal_rows(canvas) // _CHUNK * _CHUNK
-        # Read once: another thread may replace it meanwhile.
+        # The attribute is read once, because another thread may replace it meanwhile.
         cached_prefix = self._prefix
         length = min(end, len(cached_prefix.ids))
         differ = np.flatnonzero(cached_prefix.ids[:length] != canvas[:length])
@@ -262,7 +269,8 @@ class BidirectionalLlama:
 
 
 def _layer_weights(tensors: dict[str, Floats], number: int, scale: np.float32) -> _Layer:
-    """Return the weights of a layer; the queries' come multiplied by the scale of attention."""
+    """Return the weights of a layer. `number`: the layer's, from 0. `scale`: the factor of attention, by
+    which the weights of the queries are multiplied here, once."""
 
     def part_weights(name: str) -> Floats:
         """Return a tensor of the layer by its name."""
@@ -306,8 +314,11 @@ def _rotate_heads(x: Floats, cos: Floats, sin: Floats) -> Floats:
 
 def _attend_columns(q: Floats, k: Floats, v: Floats, hidden_columns: npt.NDArray[np.bool_] | None) -> Floats:
     """Return the attention's output [rows, heads x head] of queries `q` [heads, rows, head] over keys `k` and
-    values `v`, without the columns that are hidden from a row: bool [rows, columns], None for none. The
-    queries come multiplied by the scale of attention."""
+    values `v` [heads, columns, head].
+
+    `hidden_columns`: bool [rows, columns], the columns that a row must not see; None: it sees all. The
+    queries are already multiplied by the scale of attention.
+    """
     weights = q @ k.transpose(0, 2, 1)
     if hidden_columns is not None:
         weights[:, hidden_columns] = -np.inf
@@ -319,7 +330,7 @@ def _attend_columns(q: Floats, k: Floats, v: Floats, hidden_columns: npt.NDArray
 
 
 def _as_float32(tensor: dict[str, Any]) -> Floats:
-    """Return a tensor as safetensors describes it (dtype, shape, data), in float32."""
+    """Return a tensor as a float32 array. `tensor`: safetensors' dict of its "dtype", "shape" and "data"."""
     kind = tensor["dtype"]
     data = tensor["data"]
     if kind == "BF16":

@@ -1,11 +1,15 @@
 """The canvas: the model's input, and the lattices of its valid fillings.
 
-A canvas is a prompt, then the parts of a template: fixed text, tokenised by itself, and holes of some slots.
-A grammar of the whole text has one lattice over all parts; holes with types of their own are enclosed in
-marks (`intersection`). If each hole has its own grammar, each name has a lattice. Holes with the same name
+A canvas is a prompt, then the *pieces* of a template: fixed text, tokenised by itself, and holes. A hole is a
+row of *slots*, each a position for one token, which may stay empty at the end of the hole. A *lattice*
+(`lattice`) tells which tokens each slot may hold in some valid filling. For example, `{"age": {age: int, 4}}`
+is a piece of fixed tokens, a hole of 4 slots and again fixed tokens.
+
+A grammar of the whole text has one lattice over all pieces. Holes with types of their own are then enclosed
+in marks (`intersection`). Without such a grammar, each name of a hole has a lattice. Holes with the same name
 share it: their logits are added, which is exact for slots that must hold the same token.
 
-A token never crosses the edge of a hole; a typed hole takes over the punctuation behind it (`text_behind`).
+A token never crosses the edge of a hole; a typed hole takes over the punctuation after it (`text_behind`).
 """
 
 from __future__ import annotations
@@ -23,7 +27,8 @@ from structgen.decoding.infilling.token_automaton import Ints, Numbers, TokenAut
 from structgen.decoding.speculation.drafts.model_rows import Tokens
 
 SLOTS: Final = 64
-"""The slots of a hole, unless the caller says how many; fewer where the model's context leaves fewer."""
+"""The number of slots of a hole, unless the caller gives one. It is less where the model's context leaves
+less."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Piece:
     suffix: str = ""
     """The template's text that the hole took over (`text_behind`)."""
     suffix_slots: int = 0
-    """The slots for that, of `slots`."""
+    """How many of the `slots` are for the suffix."""
 
     def __len__(self) -> int:
         return self.slots if self.name else len(self.tokens)
@@ -53,38 +58,41 @@ class Conventions:
 
     mask_id: int
     end_id: int
-    """Ends the canvas; it is also in the first empty slot of a hole at the end."""
+    """The token that ends the canvas. The first empty slot of a hole at the very end holds it, too."""
     pad_id: int
-    """Is in the other empty slots there."""
+    """The token in the other empty slots of such a hole."""
     shift: bool
-    """Whether the logits of a position are those of the token behind it, as in autoregressive models."""
+    """Whether the logits of a position predict the token after it, as in autoregressive models."""
 
 
 class MaskedSlot(NamedTuple):
     """A masked slot of a canvas."""
 
     position: int
-    """In the canvas, without the prompt; of holes with one name, that in the first."""
+    """The number of the slot in the canvas, without the prompt. If several holes share a name: the slot in
+    the first of them."""
     part: int
-    """Which of the canvas's lattices it is in."""
+    """The number of its lattice among those of the canvas (`Canvas.parts`)."""
     slot: int
-    """Its place in that lattice."""
+    """The number of the slot in that lattice."""
 
 
 class FilledSlot(NamedTuple):
     """A slot that was filled."""
 
     position: int
-    """In the canvas, without the prompt."""
+    """The number of the slot in the canvas, without the prompt."""
     token: int | None
-    """None: the slot stays empty."""
+    """The token that was written; None: the slot stays empty."""
     probability: float = 1.0
-    """The token's probability at its slot, among those that leave a valid filling; 1 if it was forced."""
+    """The probability of the token at its slot, among the tokens that leave a valid filling; 1 if the token
+    was forced."""
 
 
 @dataclass
 class LatticePart:
-    """A lattice, and the positions of its slots in the canvas: [occurrences, slots]."""
+    """A lattice, and the positions of its slots in the canvas: int [occurrences, slots]. A hole whose name
+    occurs twice in the template has two occurrences."""
 
     lattice: Lattice
     positions: Numbers
@@ -92,7 +100,8 @@ class LatticePart:
 
 @dataclass
 class Canvas:
-    """Slots and their contents. `tokens` has a token, NULL or OPEN for each slot of the template."""
+    """Slots and their contents. `tokens` has for each slot of the template a token, NULL (empty) or OPEN
+    (masked)."""
 
     prompt: Tokens
     pieces: tuple[Piece, ...]
@@ -100,8 +109,8 @@ class Canvas:
     parts: list[LatticePart]
     tokens: Ints
     tail: int
-    """The first slot of a hole at the very end that may have empty slots; the number of slots if there is
-    none."""
+    """The first slot of the last hole, if this hole ends the canvas and may have empty slots; otherwise the
+    number of all slots."""
 
     @classmethod
     def from_pieces(
@@ -113,11 +122,11 @@ class Canvas:
         holes: dict[str, TokenAutomaton],
         marks: Marks = NO_MARKS,
     ) -> Canvas:
-        """Return a new canvas: under one automaton for the whole (with `marks` if some holes have types of
-        their own), or under one automaton for each hole's name.
+        """Return a new canvas, whose slots are masked or fixed.
 
-        `prompt`: the tokens before the canvas; `pieces`: the parts of the template, with tokens and slots;
-        `holes`: the automata of typed holes by name, for example {"age": automaton} where `whole` is None.
+        `prompt`: the tokens before the canvas. `pieces`: the parts of the template, with tokens and slots.
+        `whole`: the automaton of the whole text, with `marks` if some holes have types of their own. If it is
+        None, `holes` has an automaton for each name of a hole, for example {"age": automaton}.
         """
         contents: list[int] = []
         for piece in pieces:
@@ -130,7 +139,7 @@ class Canvas:
         # The first position of each piece in the canvas.
         starts = np.cumsum([0, *map(len, pieces)])
         for name in dict.fromkeys(piece.name for piece in pieces if piece.name and whole is None):
-            # Holes of one name share a lattice, whose slots stand at several positions.
+            # Holes with the same name share a lattice. Each of its slots has one position in each hole.
             occurrences = [at for at, piece in enumerate(pieces) if piece.name == name]
             part = whole_part([pieces[occurrences[0]]], holes[name], NO_MARKS, **ends)
             positions = starts[occurrences][:, None] + part.positions
@@ -145,7 +154,7 @@ class Canvas:
     def model_ids(self) -> Numbers:
         """Return the model's input: the prompt, then the slots; masked slots have the mask's id.
 
-        Slots that are known to be empty are left out. Only those at the very end are included, as end token
+        Slots that are known to be empty are left out, except those at the very end. These hold the end token
         and padding. If there are none, an end token follows the canvas.
         """
         input_slots = self._input_slots()
@@ -200,7 +209,7 @@ class Canvas:
         )
 
     def _masked_slot(self, part: int, slot: int) -> MaskedSlot:
-        """Return a masked slot by the number of its lattice and its place there."""
+        """Return a masked slot. `part`: the number of its lattice; `slot`: its number in the lattice."""
         first_position = int(self.parts[part].positions[0, slot])
         return MaskedSlot(first_position, part, slot)
 
@@ -220,7 +229,7 @@ class Canvas:
         ]
 
     def hole_tokens(self, piece: int) -> list[int]:
-        """Return the tokens of a part, without empty slots."""
+        """Return the tokens of a piece, by its number, without empty slots."""
         start = sum(map(len, self.pieces[:piece]))
         end = start + len(self.pieces[piece])
         return [token for token in self.tokens[start:end].tolist() if token >= 0]
@@ -231,8 +240,8 @@ def whole_part(
 ) -> LatticePart:
     """Return one lattice over all parts. The slot of a mark has the position -1.
 
-    `marks`: those around typed holes; `options`: the end and the padding token of `Lattice`, for example
-    `end_token=2`.
+    `automaton`: that of the whole text. `marks`: the marks around typed holes. `options`: the end and the
+    padding token of `Lattice`, for example `end_token=2`.
     """
     slots = list[LatticeSlot]()
     positions = list[int]()

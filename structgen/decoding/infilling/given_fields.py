@@ -1,5 +1,10 @@
 """A template made of a JSON Schema and some known fields: known fields are fixed text, the others are
-holes."""
+holes.
+
+A *template* is a list of fixed texts and holes; a *path* names a field by the properties that lead to it,
+joined by dots. With the field {"name": "Ada"} of a schema with the properties `name` and `age`, the template
+is `{"name": "Ada", "age": {age}}`.
+"""
 
 from __future__ import annotations
 
@@ -18,25 +23,26 @@ from structgen.schema.reading.model import TYPES
 def parts_of_given(schema: Any, fields: Mapping[str, Any]) -> Parts:
     """Return the template of an object's schema in which some fields are known.
 
-    Properties are in the order of the schema, with json.dumps' layout. A given field is fixed text; a
-    required field that is not given is a hole, named by its path ("address.city"); other fields are left out.
-    If a given value and its property are both objects, this applies inside them too. Whether the filled text
-    satisfies the schema is left to the schema's automaton. Blanks before a hole and the punctuation after it
-    are part of the hole, because the model's tokenizer may join them with the value's first and last
-    characters.
+    Properties are in the order of the schema, with json.dumps' layout. A given field is fixed text. A
+    required field that is not given is a hole, named by its path ("address.city"). Other fields are left out.
+    If a given value and its property are both objects, the same applies inside them. This function does not
+    check that the text satisfies the schema: the schema's automaton does. Blanks before a hole and the
+    punctuation after it are part of the hole, because the model's tokenizer may join them with the value's
+    first and last characters.
 
-    Raises OptionError if the schema's root names no properties, or not a given field; NoFillingError if a
-    value is not of its schema's `type`.
+    Raises OptionError if the schema's root names no properties, or does not name a given field.
+    Raises NoFillingError if a value is not of its schema's `type`.
     """
     texts: list[str | Hole] = []
     _append_object(_follow_reference(schema, schema), schema, fields, (), texts)
-    # Runs of texts and runs of holes, in turn.
+    # Neighbouring texts become one run. Runs of texts and runs of holes take turns.
     runs = [list(run) for _, run in groupby(texts, type)]
     parts: Parts = []
     for at, run in enumerate(runs):
         parts += (part for part in run if isinstance(part, Hole))
         text = "".join(part for part in run if isinstance(part, str))
-        # Behind a hole its punctuation, and before one its blanks, are a part of the hole.
+        # The punctuation after a hole, and the blanks before one, are left out of the fixed text: they are a
+        # part of the hole.
         if at:
             text = text.lstrip(",}")
         if at + 1 < len(runs):
@@ -54,7 +60,8 @@ def value_at(document: Any, path: str) -> Any:
 
 
 def _names_of_path(document: Any, path: str) -> list[str]:
-    """Return the property names of a path; names may hold dots themselves."""
+    """Return the property names of a path in a document. A name may itself contain dots, so the document
+    decides where to split."""
     if path in document:
         return [path]
     for name, inner in document.items():
@@ -110,12 +117,13 @@ def _append_object(
 
 
 def _check_type(text: str, shape: Any, where: str) -> None:
-    """Raise NoFillingError for a value of another type than its schema's `type`: 2.0 is an integer too, and
-    each integer a number."""
+    """Raise NoFillingError for a value whose type is not its schema's `type`. As in JSON Schema, 2.0 is an
+    integer, and each integer is a number. `text`: the value as JSON; `shape`: its schema; `where`: its
+    path."""
     type_keyword = shape.get("type") if isinstance(shape, Mapping) else None
     names: list[Any] = type_keyword if isinstance(type_keyword, list) else [type_keyword]
     if not names or not all(isinstance(name, str) and name in TYPES for name in names):
-        return  # an unknown type is the schema's own fault
+        return  # an unknown type is an error of the schema, which its reader reports
     value = read_exact(text)
     kind = kind_name(value)
     # An integer is a number as well, and a number such as 2.0 an integer.
@@ -134,7 +142,8 @@ def _check_type(text: str, shape: Any, where: str) -> None:
 
 
 def _json_text(value: Any, path: Sequence[str]) -> str:
-    """Return a given value as JSON text. Raises OptionError, which names its path, for what is no JSON."""
+    """Return a given value as JSON text. Raises OptionError, which names its path, for a value that JSON
+    cannot express."""
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -144,8 +153,9 @@ def _json_text(value: Any, path: Sequence[str]) -> str:
 
 
 def _follow_reference(shape: Any, root: Any) -> Any:
-    """Return a schema with a local reference at its root followed; other references are left as they are."""
-    # References may lead round in a circle.
+    """Return the schema that a local reference (`$ref`) at the root of `shape` leads to. Without one, return
+    `shape`. References inside it are left as they are. `root`: the whole schema."""
+    # At most 64 references are followed, because references may form a circle.
     for _ in range(64):
         reference = shape.get("$ref") if isinstance(shape, Mapping) else None
         if not isinstance(reference, str) or not reference.startswith("#/"):

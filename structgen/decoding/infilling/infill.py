@@ -1,4 +1,10 @@
-"""`infill`: a masked-diffusion model fills the holes of a template, exactly within a grammar."""
+"""`infill`: a masked-diffusion model fills the holes of a template, exactly within a grammar.
+
+A *template* is a text with holes, a *hole* a place where text is to come: `{"age": {age: int, 4}}` has one
+hole, of the type int and with 4 slots. A *slot* holds one token, or stays empty. The *canvas* is the model's
+input: the prompt and all slots. A *language* here is a grammar with its automaton (`HoleLanguage`). There is
+one for the whole text, or one for each hole, or both.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +75,7 @@ _EXCLUDED: Final = Exclusions(
         when=lambda names: names <= {"holes"},
     ),
 )
-"""Of the names of options that are given."""
+"""Options that exclude each other, by the names of those that the caller gives."""
 
 
 class InfillOptions(TypedDict, total=False):
@@ -215,7 +221,8 @@ def infill(
     if isinstance(prompt, str) and prompt:
         name = model_name(model) if isinstance(model, str | Path) else ""
         prompt = _prompt_tokens(ModelPrompts(name, settings.tokenizer), prompt, settings, tokenizer)
-    # A scheduler that fills slots anywhere is led by the fixed text that the model sees behind a hole.
+    # Other schedulers fill slots anywhere. They need the fixed text after a hole, which shows the model where
+    # the hole ends. So their holes do not take over the punctuation.
     takes_over = settings.length == "at most" and isinstance(scheduler, ConfidentPrefix)
     call = _InfillCall(masked_model, tokenizer, settings, takes_over)
     problem = call.make_problem(parts, _prompt_ids(prompt, masked_model))
@@ -231,7 +238,7 @@ def infill(
         deadline=None if settings.timeout is None else began + settings.timeout,
         listener=settings.listen,
     )
-    # After a deadline the filling is any that is valid, so full holes tell nothing.
+    # After a deadline any valid filling is taken, so a full hole does not mean that its text was cut.
     full_holes = {} if is_late else problem.find_full_holes(canvas)
     for hole, count in full_holes.items():
         message = f"The hole {hole!r} fills all its {count} slots: its text may have been cut short."
@@ -242,7 +249,8 @@ def infill(
 
 
 def _parts_of(settings: InfillSettings) -> Parts:
-    """Return the parts of the template; of that of the known fields; or one hole, for the whole text."""
+    """Return the texts and holes to fill: those of the template, or of the template made of the known fields.
+    Without either: one hole, for the whole text. Raises OptionError where there is no hole."""
     parts: Parts = [Hole("text")]
     fault = "The template has no hole."
     where = "template"
@@ -261,16 +269,17 @@ def _parts_of(settings: InfillSettings) -> Parts:
 
 @dataclass(frozen=True)
 class _Problem:
-    """A template with a valid filling, and all that is needed to make a canvas of it."""
+    """A template that has a valid filling, and all that is needed to make a canvas of it."""
 
     prompt: Tokens
     pieces: tuple[Piece, ...]
     conventions: Conventions
     whole: HoleLanguage | None
-    """The grammar's language; if holes have types as well, the intersection of both (`intersection`)."""
+    """The language of the grammar of the whole text; None without such a grammar. If holes have types as
+    well, it is the intersection of the grammar and the types (`intersection`)."""
     holes: dict[str, HoleLanguage]
     marks: Marks
-    """The marks of the edges of such holes."""
+    """The columns of `whole` that stand for the edges of typed holes; `NO_MARKS` without such holes."""
     tokenizer: Tokenizer
 
     @property
@@ -284,7 +293,7 @@ class _Problem:
         return Canvas.from_pieces(self.prompt, self.pieces, self.conventions, *self.automata, self.marks)
 
     def with_slots(self, name: str, count: int) -> _Problem:
-        """Return the problem in which the holes of a name have so many slots and fill them all."""
+        """Return the same problem, but the holes with this name have `count` slots and must fill them all."""
         pieces = (
             replace(piece, slots=count, min_tokens=count) if piece.name == name else piece
             for piece in self.pieces
@@ -297,8 +306,11 @@ class _Problem:
         return all(part.lattice.is_feasible for part in self.canvas().parts)
 
     def find_full_holes(self, canvas: Canvas) -> dict[str, int]:
-        """Return the holes that a filled canvas fills to the last slot, though some slots could have stayed
-        empty and the grammar has a longer text; by name, with their numbers of slots."""
+        """Return the holes whose text may have been cut short: each name with its number of slots.
+
+        The canvas fills such a hole to the last slot, though slots could have stayed empty, and the grammar
+        has a longer text. For example {"text": 64}.
+        """
         full_holes = {}
         for number, piece in enumerate(self.pieces):
             if not piece.name or piece.min_tokens == piece.slots:
@@ -320,16 +332,16 @@ class _Problem:
     ) -> Infilled:
         """Return the result of a filled canvas.
 
-        `steps`, `usage`: those of its denoising; `is_late`: whether the deadline cut it short; `is_given`:
-        whether the template is that of known fields, whose holes are named by paths ("address.city"); `full`:
-        the names of the holes without an empty slot, for example ("text",).
+        `steps`, `usage`: the steps and the cost of its denoising. `is_late`: whether the deadline cut it
+        short. `is_given`: whether the template was made of known fields, so that holes are named by paths
+        ("address.city"). `full`: the names of the holes of `find_full_holes`, for example ("text",).
         """
         tokens = [token for token in canvas.tokens.tolist() if token >= 0]
         text = text_of(tokens, self.tokenizer)
         values: dict[str, Any] = {}
         for number, piece in enumerate(self.pieces):
             if piece.name:
-                # Without the punctuation behind the hole, which its last token may hold.
+                # The last token may hold the punctuation after the hole, which is not part of its text.
                 inside = text_of(canvas.hole_tokens(number), self.tokenizer).removesuffix(piece.suffix)
                 values[piece.name] = _read_with(self.holes.get(piece.name), inside)
         value = _read_with(self.whole, text)
@@ -357,13 +369,14 @@ class _Problem:
         if self.whole is not None:
             languages.append(self.whole)
         notes = sorted({note for language in languages for note in language.exactness.split(", ")})
-        # "depth<=D" is the first in order. Where one language is cut, the whole is not exact.
+        # Sorted, "depth<=D" comes first. Where one language is cut, the whole is not exact.
         is_cut = notes[0].startswith("depth")
         return ", ".join(note for note in notes if not (is_cut and note == "exact-fsa"))
 
 
 def _read_with(language: HoleLanguage | None, text: str) -> Any:
-    """Return the value of a text in a language; the text itself where there is no reader."""
+    """Return the value of a text in a language; the text itself if there is no language or it has no
+    reader."""
     if language is None or language.read_value is None:
         return text
     return language.read_value(text)
@@ -371,13 +384,13 @@ def _read_with(language: HoleLanguage | None, text: str) -> Any:
 
 @dataclass(frozen=True)
 class _InfillCall:
-    """A model, and what the caller asks of it."""
+    """One call of `infill`: a model, its tokenizer and the caller's settings."""
 
     model: MaskedModel
     tokenizer: Tokenizer
     settings: InfillSettings
     takes_over: bool
-    """Whether holes take over the punctuation behind them (`text_behind`)."""
+    """Whether holes take over the punctuation after them (`text_behind`)."""
 
     def make_problem(self, parts: Parts, prompt: Tokens) -> _Problem:
         """Return the problem of a template. Raises OptionError; NoFillingError if there is no filling."""
@@ -404,7 +417,7 @@ class _InfillCall:
             with_suffixes = self._add_suffixes(parts, types)
             for name, (suffix, language) in with_suffixes.items():
                 suffixes[name] = suffix
-                # The value is that of the text without the punctuation.
+                # The value is read from the text without the punctuation, so by the reader of the type alone.
                 holes[name] = replace(language, read_value=holes[name].read_value)
             parts = drop_suffixes(parts, suffixes)
         slots = {name: self._requested_slots(name, hole_group) for name, hole_group in holes_by_name.items()}
@@ -427,7 +440,7 @@ class _InfillCall:
     def _conventions(self) -> Conventions:
         """The special tokens of the model's canvas."""
         end = self.tokenizer.eos_token_ids[0]
-        # A model that was trained without a token for unused slots has end tokens there.
+        # A model that was trained without a token for unused slots writes end tokens there.
         null_id = getattr(self.model, "null_id", None)
         pad = end if null_id is None else int(null_id)
         return Conventions(self.model.mask_id, end, pad, bool(self.model.shift))
@@ -435,7 +448,9 @@ class _InfillCall:
     def _intersect_holes(
         self, whole: HoleLanguage, holes: Mapping[str, HoleLanguage], pieces: Sequence[Piece]
     ) -> tuple[HoleLanguage, Marks]:
-        """Return the language of the whole text in which each hole is of its type, and its marks."""
+        """Return the language of the whole text in which each hole has a text of its type, and the marks of
+        its automaton. `whole`: the language of the grammar; `holes`: the languages of typed holes by name;
+        `pieces`: the parts of the template as tokens and slots."""
         state_limit = min(self.settings.max_states or MAX_STATES, MOST_STATES)
         automata = tuple((name, language.automaton) for name, language in holes.items())
         outline = tuple(piece.name or piece.tokens for piece in pieces)
@@ -443,8 +458,11 @@ class _InfillCall:
         return replace(whole, automaton=intersection), marks
 
     def _add_suffixes(self, parts: Parts, types: dict[str, Any]) -> dict[str, tuple[str, HoleLanguage]]:
-        """Return the punctuation that each hole takes over, and its language with that behind; without those
-        whose grammar has no automaton of few states then."""
+        """Return the punctuation that each hole takes over, and the hole's language with it at the end.
+
+        A hole is left out if its language would then have no automaton with few states. `types`: the type of
+        each hole by name.
+        """
         languages = {}
         for name, text in punctuation_behind(parts).items():
             where = f"hole {name!r}"
@@ -458,8 +476,9 @@ class _InfillCall:
         return languages
 
     def _read_languages(self, targets: dict[str, Any]) -> dict[str, HoleLanguage]:
-        """Return the language of each grammar. The depth is used for those with brackets or a parser stack;
-        an OptionError if none has either."""
+        """Return the language of each grammar argument. `targets`: the arguments by their place in a message,
+        for example "hole 'age'". The option `depth` applies to grammars with brackets or a parser stack.
+        Raises OptionError if `depth` is given and no grammar has either."""
         languages: dict[str, HoleLanguage] = {}
         depth_errors: list[OptionError] = []
         language = partial(language_of, tokenizer=self.tokenizer, max_states=self.settings.max_states)
@@ -469,7 +488,7 @@ class _InfillCall:
             except OptionError as error:
                 if error.where != "depth" or len(targets) == 1:
                     raise
-                # This language has nothing to cut. Another one may have.
+                # A depth cuts nothing in this language. It may cut another one.
                 depth_errors.append(error)
                 languages[where] = language(target, where=where)
         if depth_errors and len(depth_errors) == len(targets):
@@ -488,8 +507,10 @@ class _InfillCall:
                     )
 
     def _types_of(self, name: str, hole_group: list[Hole]) -> list[Any]:
-        """Return the type of the holes with one name, in a list. Under a grammar of the whole text a type is
-        optional, and names must be unique."""
+        """Return a list of the one type of the holes with one name; it is empty if they have none.
+
+        Under a grammar of the whole text a type is optional, and names must be unique.
+        """
         if self.settings.grammar is not None and len(hole_group) > 1:
             raise OptionError(
                 f"The hole {name!r} stands twice, and the automaton of a grammar of the whole remembers "
@@ -497,7 +518,7 @@ class _InfillCall:
                 where="template",
                 cure="Give the holes different names, or types of their own in place of grammar=.",
             )
-        # A set: a hole that stands twice may have its type at both places.
+        # A set: a hole that occurs twice may name its type both times.
         template_types = {(hole.type, hole.pattern) for hole in hole_group} - {("", "")}
         types = self.settings.holes or {}
         targets: list[Any] = [pattern or TYPES[kind] for kind, pattern in template_types]
@@ -521,10 +542,10 @@ class _InfillCall:
     ) -> tuple[Piece, ...]:
         """Return the template's parts with tokens and numbers of slots.
 
-        `slots`: the number of slots of each hole, 0 where none was asked for; `prompt`: its length in tokens;
-        `suffixes`: the texts that holes took over, for whose tokens they have more slots. For example, with
-        the `slots` {"age": 3} and the suffix `",` of one token the hole has four slots. Raises OptionError
-        where prompt and canvas are longer than the context.
+        `slots`: the number of slots of each hole by name, 0 where none was asked for. `prompt`: the length of
+        the prompt in tokens. `suffixes`: the text that each hole took over, for which it gets more slots. For
+        example, with the `slots` {"age": 3} and the suffix `",` of one token the hole has four slots. Raises
+        OptionError if prompt and canvas are longer than the context.
         """
         suffix_slots = {name: len(self._encode_text(text)) for name, text in suffixes.items()}
         pieces: list[Piece] = []
@@ -563,7 +584,7 @@ class _InfillCall:
     def _requested_slots(self, name: str, hole_group: list[Hole]) -> int:
         """Return the number of slots that the caller or the template gives the holes with one name; 0 if
         neither does."""
-        # What the caller says by name goes before the template, and the template before a single number.
+        # A number by name goes before that of the template, and the template before one number for all holes.
         counts: set[Any] = {hole.slots for hole in hole_group} - {None}
         slots = self.settings.slots
         if isinstance(slots, Mapping) and name in slots:
@@ -611,7 +632,8 @@ def _check_text(parts: Parts) -> None:
 
 
 def model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:
-    """Return the model and its tokenizer. Raises OptionError for a causal one."""
+    """Return the model and its tokenizer. `model`: a name, a folder or a `MaskedModel`; `tokenizer`: the
+    caller's, or None. Raises OptionError for a causal model, and where there is no tokenizer."""
     if isinstance(model, str | Path):
         # optional: torch
         from structgen.decoding.infilling.presets import load_masked_model
@@ -645,8 +667,8 @@ def _prompt_tokens(
 ) -> Sequence[int]:
     """Return the tokens of a prompt in the form that the model needs.
 
-    `prompts`: the form of the model's prompts; `settings`: with the grammar, and whether there is an outline
-    or a chat template. For example structgen/infill reads the outline of the schema first.
+    `prompts`: makes prompts in this form. `settings` has the grammar, and the options `outline` and `chat`.
+    For example, structgen/infill reads the outline of the schema (the schema in one line) before the text.
     """
     question = ModelQuestion(
         checks.check_encodable("prompt", prompt), with_outline=settings.outline, chat=settings.chat
@@ -662,7 +684,7 @@ def _prompt_tokens(
 
 
 def _prompt_ids(prompt: str | Sequence[int], model: MaskedModel) -> Tokens:
-    """Return the ids of a prompt, which is encoded already. Raises OptionError for the mask's id, and for an
+    """Return the token ids of an encoded prompt as a tuple. Raises OptionError for the mask's id, and for an
     id outside the vocabulary."""
     ids = tuple(checks.check_tokens("prompt", prompt)) if len(prompt) else ()
     for at, token in enumerate(ids):
@@ -675,7 +697,7 @@ def _prompt_ids(prompt: str | Sequence[int], model: MaskedModel) -> Tokens:
 
 
 def _schema_of(grammar: Any) -> Any:
-    """Return the JSON Schema whose fields `given` has."""
+    """Return the JSON Schema of the option `grammar`, whose fields `given` names."""
     if isinstance(grammar, Mapping):
         return grammar
     if isinstance(grammar, type):

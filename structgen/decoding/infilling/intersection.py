@@ -1,8 +1,10 @@
 """Holes with types of their own under a grammar of the whole text: the intersection of two automata.
 
-The whole text is in the grammar, and a hole's text is in the hole's type. So inside such a hole a state is a
-pair: a state of the grammar's automaton and one of the type's. Outside it is a state of the grammar's
-automaton. Tokens do not show where a hole begins and ends, because slots may stay empty. So the lattice has
+The whole text belongs to the grammar, and a hole's text belongs to the hole's type. So inside a typed hole a
+state of the intersection is a *pair*: a state of the grammar's automaton and a state of the type's automaton.
+Outside such a hole it is a state of the grammar's automaton.
+
+Tokens do not show where a hole begins and ends, because slots may stay empty. So the lattice has
 two more slots for each such hole, before and after it, which hold *marks*: columns of the automaton that no
 token has. The mark before the hole pairs the state with the type's start. The mark after it drops the type's
 state, and has no transition if that state does not accept. The result is deterministic, so masks are
@@ -28,12 +30,12 @@ class Marks:
     """The automaton's columns for the edges of holes."""
 
     columns_before: Mapping[str, int]
-    """By the hole's name."""
+    """The column of the mark before each typed hole, by the hole's name."""
     column_behind: int
 
 
 NO_MARKS: Final = Marks({}, DEAD)
-"""Of a canvas without such holes."""
+"""The marks of a canvas without typed holes: there are none."""
 
 
 @lru_cache(maxsize=16)
@@ -45,22 +47,25 @@ def intersect_types(
 ) -> tuple[TokenAutomaton, Marks]:
     """Return the automaton of a template under a grammar, if some of its holes have types, and its marks.
 
-    `outline`: the template, fixed text as tokens and holes by name; `types`: the automata of typed holes.
-    Cost: memory and time for each reachable pair of states, times the token classes that any of the automata
-    distinguishes. Raises OptionError beyond `state_limit` states.
+    `outline`: the template: a tuple of tokens for fixed text, a name for a hole. For example ((5, 9), "age",
+    (7,)). `types`: the name and the automaton of each typed hole. `state_limit`: the most states of the
+    result. Raises OptionError beyond it. Cost: memory and time for each reachable pair of states, times the
+    token classes that any of the automata distinguishes.
     """
     token_class, (outer, *tables) = _common_classes(whole, [automaton for _, automaton in types])
     width = outer.shape[1]
     count = len(types)
     inner = {name: (automaton, table) for (name, automaton), table in zip(types, tables, strict=True)}
-    # Behind the classes of tokens a column for the mark before each typed hole, and one for all marks behind.
+    # The columns of marks come after those of token classes: one for the mark before each typed hole, and
+    # one that all the marks after holes share.
     marks = Marks({name: width + at for at, name in enumerate(inner)}, width + count)
     rows = [np.pad(outer, ((0, 0), (0, count + 1)), constant_values=DEAD)]
     states_before = np.array([whole.start])
     for piece in outline:
         if not isinstance(piece, str):
             for token in piece:
-                # the last column, of a token that the grammar has not, leads nowhere from its states
+                # A token that is not in the grammar has the class -1, so it looks up the last column. This
+                # column has no transition from the grammar's states.
                 after = rows[0][states_before, token_class[token]]
                 states_before = np.unique(after[after >= 0])
         elif piece in inner:
@@ -73,34 +78,39 @@ def intersect_types(
     accepting = np.zeros(len(table), np.bool_)
     accepting[: whole.states] = whole.accepting
     product = marked_automaton(whole.start, table, accepting, token_class, count + 1)
-    # The minimal automaton has fewer classes of tokens, so the columns of marks have moved.
+    # The minimal automaton may have fewer token classes, so the columns of marks have moved.
     return product, _move_marks(marks, product.token_class_count - width)
 
 
 def _move_marks(marks: Marks, shift: int) -> Marks:
-    """Return the marks of an automaton whose columns of marks stand elsewhere by `shift`."""
+    """Return the same marks with `shift` added to each column."""
     columns_before = {name: column + shift for name, column in marks.columns_before.items()}
     return Marks(columns_before, marks.column_behind + shift)
 
 
 def _common_classes(whole: TokenAutomaton, types: list[TokenAutomaton]) -> tuple[Ints, list[Ints]]:
-    """Return the class of each token (tokens in the same class in all automata; -1: not in the grammar), and
-    each automaton's table over these classes."""
+    """Return the common class of each token [V], and each automaton's table over the common classes.
+
+    Two tokens have the same common class if they have the same class in every automaton. -1: the token is not
+    in the grammar. The first table is that of `whole`, the others are those of `types`.
+    """
     key = whole.token_class.astype(np.int64)
-    # `unique` numbers from 0, and the least number is that of -1 where a token has no class.
+    # `unique` numbers classes from 0. If some token has no class (-1), then -1 is the smallest and gets 0. So
+    # 1 is subtracted from all numbers.
     has_dead = int(whole.token_class.min() < 0)
     for automaton in types:
-        # A pair of classes as one number. That of the type is -1 to `classes` - 1, so 1 is added.
+        # Each pair of classes becomes one number. The class in the type is from -1 to `classes` - 1, so 1 is
+        # added to it.
         pairs = np.where(key < 0, DEAD, key * (automaton.classes + 1) + automaton.token_class + 1)
         _, numbers = np.unique(pairs, return_inverse=True)
         key = numbers.reshape(-1).astype(np.int64) - has_dead
     live = np.flatnonzero(key >= 0)
-    # One token stands for all of its class.
+    # The first token of each common class represents it.
     _, first = np.unique(key[live], return_index=True)
     chosen = live[first]
     tables = []
     for automaton in (whole, *types):
-        # A token without a class there, -1, looks up the last column.
+        # A token without a class in this automaton has -1, so it looks up the last column, of dead states.
         dead = np.full((automaton.states, 1), DEAD, np.int32)
         wide_table = np.concatenate((automaton.transitions, dead), axis=1)
         tables.append(wide_table[:, automaton.token_class[chosen]])
@@ -116,13 +126,15 @@ def _add_inside(
     marks: Marks,
     state_limit: int,
 ) -> Numbers:
-    """Add the states inside a typed hole to the tables, and the edges of its marks; return the states behind
-    it. `rows`: the tables so far, the grammar's first; `states_before`: the grammar's states before the hole;
-    `name`, `automaton`, `moves`: the hole, the automaton of its type, and the table of it over the common
-    classes; `marks`: the columns of marks.
+    """Add the states inside a typed hole to the tables, with the transitions of its marks. Return the
+    grammar's states after the hole.
 
-    A pair of states is the number of the grammar's state, times the states of the type, plus that of its
-    state. For example, with a type of 10 states the pair `32` is the states 3 and 2. Raises OptionError
+    `rows`: the tables so far, the grammar's first. `states_before`: the grammar's states before the hole.
+    `name`: the hole's name. `automaton`: the automaton of its type. `moves`: the table of that automaton over
+    the common classes. `marks`: the columns of marks.
+
+    A pair of states is one number: the grammar's state times the count of the type's states, plus the type's
+    state. For example, with a type of 10 states, the pair 32 is the states 3 and 2. Raises OptionError
     beyond `state_limit` states in all.
     """
     # The grammar's table without the columns of marks.
@@ -148,7 +160,7 @@ def _add_inside(
             cure="Bound the hole's type or the grammar, lower depth=, or raise max_states= (to 32,768 at "
             "most).",
         )
-    # The pairs become states behind all earlier ones. They are sorted: `searchsorted` finds their places.
+    # The pairs are numbered after all earlier states. They are sorted, so `searchsorted` finds their numbers.
     numbers = count + np.arange(len(pairs), dtype=np.int32)
     targets = pairs_after(pairs)
     table = np.full((len(pairs), rows[0].shape[1]), DEAD, np.int32)
@@ -166,8 +178,8 @@ def _add_inside(
 def _find_reachable(
     starts: Numbers, successors_of: Callable[[Numbers], Any], limit: float = math.inf
 ) -> Numbers:
-    """Return the numbers that are reached from some, ascending; of more than `limit` not all.
-    `successors_of`: those after each of an array, -1 for none."""
+    """Return the numbers that are reached from the `starts`, ascending. The search stops early when more than
+    `limit` are found. `successors_of`: returns the numbers after each number of an array; -1 for none."""
     visited = fresh = np.unique(starts)
     while len(fresh) and len(visited) <= limit:
         targets = np.unique(successors_of(fresh))

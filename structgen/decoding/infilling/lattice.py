@@ -1,13 +1,19 @@
 """A lattice of slots and automaton states: which tokens each slot may hold in some valid filling.
 
 What comes in: an automaton over token classes, slots that are fixed or masked, and the logits of the masked
-ones. What goes out: the tokens that each slot may hold (`token_mask`), and the probabilities of these by the
-slot's own logits (`allowed_law`).
+slots. What goes out: the tokens that each slot may hold (`token_mask`), and their probabilities by the slot's
+own logits (`allowed_law`).
 
-There is a layer before each slot and one after the last; a node is a layer, a state and a flag
-(`token_automaton`). A step takes sets of nodes over a slot: from right to left those that have a way to the
-end, and from left to right those that are reached. Both give the masks. Sets are taken over a masked slot by
-compiled loops (`lattice_loops`); over any other a path has no choice (`Lattice.nodes_after`).
+A *slot* holds one token, or a *null*: then it is empty. A *layer* is a place before a slot, or after the last
+one. A *node* is a state of the automaton in a layer, with a flag: 0, or 1 after the first null of a hole
+(`token_automaton`). A *path* leads from the start through one node of each layer. It is valid if the state in
+the last layer accepts. A token fits a slot if some valid path reads it there. With the grammar `ab|ac` and
+two masked slots of one letter each, the first slot may hold `a`, the second `b` or `c`.
+
+A search moves sets of nodes over one slot after another. From right to left it finds the nodes from which a
+path leads to the end (`_leads`), from left to right the nodes that are reached. A token fits if it leads from
+a node of the second set to a node of the first. Compiled loops move sets over a masked slot
+(`lattice_loops`). Over any other slot a path has no choice (`Lattice.nodes_after`).
 """
 
 from __future__ import annotations
@@ -25,14 +31,14 @@ from structgen.decoding.infilling.lattice_loops import find_leads, find_live, fi
 from structgen.decoding.infilling.token_automaton import DEAD, Bools, Ints, Numbers, TokenAutomaton
 
 OPEN: Final = -1
-"""Marks a slot as masked."""
+"""The content of a masked slot, in place of a token."""
 NULL: Final = -2
-"""Marks a slot as empty."""
+"""The content of an empty slot, in place of a token."""
 NOWHERE: Final = -3
-"""In place of a class: the slot is fixed to a token that stands in no text."""
+"""The column of a slot that is fixed to a token which occurs in no text of the grammar."""
 
 _MOST_BYTES: Final = 8 * CACHE_BYTES
-"""The most memory of one lattice: 4 GiB."""
+"""The most bytes of one lattice: 4 GiB."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -41,19 +47,22 @@ class LatticeSlot(NamedTuple):
     """A slot of a new lattice."""
 
     token: int = OPEN
-    """Its token; OPEN: it is masked."""
+    """The token that it is fixed to; OPEN: it is masked."""
     is_nullable: bool = False
     """Whether it may stay empty."""
     closes: bool = False
-    """Whether it is the last slot of a hole that has such slots; no token of the hole comes after a null."""
+    """Whether it is the last slot of a hole with slots that may stay empty. Inside such a hole no token comes
+    after a null; after this slot tokens may come again."""
     column: int = DEAD
-    """Of a mark, which is no token and not masked, its column of the automaton's table (`intersection`)."""
+    """For a slot that holds a mark instead of a token: the mark's column of the automaton's table
+    (`intersection`). DEAD for any other slot."""
 
 
 class Lattice:
-    """One part of a canvas, read by one automaton. Slots are committed, never released.
+    """A part of a canvas that one automaton reads. A slot that was committed (filled) stays so.
 
-    Sets of nodes are computed when they are asked for, and kept up to the layers that a commit changed.
+    Sets of nodes are computed when they are needed. They are kept for the layers that later commits do not
+    change.
     """
 
     def __init__(
@@ -64,9 +73,10 @@ class Lattice:
         end_token: int = OPEN,
         pad_token: int = OPEN,
     ) -> None:
-        """`end_token`: the token whose logit stands for a hole's first null, `pad_token` for its later ones.
+        """Make the lattice of some slots.
 
-        Raises OptionError if it needs more memory than _MOST_BYTES.
+        `end_token`: the token whose logit counts as that of a hole's first null. `pad_token`: the same for
+        its later nulls. Raises OptionError if the lattice needs more than _MOST_BYTES.
         """
         count = len(slots)
         self.automaton = automaton
@@ -75,13 +85,14 @@ class Lattice:
         # An array for each field of `LatticeSlot`.
         tokens, self._nullable, self._closes, mark_columns = map(np.array, zip(*slots, strict=True))
         self._tokens = tokens.astype(np.int32)
-        # Of each slot its column in the automaton's table: that of its token's class, or of its mark; OPEN,
-        # NULL or NOWHERE in place of one. The class of a slot without a token is looked up in vain.
+        # The column of each slot in the automaton's table: its token's class, or its mark's column. OPEN,
+        # NULL or NOWHERE stand in place of a column. A slot without a token looks up token 0 here, and the
+        # result is not used.
         classes = automaton.token_class[np.maximum(tokens, 0)]
         token_columns = np.where(classes < 0, NOWHERE, classes)
         columns = np.where(tokens < 0, tokens, token_columns)
         self._column = np.where(mark_columns < 0, columns, mark_columns)
-        # Two sets of nodes, and classes.
+        # The bytes of two sets of nodes (each of 2 * states) for each layer, and of a mask of classes.
         room = count * (4 * automaton.states + automaton.classes)
         if room > _MOST_BYTES:
             raise OptionError(
@@ -95,9 +106,10 @@ class Lattice:
         nodes = np.arange(2 * automaton.states)
         self._node_numbers = np.append(nodes, DEAD)
         self._reset_nodes = np.append(nodes % automaton.states, DEAD)
-        # [slots + 1, nodes + 1]: which nodes of a slot's layer (or of the end's) are reached from the start,
-        # known up to a slot; and which have a way to the end, known from a slot on. No path is at the node
-        # -1, the last element.
+        # Two arrays of bool [slots + 1, nodes + 1], a row for each layer. `_reached_nodes`: which nodes are
+        # reached from the start; known up to the layer `_reached_to`. `_leads`: from which nodes a path leads
+        # to the end; known from the layer `_leads_from` on. The last element is for the node -1 (none), and
+        # always False.
         self._reached_nodes = np.zeros((count + 1, len(nodes) + 1), np.bool_)
         self._reached_nodes[0, automaton.start] = True
         self._reached_to = 0
@@ -105,10 +117,10 @@ class Lattice:
         self._leads[-1, : automaton.states] = automaton.accepting
         self._leads_from = count
         self.logits = [np.zeros(len(automaton.token_class), np.float32)] * count
-        """Of each slot, float32 [V or more]: zeros before there are others."""
+        """The logits of each slot: float32 [V or more]; zeros until the model has given others."""
         self.null_logits = np.where(self._nullable, 0.0, -math.inf)[:, None] * np.ones(2)
-        """float64 [slots, 2]: the logit of a hole's first null, and of a later one; minus infinity where the
-        slot may not stay empty."""
+        """float64 [slots, 2]: for each slot the logit of a null that is the first of its hole, and of a later
+        null; minus infinity where the slot may not stay empty."""
 
     def __len__(self) -> int:
         return len(self._tokens)
@@ -117,12 +129,16 @@ class Lattice:
 
     @property
     def tokens(self) -> Ints:
-        """[slots]: a token, NULL or OPEN."""
+        """The content of each slot: int [slots], a token, NULL or OPEN."""
         return self._tokens.copy()
 
     def commit_token(self, slot: int, token: int) -> None:
-        """Write a token, or NULL, into a masked slot. Does not check that a valid filling is left: that holds
-        for any slots of one valid assignment, and for one slot by its mask."""
+        """Write a token, or NULL, into a masked slot.
+
+        This does not check that a valid filling is left. The caller knows it: the token is in the slot's
+        mask, or several slots are filled from one valid filling. Raises OptionError for a slot that is not
+        masked, and for a token outside the grammar.
+        """
         if self._column[slot] != OPEN:
             raise OptionError(f"Slot {slot} is not masked.", where="slot")
         column = NULL if token == NULL else int(self.automaton.token_class[token])
@@ -131,7 +147,7 @@ class Lattice:
         self._column[slot] = column
         self._tokens[slot] = token
         self.open_slots = self.open_slots[self.open_slots != slot]
-        # The sets of other layers stay: reached ones up to the slot, leads from behind it on.
+        # The sets of the other layers stay valid: the reached nodes up to the slot, and the leads after it.
         self._reached_to = min(self._reached_to, slot)
         self._leads_from = max(self._leads_from, slot + 1)
 
@@ -143,7 +159,7 @@ class Lattice:
         if self._column[slot] != OPEN:
             return
         row = np.ascontiguousarray(row, np.float32)
-        # The maximum of a row with NaN is NaN, and a comparison with it is false.
+        # A row with NaN has the maximum NaN, and any comparison with NaN is false.
         if not row.max() < math.inf:
             raise StructgenError(
                 f"The model gave {'NaN' if np.isnan(row).any() else 'infinity'} as a logit.",
@@ -156,13 +172,16 @@ class Lattice:
             self.null_logits[slot] = (row[self._end], row[self._pad]) if has_end else -math.inf
 
     def nodes_behind(self, slot: int) -> Numbers:
-        """Return the node behind a slot of each node that its token, or null, leads to: the flag is reset
-        where the slot closes a hole."""
+        """Return a table from the node that a token or a null leads to, to the node in the next layer.
+
+        They differ only where the slot closes a hole: there the flag is reset, so the node state + states
+        becomes the node state. The last element is for the node -1.
+        """
         return self._reset_nodes if self._closes[slot] else self._node_numbers
 
     def nodes_after(self, slot: int, nodes: Numbers) -> Numbers:
-        """Return, of each node before a slot that is not masked, the node behind the slot; -1 where there is
-        none."""
+        """Return for each of the `nodes` before a slot the node after the slot; -1 where there is none. The
+        slot is not masked, so there is at most one."""
         targets = np.full_like(nodes, DEAD)
         column = int(self._column[slot])
         states = self.automaton.states
@@ -170,7 +189,7 @@ class Lattice:
             # A null keeps the state and sets the flag.
             targets = states + nodes % states
         elif column >= 0:
-            # No token follows a null: only nodes without the flag go on.
+            # In a hole no token follows a null, so only nodes without the flag have a next node.
             is_unflagged = nodes < states
             targets[is_unflagged] = self.automaton.transitions[nodes[is_unflagged], column]
         return self.nodes_behind(slot)[targets]
@@ -178,13 +197,13 @@ class Lattice:
     # --- which tokens fit -----------------------------------------------------------------------------------
 
     def _loop_arguments(self, slot: int) -> tuple[Numbers, Numbers, Numbers, bool]:
-        """Return the first arguments of compiled loops for a masked slot: `Successors`, the nodes behind the
-        slot, and whether it may stay empty."""
+        """Return the first four arguments of the compiled loops for a masked slot: the two arrays of
+        `Successors`, `nodes_behind` of the slot, and whether the slot may stay empty."""
         return *self.automaton.successors, self.nodes_behind(slot), bool(self._nullable[slot])
 
     def _find_leads(self, slot: int) -> None:
-        """Find out which nodes have a way to the end, from a slot on (`_leads`)."""
-        # From right to left, down from the last layer that is known. Both rows are views into `_leads`.
+        """Compute from which nodes a path leads to the end, for all layers from a slot on (`_leads`)."""
+        # From right to left, beginning before the leftmost layer that is known. Both rows are views.
         for at in range(self._leads_from - 1, slot - 1, -1):
             leads, after = self._leads[at : at + 2]
             if self._column[at] == OPEN:
@@ -194,10 +213,10 @@ class Lattice:
         self._leads_from = min(self._leads_from, slot)
 
     def _find_reached(self, slot: int) -> None:
-        """Find out which nodes are reached from the start, up to a slot (`_reached_nodes`)."""
+        """Compute which nodes are reached from the start, for all layers up to a slot (`_reached_nodes`)."""
         for at in range(self._reached_to, slot):
             here, there = self._reached_nodes[at : at + 2]
-            there[:] = False  # the loop only adds nodes, and old ones may be from before a commit
+            there[:] = False  # the loop only adds nodes, and the row may hold nodes from before a commit
             if self._column[at] == OPEN:
                 find_reached(*self._loop_arguments(at), here, there)
             else:
@@ -212,20 +231,24 @@ class Lattice:
         return bool(self._leads[0, self.automaton.start])
 
     def first_obstacle(self) -> int | None:
-        """Return the first slot after which no path from the start continues; `len(self)` if paths reach the
-        end but none accepts; None if the canvas is feasible."""
+        """Return the first slot that no path from the start gets past. Return `len(self)` if paths reach the
+        end but none accepts, and None if there is a valid filling."""
         if self.is_feasible:
             return None
         self._find_reached(len(self))
         unknown = self._column == NOWHERE
         dead = ~self._reached_nodes[1:].any(axis=1)
-        # A token that no text has is the reason, wherever paths end. The last True stands for the end.
+        # A token that occurs in no text is the reason, wherever paths end. The True that is appended stands
+        # for the end of the lattice.
         obstacles = unknown if unknown.any() else dead
         return int(np.append(obstacles, True).argmax())
 
     def find_masks(self, slots: Sequence[int] | Numbers) -> tuple[Bools, Bools]:
-        """Return which token classes masked slots, ascending, hold in some valid filling: [slots, classes];
-        and which of them may stay empty: [slots]."""
+        """Return the masks of some masked slots, whose numbers are ascending.
+
+        The first array is bool [slots, classes]: whether a slot holds a token of this class in some valid
+        filling. The second is bool [slots]: whether the slot may stay empty.
+        """
         automaton = self.automaton
         slot_numbers = np.asarray(slots, np.int64)
         masks = np.zeros((len(slot_numbers), automaton.classes), np.bool_)
@@ -236,7 +259,7 @@ class Lattice:
         for row, slot in enumerate(slot_numbers.tolist()):
             here = self._reached_nodes[slot]
             after = self._leads[slot + 1]
-            # The loop writes into these views. Classes of marks, the last ones, are never in a mask.
+            # The loop writes into these views. The last columns are those of marks, which no mask has.
             mask = masks[row, : automaton.token_class_count]
             null = nulls[row : row + 1]
             _, _, nodes_behind, is_nullable = self._loop_arguments(slot)
@@ -244,14 +267,14 @@ class Lattice:
         return masks, nulls
 
     def token_mask(self, slot: int) -> Bools:
-        """Return which tokens a masked slot holds in some valid filling, and last whether it may stay empty:
-        bool [V of the tokenizer + 1]."""
+        """Return the mask of a masked slot: bool [V + 1], with the tokenizer's V. Element i is whether the
+        slot holds token i in some valid filling, the last one whether it may stay empty."""
         (classes,), nulls = self.find_masks([slot])
-        # the last element answers for DEAD
+        # A token without a class has DEAD (-1), so it looks up the last element, False.
         return np.append(np.append(classes, False)[self.automaton.token_class], nulls)
 
     def allows_token(self, slot: int, token: int) -> bool:
-        """Return whether a slot is masked and holds a token, or NULL, in some valid filling."""
+        """Return whether a slot is masked and holds a given token, or NULL, in some valid filling."""
         is_token = token >= 0 or token == NULL
         if not is_token or self._column[slot] != OPEN:
             return False
@@ -259,12 +282,13 @@ class Lattice:
         return bool(self.token_mask(slot)[max(token, -1)])
 
     def allowed_law(self, slot: int, scale: float = 1.0) -> Floats:
-        """Return the probability of each token [V of the tokenizer], and last that of a null, at a masked
-        slot by its own logits, times `scale`, among those of some valid filling. The other slots' logits have
-        no part in it. Cost: one read of the logits.
+        """Return the law of a masked slot: the probability of each token, and last that of a null.
 
-        A null has the logit of the end token; behind a null of its hole it has no choice. Raises
-        StructgenError if no valid filling has a positive probability here.
+        The array is float64 [V + 1], with the tokenizer's V. The law is the softmax of the slot's own logits
+        times `scale`, over the tokens that the slot holds in some valid filling. The logits of other slots
+        have no part in it. A null has the logit of the end token. After another null of its hole, a null is
+        the only choice. Raises StructgenError if no valid filling has a positive probability here.
+        Cost: one read of the logits.
         """
         is_allowed = self.token_mask(slot)
         # A model may have more logits than the tokenizer has tokens.
@@ -283,12 +307,13 @@ class Lattice:
         return chances
 
     def forced_slots(self) -> list[tuple[int, int]]:
-        """Return the masked slots that are the same in every valid filling, with their token or NULL."""
+        """Return the masked slots that have the same content in every valid filling, each with its token or
+        NULL. For example [(3, 17)]: slot 3 must hold token 17."""
         if not self.is_feasible:
             return []
         slots = self.open_slots
         masks, nulls = self.find_masks(slots)
-        # One class alone is not enough: it must have one token alone, else the model still has a choice.
+        # A single class is not enough. It must have a single token, otherwise the model still has a choice.
         only_tokens = self.automaton.only_token[masks.argmax(axis=1)]
         is_token = (masks.sum(axis=1) == 1) & ~nulls & (only_tokens >= 0)
         is_null = nulls & ~masks.any(axis=1)

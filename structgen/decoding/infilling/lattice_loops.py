@@ -1,4 +1,9 @@
-"""The compiled loops of infilling: sets of nodes taken over one slot."""
+"""The compiled loops of infilling: each takes a set of nodes over one slot.
+
+A *node* is a number, flag * states + state: a state of the automaton, and a flag that is 1 after the first
+null (empty slot) of a hole. A set of nodes is an array of bool, with an element for each node and a last one
+for the node -1 (none).
+"""
 
 from __future__ import annotations
 
@@ -11,9 +16,10 @@ from structgen.base.native.jit import entry
 
 Array: TypeAlias = npt.NDArray[Any]
 
-# `first`, `target`: an automaton's `Successors`. `jump`: of each node that the slot's token leads to the node
-# behind the slot (`Lattice.nodes_behind`). Arrays of nodes have one more element, for the node -1.
-# `is_nullable`: whether the slot may stay empty.
+# Parameters that the loops share:
+# `first`, `target`: the automaton's `Successors`: `target[first[s]:first[s + 1]]` are the states after state
+# s. `jump`: the node after the slot, for each node that a token or a null of the slot leads to
+# (`Lattice.nodes_behind`). `is_nullable`: whether the slot may stay empty.
 
 _STATES = "int64[::1], int64[::1], int64[::1], boolean"
 
@@ -22,8 +28,8 @@ _STATES = "int64[::1], int64[::1], int64[::1], boolean"
 def find_leads(
     first: Array, target: Array, jump: Array, is_nullable: bool, after: Array, ways: Array
 ) -> None:
-    """Write for each node whether some way leads from it to the end. `after` says this of the nodes
-    behind the slot."""
+    """Write into `ways`, for each node before the slot, whether a path leads from it to the end. `after` has
+    the same for the nodes after the slot."""
     states = len(first) - 1
     for state in range(states):
         leads = is_nullable and after[jump[states + state]]
@@ -39,7 +45,7 @@ def find_leads(
 def find_reached(
     first: Array, target: Array, jump: Array, is_nullable: bool, here: Array, there: Array
 ) -> None:
-    """Mark the nodes behind the slot that are reached from the nodes `here`."""
+    """Mark in `there` the nodes after the slot that are reached from the nodes of `here`, before the slot."""
     states = len(first) - 1
     for state in range(states):
         if is_nullable and (here[state] or here[states + state]):
@@ -54,8 +60,11 @@ def find_reached(
 def find_live(
     transitions: Array, jump: Array, is_nullable: bool, here: Array, after: Array, live: Array, null: Array
 ) -> None:
-    """Mark the classes of tokens, the first ones, that lead from a node `here` to one that has a way to the
-    end (`after`); and whether a null does: `null` [1]."""
+    """Mark in `live` the classes of tokens that fit the slot, and in `null` [1] whether a null fits it.
+
+    A class fits if it leads from a node of `here` to a node of `after`, from which a path leads to the end.
+    `transitions`: the automaton's table, [states, columns]; `live` covers its first columns, those of tokens.
+    """
     remaining, count, states = np.arange(len(live)), len(live), len(transitions)
     for state in range(states):
         if is_nullable and (here[state] or here[states + state]) and after[jump[states + state]]:

@@ -1,4 +1,8 @@
-"""The protocol of models for infilling: one forward pass over a whole canvas of token ids."""
+"""The protocol of models for infilling: one forward pass over a whole canvas of token ids.
+
+A *canvas* is a list of token ids in which each *masked slot* (a position that is to be filled) holds the id
+of the mask token. A pass returns a row of logits for each position.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ class MaskedModel(Protocol):
 
     @property
     def mask_id(self) -> int:
-        """The token id that stands in a masked slot."""
+        """The token id in each masked slot."""
         ...
 
     @property
@@ -29,13 +33,13 @@ class MaskedModel(Protocol):
 
     @property
     def block_length(self) -> int | None:
-        """Slots of a block, for a model that was trained to fill blocks from left to right (SDAR, LLaDA 2);
-        None for a model that fills the whole canvas."""
+        """The number of slots of a block, for a model that was trained to fill blocks from left to right
+        (SDAR, LLaDA 2). None: the model fills the whole canvas in any order."""
         ...
 
     @property
     def vocab_size(self) -> int:
-        """Width of the logits; at least the tokenizer's vocabulary."""
+        """The width of the logits; at least the size of the tokenizer's vocabulary."""
         ...
 
     @property

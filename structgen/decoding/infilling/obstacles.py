@@ -1,4 +1,9 @@
-"""Why a canvas has no valid filling: which fixed text prevents it, and what would help."""
+"""Why a canvas has no valid filling: which fixed text prevents it, and what would help.
+
+A *piece* is a part of the template: fixed text, or a hole with its slots. A *filling* gives each slot a token
+or leaves it empty; it is valid if the text belongs to the grammar. An *obstacle* is a hole with too few
+slots, or fixed text that no text of the grammar has at this place.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,7 @@ from structgen.decoding.infilling.intersection import NO_MARKS, Marks
 from structgen.decoding.infilling.token_automaton import TokenAutomaton
 
 _MORE = 4 * SLOTS
-"""With so many slots for a hole we test whether more slots would help."""
+"""The number of slots with which we test whether more slots would help a hole."""
 
 
 def raise_obstacle(
@@ -24,11 +29,12 @@ def raise_obstacle(
 ) -> NoReturn:
     """Raise NoFillingError, with the reason, for a canvas without a valid filling.
 
-    `pieces`: the parts of the template; `whole`: the automaton of the whole text, None where each hole has
-    its own, by its name in `holes`; `marks`: those around typed holes. For example, for the hole "age" of one
-    slot and a type of two digits the message says that it needs two. Cost: some lattices of up to 256 slots.
+    `pieces`: the parts of the template. `whole`: the automaton of the whole text, or None. `holes`: the
+    automata of typed holes, by name. `marks`: the marks around typed holes. For example, for the hole "age"
+    of one slot and a type of two digits the message says that it needs two. Cost: some lattices of up to 256
+    slots.
     """
-    # Holes first: a hole without a filling is the shorter reason.
+    # Holes are tested first: that a hole has too few slots is the simpler reason.
     for name, automaton in holes.items():
         piece = next(piece for piece in pieces if piece.name == name)
         if not _is_feasible([piece], automaton):
@@ -39,14 +45,14 @@ def raise_obstacle(
 
 
 def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks) -> NoFillingError:
-    """Return why the grammar of the whole text has no filling: a hole with too few slots, or the first part
-    behind which nothing fits."""
+    """Return the error for a template that has no filling under the grammar of the whole text. It names a
+    hole with too few slots, or the first part after which nothing fits."""
     for number, piece in enumerate(pieces):
         if piece.name:
             needed_slots = _fewest_slots(pieces, number, automaton, marks)
             if needed_slots is not None:
                 return _too_short(piece, needed_slots)
-    # Long holes: what stops the paths then is no lack of slots.
+    # With long holes, what stops the paths is not a lack of slots.
     pieces = [Piece(name=piece.name, slots=_MORE) if piece.name else piece for piece in pieces]
     long_lattice = whole_part(pieces, automaton, marks).lattice
     at = long_lattice.first_obstacle()
@@ -64,7 +70,7 @@ def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks) 
             break
         start += size
     else:
-        # Paths reach the end of the canvas, and none of them accepts.
+        # Paths reach the end of the canvas, but no state there accepts.
         fixed_text = next((piece.text for piece in reversed(pieces) if piece.text), "")
         return NoFillingError(
             f"No text of the grammar ends with {short_repr(fixed_text)}.",
@@ -102,10 +108,10 @@ def _text_before(pieces: Sequence[Piece], piece: Piece) -> str:
 
 
 def _too_short(piece: Piece, needed_slots: int | None) -> NoFillingError:
-    """Return the error of a hole whose slots fit no text. `needed_slots`: the slots that would do, of up to
-    _MORE; None: no number does."""
+    """Return the error for a hole that has too few slots for any text. `needed_slots`: the fewest slots that
+    are enough; None: even _MORE are not."""
     name = piece.name
-    # The caller does not count the slots for punctuation behind the hole.
+    # The caller does not count the slots for punctuation after the hole.
     slots = piece.slots - piece.suffix_slots
     if needed_slots is None:
         return NoFillingError(
@@ -133,8 +139,8 @@ def _fewest_slots(
     pieces: Sequence[Piece], number: int, automaton: TokenAutomaton, marks: Marks = NO_MARKS
 ) -> int | None:
     """Return the fewest slots of one hole, all others unchanged, with which there is a filling; None if
-    `_MORE` slots are not enough. `number`: the place of the hole among the `pieces`, for example 0; `marks`:
-    those around typed holes."""
+    `_MORE` slots are not enough. `number`: the index of the hole in `pieces`; `marks`: the marks around typed
+    holes."""
     name = pieces[number].name
 
     def is_enough(slots: int) -> bool:
@@ -144,7 +150,7 @@ def _fewest_slots(
 
     if not is_enough(_MORE):
         return None
-    # Slots may stay empty, so more of them never do harm: halving finds the fewest.
+    # Slots may stay empty, so more slots never do harm. So a binary search finds the fewest.
     return 1 + bisect_left(range(1, _MORE), True, key=is_enough)
 
 

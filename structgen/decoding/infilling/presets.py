@@ -1,5 +1,9 @@
 """Masked-diffusion models by name: their mask tokens, shifts and blocks.
 
+A *convention* is what one must know of a model besides its weights: its *mask* (the token in slots that are
+to be filled), its *shift* (whether row i of the logits predicts position i or i + 1), and the length of its
+*blocks*, if it fills blocks of slots from left to right. A *family* is a published kind of model, e.g. LLaDA.
+
 `load_masked_model` loads `structgen/infill`, or a local folder of one of the published families. Facts about
 a folder come from its config.json, from FAMILIES, or from the caller. The classes of the published models are
 Python files in their folders (transformers has none of them); they are run only with
@@ -46,12 +50,14 @@ class Convention:
     shift: bool
     """True: row i of its logits predicts position i + 1."""
     block_length: int | None
-    """Slots of a block for a model that fills blocks from left to right; None for the whole canvas."""
+    """The number of slots of a block, for a model that fills blocks from left to right. None: it fills the
+    whole canvas in any order."""
     pad_id: int | None
-    """The token of unused slots; None if it is unknown."""
+    """The token in unused slots; None if it is unknown."""
     attention: Literal["full", "blocks", "added blocks"] = "full"
-    """full: each position attends to all. blocks: to its own and earlier blocks, counted from position 0; the
-    model takes this as a mask of True and False, or (`added blocks`) of 0 and minus infinity."""
+    """Which positions a position attends to. "full": all. "blocks": its own and earlier blocks, counted from
+    position 0; the model takes this as a mask of True and False. "added blocks": the same blocks, as a mask
+    of 0 and minus infinity that is added to the scores."""
 
 
 FAMILIES: dict[str, Convention] = {
@@ -62,8 +68,9 @@ FAMILIES: dict[str, Convention] = {
     "SDARForCausalLM": Convention("SDAR", 151669, False, 4, 151643, "blocks"),
     "SDARMoeForCausalLM": Convention("SDAR-MoE", 151669, False, 4, 151643, "blocks"),
 }
-"""By the architecture in config.json. Sources: the config.json and generation code of each family, and
-SGLang's table of diffusion models. Entries of config.json take precedence."""
+"""The conventions of the published families, by the architecture in config.json. Entries of config.json take
+precedence. Sources: the config.json and generation code of each family, and SGLang's table of diffusion
+models."""
 
 _NAMES = ", ".join(convention.family for convention in FAMILIES.values())
 _BLOCK_NAMES = ("block_length", "block_size", "bd_size")
@@ -86,7 +93,7 @@ class FunctionModel:
     block_length: int | None = None
     context: int = 1 << 30
     null_id: int | None = None
-    """The token of unused slots of a hole, after its value."""
+    """The token in unused slots of a hole, after its value; None: it is unknown."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.mask_id < self.vocab_size:
@@ -137,7 +144,7 @@ def load_masked_model(
     config = _read_config(folder)
     overrides: dict[str, Any] = {"mask_id": mask_id, "shift": shift, "block_length": block_length}
     if OWN_MASKED_KIND in config.get("architectures", ()):
-        # Values that say what holds anyway are allowed.
+        # An option is allowed if it gives the value that this model has anyway.
         for option, value in {**overrides, "device": device, "dtype": dtype}.items():
             if value not in (None, "cpu", "float32"):
                 raise OptionError(
@@ -161,8 +168,8 @@ def load_masked_model(
 
 
 def fills_masks(name: str | Path) -> bool:
-    """Return whether a named model is known to fill masks: `structgen/infill`, or a local folder of a family
-    in FAMILIES, by its config.json. False for a folder without a readable one."""
+    """Return whether a named model is known to fill masks. It is `structgen/infill`, or a local folder whose
+    config.json names a family of FAMILIES. False for a folder without a readable config.json."""
     resolved_name = model_name(name)
     if resolved_name in NAMED_MODELS or resolved_name.startswith(ON_A_SERVER):
         return resolved_name == _OWN
@@ -177,10 +184,11 @@ def convention_of(
     shift: bool | None = None,
     block_length: int | None = None,
 ) -> Convention:
-    """Return the convention of a model by its config.json. The caller's values come first.
+    """Return the convention of a model by its config.json.
 
-    Then come the values of the config (`mask_token_id`, `block_length` or `block_size`, `pad_token_id`), then
-    FAMILIES. `where`: the place of the config, for messages. For example, with the architecture "DreamModel"
+    The caller's values take precedence, then the values of the config (`mask_token_id`, `block_length` or
+    `block_size`, `pad_token_id`), then FAMILIES. `where`: the place of the config, for messages. For example,
+    with the architecture "DreamModel"
     alone the mask is 151666. Raises OptionError for a causal model, for a diffusion model without a mask
     token, and for an unknown architecture if the caller gives no `mask_id` and `shift`.
     """
@@ -219,8 +227,8 @@ def convention_of(
 
 
 def visible_blocks(length: int, block_length: int) -> npt.NDArray[np.bool_]:
-    """Return which positions [L, L] each position attends to in a model of blocks: its own and earlier
-    blocks."""
+    """Return bool [L, L]: whether position i attends to position j in a model of blocks. It attends to its
+    own block and to earlier blocks. `length`: L, the number of positions."""
     block = np.arange(length) // block_length
     return block[:, None] >= block[None]
 
@@ -262,8 +270,8 @@ def _transformers_model(
         import transformers
 
         where, kind = device_of(device, dtype, OptionError)
-    # Some families register their class under one of these names, some under both; prefer the one with the
-    # head.
+    # Some families register their class under one of these two names, some under both. The first one is
+    # preferred, because its class has the output layer (the head).
     classes = config.get("auto_map", {})
     has_head = "AutoModelForCausalLM" in classes or not classes
     auto = "AutoModelForCausalLM" if has_head else "AutoModel"
@@ -287,13 +295,14 @@ def _transformers_model(
 def transformers_model(model: Any, convention: Convention, where: str = "model") -> FunctionModel:
     """Return a `MaskedModel` around a loaded model of transformers, with a given convention.
 
-    Raises OptionError if the convention's mask is outside the vocabulary, and if the model is causal: two
-    passes over two ids show whether the first position attends to the second.
+    `where`: the model's folder, for messages. Raises OptionError if the convention's mask is outside the
+    vocabulary, and if the model is causal: two passes over two ids show whether the first position attends to
+    the second.
     """
     # optional: torch, transformers
     import torch
 
-    # A model that also reads images keeps the settings of its texts in a part of its own.
+    # A model that also reads images keeps the settings for text in a separate part of its config.
     config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
     context = _first_value(*(getattr(config, key, None) for key in _CONTEXT_NAMES), 1 << 30)
 
@@ -317,7 +326,7 @@ def transformers_model(model: Any, convention: Convention, where: str = "model")
         rows: npt.NDArray[np.float32] = logits.float().cpu().numpy()
         return rows
 
-    # The logits may be wider than the vocabulary of the config: one pass tells.
+    # The logits may be wider than the vocabulary in the config, so one pass measures their width.
     width = run_forward(np.full(1, 0, np.int64)).shape[-1]
     function_model = FunctionModel(
         run_forward,
@@ -328,7 +337,7 @@ def transformers_model(model: Any, convention: Convention, where: str = "model")
         context=int(context),
         null_id=convention.pad_id,
     )
-    # In blocks of one slot no position attends to later ones, so nothing can be told.
+    # In blocks of one slot no position attends to later ones, so this test says nothing about the model.
     if convention.block_length != 1:
         before_0 = function_model.forward(np.array([convention.mask_id, 0]))[0]
         before_1 = function_model.forward(np.array([convention.mask_id, 1]))[0]

@@ -14,7 +14,7 @@ from structgen.decoding.infilling.lattice import NULL, OPEN
 from structgen.tokens.tokenizer import Tokenizer
 
 _ROWS: Final = 200
-"""If there are more steps, some in between are left out of the page."""
+"""About the most rows of the page, one for a step. If there are more steps, some in between are left out."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -23,14 +23,15 @@ class Infilled:
 
     text: str
     values: dict[str, Any]
-    """The value of each hole: a JSON value if its type is one, else its text. Under a grammar of the whole
-    text: the holes' texts."""
+    """The value of each hole, by name: a JSON value if its type is a JSON type, otherwise its text. Under a
+    grammar of the whole text the values are texts."""
     value: Any
     """The JSON value of the whole text, if its grammar is a JSON Schema or a type; else the text."""
     finish_reason: str
-    """"done", or "deadline": the remaining slots were filled at once, by the known logits."""
+    """"done", or "deadline": the remaining slots were filled at once, by the logits of the last pass."""
     exactness: str
-    """"exact-fsa", or "depth<=D" where recursion was cut."""
+    """Which texts of the grammar were possible: "exact-fsa" (all), or notes such as "depth<=D", where
+    recursion was cut (`HoleLanguage.exactness`)."""
     tokens: tuple[int, ...]
     """The tokens of the text."""
     steps: tuple[DenoisingStep, ...]
@@ -38,8 +39,8 @@ class Infilled:
     canvas: Canvas
     tokenizer: Tokenizer
     full: tuple[str, ...] = ()
-    """The holes that left no slot empty though a longer text was possible: more slots might be needed. A hole
-    for the whole text is called "text"."""
+    """The names of the holes that left no slot empty though a longer text was possible. They may need more
+    slots. The hole for the whole text is called "text"."""
 
     def __repr__(self) -> str:
         summary = f"{self.finish_reason}, {len(self.tokens):,} tokens in {self.usage.steps:,} steps"
@@ -50,7 +51,7 @@ class Infilled:
         steps = self.steps
         pieces = list[ShownToken]()
         rows = list[dict[str, Any]]()
-        # All slots with their final contents. Each step then marks its own.
+        # All slots get their final contents first. Each step then colours the slots that it filled.
         for token in steps[-1].canvas:
             slot_text = "∅" if token == NULL else text_of([token], self.tokenizer).replace("\n", "⏎\n")
             pieces.append(ShownToken(slot_text, kind="fixed"))
@@ -100,5 +101,5 @@ class Infilled:
 
 
 def text_of(tokens: list[int], tokenizer: Tokenizer) -> str:
-    """Return the text of tokens; invalid UTF-8 as replacement characters."""
+    """Return the text of tokens, with replacement characters for invalid UTF-8."""
     return tokenizer.decode(tokens).decode("utf-8", "replace")

@@ -1,14 +1,18 @@
 """Schedulers: which slots a step fills, and with which tokens.
 
-`CanvasStep` says what the model knows after a pass, and writes tokens. It writes no token after which no
-filling is valid, so no scheduler causes a dead end. The schedulers here fill slots from left to right; those
-of papers are files of bench/methods.
+A *step* is one pass of the model over the canvas and the writing of some tokens. A *scheduler* is an object
+whose method `fill` takes a step and writes tokens into some masked slots. The *law* of a slot is the
+probability of each token by the slot's logits, among the tokens that leave a valid filling.
 
-Laws of draws (a temperature above 0). If the logits do not depend on the canvas, there is one joint law of
-the slots, given that the text is valid. From left to right a text has this law if the tokens that may stand
-in a slot do not depend on the other slots. For other grammars it has the law of masking: each slot by its own
-probabilities among the tokens that leave a valid filling. If the logits depend on the canvas, as those of a
-model do, no scheduler draws from the model's joint law under a grammar.
+`CanvasStep` gives a scheduler what the model knows after a pass, and writes tokens. It refuses a token after
+which no filling is valid, so no scheduler causes a dead end. The schedulers here fill slots from left to
+right; those of papers are files of bench/methods.
+
+The law of a text that is drawn (at a temperature above 0). If the logits do not depend on the canvas, there
+is one joint law of the slots, given that the text is valid. Filling from left to right draws from this law if
+the tokens that a slot may hold do not depend on the other slots. For other grammars it draws from the law of
+masking: each slot by its own law. If the logits depend on the canvas, as those of a model do, no scheduler
+draws from the model's joint law under a grammar.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ from structgen.decoding.infilling.lattice import NULL, Floats
 
 NAMES: Final = ("auto", "confident-prefix", "left-to-right")
 GONE: Final = {"tokens_per_step": 'Write scheduler="left-to-right" for one token in a step'}
-"""Options of before, and what to write instead."""
+"""Options of earlier releases, each with what to write instead."""
 
 
 @dataclass
@@ -34,7 +38,7 @@ class CanvasStep:
     """A step of the denoising loop, after the model's pass over the canvas."""
 
     canvas: Canvas
-    """Its lattices have the logits of the masked slots (`Lattice.logits`)."""
+    """The canvas. Its lattices have the logits of the masked slots (`Lattice.logits`)."""
     number: int
     """The number of steps before this one."""
     slots: int
@@ -42,24 +46,25 @@ class CanvasStep:
     temperature: float
     seed: int
     block_length: int | None = None
-    """The slots of a block, if the model was trained with blocks."""
+    """The number of slots of a block, if the model was trained with blocks; else None."""
     state: dict[str, Any] = field(default_factory=dict)
     """The scheduler's own memory of this canvas, empty at step 0."""
     written: list[FilledSlot] = field(default_factory=list)
-    """What the step has filled."""
+    """The slots that the step has filled so far."""
 
     def masked(self) -> list[MaskedSlot]:
         """Return the masked slots, from left to right."""
         return self.canvas.open_slots()
 
     def law(self, place: MaskedSlot, temperature: float = 1.0) -> Floats:
-        """Return the probability of each token [V of the tokenizer], and last that of staying empty, at a
-        masked slot by the model's logits for it, among those that leave a valid filling."""
+        """Return the law of a masked slot: float64 [V + 1], the probability of each token, and last that of
+        staying empty. It is over the contents that leave a valid filling, by the model's logits for this
+        slot. `temperature` divides the logits."""
         return self.canvas.parts[place.part].lattice.allowed_law(place.slot, 1.0 / temperature)
 
     def chance(self, purpose: int = 0) -> np.random.Generator:
-        """Return the random numbers of this step. They depend on the seed, the step and the purpose only, so
-        that a canvas is the same alone and in a batch."""
+        """Return a generator of random numbers for this step. Its numbers depend only on the seed, the step
+        and the `purpose` (a number that the caller chooses). So a canvas is the same alone and in a batch."""
         sequence = np.random.SeedSequence([self.seed, self.number, purpose])
         return np.random.Generator(np.random.Philox(sequence))
 
@@ -73,11 +78,12 @@ class CanvasStep:
 
 @runtime_checkable
 class Scheduler(Protocol):
-    """Fills some masked slots in each step. One object serves many canvases, so it writes what it remembers
-    into `step.state`, and never into itself.
+    """Fills some masked slots in each step. One object serves many canvases, so it keeps what it remembers of
+    one in `step.state`, and never in itself.
 
-    Where it fills none, the default scheduler does. A scheduler that raises, is slow, or remembers more than
-    64 MiB is not asked again for this canvas: the default scheduler goes on, and `usage.scheduler` says why.
+    In a step in which it fills no slot, the default scheduler fills some. A scheduler that raises, is slow,
+    or remembers more than 64 MiB is not called again for this canvas. The default scheduler goes on, and
+    `usage.scheduler` describes why.
     """
 
     def fill(self, step: CanvasStep) -> None:
@@ -87,26 +93,29 @@ class Scheduler(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ConfidentPrefix:
-    """The default: the first masked slot by the model's own probabilities among the tokens that leave a valid
-    filling (the likeliest one; a draw if there is a temperature), as in constrained autoregressive decoding;
-    and by the logits of the same pass those after it, up to the first of which the model is less than `sure`.
-    For a model that was trained with blocks a step ends with its block: later blocks were trained behind
-    filled ones.
+    """The default scheduler: each step fills slots from left to right, as long as the model is sure.
+
+    A step always fills the first masked slot, as constrained autoregressive decoding does. It writes the
+    likeliest token of the slot's law, or draws one if there is a temperature. By the logits of the same pass
+    it also fills the slots after it. It stops before the first slot whose likeliest token has a probability
+    below `sure`. For a model that was trained with blocks a step ends with its block, because the model was
+    trained to fill a block after all earlier ones.
 
     The threshold on confidence is that of Wu et al., Fast-dLLM, 2025. Whether a step goes on depends on the
-    tokens before the slot, never on a draw that may still be taken back. So on logits that do not depend on
-    the canvas the law is that of one slot a step, exactly. With a model, a slot behind the first of its step
-    does not know the tokens that the same step drew before it; at a temperature of 1 or below each of them
-    differs from the likeliest one with a probability of at most 1 - `sure`.
+    tokens before the slot, never on a draw that may still be taken back. So if the logits do not depend on
+    the canvas, the law of the text is exactly that of one slot a step. With a model, the logits of a slot do
+    not know the tokens that the same step wrote before it. At a temperature of 1 or below, each of these
+    tokens differs from the likeliest one with a probability of at most 1 - `sure`.
     """
 
     sure: float = 0.95
-    """At 0.95 as many fields are right as at one token a step (docs/infilling.md); at 0.9 one in 138 less.
-    Above 1, a step fills one slot: `left-to-right`."""
+    """The least probability of a token after the first of a step. At 0.95 as many fields are right as at one
+    token a step (docs/infilling.md); at 0.9 one field in 138 fewer. Above 1, a step fills one slot, which is
+    the scheduler `left-to-right`."""
 
     def fill(self, step: CanvasStep) -> None:
         """Fill the first masked slot, and those after it that are sure."""
-        # A purpose of its own: draws of other schedulers have other numbers.
+        # The purpose 2 belongs to this scheduler, so that draws of other schedulers use other numbers.
         chance = step.chance(2)
         places = step.masked()
         block = step.block_length or len(step.canvas.tokens)
@@ -125,8 +134,8 @@ class ConfidentPrefix:
 
 
 def find_scheduler(scheduler: str | Scheduler, *, sure: float | None = None) -> Scheduler:
-    """Return a scheduler by its name, or the given object. `sure` is that of the default. Raises OptionError
-    for an unknown name, and for `sure` beside another scheduler."""
+    """Return a scheduler by its name, or the given object. `sure`: the threshold of the default scheduler;
+    None: 0.95. Raises OptionError for an unknown name, and for `sure` with another scheduler."""
     if sure is not None:
         checks.check_number("sure", sure, 0.0, 1.0, "a probability")
         if scheduler not in ("auto", "confident-prefix"):
@@ -149,5 +158,5 @@ def find_scheduler(scheduler: str | Scheduler, *, sure: float | None = None) -> 
             "(low-confidence, threshold, prophet, ...) are objects of files in bench/methods "
             "(docs/infilling.md).",
         )
-    # No model is infinitely sure, so each step fills one slot.
+    # No probability reaches infinity, so each step of "left-to-right" fills one slot.
     return ConfidentPrefix(math.inf) if scheduler == "left-to-right" else ConfidentPrefix()

@@ -1,9 +1,10 @@
 """Templates: text with named holes.
 
 `{name}` is a hole, `{name: type}` has a type, `{name, 12}` and `{name: type, 12}` have 12 slots. Types are
-str, int, float, bool and null, written as in JSON, and /regular expressions/. Other braces are text: `{"a":
-1}` is no hole, because a hole's brace is followed by a name and then a colon, a comma or the closing brace.
-To write text that looks like a hole, double the braces: `{{name}}` is the text `{name}`.
+str, int, float, bool and null, written as in JSON, and /regular expressions/. A *slot* is room for one token.
+Other braces are text: `{"a": 1}` is not a hole, because a hole's brace is followed by a name, and the name by
+a colon, a comma or the closing brace. To write text that looks like a hole, double the braces: `{{name}}` is
+the text `{name}`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _HOLE = re.compile(
     r"(?:,\s*(?P<slots>\d+)\s*)?\}",
     re.DOTALL,
 )
-"""A hole: `{name}`, `{name: int}`, `{name: /[a-z]+/, 8}` with its slots; `{{name}}` is no hole, but text."""
+"""A hole: `{name}`, `{name: int}`, or with 8 slots `{name: /[a-z]+/, 8}`; also the text `{{name}}`."""
 _NEAR = re.compile(rf"\{{{_NAME}\s*[:,][^{{}}\n]*\}}")
 """Text that was probably meant as a hole, though `_HOLE` does not match."""
 
@@ -33,7 +34,7 @@ TYPES: Final = {
     "bool": {"type": "boolean"},
     "null": {"type": "null"},
 }
-"""The types of holes, as JSON Schemas."""
+"""The JSON Schema of each type of a hole, by the name of the type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,13 @@ class FixedText:
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """A hole of a template: its name and options."""
+    """A hole of a template, with its name and options."""
 
     name: str
     type: str = ""
-    """One of `TYPES`, or ""."""
+    """The name of its type in `TYPES`; "" if it has none."""
     pattern: str = ""
-    """A regular expression, or ""."""
+    """The regular expression of its type; "" if it has none."""
     slots: int | None = None
 
 
@@ -68,11 +69,11 @@ def parts_of(template: str) -> Parts:
     pending = ""
     at = 0
     for match in _HOLE.finditer(template):
-        # Texts are collected, so that no two of them are adjacent.
+        # Neighbouring texts are joined, so that no two parts of the result are adjacent texts.
         pending += _plain_text(template, at, match.start())
         at = match.end()
         if match["text"] is not None:
-            # Doubled braces: text that only looks like a hole.
+            # Doubled braces are text that only looks like a hole.
             pending += "{" + match["text"] + "}"
             continue
         if pending:
@@ -86,7 +87,7 @@ def parts_of(template: str) -> Parts:
 
 
 def _read_hole(match: re.Match[str]) -> Hole:
-    """Return the hole that `_HOLE` matched. Raises OptionError for an unknown type, and for no slots."""
+    """Return the hole that `_HOLE` matched. Raises OptionError for an unknown type, and for 0 slots."""
     kind = match["type"] or ""
     if kind and kind not in TYPES:
         raise OptionError(
@@ -106,7 +107,8 @@ def _read_hole(match: re.Match[str]) -> Hole:
 
 
 def _plain_text(template: str, start: int, end: int) -> str:
-    """Return fixed text. Raises OptionError if something in it was probably meant as a hole."""
+    """Return the fixed text of a template from `start` to `end`. Raises OptionError if something in it was
+    probably meant as a hole."""
     text = template[start:end]
     # `_HOLE` has taken all good holes, so a near miss is left here.
     near = _NEAR.search(text)

@@ -1,7 +1,7 @@
 """The automaton of a lattice: deterministic and minimal, with transitions labelled by token classes.
 
-Tokens that lead every state to the same state are one class. In JSON a hundred classes suffice; a class
-of letters holds most of a vocabulary of 152,000 tokens.
+Two tokens belong to the same *class* if every state leads to the same state by both. In JSON a hundred
+classes are enough: one class, of letters, holds most of a vocabulary of 152,000 tokens.
 
 A slot may also stay empty: it holds a null. So a node of a lattice is a state and a flag, 0 if the hole may
 have more tokens, 1 after its first null. Its number is flag * states + state. A null keeps the state and sets
@@ -30,10 +30,13 @@ Bools = npt.NDArray[np.bool_]
 
 
 class Successors(NamedTuple):
-    """The distinct states behind each state, by whatever token, for compiled loops."""
+    """The distinct states that some token leads to from each state, as two flat arrays for compiled loops.
+
+    The states after state s are `target[first[s]:first[s + 1]]`.
+    """
 
     first: Numbers
-    """[states + 1]: where those of each state begin."""
+    """[states + 1]: the index in `target` at which the states after each state begin."""
     target: Numbers
 
 
@@ -45,7 +48,7 @@ class TokenAutomaton:
     transitions: Ints
     """[states, classes]: the state after a token of a class, -1 where there is none."""
     accepting: Bools
-    """[states]"""
+    """bool [states]: whether a text may end in the state."""
     token_class: Ints
     """[V]: the class of a token, -1 where it is allowed in no state."""
 
@@ -61,24 +64,24 @@ class TokenAutomaton:
 
     @cached_property
     def token_class_count(self) -> int:
-        """How many classes have tokens; those of marks come behind them."""
+        """How many classes have tokens. The classes of marks come after these."""
         return int(self.token_class.max(initial=DEAD)) + 1
 
     @cached_property
     def successors(self) -> Successors:
-        """The states behind each state."""
+        """The distinct states that some token leads to from each state."""
         source, column = np.nonzero(self.transitions[:, : self.token_class_count] >= 0)
-        # A pair of states as one number, so that `unique` sorts them by the first one.
+        # Each pair of states becomes one number, so that `unique` sorts the pairs by their first state.
         pairs = np.unique(source * self.states + self.transitions[source, column])
         first = np.searchsorted(pairs, np.arange(self.states + 1) * self.states)
         return Successors(first, pairs % self.states)
 
     @cached_property
     def only_token(self) -> Numbers:
-        """[classes]: the token of a class that has one alone, else -1."""
+        """[classes]: the token of each class that has exactly one; -1 for a class with several or none."""
         live = np.flatnonzero(self.token_class >= 0)
         live_classes = self.token_class[live]
-        # Of a class with several tokens the last one is written, and then taken back.
+        # A class with several tokens gets its last one here, and -1 below.
         tokens = np.full(self.classes, DEAD, np.int64)
         tokens[live_classes] = live
         token_counts = np.bincount(live_classes, minlength=self.classes)
@@ -87,7 +90,7 @@ class TokenAutomaton:
 
 
 def token_automaton(dfa: Dfa) -> TokenAutomaton:
-    """Return the automaton of an explicit one, with equivalent states and equal classes merged.
+    """Return the minimal automaton of an explicit one: equivalent states and equal classes are merged.
 
     Cost: a few passes over [states, classes] for each round of partition refinement. The rounds are at most
     the length of the longest shortest text that distinguishes two states.
@@ -98,14 +101,15 @@ def token_automaton(dfa: Dfa) -> TokenAutomaton:
 def marked_automaton(
     start: int, table: Ints, accepting: Bools, token_class: Ints, marks: int
 ) -> TokenAutomaton:
-    """Return the minimal automaton of a table whose last `marks` columns are those of marks. They are
-    the last columns of the result, too, behind its `token_class_count` others.
+    """Return the minimal automaton of a table with columns of marks.
 
-    `table`: [states, columns], `accepting`: [states], `token_class`: [V], the column of each token, as in
-    `TokenAutomaton`. For example, `marks` is 0 without typed holes.
+    `start`: the number of the first state. `table`: int [states, columns], the state after each column.
+    `accepting`: bool [states]. `token_class`: int [V], the column of each token. `marks`: how many columns,
+    the last ones, are those of marks; 0 without typed holes. They are the last columns of the result, too,
+    after its `token_class_count` others.
     """
-    # One state stands for all that are equivalent, and takes the number of their block. A transition to -1
-    # looks up the last number.
+    # Equivalent states form a block. One of them represents it, and gets the block's number. A transition to
+    # -1 looks up the last element, which is -1.
     chosen, blocks = first_of_blocks(equivalent_states(table, accepting))
     block_of_state = np.append(blocks, DEAD).astype(np.int32)
     merged_table = block_of_state[table[chosen]]
@@ -118,8 +122,8 @@ def marked_automaton(
 
 
 def _unique_columns(table: Ints, token_class: Ints) -> tuple[Ints, Numbers]:
-    """Return the distinct columns that have a token and a transition, and for each old column its number, -1
-    for none."""
+    """Return the distinct columns that have a token and a transition, and the new number of each old column;
+    -1 if it was dropped. `table`: [states, columns]; `token_class`: [V], the column of each token."""
     has_token = np.isin(np.arange(table.shape[1]), token_class)
     has_transition = (table >= 0).any(axis=0)
     live = np.flatnonzero(has_token & has_transition)

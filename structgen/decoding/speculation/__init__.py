@@ -1,5 +1,9 @@
 """Speculative decoding under a grammar: drafts of the next tokens, which the model verifies in one pass.
 
+A *draft* is a tree of guessed tokens; each node is one token after its parent. A *drafter* is an object that
+makes drafts. The model *verifies* a draft: one forward pass reads all its nodes, and the longest path that
+the model would have written itself is *accepted*. A *row* is the logits after one node, one unit of work.
+
 What comes in: the text so far, the matcher. What goes out: a draft tree, reduced to the nodes that are worth
 a row of the forward pass.
 

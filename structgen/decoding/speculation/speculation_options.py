@@ -1,4 +1,8 @@
-"""`Speculation`: the options of drafts in a request, checked at construction."""
+"""`Speculation`: the options of drafts in a request, checked at construction.
+
+A *drafter* guesses the next tokens of a text; its *draft* is a tree of guesses, which the model checks in one
+forward pass.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +32,7 @@ from structgen.decoding.speculation.drafts.drafter import Drafter
 DRAFTERS: Final = MappingProxyType[str, Callable[[], Drafter]](
     {"forced": ForcedBytes, "grammar": GrammarTree, "suffix": KnownTexts, "samples": OtherSamples}
 )
-"""The drafters that need only the request, by name."""
+"""The functions that make the drafters which need nothing but the request, by the drafter's name."""
 _KNOWN_NAMES: Final = (
     f"Choose from {', '.join(DRAFTERS)}, or give a function that makes a drafter; the caller's text, "
     "earlier answers and a draft model have the options edit, history and draft_model."
@@ -40,7 +44,7 @@ _A_HISTORY = InstanceCheck(AnswerHistory | None, "Make one with sg.speculation.A
 
 def _check_drafters(value: Any) -> tuple[str | Callable[[], Drafter], ...]:
     """Return the drafters of an option as a tuple. Raises OptionError, which names the item."""
-    # A text is a sequence too, of letters.
+    # A single name is a text, which Python would read as a sequence of letters.
     items = (value,) if isinstance(value, str) else value
     if not isinstance(items, Sequence) or isinstance(items, bytes | bytearray):
         raise option_error(
@@ -51,7 +55,7 @@ def _check_drafters(value: Any) -> tuple[str | Callable[[], Drafter], ...]:
             if drafter not in DRAFTERS:
                 raise option_error(f"drafters[{at}]", drafter, _KNOWN_NAMES)
         elif not callable(drafter):
-            # a drafter holds the state of one text, so one object cannot serve several requests
+            # A drafter holds the state of one text, so one object cannot serve several requests.
             raise option_error(f"drafters[{at}]", drafter, "Give a name, or a function that makes a drafter.")
         if drafter in items[:at]:
             raise OptionError(
@@ -120,29 +124,30 @@ class Speculation:
     @property
     def kind(self) -> Hashable:
         """The kind of drafting: which drafters a request has, whatever its text."""
-        # functions by their names: each request may have its own, and some are not hashable
+        # Functions count by their names, because each request may have its own, and some are not hashable.
         names = []
         for drafter in self.drafters:
             names.append(drafter if isinstance(drafter, str) else _name_of(drafter))
-        # Whether there is a text, a history, a model: not which, as passes cost the same for any.
+        # Only whether there is a text, a history or a model counts, because a pass costs about the same with
+        # any of them.
         has = bool(self.edit), self.history is not None, self.draft_model is not None
         return tuple(names), self.nodes, self.chain, has
 
 
 def own_drafters(speculation: Speculation, samples: int = 1) -> list[Drafter]:
-    """Return new drafters for one text, in the order: `drafters`, the caller's text, earlier answers. The
-    draft model, which needs an engine's tokenizer, comes behind them (`engine.draft_models.drafters_of`).
+    """Return new drafters for one text: those of `drafters`, then the caller's text, then earlier answers.
 
-    `samples`: how many texts the request asks for; the drafter `samples` is made for several alone. Cost:
-    some microseconds; the request is not read yet. Raises OptionError if a function of `drafters` makes
-    no drafter.
+    The draft model is not among them, because it needs an engine's tokenizer
+    (`engine.draft_models.drafters_of`). `samples`: how many texts the request asks for. The drafter `samples`
+    is left out if it is 1. Raises OptionError if a function of `drafters` does not make a drafter. Cost: some
+    microseconds; the request is not read yet.
     """
     drafters: list[Drafter] = []
     for drafter in speculation.drafters:
         if not isinstance(drafter, str):
             drafters.append(_make_drafter(drafter))
         elif drafter != "samples" or samples > 1:
-            # One text has no other samples to learn from.
+            # The drafter "samples" is left out for one text, which has no other samples to learn from.
             drafters.append(DRAFTERS[drafter]())
     if speculation.edit:
         drafters.append(callers_text())
@@ -162,7 +167,8 @@ def checked_speculation(value: Any) -> str | Speculation:
 
 
 def _make_drafter(make: Callable[[], Drafter]) -> Drafter:
-    """Return the drafter that a function of the caller's makes. Raises OptionError if it makes none."""
+    """Return the drafter that a function of the caller's makes. Raises OptionError if it does not make
+    one."""
     name = _name_of(make)
     try:
         drafter: Any = make()

@@ -156,7 +156,7 @@ EXAMPLES: Final = {
 
 def _make_epilog(name: str, command: Callable[..., None]) -> str:
     """Return what stands below a command's options: the names of its further ones, and examples, which typer
-    prints as they are behind the mark \\b."""
+    prints as they are after the mark \\b."""
     flags = inspect.signature(command).parameters.keys()
     examples = "\n".join(f"  {example}" for example in EXAMPLES[name])
     return (

@@ -161,7 +161,7 @@ def _describe_stop(
     lines += [printable(f"The text before was read as {' or '.join(readings)}.")] if readings else []
     extra_key = re.match(rb'\s*,\s*("[^"\\]*")', stop.following)
     is_after_value = '"}"' in [item.what for item in expected] and not stop.line_start.rstrip().endswith(b"{")
-    # a key that is not allowed there, behind a whole member
+    # a key that is not allowed there, after a whole member
     if is_json and extra_key is not None and is_after_value:
         key = extra_key[1].decode("utf-8", "replace")
         lines.append(printable(f"The object takes no further key: {key} is one too many."))

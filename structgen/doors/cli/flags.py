@@ -1,6 +1,8 @@
-"""The options of commands by name: flags, and those that `-o` and a file of options say.
+"""The options of commands by name, and the flags among them.
 
-An option has the name that it has in Python. A flag goes before what `-o` and a file say.
+An *option* is a setting of a command, with the name that it has in Python, e.g. `max_tokens`. Some options
+are *flags* of the command line (`--max-tokens 64`). Any option can be given by `-o max_tokens=64`, or in a
+file of options. A flag takes precedence over `-o` and the file.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from structgen.base.system.resources import NAMED_MODELS
 from structgen.decoding.samplers.methods import METHODS
 
 LANGUAGES: Final = ("schema", "type", "grammar", "ebnf", "regex")
-"""What says which texts are valid, of which there is one at most."""
+"""The options that describe which texts are valid. At most one of them may be given."""
 OF_LARK: Final = ("start", "import_paths", "postlex", "bind", "lexer")
 POLICIES: Final = (
     "draft", "whitespace", "property_order", "numbers", "escapes", "formats", "max_string", "max_items",
@@ -36,13 +38,13 @@ OF_TEXTS: Final = (
     *("ebnf", *OF_LARK, *POLICIES, *OF_ENGINE, *OF_SAMPLING, *OF_REQUEST, *OF_GROUNDING, "logprobs"),
     *("without", "wrap", "edit", "draft_model"),
 )
-"""Of what writes texts, beside its flags."""
+"""The options, without flags of their own, of the commands that write texts."""
 NAMES: Final[dict[str, tuple[str, ...]]] = {}
-"""The options of each command; `named_options.takes_options` notes them."""
+"""The names of the options of each command. `named_options.takes_options` fills it."""
 RENAMED: Final[Mapping[str, str]] = {
     "import_path": "import_paths", "resource": "resources", "hole": "holes", "monitor": "monitors",
 }  # fmt: skip
-"""Flags of before by the names that their options have in Python."""
+"""The flags of earlier releases, by the names that their options have in Python."""
 GONE: Final[Mapping[str, Mapping[str, str]]] = {
     "bulk": OF_MONITORS,
     "check": {"color": "Set the variable FORCE_COLOR=1 or NO_COLOR=1"},
@@ -60,21 +62,21 @@ GONE: Final[Mapping[str, Mapping[str, str]]] = {
         "tree": "Trees are in memory only: give sg.sample(tree=sg.samplers.PrefixTree()) in Python",
     },
 }
-"""Options of before, and what to write instead."""
+"""The options of earlier releases, each with what to write instead."""
 
 
 class Flag(NamedTuple):
-    """One flag."""
+    """The flag of an option: its type, its help and its bounds."""
 
     kind: Any
-    """Of a value; `bool`: a switch; a list: it may be given several times."""
+    """The type of its value. `bool`: the flag is a switch. A list: the flag may be given several times."""
     help: str
     metavar: str | None = None
     min_value: Any = None
     """The inclusive bounds of a number."""
     max_value: Any = None
     default: object = None
-    """What holds where nothing else is said; None: that is up to Python's option."""
+    """The default value; None: the default is that of Python's option."""
 
 
 _MODELS: Final = f"as {', '.join(NAMED_MODELS)} (extract for structgen/extract)"
@@ -263,17 +265,18 @@ FLAGS: Final[dict[str, Flag]] = {
         "The folder for files and batches of clients (/v1/files, /v1/batches).  [default: there are none]",
     ),
 }
-"""Flags by name; those of one command, where another one has the name too, by both."""
+"""The flags by the name of their option. If two commands have different flags of one name, the key of the one
+begins with its command: "extract prompt"."""
 SWITCHES: Final = {
     *(name.rpartition(" ")[2] for name, flag in FLAGS.items() if flag.kind is bool),
     *("usage", "weights", "formulas"),
 } - {"strict"}
-"""Options whose value is true or false; false counts as not given. `strict` of a schema may be null."""
+"""The options whose value is true or false. False counts as not given. (`strict` of a schema may be null.)"""
 LISTS: Final = {
     *(name for name, flag in FLAGS.items() if flag.kind == list[str]),
     *("stop", "without", "strategy", "banned", "import_paths", "bind", "resources", "holes"),
 }
-"""Options that may be given several times."""
+"""The options that may be given several times."""
 _TEXTS: Final = {
     *(LISTS - {"banned", "slots"}),
     *("draft", "numbers", "ebnf", "start", "postlex", "tool_choice"),
@@ -288,12 +291,12 @@ def is_text(command: str, name: str) -> bool:
 
 
 def flag_of(command: str, name: str) -> Flag | None:
-    """Return the flag that an option is, or would be, of a command; None where there is none."""
+    """Return the flag of a command's option; None if the option has no flag."""
     return FLAGS.get(f"{command} {name}") or FLAGS.get(name)
 
 
 def describe_further_options(command: str, flags: Collection[str]) -> str:
-    """Return what `--help` says of the options that have no flag of their own."""
+    """Return the text of `--help` about the options that have no flag. `flags`: those that have one."""
     names_in_groups = {name for names in _GROUPS.values() for name in names}
     groups = {**_GROUPS, "the command": [name for name in NAMES[command] if name not in names_in_groups]}
     names_by_title = {
@@ -331,4 +334,4 @@ _PAGES: Final = {
     "serve": "serving",
     "warmup": "inside/cache",
 }
-"""The page of docs that says what the options mean, where it is not the engine's."""
+"""The page of docs that explains a command's options, if it is not the page of the engine."""

@@ -1,4 +1,4 @@
-"""From the options of `generate`, `sample` and `bulk` to a model and its requests."""
+"""Makes a model and its requests of the options of `generate`, `sample` and `bulk`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`structgen models`: the models that are at hand, and how to get the one that is not."""
+"""`structgen models`: lists the models that are installed, and how to get the one that is not."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The options of the commands, and the one reader of them.
 
-At most fifteen of a command's options are flags of the command line. All have the names that they have in
-Python, and are given as `-o NAME=VALUE` or in a file of TOML (`--options FILE`). So an option has one name,
-one meaning and one place where its value is read.
+An *option* is a setting of a command. It has the name that it has in Python, e.g. `top_p`. At most fifteen
+options of a command are *flags* of the command line. All options can be given as `-o NAME=VALUE`, or in a
+file of TOML (`--options FILE`). So an option has one name, one meaning and one place where its value is read.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ _NAMED = typer.Option(
 
 @dataclass(frozen=True)
 class CommandOptions:
-    """The options that a command was given, by their names."""
+    """The values of the options that a command was given, by their names."""
 
     command: str
     flags: Collection[str]
-    """The options that are flags of the command line, beside --options and -o."""
+    """The names of the options that are flags of the command line, without --options and -o."""
     values: Mapping[str, Any]
 
     def __contains__(self, name: str) -> bool:
@@ -61,17 +61,17 @@ class CommandOptions:
         return self.values.get(name, default)
 
     def select_given(self, names: Iterable[str]) -> dict[str, Any]:
-        """Return the values of those of some options that were given, by name."""
+        """Return the values of the options in `names` that were given, by name."""
         return {name: self.values[name] for name in names if name in self.values}
 
     def spell_name(self, name: str) -> str:
-        """Return an option as a person writes it: `--seed`, or `-o top_p`."""
+        """Return an option as a user writes it: `--seed`, or `-o top_p`."""
         return f"--{name.replace('_', '-')}" if name in self.flags else f"-o {name}"
 
 
 @contextmanager
 def name_options_in_errors(options: CommandOptions) -> Iterator[None]:
-    """In the errors of a block, name an option as the person wrote it: `--max-tokens`, not `max_tokens`."""
+    """In the errors of a block, name an option as a user writes it: `--max-tokens`, not `max_tokens`."""
     try:
         yield
     except StructgenError as error:
@@ -91,11 +91,11 @@ def read_options(
     """Return the options of a command.
 
     `flags`
-        the command's parameters; None, False or [] stands for one that was not given.
+        the command's parameters, by name. None, False or [] means that the option was not given.
     `pairs`
         texts NAME=VALUE, such as `top_p=0.9`.
     `file`
-        a file of TOML, whose options give way to the others.
+        a file of TOML; flags and pairs take precedence over its options.
 
     Raises OptionError for a name that the command does not have, a second value of an option that takes one,
     and a file that cannot be read.
@@ -121,7 +121,7 @@ def read_options(
     default_values = {name: flag.default for name, flag in flags_of.items() if flag.default is not None}
     values = {**default_values, **file_values, **typed_values, **lists}
     options = CommandOptions(command, own_flags.keys(), values)
-    # the messages of sg.Sampling and sg.infill about a temperature say more
+    # `temperature` is not checked here: the messages of sg.Sampling and sg.infill about it are better
     for name in (flags_of.keys() - {"temperature"}) & values.keys():
         values[name] = _check_value(options.spell_name(name), flags_of[name], values[name])
     for name in SWITCHES & values.keys():

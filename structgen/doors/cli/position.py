@@ -1,4 +1,4 @@
-"""Where a text leaves a language, for people: line, column, and the line with a caret under it."""
+"""Shows users where a text leaves a language: line, column, and the line with a caret under it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`structgen sample-report`: what draws say of a run, as a table and as a page with pictures."""
+"""`structgen sample-report`: describes a run by its draws, as a table and as a page with pictures."""
 
 from __future__ import annotations
 

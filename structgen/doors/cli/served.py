@@ -1,5 +1,5 @@
-"""The texts of `structgen generate` and `structgen bulk` that typed functions write: those of a server, of a
-model that fills masks, and replies that may call tools."""
+"""The texts of `structgen generate` and `structgen bulk` that typed functions write and not our engine: texts
+of a server, texts of a model that fills masks, and replies that may call tools."""
 
 from __future__ import annotations
 

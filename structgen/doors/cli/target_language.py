@@ -1,4 +1,5 @@
-"""From the options that say which texts are valid to a grammar: a schema, a type, Lark, EBNF, a pattern."""
+"""Makes a grammar of the options that describe which texts are valid: a schema, a type, Lark, EBNF, a
+pattern."""
 
 from __future__ import annotations
 

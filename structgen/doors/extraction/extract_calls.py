@@ -1,4 +1,7 @@
-"""`sg.extract` and `sg.aextract`: everything that a type asks for, from documents of any length."""
+"""`sg.extract` and `sg.aextract`: everything that a type asks for, from documents of any length.
+
+A *document* is cut into *pages*; the model is asked about each. A *line* is the answer to one page.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ from structgen.doors.extraction.page_runs import Line, all_failed, page_lines
 
 T = TypeVar("T")
 MANY: Final = 100
-"""Standard error has a line about more requests than these, before the first one."""
+"""If more requests than this will be made, a line on standard error announces them before the first one."""
 _log = logging.getLogger("structgen")
 
 if TYPE_CHECKING:
@@ -260,7 +263,8 @@ def _prepare_call(
     target: Any,
     options: Mapping[str, Any],
 ) -> Callable[[Future[None]], Extraction[Any]]:
-    """Return the work of a call, whose options are checked."""
+    """Check the arguments of a call, and return a function that does its work. The function takes a future;
+    cancelling that future ends the work."""
     if not options.keys() <= ExtractOptions.__annotations__.keys():
         raise TypeError("an unknown option, which options_named names")
     own_options = {name: value for name, value in options.items() if name in OWN_OPTIONS}
@@ -270,7 +274,7 @@ def _prepare_call(
     question = PageQuestion(
         model, target, settings.prompt, page_options, at_once=settings.at_once, unverified=settings.unverified
     )
-    # a target that cannot be asked for is refused before documents are read
+    # reading the form refuses a target that cannot be asked for, before documents are read
     _ = question.form
     if settings.workers is not None and not isinstance(model, str | Path):
         cure = "Give the model's name, or its folder, which all machines have."
@@ -284,18 +288,19 @@ def _run_extraction(
     document: Any,
     stop: Future[None],
 ) -> Extraction[Any]:
-    """Return what is found. To cancel `stop` ends the work: it raises CancelledError."""
+    """Ask about all pages of the documents, and return what is found. Raises CancelledError once `stop` is
+    cancelled."""
     unread = dict[str, OptionError]()
     documents = documents_of(document, settings.out, unread)
     max_tokens, question = question.page_size(settings.page, settings.overlap)
     pages = [page for text in documents for page in _pages_of(text, question, max_tokens)]
-    # documents without text have no page that could show a fault of the options
+    # the first page shows errors that all pages would have; documents without text have no page
     if pages:
         question.check_first_page(pages[0].text)
     lines = list[Line]()
     failed_lines = list[Line]()
     is_stopped = not _ask_pages(question, settings, pages, stop, lines, failed_lines)
-    # one cause for all pages, such as a server that is down, is an error of the call
+    # if all pages fail, they have one cause, such as a server that is down: an error of the call
     if failed_lines and not is_stopped and not any(line["requests"] for line in lines):
         raise all_failed(failed_lines)
     extraction = extraction_of(
@@ -325,8 +330,8 @@ def _ask_pages(
     lines: list[Line],
     failed_lines: list[Line],
 ) -> bool:
-    """Ask for all pages, whose lines go to `lines` and `failed_lines`. Return False where Ctrl-C ended the
-    work."""
+    """Ask about all pages. Append the lines of answered pages to `lines`, and those of failed pages to
+    `failed_lines`. Return False if Ctrl-C ended the work, otherwise True."""
     rows = None if settings.out is None else settings.out.with_name(f"{settings.out.name}.pages")
     start = time.monotonic()
     asked_count = 0
@@ -336,7 +341,7 @@ def _ask_pages(
 
     def report_requests(count: int) -> None:
         nonlocal request_count
-        # a page may be asked again, so that this is the number when all goes well
+        # this is the number of requests if no page has to be asked again
         request_count = min(count, settings.max_requests)
         message = (
             f"extract: {format_count(count, 'page')} to ask about, {format_count(request_count, 'request')}"
@@ -361,7 +366,7 @@ def _ask_pages(
             for line, is_new in answers:
                 lines.append(line)
                 asked_count += is_new
-                # what an earlier run wrote is no part of the speed of this one
+                # tokens that an earlier run wrote do not count for the speed of this one
                 tokens += is_new * line["tokens"]
                 items += sum(len(question.read_value(part)) for part in line["parts"] if question.is_list)
                 seconds = time.monotonic() - start
@@ -387,7 +392,7 @@ def _pages_of(document: TextDocument, question: PageQuestion, max_tokens: int) -
 def _progress_reporter(
     option: bool | Callable[[ExtractProgress], None],
 ) -> Iterator[Callable[[ExtractProgress], None]]:
-    """Yield the function that is called with the progress."""
+    """Yield the function that is called with the progress. `option`: the option `progress` of the call."""
     if callable(option):
         yield option
     elif option:

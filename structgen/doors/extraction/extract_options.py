@@ -14,7 +14,7 @@ from structgen.base.language.checks import ChoiceCheck, NamedCheck, NumberCheck,
 from structgen.doors.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, WritingOptions
 
 MERGES: Final = ("places", "none")
-"""How the items of two pages become one."""
+"""The values of the option `merge`: how the items of two pages become one."""
 LEAST_PAGE: Final = 16
 """The fewest tokens that a page may have."""
 NAMED_IN_OTHERS: Final = {
@@ -29,22 +29,23 @@ NAMED_IN_OTHERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ExtractProgress:
-    """How far an extraction has come."""
+    """How far an extraction has come, for a function that shows the progress."""
 
     pages: int
-    """Pages that have an answer, those of an earlier run included."""
+    """The number of pages that have an answer, including those of an earlier run."""
     total: int
     items: int
-    """Items of these pages, before those of two pages are made one."""
+    """The number of items of these pages, before the items of several pages are merged."""
     tokens: int
-    """Tokens that this run wrote."""
+    """The number of tokens that this run has written."""
     seconds: float
-    """Since this run began."""
+    """The seconds since this run began."""
     left: float | None
-    """Seconds that the other pages take, if they are as fast; None before the first one."""
+    """The estimated seconds that the other pages take; None before the first answer."""
     requests: int
-    """Requests that this run makes in all, one for each page that had no answer when it began, up to
-    `max_requests`: fewer where pages state too little to be asked, more where they are asked again."""
+    """The expected number of requests of this run: one for each page that had no answer when it began, up to
+    `max_requests`. The real number is less if pages state too little to be asked about, and more if pages are
+    asked again."""
 
     def __str__(self) -> str:
         rate = f"{self.items:,} items, {self.tokens / max(self.seconds, 1e-9):,.0f} tokens/s"
@@ -122,4 +123,4 @@ EXTRACT_DEFAULTS: Final = {
     **OPTION_DEFAULTS,
     **{field.name: field.default for field in fields(ExtractSettings)},
 }
-"""The defaults that `help` shows."""
+"""The default of each option, as `help` shows it."""

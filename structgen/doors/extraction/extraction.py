@@ -1,4 +1,8 @@
-"""`Extraction`: what is found in documents, with the places, and how it is made of the answers to pages."""
+"""`Extraction`: what is found in documents, with the places, and how it is made of the answers to pages.
+
+An *item* is one value of the type that the caller asks for. A *page* is a piece of a document that the model
+is asked about; a *line* is the answer to it, as a dict. A *place* is where a document states a value.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +31,12 @@ from structgen.doors.extraction.unasked_pages import UnaskedPiece, unasked_remar
 R = TypeVar("R")
 _CURE: Final = " Set unverified=True to ask about such pages."
 _COUNTS: Final = ("tokens", "prompt_tokens", "requests")
-"""What is added up of the lines of pages."""
+"""The members of lines that are added up."""
 
 
 @dataclass(frozen=True, slots=True)
 class FailedPage:
-    """A page that has no answer: the characters `start` to `end` of its document, and the last error. Of a
+    """A page that has no answer: the characters `start` to `end` of its document, and the last error. For a
     document that could not be read, `page`, `start` and `end` are 0."""
 
     document: str
@@ -50,30 +54,32 @@ class Extraction(Sequence[FoundItem], Generic[R]):
     """What is found in documents: a sequence of items, each with its places. Made by `sg.extract`."""
 
     items: tuple[FoundItem, ...]
-    """In the order of the documents, then of their first places."""
+    """The items, in the order of the documents, and in a document in the order of their first places."""
     doubtful: tuple[FoundItem, ...]
-    """Items that the model holds for less likely than `least_confidence`: no part of `value`."""
+    """The items whose probability is below `least_confidence`. They are not a part of `value`."""
     documents: tuple[TextDocument, ...]
-    """The texts that places are of: those that could be read."""
+    """The documents that could be read. Places count characters of their texts."""
     pages: int
     """How many pages the documents have."""
     asked: int
     """How many pages the model was asked about, and answered."""
     unasked: tuple[UnaskedPiece, ...]
-    """Pages, and halves of pages, that the model was not asked about, because they do not state a value that
-    each item has."""
+    """The pages, and halves of pages, that the model was not asked about, because they do not state a value
+    that each item must have."""
     failed: tuple[FailedPage, ...]
-    """Documents that could not be read, and pages without an answer."""
+    """The documents that could not be read, and the pages without an answer."""
     remarks: tuple[str, ...]
-    """What the readers of documents left out or guessed, and what pages say that is not all of it."""
+    """Sentences about what the readers of documents left out or guessed, and about answers that are
+    incomplete."""
     tokens: int
-    """Tokens of all answers."""
+    """The number of tokens of all answers."""
     prompt_tokens: int
     requests: int
     _done: int
-    """Pages that were asked, failed, or need not be asked."""
+    """The number of pages that were answered, failed, or need not be asked about."""
     _values: Mapping[str, Any]
-    """By the name of a document its object, its list, or the error that it has none."""
+    """The value of each document, by its name: the object, the list of items, or the error that there is
+    none."""
     is_limited: bool
     """Whether `max_requests` ended the work."""
 
@@ -89,8 +95,8 @@ class Extraction(Sequence[FoundItem], Generic[R]):
 
     @property
     def is_complete(self) -> bool:
-        """Whether all documents could be read, and all pages have an answer, or state nothing that could be
-        one: none has failed, and nobody stopped the work."""
+        """Whether all documents could be read, no page failed, and nobody stopped the work. Each page then
+        has an answer, or states too little to be asked about."""
         return not self.failed and not self.is_stopped
 
     @property
@@ -100,9 +106,9 @@ class Extraction(Sequence[FoundItem], Generic[R]):
 
     @property
     def value(self) -> R:
-        """The object of the one document, or the list of its items. Errors: OptionError where there are more
-        documents, NotStatedError where no page states a required field, GenerationError where the type
-        refuses the object."""
+        """The object of the only document, or the list of its items. Raises OptionError if there are several
+        documents, NotStatedError if no page states a required field, and GenerationError if the type refuses
+        the object."""
         count = len(self.documents) + sum(not part.page for part in self.failed)
         if count != 1:
             fault = f"There are {count} documents."
@@ -111,15 +117,15 @@ class Extraction(Sequence[FoundItem], Generic[R]):
 
     @property
     def values(self) -> dict[str, R]:
-        """By the name of each document that could be read its object, or the list of its items. Errors: those
-        of `value`, but not where there are more documents."""
+        """The value of each document that could be read, by its name: its object, or the list of its items.
+        Raises the errors of `value`, except the one about several documents."""
         for value in self._values.values():
             if isinstance(value, GenerationError):
                 raise value
         return dict(self._values)
 
     def told_missing(self) -> str:
-        """Return a sentence about documents that are not read and pages that have no answer; "" where there
+        """Return a sentence about documents that could not be read and pages that have no answer; "" if there
         are none."""
         clauses = [*map(str, self.failed[:3])]
         if further_count := len(self.failed) - len(clauses):
@@ -129,12 +135,12 @@ class Extraction(Sequence[FoundItem], Generic[R]):
         return "; ".join(clauses)
 
     def to_jsonl(self) -> str:
-        """Return a line of JSON for each item: value, places, confidences, conflicts, pages."""
+        """Return a line of JSON for each item, with its value, places, confidences, conflicts and pages."""
         return to_jsonl(self.items)
 
     def to_csv(self, *, formulas: bool = False) -> str:
-        """Return a table (RFC 4180) with a line for each item, a column for each field. Texts that a
-        spreadsheet could compute have an apostrophe in front, but not with `formulas`."""
+        """Return a table (RFC 4180) with a line for each item and a column for each field. A text that a
+        spreadsheet could compute gets an apostrophe in front, unless `formulas` is True."""
         return to_csv(self.items, formulas=formulas)
 
     def table(self) -> Any:
@@ -156,8 +162,8 @@ class Extraction(Sequence[FoundItem], Generic[R]):
         )
 
     def write(self, path: Path | str, *, formulas: bool = False) -> None:
-        """Write JSON lines, or, to a path that ends in .csv or .html, these: whole or not at all.
-        `formulas`: as in `to_csv`. Raises OSError."""
+        """Write a file: JSON lines, or a table if the path ends in .csv, or a page if it ends in .html. The
+        file is written completely or not at all. `formulas`: as in `to_csv`. Raises OSError."""
         writers = {
             ".csv": lambda: self.to_csv(formulas=formulas),
             ".html": self.page,
@@ -168,12 +174,12 @@ class Extraction(Sequence[FoundItem], Generic[R]):
         write_page(Path(path), text_writer())
 
     def _repr_html_(self) -> str:
-        """Return the page in a frame; where it is too long for a notebook, what it is."""
+        """Return the page in a frame; if it is too long for a notebook, a summary in place of it."""
         return frame_page(self.page(), repr(self), "allow-scripts")
 
 
 class _Objects:
-    """Makes objects of the type from the values that pages say."""
+    """Makes objects of the caller's type from the values that pages give."""
 
     def __init__(self, question: PageQuestion) -> None:
         form = question.form
@@ -184,14 +190,14 @@ class _Objects:
         is_annotated = get_origin(form.hint) is Annotated
         hint = get_args(form.hint)[0] if is_annotated else form.hint
         args = get_args(hint)
-        # a tuple of fixed kinds has no type of its items
+        # a tuple of fixed length, such as tuple[int, str], has no single type of its items
         is_open_tuple = args[1:] == (...,)
         is_list = len(args) == 1 and get_origin(hint) is not tuple
         has_items = is_open_tuple or is_list
         self._item_reader = read_type(args[0]) if self._is_list and has_items else None
 
     def add_object(self, item: FoundItem) -> FoundItem:
-        """Return an item with its object, or why there is none."""
+        """Return an item with its object (`made`), or with the reason why there is none (`error`)."""
         reader = self._item_reader if self._is_list else self._whole_reader
         value = item.value if self._is_list else without_needless_nulls(item.value, self._schema)
         if not self._is_list and (fault := self._find_fault(value)):
@@ -200,14 +206,15 @@ class _Objects:
             return replace(item, made=_read_value(value, reader))
         except ValidatorError as error:
             nulls = {field.path for field in item.fields if field.value is None}
-            # what the type misses is what no page states
+            # the type refuses a null where no page states the value
             if error.where in nulls:
                 return replace(item, error=f"No page states {error.where or 'a value'}.")
             return replace(item, error=str(error))
 
     def _find_fault(self, value: Json) -> str:
-        """Return why a schema, which is no type's, does not allow the value of a document; "" where it does.
-        Its parts are what the model was held to."""
+        """Return why the schema does not allow the value of a document; "" if it does. It is called for a
+        target that is a schema and not a Python type. The model was held to the parts of the schema, but not
+        to the whole."""
         if self._whole_reader is not None:
             return ""
         if self._is_list:
@@ -217,14 +224,14 @@ class _Objects:
         return "" if path is None else f"No page states {path or 'a value'}."
 
     def document_value(self, items: Sequence[FoundItem], document: TextDocument) -> Any:
-        """Return the object of a document, the list of its items, or the error that there is none."""
+        """Return the object of a document, or the list of its items, or the error that it has none."""
         cure = "Look at .items, or loosen the type."
         if not self._is_list:
             nothing = FoundItem(document.name, None, (), error="No page states a value.")
             item = items[0] if items else nothing
             if not item.error:
                 return item.made
-            # a value that no text states has an error of its own, with the texts
+            # that no page states a value is a NotStatedError of its own, which has the texts
             if item.error.startswith("No page states"):
                 nulls = [field.path for field in item.fields if item.error == f"No page states {field.path}."]
                 advice = "Make the field optional (`| None`), or mark a conclusion with sg.Inferred."
@@ -240,7 +247,8 @@ class _Objects:
 
 
 def _read_value(value: Json, reader: TypeReader[Any] | None) -> Any:
-    """Return the object of a value; without a type, the plain value, with ints where numbers are whole."""
+    """Return the object that a type's reader makes of a value. Without a reader, return the plain value, with
+    an int for each whole number."""
     text = write_json(value, as_json)
     return json.loads(text) if reader is None else reader.read_document(text)
 
@@ -254,9 +262,12 @@ def extraction_of(
     min_confidence: float,
     unread: Mapping[str, OptionError],
 ) -> Extraction[Any]:
-    """Return what the answers to pages say together; their order says nothing. `lines`: those of
-    `page_runs`; `min_confidence`: the least probability of an item; `unread`: why documents could not be
-    read, by their names. Cost: reading the pages, then near n log n in the items."""
+    """Return the extraction that the answers to pages make together. The order of the lines does not matter.
+
+    `lines`: the lines of `page_runs`. `merge`: the option of `sg.extract`. `min_confidence`: the least
+    probability of an item that is not doubtful. `unread`: the error of each document that could not be read,
+    by its name. Cost: reading the pages, then near n log n in the items.
+    """
     line_contents = _Lines(question, pages, lines)
     objects = _Objects(question)
     keys = keys_of(question.item_schema)
@@ -276,7 +287,7 @@ def extraction_of(
         ):
             item = objects.add_object(item)
             confidences = (field.confidence for field in item.fields if field.confidence is not None)
-            # the one object of a document is its value, however sure the model is
+            # the only object of a document is its value, however unsure the model is
             is_sure = not question.is_list or math.prod(confidences) >= min_confidence
             (sure if is_sure else doubtful).append(item)
         values[document.name] = objects.document_value(sure, document)
@@ -307,7 +318,8 @@ def extraction_of(
 
 
 def _remarks_of(document: TextDocument, items: Sequence[FoundItem]) -> list[str]:
-    """Return the remarks about a document, with its name: its reader's, and items that the type refuses."""
+    """Return the remarks about a document, each with its name: those of its reader, and one for items that
+    the type refuses."""
     remarks = [*document.remarks, *(f"An item was refused: {item.error}" for item in items if item.error)]
     if not remarks and not document.text.strip():
         remarks = ["There is no text in it."]
@@ -315,7 +327,7 @@ def _remarks_of(document: TextDocument, items: Sequence[FoundItem]) -> list[str]
 
 
 class _Lines:
-    """What the lines of pages say, in the order of the pages."""
+    """The contents of the lines of pages, in the order of the pages."""
 
     def __init__(
         self,
@@ -331,7 +343,7 @@ class _Lines:
         self.counts = Counter[str]()
         by_key = {line["page"]: line for line in lines}
         for page in pages:
-            # a page without a line was not asked: the work ended before
+            # a page without a line was not asked about, because the work ended before
             if (line := by_key.get(page.key)) is None:
                 continue
             self.counts.update({name: line[name] for name in _COUNTS})
@@ -351,12 +363,14 @@ class _Lines:
 
 
 def _of_one_shape(answers: Sequence[PageAnswer]) -> list[PageAnswer]:
-    """Return, of the answers about one object, those with the members of the likeliest one: a union of types
-    is read as one of them."""
+    """Return the answers about one object that have the same member names as the likeliest answer.
+
+    If the type is a union, pages may have answered by different alternatives of it. Only one can be used.
+    """
     shapes = defaultdict[frozenset[str], list[PageAnswer]](list)
     for answer in answers:
         if isinstance(answer.value, dict):
-            # members tell the alternatives of a union apart
+            # the alternatives of a union are told apart by the names of their members
             shapes[frozenset(answer.value)].append(answer)
 
     def shape_likelihood(shape: frozenset[str]) -> float:

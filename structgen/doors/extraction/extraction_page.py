@@ -139,7 +139,7 @@ def _top_pointer(path: str) -> str:
 
 
 def _values_of(item: FoundItem) -> Iterator[tuple[FoundValue, bool, str]]:
-    """Yield the values of an item, behind each those that other pages have of its field: whether it is one of
+    """Yield the values of an item, after each those that other pages have of its field: whether it is one of
     another page, and what is told of it."""
     by_path = defaultdict[str, list[tuple[FoundValue, bool]]](list)
     for is_other, values in ((False, item.fields), (True, item.conflicts)):

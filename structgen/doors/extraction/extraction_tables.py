@@ -1,7 +1,8 @@
 """Items as tables: rows, CSV, JSON lines, and a pandas frame.
 
-A flat row has what fits a cell: the scalars of an item. Lists and objects that are empty have no column. A
-line of JSON has everything, the places and the conflicts too.
+A *scalar* is a value that is neither a list nor an object. A row of a table has the scalars of one item, each
+in the column of its path: {"party": {"name": "A"}} has the column `party.name`. Empty lists and objects have
+no column. A line of JSON has everything, including the places and the conflicts.
 """
 
 from __future__ import annotations
@@ -20,26 +21,29 @@ from structgen.base.system.installation import require_extras
 from structgen.doors.extraction.found_items import FoundItem
 
 MOST_CELLS: Final = 5_000_000
-"""Cells of one table. Items that nest can have a column for each of their members."""
+"""The most cells of one table. Nested items can have a column for each of their members."""
 _LAST: Final = ("pages", "conflicts", "error", "unverified")
 _TYPES: Final = {int: "Int64", bool: "boolean", str: "string"}
-"""Types of pandas that hold such values exactly, and missing ones."""
+"""The type of pandas that holds the values of a Python type exactly, and missing values too."""
 
 
 def rows_of(items: Sequence[FoundItem]) -> list[dict[str, Any]]:
-    """Return a row for each item: `document`; a column for each path of a scalar of any item; `pages`, a
-    tuple; `conflicts`, how many; `error`; and `unverified`, the names of the values that are not verified,
-    where any item has some.
+    """Return a row for each item.
 
-    A member of a member is named by both (`party.name`, `lines.0.price`), an item that is a scalar `value`.
-    A name that could be read in two ways, or is that of another column, is the JSON Pointer. A cell is None
-    where an item has no such scalar. Raises LimitError beyond MOST_CELLS. Cost: linear in the cells.
+    Its columns are `document`; one for each path of a scalar of any item; `pages`, a tuple; `conflicts`,
+    their number; and `error`. If any item has values that are not verified, the column `unverified` has their
+    names.
+
+    A column is named by the path with dots (`party.name`, `lines.0.price`). If an item is itself a scalar,
+    its column is `value`. If a name would be ambiguous, or that of another column, the column is named by the
+    JSON Pointer. A cell is None if the item has no such scalar. Raises LimitError beyond MOST_CELLS. Cost:
+    linear in the cells.
     """
     columns = _name_columns(items)
-    # the column would be empty in most tables
+    # the column `unverified` is left out of tables in which it would be empty
     last = _LAST if any(item.unverified for item in items) else _LAST[:-1]
     empty = dict.fromkeys(["document", *columns.values(), *last])
-    # items that differ in their members have a column for each member of any
+    # there is a column for each member that any item has
     cells = len(items) * len(empty)
     if cells > MOST_CELLS:
         raise LimitError(
@@ -64,7 +68,8 @@ def _last_cells(item: FoundItem) -> tuple[Any, ...]:
 
 
 def dotted_path(path: str) -> str:
-    """Return a JSON Pointer as people write it, `party.name`; "value" for that of the whole item."""
+    """Return a JSON Pointer with dots: `party.name` for `/party/name`. Return "value" for the empty pointer,
+    which is that of the whole item."""
     return ".".join(map(unescape_segment, path.split("/")[1:])) or "value"
 
 
@@ -76,8 +81,8 @@ def as_json(value: Any) -> str:
 def to_csv(items: Sequence[FoundItem], *, formulas: bool = False) -> str:
     """Return the rows as CSV (RFC 4180), with a line of names, by `csv_table`.
 
-    Texts that a spreadsheet could compute are guarded, those of names too, but not with `formulas`. A missing
-    value and an empty text look alike. Errors, cost: as `rows_of`.
+    Texts and names that a spreadsheet could compute get an apostrophe in front, unless `formulas` is True. A
+    missing value and an empty text look the same. Errors and cost: those of `rows_of`.
     """
     rows = rows_of(items)
     cells = []
@@ -88,7 +93,7 @@ def to_csv(items: Sequence[FoundItem], *, formulas: bool = False) -> str:
 
 
 def to_jsonl(items: Sequence[FoundItem]) -> str:
-    """Return a line of JSON for each item, in ASCII, numbers exactly as they are in the item.
+    """Return a line of JSON for each item, in ASCII, with numbers exactly as they are in the item.
 
     Its members are document, value, places ({path: [start, end]} of the scalars that a text states),
     confidences ({path: probability} where it is known), conflicts (objects of path, value, place, page and
@@ -120,8 +125,8 @@ def _column_names(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _name_columns(items: Sequence[FoundItem]) -> dict[str, str]:
-    """Return the names of columns by the paths of scalars: members in the order in which they were first
-    met, those of one object or list beside each other."""
+    """Return the name of the column of each path of a scalar, in the order of the columns. Members come in
+    the order in which they first occur, and the members of one object or list stay together."""
     ranks = dict[str, tuple[int, ...]]()
     scalars = dict[str, None]()
     for item in items:
@@ -133,7 +138,7 @@ def _name_columns(items: Sequence[FoundItem]) -> dict[str, str]:
                 scalars[path] = None
     names = {path: dotted_path(path) for path in sorted(scalars, key=ranks.__getitem__)}
     uses = Counter(["document", *_LAST, *names.values()])
-    # a pointer of a member begins with "/", so no other name may
+    # the pointers of members begin with "/", so a name that does so is replaced by its pointer
     return {path: path if uses[name] > 1 or name.startswith("/") else name for path, name in names.items()}
 
 
@@ -168,7 +173,7 @@ def _json_line(item: FoundItem) -> dict[str, Any]:
 def _type_of(column: list[Any]) -> Any:
     kinds = {type(value) for value in column if value is not None}
     kind = kinds.pop() if len(kinds) == 1 else object
-    # longer integers would lose digits
+    # integers of more bits would lose digits
     bits = (value.bit_length() for value in column if value is not None)
     if kind is int and max(bits) > 63:
         return object

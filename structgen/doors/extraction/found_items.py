@@ -1,4 +1,8 @@
-"""What an extraction finds: `FoundItem`, its values and their places; and the `PageAnswer`s that it is of."""
+"""What an extraction finds: a `FoundItem` with its values and their places. It is made of `PageAnswer`s.
+
+An *item* is one value of the type that the caller asks for, e.g. {"name": "Ada", "age": 36}. A *field* is one
+of its scalars, with its path as a JSON Pointer, e.g. "/age". A *place* is where the document states a scalar.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ Scalar: TypeAlias = Union[int, Decimal, str, bool, None]
 
 @dataclass(frozen=True, slots=True)
 class PageAnswer:
-    """What a model said of one page, or of a part of it."""
+    """The answer of a model about one page, or about a part of it."""
 
     document: str
     """The name of the document."""
@@ -24,11 +28,11 @@ class PageAnswer:
     """The page is `text[start:end]` of the document, in characters."""
     end: int
     value: Json
-    """The list of items; of one object for a document, this object."""
+    """The list of items; or the object, if the caller asks for one object a document."""
     confidences: Mapping[str, float] = field(default_factory=dict)
-    """The probability of each scalar, by its JSON Pointer in `value`; {} where the model tells none."""
+    """The probability of each scalar, by its JSON Pointer in `value`; {} if the model tells none."""
     may_guess: bool = False
-    """Whether the model could say what the page only looks as if it stated."""
+    """Whether the answer may have values that the page only looks as if it stated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +43,31 @@ class FoundValue:
     """Its JSON Pointer in the item."""
     value: Scalar
     start: int | None
-    """It stands in the document from character `start` to `end`; None twice where no text states it."""
+    """The character of the document at which the place of the value begins. `end` is the character after it.
+    Both are None if no text states the value."""
     end: int | None
     page: int
     confidence: float | None
     is_unverified: bool = False
-    """Whether the place only looks as if it stated the value, in a form that is not read."""
+    """Whether the place only looks as if it stated the value, in a notation that we do not read."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundItem:
-    """An item, or the object of a document."""
+    """An item of a document, or its object."""
 
     document: str
     value: Json
     fields: tuple[FoundValue, ...]
     """The scalars of the value, in its order."""
     conflicts: tuple[FoundValue, ...] = ()
-    """What other pages said of a field, the likelier first; `path` is that of the field."""
+    """The other values that pages gave for a field, the likeliest first. `path` is that of the field."""
     pages: tuple[int, ...] = ()
-    """The pages that have it."""
+    """The numbers of the pages that have the item."""
     made: Any = None
-    """The object of the type."""
+    """The object of the caller's type that was made of the value."""
     error: str = ""
-    """Why the type takes no object of it; "" where it does."""
+    """Why the type refuses the value, so that `made` is None; "" if it does not."""
 
     @property
     def unverified(self) -> list[str]:

@@ -1,5 +1,9 @@
-"""Where a page states the values of its items: of all their places, for each item those that lie closest
-together."""
+"""Finds where a page states the values of its items. Each item gets the places that lie closest together.
+
+A *place* is a range of characters that states a value. A value such as 3 may have many places; a *leaf* is a
+scalar of an item with all of its places. In `Ada is 36. Bob is 36.` the item {"name": "Bob", "age": 36} gets
+the second 36.
+"""
 
 from __future__ import annotations
 
@@ -20,33 +24,33 @@ from structgen.base.json_text.exact_json import Json, exact_copy, values_in
 from structgen.doors.extraction.found_items import FoundItem, FoundValue, PageAnswer
 
 _Place: TypeAlias = tuple[int, int]
-"""From a character of the document to the one behind the last."""
+"""A place: the number of its first character in the document, and the number after its last."""
 _Leaves: TypeAlias = Sequence[tuple[str, list[_Place]]]
 """The scalars of an item that its page states: the JSON Pointer of each, and all of its places."""
 MOST_BEGINNINGS: Final = 200
-"""At how many places it is tried to begin with an item, times the number of its values."""
+"""The most places at which the search for an item begins, times the number of the item's values."""
 _BORDER: Final = re.compile(r"[.!?]\s|[\n\u3002\uff01\uff1f]")
 """The end of a sentence or of a line."""
 ASIDE: Final = 100
-"""As many characters as a border between two places counts for: an item mostly stands in one sentence."""
+"""The number of characters that a border between two places counts for, because an item is mostly stated in
+one sentence."""
 MOST_RELATIVES: Final = 50
-"""How many places that were chosen last a place is compared with."""
+"""The number of places, the latest chosen ones, with which a new place is compared."""
 BACKWARDS: Final = 2.0
-"""What it costs to stand before the item that comes before in the list, as if one value were seven times as
-far; to stand where an equal item stands costs it twice."""
+"""The cost of a place before that of the previous item of the list, as a logarithm: as if one value were
+seven times as far. Using the place of an equal item costs this twice."""
 
 
 def placed_items(answer: PageAnswer, text: str, *, is_object: bool) -> list[FoundItem]:
-    """Return the items of an answer with the places of their values. `text`: that of the whole document,
-    from whose beginning places count. `is_object`: the answer is one object, not a list.
+    """Return the items of an answer with the places of their values. `text`: the text of the whole document;
+    places count its characters. `is_object`: whether the answer is one object and not a list.
 
-    An item has the places that lie closest together, best in one sentence or line. Items are taken to stand
-    in the order of the list, so that of two that say the same each has places of its own, as long as there
-    are any.
+    An item gets the places that lie closest together, preferably in one sentence or line. Items are expected
+    in the order of the list. Two equal items get different places, as long as there are enough.
 
-    Raises SchemaError for an answer that is no JSON, StructgenError where a package of the extra `grounded`
-    is missing. Cost: that of reading the page; for an item at most 10,000 steps, or 50 for
-    each of its values, times log n in the places of a value, at most 1,000.
+    Raises SchemaError for an answer that is not JSON, and StructgenError if a package of the extra `grounded`
+    is missing. Cost: that of reading the page; then for each item at most 10,000 steps, or 50 for each of its
+    values, times log n in the places of a value, at most 1,000.
     """
     value: Any = exact_copy(answer.value)
     page = _PlacesOfPage(answer, text)
@@ -61,7 +65,7 @@ def placed_items(answer: PageAnswer, text: str, *, is_object: bool) -> list[Foun
             and not isinstance(scalar, bool)
             and (where := page.places_of(scalar))
         ]
-        # the item before it, and equal ones, draw this one to other places
+        # the places of the previous item, and of equal items, count against a choice
         chosen = _closest_places(leaves, last, used_places)
         last = max((start for start, _ in chosen.values()), default=last)
         used_places.add(frozenset(chosen.items()))
@@ -77,7 +81,8 @@ def placed_items(answer: PageAnswer, text: str, *, is_object: bool) -> list[Foun
 
 
 class _PlacesOfPage:
-    """Where a page states values, as if each border between sentences and lines were long."""
+    """Finds the places of values on a page. Places are numbered as if each border between sentences or lines
+    were ASIDE characters long, so that places in one sentence are closest."""
 
     def __init__(self, answer: PageAnswer, text: str) -> None:
         page = ((answer.document, text[answer.start : answer.end]),)
@@ -85,10 +90,10 @@ class _PlacesOfPage:
         self._start = answer.start
         self._guesses = PlaceSearch(unverified_text(page), MOST_LISTED) if answer.may_guess else None
         self.guessed = set[Value]()
-        """The values that the page only looks as if it stated."""
+        """The values that the page only looks as if it stated, in a notation that we do not read."""
         self._borders = [border.end() for border in _BORDER.finditer(text, answer.start, answer.end)]
         self.found_at = dict[_Place, _Place]()
-        """The places in the document, by those that are told."""
+        """The real place in the document of each place with long borders."""
         self.places_of = cache(self._places_of)
         """Returns the places of a value."""
 
@@ -110,7 +115,7 @@ class _PlacesOfPage:
 
 
 def scalars_in(value: Json) -> Iterator[tuple[str, Any]]:
-    """Yield the scalars of a value in its order, each behind its JSON Pointer."""
+    """Yield the scalars of a value in order, as pairs of a JSON Pointer and a scalar."""
     for path, inner in values_in(value):
         if not isinstance(inner, (dict, list)):
             yield path, inner
@@ -121,13 +126,13 @@ def _closest_places(
     last: int,
     used_places: Collection[Any],
 ) -> dict[str, _Place]:
-    """Return a place for each scalar of an item, by its pointer. `last`: where the last scalar of the item
-    before it begins; `used_places`: the places of other items.
+    """Return a place for each scalar of an item, by its pointer.
 
-    Of all places to begin at, the one is kept from which the distances are smallest. Scalars with few places
-    come first, with what stands beside them.
+    `leaves`: the scalars with their places. `last`: where the last scalar of the previous item begins.
+    `used_places`: the places of the other items. The search begins at many places, and keeps the choice with
+    the smallest distances. Scalars with few places are placed first, then their neighbours in the item.
     """
-    # a value with few places tells best where the item stands
+    # a value with few places shows best where the item is
     rarity = dict[str, int]()
     for path, where in leaves:
         parent = _parent_pointer(path)
@@ -145,13 +150,13 @@ def _closest_places(
         if _parent_pointer(path) == _parent_pointer(rarest[0][0])
         for place in where
     )
-    # places behind the last item are tried first
+    # places after the last item are tried first
     max_beginnings = MOST_BEGINNINGS // max(1, len(leaves)) + 1
     first = sorted(begins, key=lambda place: place[0] <= last)[:max_beginnings]
 
     def placement_cost(placement: tuple[float, dict[str, _Place]]) -> float:
         distance, chosen = placement
-        # two equal items stand at different places, as long as there are any
+        # two equal items get different places, as long as there are enough
         is_taken = frozenset(chosen.items()) in used_places
         is_backwards = max(chosen.values())[0] <= last
         return distance + BACKWARDS * (2 * is_taken + is_backwards)
@@ -167,24 +172,24 @@ def _next_to(
     leaves: _Leaves,
     times: Mapping[int, int],
 ) -> tuple[float, dict[str, _Place]]:
-    """Return the places of scalars from a place on, and their distances: the sum of the logarithms, for what
-    is far off, such as a heading, says little.
+    """Choose places for scalars, beginning at a place. Return their distance and the places by pointer.
 
-    Each scalar takes the place that is next to those of its nearest relatives in the item, the one behind
-    them of equal ones. Equal values take different places, as long as there are any. `times`: how many
-    scalars have the same list of places, by its identity.
+    The distance is the sum of the logarithms of the single distances, so that a value far off, such as a
+    heading, counts little. Each scalar takes the place that is nearest to those of its closest relatives in
+    the item; of two that are equally near, the one after them. Equal values take different places, as long as
+    there are enough. `begin`: the first place. `times`: how many scalars share a list of places, by its `id`.
     """
     chosen = dict[str, _Place]()
     used = set[_Place]()
     distance = 0.0
     places_inside = {"": [begin]}
-    """By pointer, the places of what is inside."""
+    """The places that were chosen inside each container (object or list), by its pointer."""
     for path, where in leaves:
         around = path
-        # the nearest relative is the smallest container that has a place already
+        # the closest relatives are in the smallest container that has a place already
         while around not in places_inside:
             around = _parent_pointer(around)
-        # equal values share their list of places, and take different ones as long as there are any
+        # equal values share their list of places, and take different places as long as there are enough
         is_shared = times[id(where)] > 1
         free = [place for place in where if place not in used] if is_shared else []
         candidates = free or where
@@ -205,5 +210,5 @@ def _next_to(
 
 
 def _parent_pointer(path: str) -> str:
-    """Return the pointer of what a value stands in."""
+    """Return the pointer of the container of a value: "/a" for "/a/0"."""
     return path.rpartition("/")[0]

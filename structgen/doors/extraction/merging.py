@@ -1,5 +1,10 @@
-"""One item of those that several pages of a document have: `merge_answers`; and the fields that name one,
-`keys_of`."""
+"""Merges the items that several pages of a document have in common: `merge_answers`. `keys_of` finds the
+fields that name an item.
+
+Pages overlap, so two answers may have the same item. A *part* is an item of one answer, or a value inside of
+it. A *trait* is a field of a part by which two parts can be recognised as one: its key, or the place where
+the document states it. A *source* is a list of an answer; its elements are always different items.
+"""
 
 from __future__ import annotations
 
@@ -15,43 +20,44 @@ from structgen.doors.extraction.item_places import placed_items, scalars_in
 from structgen.schema.reading.quote_keyword import KEY
 
 MOST_CONFLICTS: Final = 20
-"""The most other values of a field that are kept, the likelier ones."""
+"""The most other values of a field that are kept, the likeliest ones."""
 MOST_MEMBERS: Final = 10_000
-"""The most members of a schema, references followed, that are looked at for keys."""
+"""The most members of a schema, with references followed, that are searched for keys."""
 DEEPEST: Final = 64
-"""What is nested deeper is not merged: the likeliest value is taken whole."""
+"""The depth below which values are not merged: the likeliest value is taken whole."""
 _Trait: TypeAlias = tuple[int, Any, int, int]
-"""What a field tells of an item: how well (0: a key, 1: a string, 2: another scalar, 3: an array), what it
-says, and from which to which character; -1 twice where no text states it."""
+"""A trait: (rank, value, start, end). The rank is 0 for a key, 1 for a string, 2 for another scalar, 3 for an
+array; a lower rank recognises an item better. Start and end are characters of the document, or -1 if no text
+states the value."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """An item of an answer, or what stands at a pointer inside of one."""
+    """An item of an answer, or the value at a pointer inside of one."""
 
     source: int
-    """The number of the list that it is an element of."""
+    """The number of the list that the part is an element of."""
     item: Mapping[str, FoundValue]
     """The scalars of the item, by path."""
     pointer: str
     value: Any
 
     def member_part(self, name: str | int, source: int) -> _Part:
-        """Return a member or an element."""
+        """Return the part for a member or an element of this one. `source`: the number of its list."""
         return _Part(source, self.item, f"{self.pointer}/{escape(name)}", self.value[name])
 
     def list_fields(self) -> list[FoundValue]:
-        """Return the scalars."""
+        """Return the scalars of the part."""
         return [self.item[self.pointer + path] for path, _ in scalars_in(self.value)]
 
     def fields_at(self, pointer: str) -> list[FoundValue]:
-        """Return the scalars, as those of the value at a path."""
+        """Return the scalars of the part, with paths as if the part were at `pointer`."""
         return [
             replace(field, path=pointer + field.path[len(self.pointer) :]) for field in self.list_fields()
         ]
 
     def doubt_rank(self) -> tuple[bool, bool, float]:
-        """Return what sorts values, the likeliest first."""
+        """Return the sort key of the part: the likeliest part comes first."""
         fields = self.list_fields()
         sure = sum(-1 if field.confidence is None else field.confidence for field in fields)
         is_unverified = any(field.is_unverified for field in fields)
@@ -67,22 +73,24 @@ def merge_answers(
     keys: tuple[str, ...],
     mode: str,
 ) -> list[FoundItem]:
-    """Return the items that the answers about the pages of one document have, each once, in the order of
-    their places; those without any place come last, in the order of the pages. The order of `answers`
-    changes nothing.
+    """Return the items of one document, each once, in the order of their places. Items without any place come
+    last, in the order of the pages. The order of `answers` does not matter.
 
-    `text`: that of the document. `is_object`: all answers are about one object. `keys`: the JSON Pointers of
-    the fields that name an item. `mode`: "places", or "none" for the items of all pages as they are.
+    `text`: the text of the document. `is_object`: whether all answers are about one object. `keys`: the JSON
+    Pointers of the fields that name an item. `mode`: "places"; or "none", for the items of all pages
+    unmerged.
 
-    Two items are one if they have the same keys; or if what tells an item stands at the same place in both:
-    its keys, else its strings, else its other values. What several items of a page have at one place, such
-    as the date of a heading, tells none of them. Scalars that no text states are told by their value.
+    Two items are the same if they have the same keys. They are also the same if their traits are at the same
+    place: their keys, else their strings, else their other values. A trait that several items of a page have
+    at one place, such as the date of a heading, does not count. A scalar without a place is recognised by its
+    value.
 
-    A field of several values has the likeliest; of those without a probability that of most pages, then the
-    first of the text. What a text states goes before what it may state (`is_unverified`), this before what
-    none does, and null is last. The others are `conflicts`, at most 20 of a field.
+    If a field has several values, the likeliest is taken; without probabilities, the value of most pages,
+    then the first of the text. A value that the text states goes before one that it may state
+    (`is_unverified`), this before one that it does not state, and null comes last. The other values are
+    `conflicts`, at most 20 of a field.
 
-    Raises as `placed_items`. Cost: that of `placed_items`, and n log n in the items.
+    Raises the errors of `placed_items`. Cost: that of `placed_items`, and n log n in the items.
     """
     sorted_answers = sorted(
         answers, key=lambda answer: (answer.page, answer.start, answer.end, write_canonical(answer.value))
@@ -92,10 +100,10 @@ def merge_answers(
         for source, answer in enumerate(sorted_answers)
         for item in placed_items(answer, text, is_object=is_object)
     ]
-    # a caller who wants no merging gets every answer as it is
+    # with "none", the items of every answer are returned as they are
     if mode == "none":
         return [item for _, item in items_by_source]
-    # what an answer says twice of the same places, it says once
+    # equal items of an answer at the same places count once
     parts = {
         (source, write_canonical(item.value), str(_place_order(item.fields)[1] or number)): _Part(
             source, {field.path: field for field in item.fields}, "", item.value
@@ -116,11 +124,11 @@ def merge_answers(
 
 
 def keys_of(schema: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the JSON Pointers, in an item, of the fields that `sg.Key` marks. `schema`: that of the item,
-    with the definitions that it refers to. Of a marked object all members are keys. Elements of arrays are
-    none; a class inside of itself is looked at once.
+    """Return the JSON Pointers, in an item, of the fields that `sg.Key` marks: ("/name",) for example.
 
-    Raises SchemaError where a schema with keys has more than 10,000 members.
+    `schema`: the schema of the item, with the definitions that it refers to. If an object is marked, all its
+    members are keys. Elements of arrays are never keys. A class inside of itself is searched once. Raises
+    SchemaError if a schema with keys has more than 10,000 members.
     """
     has_keys = any(isinstance(node, dict) and KEY in node for _, node in values_in(schema))
     if not has_keys:
@@ -137,10 +145,10 @@ def keys_of(schema: Mapping[str, Any]) -> tuple[str, ...]:
             below += [
                 (f"{path}/{escape(name)}", member) for name, member in node.get("properties", {}).items()
             ]
-            # a class inside of itself would lead on without end
+            # following a class inside of itself would never end
             if (name := node.get("$ref", "")) not in open_:
                 below.append((path, target_of(schema, name)))
-            # a key that has members is named by each of them
+            # a marked object stands for all of its members
             if is_key and not below:
                 pointers[path] = None
             todo += [(way, part, is_key, open_ | {name}) for way, part in reversed(below)]
@@ -152,21 +160,22 @@ def keys_of(schema: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _place_order(fields: Sequence[FoundValue]) -> tuple[bool, list[int]]:
-    """Return what sorts items by their places."""
+    """Return the sort key of an item by its places. `fields`: its scalars."""
     starts = sorted(field.start for field in fields if field.start is not None)
     return not starts, starts
 
 
 def _group_parts(parts: Sequence[_Part], keys: tuple[str, ...]) -> list[list[_Part]]:
-    """Return the parts that are one together, in the order of their first ones."""
+    """Return groups of parts, each of which is one item, in the order of their first parts. `keys`: the
+    pointers of the keys."""
     traits = [_find_traits(part, keys) for part in parts]
     numbers_by_name = defaultdict[Any, list[int]](list)
     for number, part in enumerate(parts):
         key_traits = {path: trait for path, trait in traits[number].items() if trait[0] == 0}
         names = frozenset((path, trait[1]) for path, trait in key_traits.items())
-        # an item without places is told by its value alone
+        # a scalar without a place is recognised by its value alone
         is_bare = not traits[number] and not isinstance(part.value, (dict, list))
-        # an item that lacks a key is told by its places
+        # an item is recognised by its keys only if it has all of them
         is_named = keys and len(names) == len(keys)
         numbers_by_name[names if is_named else _comparable_value(part.value) if is_bare else number].append(
             number
@@ -175,15 +184,15 @@ def _group_parts(parts: Sequence[_Part], keys: tuple[str, ...]) -> list[list[_Pa
     for first_number, second_number in _match_parts(parts, traits):
         first = groups[first_number]
         second = groups[second_number]
-        # by key, what the parts of each group say of it
+        # for each of the two groups a list, by key, of the traits that its parts have for this key
         sides = [
             [[traits[number][key] for number in group if key in traits[number]] for key in keys]
             for group in (first, second)
         ]
-        # parts of one list are never one item: each list names an item once
+        # two elements of one list are never the same item
         first_sources = {parts[number].source for number in first}
         is_far = first_sources.isdisjoint(parts[number].source for number in second)
-        # two items with different keys are two, wherever they stand
+        # items with different keys are different, even at the same place
         if is_far and not any(map(_keys_differ, *sides)):
             whole_group = sorted(first + second)
             groups |= dict.fromkeys(whole_group, whole_group)
@@ -192,8 +201,8 @@ def _group_parts(parts: Sequence[_Part], keys: tuple[str, ...]) -> list[list[_Pa
 
 
 def _find_traits(part: _Part, keys: tuple[str, ...]) -> dict[str, _Trait]:
-    """Return the fields of a part that have places, and its keys, by path. An array is one field, from its
-    first place to its last."""
+    """Return the traits of a part, by path: its keys, and its fields that have places. An array is one field,
+    from its first place to its last."""
     traits = dict[str, _Trait]()
     todo = [("", part.value)]
     while todo:
@@ -222,7 +231,8 @@ def _match_parts(
     parts: Sequence[_Part],
     traits: Sequence[dict[str, _Trait]],
 ) -> list[tuple[int, int]]:
-    """Return the pairs of parts of two lists that stand at the same place, the best first."""
+    """Return pairs of numbers of parts that have overlapping places and are of different lists. The most
+    alike pair comes first. `traits`: the traits of each part."""
     stands = [
         (*trait[2:], path, index, part.source)
         for index, part in enumerate(parts)
@@ -236,10 +246,10 @@ def _match_parts(
     ]
     pairs = set[tuple[int, int]]()
     open_ends = defaultdict[str, list[tuple[int, int]]](list)
-    """By field, the ends of the places that may reach the next one."""
+    """For each field, the places that may overlap the next one: the end, and the number of the part."""
     for start, end, path, number, source in sorted(stands):
         if path in own_traits[number]:
-            # ends before this start meet nothing that follows
+            # places that end before this start overlap none of the following places
             open_ends[path] = [last for last in open_ends[path] if last[0] > start]
             pairs |= {
                 (min(number, index), max(number, index))
@@ -260,8 +270,11 @@ def _match_parts(
 
 
 def _likeness(first: dict[str, _Trait], second: dict[str, _Trait]) -> float:
-    """Return how much of their places two parts share, in the fields that tell best of those that both have;
-    0 where more fields stand apart than overlap; of as many, all fields decide, and then the first one."""
+    """Return how much of their places two parts share, from 0 to 1. `first`, `second`: their traits.
+
+    Only the fields of the best rank that both parts have are compared. The result is 0 if more of them are
+    apart than overlap. If equally many do, all common fields decide, and then the first one.
+    """
     shared_ranks = dict[str, int]()
     for path, trait in first.items():
         if path in second:
@@ -270,7 +283,7 @@ def _likeness(first: dict[str, _Trait], second: dict[str, _Trait]) -> float:
     best = [path for path, rank in shared_ranks.items() if rank == best_rank]
     for paths in (best, [*shared_ranks], best[:1]):
         shares = [_overlap_share(first[path], second[path]) for path in paths]
-        # most of the fields must overlap
+        # the number of fields that overlap, less the number of those that do not
         surplus = sum(1 if share else -1 for share in shares)
         if surplus:
             return sum(shares) / len(shares) if surplus > 0 else 0
@@ -278,7 +291,7 @@ def _likeness(first: dict[str, _Trait], second: dict[str, _Trait]) -> float:
 
 
 def _overlap_share(first: _Trait, second: _Trait) -> float:
-    """Return how much of two places is in both, from 0 to 1."""
+    """Return the share of two places that is in both, from 0 to 1: characters of both, by those of either."""
     _, _, start, end = first
     _, _, begin, close = second
     shared = max(0, min(end, close) - max(start, begin))
@@ -287,7 +300,8 @@ def _overlap_share(first: _Trait, second: _Trait) -> float:
 
 
 def _keys_differ(first: list[_Trait], second: list[_Trait]) -> bool:
-    """Return whether a key of two groups is another one in each, at places that stand apart."""
+    """Return whether two groups differ in a key: no value of the one equals or overlaps one of the other.
+    `first`, `second`: the traits that each group has for the key."""
     pairs = [(first_trait, second_trait) for first_trait in first for second_trait in second]
     return bool(pairs) and not any(
         first_trait[1] == second_trait[1] or _overlap_share(first_trait, second_trait)
@@ -296,7 +310,8 @@ def _keys_differ(first: list[_Trait], second: list[_Trait]) -> bool:
 
 
 def _comparable_value(value: Json) -> Any:
-    """Return what equal values have in common: strings up to white space, numbers by value."""
+    """Return a value that is equal for equal values: strings may differ in white space, numbers in
+    spelling."""
     return " ".join(value.split()) if isinstance(value, str) else (write_canonical(value),)
 
 
@@ -306,16 +321,19 @@ def _join_parts(
     fields: list[FoundValue],
     conflicts: list[FoundValue],
 ) -> Any:
-    """Return the one value of parts that are one, at a path of the item; put its scalars into `fields`, and
-    what else the parts say into `conflicts`."""
+    """Return the value of parts that are the same item, or the same value inside of it.
+
+    `pointer`: the path of the value in the item. The scalars of the value are appended to `fields`, and the
+    other values of the parts to `conflicts`.
+    """
     ways = defaultdict[Any, list[_Part]](list)
-    # null says that a page does not state the value, so it is no conflict
+    # null means that a page does not state the value, so it is not a conflict
     for part in [part for part in parts if part.value is not None] or parts:
         # members of objects are merged one by one, up to a depth
         is_open = isinstance(part.value, (dict, list)) and pointer.count("/") < DEEPEST
         way = type(part.value) if is_open else _comparable_value(part.value)
         ways[way].append(part)
-    # of as likely ones the earliest: that is the whole, where a page cuts a name
+    # among equally likely values the earliest is taken: where a page cuts a name, it is the whole name
     (best, alike), *others = sorted(
         ((min(way, key=_Part.doubt_rank), way) for way in ways.values()),
         key=lambda way: (
@@ -341,7 +359,7 @@ def _join_parts(
             for index in range(len(part.value))
         ]
         groups = _group_parts(elements, ())
-        # a list has its elements in the order of their places
+        # the elements of a list are ordered by their places
         groups.sort(key=lambda group: min(_place_order(part.list_fields()) for part in group))
         return [
             _join_parts(group, f"{pointer}/{index}", fields, conflicts) for index, group in enumerate(groups)

@@ -1,8 +1,11 @@
-"""What a model is asked about one page, and its answer.
+"""Asks a model about one page of a document, and reads its answer.
 
-The words that are the same for all pages stand first in each prompt: the instruction, the outline of the
-type, the worked examples, then the page. So an engine and a server read them once. A page that does not fit,
-or whose list of items was cut off by `max_tokens`, is asked by halves that overlap.
+A *page* is a piece of a document. A *line* is the answer to a page as a dict, with *parts*: one, or several
+if the page was asked about in pieces. The *outline* is the type in one line of the prompt.
+
+Each prompt begins with the words that are the same for all pages: the instruction, the outline of the type,
+the worked examples. Then comes the page. So an engine and a server read the beginning once. If a page does
+not fit, or its list of items was cut off by `max_tokens`, the model is asked about two overlapping halves.
 """
 
 from __future__ import annotations
@@ -58,20 +61,21 @@ from structgen.machines.core.string_values import grammar_accepts, over_bytes
 from structgen.schema.reading.policies import WIDEST, Policies
 
 _PAGE, _SMALL_PAGE, _SENTENCE = 1_000, 80, 30
-"""Tokens of a page where nobody says how many, fewer where the context leaves fewer. The second is for the
-small models that our own forward pass runs, which find more on small pages; the third for lists of the
+"""The default sizes of a page, in tokens; it is less where the context leaves less. The second is for the
+small models that our own forward pass runs, which find more on small pages. The third is for lists with the
 embedded models, which were trained on single sentences (decision 102)."""
 _LONG: Final = 400
-"""Pages of so many tokens have a twentieth in common, where nobody says how many. Shorter ones, which end
-where sentences do, have none: half sentences cost small models more than items at borders (decision 102)."""
+"""Pages of at least this many tokens overlap by a twentieth, by default. Shorter pages end with sentences and
+do not overlap: half sentences cost small models more than items at borders (decision 102)."""
 _BYTES_A_TOKEN: Final = 3
-"""Of a server, whose tokenizer is not known: texts have four in most languages."""
+"""The bytes of a token that are assumed for a server, whose tokenizer is not known. Texts of most languages
+have four."""
 _TRIES: Final = 3
-"""A page that fails so often has no answer."""
+"""The number of times that a page is asked about before it counts as failed."""
 _REFUSALS: Final = (400, 413, 422)
-"""The statuses of a request that is refused for what it says, such as a prompt that is too long."""
+"""The HTTP statuses of a request that is refused for its content, such as a prompt that is too long."""
 PAUSE: Final = 1.0
-"""Seconds before a server is asked again; each time twice as many."""
+"""The seconds before a server is asked again. They double each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,38 +84,39 @@ class Page:
 
     document: str
     number: int
-    """From 1 in its document."""
+    """The number of the page in its document, from 1."""
     start: int
     end: int
     text: str
 
     @property
     def key(self) -> str:
-        """The name of its line in a file of answers."""
+        """The name of the page's line in a file of answers."""
         return f"{self.document}:{self.number}"
 
 
 @dataclass(frozen=True)
 class PageQuestion:
-    """What is asked about each page. It can be sent to other machines, if its model is a name."""
+    """The question about each page: the model, the type and the options. It can be pickled and sent to other
+    machines if its model is a name."""
 
     model: Any
     target: Any
     prompt: str | None
     options: Mapping[str, Any]
-    """Of `TypedOptions`; `examples` among them."""
+    """The options of `TypedOptions`, including `examples`, as the caller gave them."""
     overlap: int = 0
-    """Tokens that the halves of a page have in common."""
+    """The number of tokens that the halves of a page have in common."""
     at_once: int = 8
     unverified: bool = False
-    """Whether a page may also state what it only looks as if it stated (`guesses_of`)."""
+    """Whether a page counts as stating a value that it only looks as if it stated (`guesses_of`)."""
 
     @cached_property
     def _preparation(self) -> Preparation:
         return Preparation(self.model, None, self.options)
 
     def __reduce__(self) -> Any:
-        """Pickle what was given alone: the model is loaded where it is asked."""
+        """Pickle only the fields: the model is loaded where it is asked."""
         return PageQuestion, tuple(getattr(self, field.name) for field in fields(self))
 
     @property
@@ -121,14 +126,15 @@ class PageQuestion:
 
     @cached_property
     def writer(self) -> Writer:
-        """What asks the model."""
+        """The object that asks the model."""
         return self._preparation.writer()
 
     @cached_property
     def form(self) -> TargetForm:
-        """The form of all items of a document, or of its object. Errors: those of `form_of`; OptionError for
-        free text, for a grammar that no schema says, and for lists with items of several kinds by place."""
-        # an iterator of items is asked for as the list that it would yield
+        """The form (grammar and reader) of all items of a document, or of its object. Raises the errors of
+        `form_of`, and OptionError for free text, for a grammar without a schema, and for lists whose items
+        have different types by position."""
+        # an iterator of items is asked for as a list
         form = replace(self._preparation.read_form(self.target), items=False)
         schema_grammar_of(form.grammar, "target")
         if "prefixItems" in (form.schema or {}):
@@ -138,14 +144,14 @@ class PageQuestion:
 
     @cached_property
     def is_list(self) -> bool:
-        """Whether a document has any number of items, and not one object."""
+        """Whether a document has a list of items, and not one object."""
         return self.plain_schema.get("type") in ARRAYS
 
     @cached_property
     def plain_schema(self) -> dict[str, Any]:
-        """The JSON Schema of the items together, or of the object, without what may hold it."""
+        """The JSON Schema of the list of items, or of the object, without an object that wraps it."""
         schema = self.form.schema or {}
-        # a server may take objects alone: the list is a member of one
+        # for a server that takes only objects, the list is a member of an object
         if self.form.is_wrapped:
             inner_schema = schema["properties"][self.form.value_pointer[1:]]
             definitions = {key: member for key, member in schema.items() if key == "$defs"}
@@ -161,13 +167,13 @@ class PageQuestion:
         return {**definitions_of(schema), **(items if isinstance(items, dict) else {})}
 
     def allows_value(self, schema_part: Any, value: Json) -> bool:
-        """Tell whether a value is one of a part of the schema."""
+        """Return whether a part of the schema allows a value."""
         whole_schema = (
             {**definitions_of(self.plain_schema), **schema_part}
             if isinstance(schema_part, Mapping)
             else schema_part
         )
-        # a value that was read has lost its spelling
+        # a value that was read has lost its order of keys and its white space, so any are allowed
         policies = replace(self._grammar.policies, property_order="any", whitespace="any")
         grammar = self._grammar.in_place_of(whole_schema).under(policies)
         return grammar_accepts(over_bytes(grammar), write_canonical(value))
@@ -199,12 +205,13 @@ class PageQuestion:
 
     @cached_property
     def page_target(self) -> WritingTask:
-        """What the model is asked for."""
+        """The task of the model for one page."""
         return WritingTask(self.page_form, self.typed_options, is_async=True)
 
     @cached_property
     def _item_target(self) -> WritingTask:
-        """One item, or what a page says of the object: a text that does not state it has nothing."""
+        """The task for a single item, or for what a page states of the object. A text that does not state it
+        has no item."""
         if not self.is_list:
             return self.page_target
         item_grammar = self._grammar.in_place_of(self.item_schema)
@@ -212,13 +219,13 @@ class PageQuestion:
 
     @property
     def _named_schema(self) -> Mapping[str, Any]:
-        """The schema of an item, or what it refers to."""
+        """The schema of an item; if this is a reference, the schema that it refers to."""
         schema = self.item_schema
         return (target_of(schema, str(schema["$ref"])) or {}) if "$ref" in schema else schema
 
     @property
     def is_union(self) -> bool:
-        """Whether a document has one value, and none of an object whose members are known."""
+        """Whether a document has one value that is not an object with known members, e.g. of a union."""
         return not self.is_list and "properties" not in self._named_schema
 
     @cached_property
@@ -241,15 +248,15 @@ class PageQuestion:
 
     @cached_property
     def example_texts(self) -> list[tuple[Any, str]]:
-        """The texts of the examples, and the documents that answer them: less than the type asks for is what
-        a page may say. Errors: OptionError for a value that is none of what is asked for."""
+        """The text of each example, and the answer to it as JSON. An answer may have less than the type asks
+        for, as that of a page may. Raises OptionError for a value that the type does not allow."""
         forms = Spelling(self.form), Spelling(self.page_form)
 
         def example_document(pair: Pair) -> str:
             try:
                 return forms[0].write_value(pair.value, pair.where).document
             except OptionError as error:
-                # a value of less than the type asks for is one that a page may say
+                # the answer to a page may have less than the type asks for
                 with suppress(OptionError):
                     return forms[1].write_value(pair.value, pair.where).document
                 raise error from None
@@ -257,7 +264,7 @@ class PageQuestion:
         return [(pair.call[0], example_document(pair)) for pair in self.typed_options.examples]
 
     def _example_source(self, pair: Pair) -> PromptSource:
-        """Return the source of an example's text. Errors: OptionError for what is no text."""
+        """Return the prompt source of an example's text. Raises OptionError if it is not a text."""
         arguments, named_arguments = pair.call
         if len(arguments) != 1 or named_arguments or not isinstance(arguments[0], str):
             cure = 'Write examples=[("Ada is 36.", [Person(...)]), ...].'
@@ -287,7 +294,7 @@ class PageQuestion:
 
     @cached_property
     def count_tokens(self) -> Callable[[str], int]:
-        """Returns the tokens of a text; of a server, an estimate that is seldom too low."""
+        """A function that counts the tokens of a text. For a server it is an estimate, seldom too low."""
         writer = self.writer
         if isinstance(writer, Local):
             tokenizer = writer.engine.tokenizer
@@ -295,12 +302,12 @@ class PageQuestion:
         return lambda text: -(-len(text.encode()) // _BYTES_A_TOKEN)
 
     def page_size(self, page: int | None, overlap: int | None) -> tuple[int, PageQuestion]:
-        """Return the most tokens of a page, and the question with the tokens that two pages have in common,
-        and that an answer may have. Errors: OptionError for sizes that contradict each other, and where the
-        context has no room for a page."""
+        """Return the most tokens of a page, and the question with the sizes filled in: the overlap of pages,
+        and the most tokens of an answer. `page`, `overlap`: the caller's options. Raises OptionError for
+        sizes that contradict each other, and if the context has no room for a page."""
         writer = self.writer
         options = self.typed_options
-        # of a server the context is not known
+        # the context of a server is not known
         context = 1 << 20
         usual = _PAGE
         if isinstance(writer, Local):
@@ -316,7 +323,7 @@ class PageQuestion:
         answer = options.max_tokens or min(
             max(2 * page_tokens + 64, 0 if self.is_list else 512), context // 4
         )
-        # the size of a prompt does not depend on what a page states
+        # the size of a prompt does not depend on what a page states, so these checks are left out
         plain_options = replace(options, grounded=False, quotes=False)
         plain = replace(self.page_target, options=plain_options)
         prompt_tokens = self.count_tokens(writer.prompt_text(plain, self.prompt_source("")))
@@ -339,9 +346,9 @@ class PageQuestion:
     # --- asking ---------------------------------------------------------------------------------------------
 
     def check_first_page(self, text: str) -> None:
-        """Warn of what `grounded` does not know of the type, and raise the errors that all pages would have:
-        those of the type, the options and the examples, and BudgetError where no item, or no object, fits an
-        answer. `text`: the first page."""
+        """Warn of fields of the type that `grounded` cannot check, and raise the errors that all pages would
+        have. These are the errors of the type, the options and the examples, and BudgetError if no item, or
+        no object, fits an answer. `text`: the first page."""
         if isinstance(writer := self.writer, Local):
             whole = self._item_target.form.grammar if self.is_list else self.form.grammar
             assert whole is not None, "free text was refused"
@@ -358,8 +365,8 @@ class PageQuestion:
             narrow_task(self.page_target, self.prompt_source(text))
 
     async def answer_page(self, page: Page) -> dict[str, Any]:
-        """Return the line of a page: what its parts say, or the error with which it failed. Errors: those
-        that no other page would be spared: a BudgetError, an OptionError."""
+        """Ask about a page, and return its line: the answers of its parts, or the error with which it failed.
+        Raises only errors that all other pages would have, too: BudgetError, OptionError."""
         line: dict[str, Any] = {
             "page": page.key,
             "start": page.start,
@@ -376,12 +383,12 @@ class PageQuestion:
             start, end = remaining.pop(0)
             text = page.text[start - page.start : end - page.start]
             answer, why = await self._ask_piece(text, start, line)
-            # a list that repeats itself would be as long on half of the page
+            # a list that was cut because it repeats itself would do the same on half of the page
             is_cut = answer is None or (self.is_list and not _has_repeats(self.read_value(answer)))
             may_pass = isinstance(why, GenerationError) and self._may_pass(why.__cause__)
             is_long = is_cut and not may_pass
             halves = [*self._cut_halves(text)] if why and is_long else []
-            # the halves are asked before what follows, so that parts stay in order
+            # the halves are asked about before the following pieces, so that the parts stay in order
             if halves:
                 remaining[:0] = [(start + half.start, start + half.end) for half in halves]
                 continue
@@ -394,7 +401,7 @@ class PageQuestion:
         return line
 
     def _cut_halves(self, text: str) -> Iterator[Any]:
-        """Yield the halves of a page, which overlap; nothing where it is too short for that."""
+        """Yield the two halves of a page, which overlap; yield nothing if the page is too short for that."""
         max_tokens = self.count_tokens(text) // 2 + self.overlap
         min_tokens = max(LEAST_PAGE, 2 * self.overlap + 1)
         if min_tokens <= max_tokens < self.count_tokens(text):
@@ -406,15 +413,18 @@ class PageQuestion:
         start: int,
         line: dict[str, Any],
     ) -> tuple[Any, Any]:
-        """Return what a model says of a text, None where the text states nothing, and why it is not all of
-        it: a sentence, an error, or "". Adds to the counts of a line, and to what was not asked of it.
-        `start`: where the text stands in the document."""
+        """Ask a model about a piece of a page. Return its answer, and why the answer is incomplete.
+
+        The answer is None if there is none, or the text states nothing. The reason is a sentence, an error,
+        or "". `start`: the character of the document at which the piece begins. `line`: the line of the page;
+        its counts and its list of unasked pieces are updated.
+        """
         source = self.prompt_source(text)
         guess_source = unverified_text(source.named_values) if self.unverified else None
         try:
             item_target = narrow_task(self._item_target, source, is_again=True, stated=guess_source)
             page_target = narrow_task(self.page_target, source, is_again=True, stated=guess_source)
-        except NotStatedError as error:  # nothing can be said of it: the model is not asked
+        except NotStatedError as error:  # the text states too little, so the model is not asked
             line["unasked"].append(unasked_piece(error, stated_text(source.named_values), start))
             return None, ""
         # a server may be busy once
@@ -427,7 +437,7 @@ class PageQuestion:
             except OptionError as refusal:
                 if refusal.where not in ("prompt", "max_tokens"):
                     raise
-                return None, refusal  # it does not fit the context
+                return None, refusal  # the prompt does not fit the context
             usage = outcome.usage
             line["prompt_tokens"] += usage.prompt_tokens
             line["tokens"] += usage.tokens
@@ -435,13 +445,13 @@ class PageQuestion:
             if not self._may_pass(outcome.result.error):
                 break
         if isinstance(self.writer, Local) and page_target.form.grammar is not None:
-            # the grammar of one page is never asked for again
+            # the grammar of one page is never used again
             self.writer.engine.let_go_of(page_target.form.grammar)
         if usage.outline and usage.outline not in line["remarks"]:
             line["remarks"].append(usage.outline)
         result = outcome.result
         why = ""
-        # of an answer that the type refuses, the items are judged one by one when all pages have an answer
+        # if the type refuses the answer, its items are checked one by one when all pages have an answer
         if outcome.error is not None and not (result.error is None and result.text):
             stated_items = self._stated_items(result, item_target.form, line)
             return (None, outcome.error) if stated_items is None else (stated_items, "")
@@ -455,8 +465,9 @@ class PageQuestion:
         form: TargetForm,
         line: dict[str, Any],
     ) -> Any:
-        """Return, of a list that the text does not state, the items that it does state: of a server, nothing
-        holds the answers to the text. None for what is no list. `form`: that of one item."""
+        """Return the items of a server's answer that the text does state, when it does not state all of them.
+        (Nothing holds a server to the text.) Return None if the answer is not a list. `form`: the form of one
+        item."""
         if not isinstance(result.error, ValidatorError) or not self.is_list or form.grammar is None:
             return None
         grammar = form.grammar.innermost
@@ -476,13 +487,13 @@ class PageQuestion:
         return {"answer": write_json(items, as_json), "confidences": {}}
 
     def _may_pass(self, error: BaseException | None) -> bool:
-        """Tell whether an error is a server's, and may pass."""
+        """Return whether an error came from a server and may be temporary."""
         status = getattr(getattr(error, "__cause__", None), "status_code", None)
         is_servers = getattr(error, "where", "") == getattr(self.writer, "url", None)
         return is_servers and status not in _REFUSALS
 
     def _answer_part(self, result: Result, form: TargetForm) -> dict[str, Any]:
-        """Return the document of an answer as text, and how sure the model was of its scalars."""
+        """Return the part of a line for an answer: its JSON text, and the probabilities of its scalars."""
         writer = self.writer
         sure = {}
         if isinstance(writer, Local) and not self.typed_options.sampling.strategies:
@@ -493,11 +504,12 @@ class PageQuestion:
         return {"answer": result.text, "confidences": sure}
 
     def read_value(self, part: Mapping[str, Any]) -> Any:
-        """Return the list of items, or the object, that a part of a line says."""
+        """Return the list of items, or the object, that a part of a line has."""
         answer = part["answer"]
         return read_exact(unwrap_document(answer) if self.form.is_wrapped else answer)
 
 
 def _has_repeats(items: list[Any]) -> bool:
-    """Tell whether a third of some items are repetitions: the list was cut off because it has no end."""
+    """Return whether at least a third of some items are repetitions. Such a list was cut off because the
+    model would never have ended it."""
     return 3 * len({*map(repr, items)}) < 2 * len(items)

@@ -1,7 +1,8 @@
 """Many pages at once: in this process or on Ray, with a line in a file for each page.
 
-A line is written when its page has an answer, whole or not at all; a run that was killed asks for the pages
-that have none. A page that failed has no line: the next run asks for it again.
+A *line* is the answer to a page. It is written, completely or not at all, when the page has an answer. A run
+that goes on after a killed one asks about the pages that have no line. A page that failed has no line, so the
+next run asks about it again.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ from structgen.doors.typed.local import Local
 
 Line: TypeAlias = dict[str, Any]
 _FAILURES: Final = 8
-"""So many pages that fail, where no page has an answer, end a run."""
+"""The number of failed pages that ends a run if no page has an answer."""
 _OPTIONS: Final = (
     *("sampling", "max_tokens", "attempts", "outline", "chat", "policies", "canonical", "healing", "wrap"),
     *("choices", "thinking", "grounded", "quotes"),
 )
-"""Of `TypedOptions`, those that answers depend on."""
+"""The options of `TypedOptions` on which answers depend."""
 
 
 def page_lines(
@@ -47,18 +48,20 @@ def page_lines(
     start_over: bool = False,
     workers: int | None = None,
 ) -> Generator[tuple[Line, bool], None, None]:
-    """Yield the line of each page, and whether it is new: those of an earlier run first, then the others as
-    they end. A page that failed goes to `failed_lines`, and is in no file. Closing it cancels the pages that
-    are under way. `begin` is told, before the first request, how many pages have no line.
+    """Yield the line of each page, and whether it is new. Lines of an earlier run come first, then the others
+    as the pages are answered. Closing the generator cancels the pages under way.
 
-    `max_requests`: no page is asked once so many requests are made; on Ray, so many pages are looked at.
-    `results`: the file of lines; `workers`: on Ray, by so many actors, 0 for one a processor or GPU; None:
-    in this process. Errors: those of `results_of`, `ray_answers` and `PageQuestion.answer_page`;
-    GenerationError where many pages fail, and none has an answer.
+    `results`: the file of lines, or None. `failed_lines`: the list to which failed pages are added; they are
+    in no file. `begin`: is called before the first request, with the number of pages without a line.
+    `max_requests`: no page is asked about after this many requests; on Ray, it is the number of pages.
+    `workers`: the number of actors on Ray, 0 for one a processor or GPU; None: in this process.
+
+    Raises the errors of `results_of`, `ray_answers` and `PageQuestion.answer_page`, and GenerationError if
+    many pages fail and none has an answer.
     """
 
     has_answers = False
-    """Whether a page has an answer, those of earlier runs included."""
+    """Whether some page has an answer, in this run or an earlier one."""
 
     def answer_pages(remaining: Sequence[Page]) -> Answers:
         begin(len(remaining))
@@ -73,7 +76,7 @@ def page_lines(
             for line in stream:
                 if "error" in line:
                     failed_lines.append(line)
-                    # eight failures in a row are one cause: more requests would cost and find nothing
+                    # eight failures and no answer have one cause: more requests would find nothing
                     if len(failed_lines) >= _FAILURES and not has_answers:
                         raise all_failed(failed_lines)
                 else:
@@ -96,7 +99,7 @@ def page_lines(
 
 
 def all_failed(lines: Sequence[Line]) -> GenerationError:
-    """Return the error of a run whose pages all fail."""
+    """Return the error of a run in which all pages fail. `lines`: the lines of failed pages."""
     message = (
         f"No page has an answer: {len(lines):,} failed, the first one so: {lines[0]['error'].rstrip('.')}."
     )
@@ -109,7 +112,8 @@ def _answer_lines(
     pages: Sequence[Page],
     max_requests: float = inf,
 ) -> Answers:
-    """Yield what answers depend on, then the line of each page as it ends."""
+    """Yield first the properties of the model on which answers depend, then the line of each page as it is
+    answered."""
     writer = question.writer
     model = question.model
     if isinstance(writer, Local):
@@ -127,7 +131,7 @@ def _answer_lines(
 
 
 def _ray_worker(question: PageQuestion) -> Callable[[Sequence[Page]], Answers]:
-    """Return what an actor does."""
+    """Return the function that an actor on Ray runs: it answers the pages that it is given."""
     return partial(_answer_lines, question, Future())
 
 
@@ -138,13 +142,14 @@ def _answers_as_they_come(
     stop: Future[None],
     max_requests: float = inf,
 ) -> Generator[Line, None, None]:
-    """Yield the answers to pages as they come, so many pages at a time. An event loop in a thread waits for
-    them; to close this cancels them, and waits for the thread. Raises CancelledError once `stop` is
-    cancelled.
+    """Yield the answers to pages as they come, with `at_once` pages under way at a time.
 
-    The next page is asked when the caller has taken an answer and comes back for more: where the caller
-    stops, at most `at_once - 1` pages are under way, whose answers are lost. A page under way counts as one
-    request, until its line says how many it took: none is asked that could be one more than `max_requests`.
+    An event loop in a thread waits for the answers. Closing the generator cancels them, and waits for the
+    thread. Raises CancelledError once `stop` is cancelled.
+
+    The next page is asked about when the caller has taken an answer and wants the next one. So if the caller
+    stops, at most `at_once - 1` pages are under way, and their answers are lost. A page under way counts as
+    one request until its line has the real number, so that `max_requests` is never exceeded by a new page.
     """
     come = SimpleQueue[tuple[Line, asyncio.Event] | BaseException | None]()
     remaining = iter(pages)
@@ -155,7 +160,7 @@ def _answers_as_they_come(
             max_requests -= 1
             line = await answer(page)
             taken_event = asyncio.Event()
-            # the page counted as one request while it was under way
+            # the page was counted as one request while it was under way
             max_requests += 1 - line.get("requests", 1)
             come.put((line, taken_event))
             await taken_event.wait()
@@ -180,7 +185,7 @@ def _answers_as_they_come(
 
     loop = asyncio.new_event_loop()
     asking = loop.create_task(all_of_them())
-    # the caller waits in the queue, so the end comes through it
+    # the caller waits for the queue, so the cancellation is put into it
     stop.add_done_callback(lambda _: come.put(CancelledError()))
     thread = threading.Thread(target=run_loop, name="structgen-pages")
     thread.start()
@@ -202,7 +207,8 @@ def _run_of(
     of_model: Mapping[str, str],
     pages: Sequence[Page],
 ) -> dict[str, str]:
-    """Return what a run is for `result_files`."""
+    """Return the parts by which `result_files` recognises a run: digests of all that its answers depend
+    on."""
     grammar = question.page_form.grammar
     options = question.typed_options
     assert grammar is not None, "a form of free text was refused"

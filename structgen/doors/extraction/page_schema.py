@@ -1,6 +1,6 @@
-"""The schema of what one page says: less than the whole document does.
+"""The schema of the answer to one page, which may have less than that of the whole document.
 
-Of an object any member may be null, since another page may state it. Of a list there may be fewer items.
+Any member of an object may be null, since another page may state it. A list may have fewer items.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ from typing import Any, Final, TypeAlias
 from structgen.base.json_text.exact_json import Json, escape, target_of, values_in, write_canonical
 
 OF_ALL_ITEMS: Final = {"minItems", "maxItems", "uniqueItems", "contains", "minContains", "maxContains"}
-"""Keywords that are said of all items of a document together."""
+"""The keywords of an array that concern all items of a document together."""
 ARRAYS: Final = ("array", ["array"])
-"""Types of a list."""
+"""The values of `type` in the schema of a list."""
 Holds: TypeAlias = Callable[[Any, Json], bool]
-"""Tells whether a value is one of a part of the schema."""
+"""A function that returns whether a part of the schema allows a value."""
 
 
 def definitions_of(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the members of a schema that its references lead into, such as `$defs`: a part of it is a schema
-    of its own beside these."""
+    """Return the members of a schema that its references lead into, such as `$defs`. A part of the schema,
+    taken out of it, needs them."""
     names = (node["$ref"] for _, node in values_in(schema) if isinstance(node, dict) and "$ref" in node)
     heads = {str(name).split("/")[1] for name in names if str(name).startswith("#/")}
     return {key: part for key, part in schema.items() if key in heads | {"$defs"}}
 
 
 def resolve_reference(node: Any, root: Mapping[str, Any]) -> tuple[Any, str]:
-    """Return what a schema refers to, itself where it refers to nothing, and the reference."""
+    """Return the schema that `node` refers to, and the reference. Without one: `node` itself, and ""."""
     name = node.get("$ref", "") if isinstance(node, Mapping) else ""
     target = target_of(root, name) if str(name).startswith("#") else None
     return (node, "") if target is None else (target, name)
 
 
 def without_counts(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the schema of lists, perhaps held by an object, that may have any number of items."""
+    """Return the schema with any number of items allowed in its list, which may be wrapped in an object."""
     return {**definitions_of(schema), **_without_counts(schema, schema)}
 
 
@@ -48,9 +48,11 @@ def _without_counts(node: Any, root: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_nullable_members(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the schema of the objects of a schema, of which any member may be null, those of members that
-    are objects too; of a schema without members, the one that has null too. Items of arrays stay as they are:
-    one that is there is whole."""
+    """Return the schema with null allowed for any member of its object, and for members of such members.
+
+    A schema without members gets null as another value. Items of arrays stay as they are, because a page has
+    an item whole or not at all.
+    """
     root, name = resolve_reference(schema, schema)
     # a value without members is stated as a whole, or not at all
     if "properties" not in root:
@@ -61,7 +63,7 @@ def with_nullable_members(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_needless_nulls(value: Json, schema: Mapping[str, Any]) -> Json:
-    """Return a value without the members that are null, and need not be there: a default stands for them."""
+    """Return a value without the members that are null and not required, so that their defaults are used."""
     return _drop_nulls(value, schema, schema)
 
 
@@ -70,7 +72,8 @@ def count_fault(
     schema: Mapping[str, Any],
     holds: Holds,
 ) -> str:
-    """Return what the schema of a list says of all items together and is not so; "" for nothing."""
+    """Return a sentence about the first keyword on all items together that a list violates; "" if there is
+    none. For example "minItems is 2, and there are 1." `holds`: returns whether a schema allows a value."""
     counts = [(len(items), "minItems", "maxItems", 0)]
     if "contains" in schema:
         count = sum(holds(schema["contains"], item) for item in items)
@@ -92,11 +95,15 @@ def find_unstated(
     holds: Holds,
     pointer: str = "",
 ) -> str | None:
-    """Return the JSON Pointer of the first null of a value that a schema does not allow; None without one."""
+    """Return the JSON Pointer of the first null in a value that its schema does not allow; None without one.
+
+    `node`: the schema of the value. `root`: the whole schema, for references. `holds`: as in `count_fault`.
+    `pointer`: the pointer of the value itself.
+    """
     node, _ = resolve_reference(node, root)
     if value is None:
         return None if holds(node, None) else pointer
-    # a member that the schema does not name is not judged
+    # members that the schema does not name are not checked
     is_object = isinstance(node, Mapping) and isinstance(value, dict)
     members = node.get("properties", {}) if is_object else {}
     inside = (
@@ -117,7 +124,7 @@ def _nullable_members(
     for name, member in members.items():
         target, reference = resolve_reference(member, root)
         is_object = isinstance(target, Mapping) and target.get("type") == "object" and "properties" in target
-        # a class inside of itself stays as it is
+        # a class inside of itself is not changed again
         if is_object and reference not in around:
             member = _nullable_members(target, root, around | {reference} - {""})
         nullable[name] = {"anyOf": [member, {"type": "null"}]}

@@ -1,4 +1,7 @@
-"""Pages that a model is not asked about, because they do not state what each item has."""
+"""Pages that a model is not asked about, because they do not state a value that each item must have.
+
+A *piece* is a page, or a half of a page that was asked about in halves.
+"""
 
 from __future__ import annotations
 
@@ -15,38 +18,38 @@ from structgen.base.printable import short_repr
 from structgen.base.system.html_pages import format_count
 
 MOST_NAMED: Final = 3
-"""Pages and places that a sentence names; further ones are counted."""
+"""The most pages and places that a sentence names. It gives the number of the others."""
 _LONGEST: Final = 60
-"""Characters of the words at a place that are shown."""
+"""The most characters of the text at a place that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnaskedPiece:
-    """A page, or a half of one that was asked by halves, that the model was not asked about: the characters
-    `start` to `end` of its document."""
+    """A page, or a half of a page, that the model was not asked about: the characters `start` to `end` of its
+    document."""
 
     document: str
     page: int
     start: int
     end: int
     field: str
-    """The JSON Pointer, in an item, of the value that it does not state; "" for the item itself."""
+    """The JSON Pointer, in an item, of the value that the piece does not state; "" for the item itself."""
     reason: str
-    """What it does not state, such as "no date for /made"."""
+    """The reason in words, such as "no date for /made"."""
     places: list[list[int]]
-    """The first places, from a character of the document to another, that look as if they stated such a
-    value, in a form that is not read."""
+    """The first places, as [start, end] in characters of the document, that look as if they stated such a
+    value, in a notation that we do not read."""
     count: int
-    """How many such places there are."""
+    """The number of all such places."""
 
 
 def unasked_piece(lack: NotStatedError, piece_text: StatedText, start: int) -> dict[str, Any]:
-    """Return, of an `UnaskedPiece`, all but the document and the page, as a line of a file has it.
+    """Return the members of an `UnaskedPiece`, without its document and page, as a line of a file has them.
 
-    `lack`: the error that says what is not stated; `piece_text`: the text of the piece, which stands at the
-    character `start` of the document. Cost: that of `guesses_of`.
+    `lack`: the error that names the value that is missing. `piece_text`: the text of the piece. `start`: the
+    character of the document at which it begins. Cost: that of `guesses_of`.
     """
-    # readings have kinds, and the error has names of formats
+    # the error names formats such as "date-time", while readings of a text have kinds
     kinds = {KIND_OF_FORMAT.get(name.removesuffix("-time"), name) for name in lack.kinds}
     (text,) = piece_text.texts.values()
     guess_spans = {
@@ -69,8 +72,8 @@ def unasked_remarks(
     texts: Mapping[str, str],
     cure: str,
 ) -> list[str]:
-    """Return a remark for each document and each reason not to ask about its pieces. `texts`: the documents
-    by name; `cure`: what to do about values that are not read."""
+    """Return a remark for each document and each reason for which pieces of it were not asked about. `texts`:
+    the documents by name. `cure`: the advice for values in a notation that we do not read."""
     groups = defaultdict[tuple[str, str], list[UnaskedPiece]](list)
     for piece in pieces:
         # one sentence for all pieces of one kind
@@ -93,6 +96,6 @@ def unasked_remarks(
 
 
 def _name_first(names: Iterable[str], total: int) -> str:
-    """Return the first of some names, and how many more there are."""
+    """Return the first of some names as a text, and how many more there are of `total`."""
     first = [*islice(names, MOST_NAMED)]
     return ", ".join(first) + f" and {total - len(first):,} more" * (total > len(first))

@@ -1,9 +1,15 @@
-"""Other people's loops with our masks; a module for each, loaded when it is first named.
+"""Our masks in other engines that write texts. There is a module for each, loaded when it is first named.
 
-`transformers` with `transformers_batches` and `generation_ends`, `llama_cpp`, `vllm_plugin` with
-`vllm_backend`, `vllm_drafts` and `vllm_bulk`, `sglang_plugin` with `sglang_backend`. A plug-in is what the
-engine loads, a back end imports the engine. What they share: `engine_grammars` compiles what requests ask
-for, `engine_drafts` guesses tokens, `engine_hooks` checks that the engine is one whose hooks we know.
+A *plug-in* is the module that an engine loads at its start; a *back end* is the class that gives it masks, in
+a module that imports the engine. A *hook* is a function of an engine that we call, replace or implement.
+
+- transformers: `transformers`, with `transformers_batches` and `generation_ends`.
+- llama-cpp-python: `llama_cpp`.
+- vLLM: `vllm_plugin`, with `vllm_backend`, `vllm_drafts` and `vllm_bulk`.
+- SGLang: `sglang_plugin`, with `sglang_backend`.
+
+Shared modules: `engine_grammars` compiles the grammars that requests ask for, `engine_drafts` guesses tokens,
+and `engine_hooks` checks that the engine is a release whose hooks we know.
 """
 
 from __future__ import annotations

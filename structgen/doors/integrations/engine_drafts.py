@@ -1,4 +1,8 @@
-"""Drafts for the requests of another engine, by the drafters of our own: forced text, layout, known texts."""
+"""Drafts for the requests of another engine, by our own drafters: forced text, layout, known texts.
+
+A *draft* is a chain of guessed tokens, which the engine verifies in one pass. A *step* is one pass of the
+engine for all its requests.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +23,17 @@ from structgen.tokens.tokenizer import Tokenizer
 
 @dataclass(frozen=True, slots=True)
 class DraftedRequest:
-    """A request, with the tokens so far."""
+    """A request of the engine, with its tokens so far."""
 
     request: Any
-    """The engine's object of the request: hashed by its identity, and not kept alive."""
+    """The engine's object of the request. It is hashed by its identity, and not kept alive by us."""
     prompt: Sequence[int]
     tokens: Sequence[int]
-    """The tokens that the engine has written, thoughts included."""
+    """The tokens that the engine has written, including thoughts."""
     text: EngineText | None
-    """None: no grammar holds the next token, as in thoughts."""
+    """The text under its grammar; None if no grammar constrains the next token, as in thoughts."""
     room: int
-    """How many tokens a draft may have, by the request and the model's context."""
+    """The most tokens of a draft, by the request and the model's context."""
 
 
 class EngineDrafts:
@@ -39,22 +43,26 @@ class EngineDrafts:
     """
 
     def __init__(self, tokenizer: Tokenizer, max_tokens: int) -> None:
-        """`max_tokens`: the tokens of a draft, which is a chain: engines verify no trees."""
+        """`max_tokens`: the most tokens of a draft. It is a chain, because these engines do not verify
+        trees."""
         self._tokenizer, self._max_tokens = tokenizer, max_tokens
         self._ends = frozenset(tokenizer.eos_token_ids)
         self._speculator = Speculator(overhead=0.0)
         self._drafting_by_request: WeakKeyDictionary[Any, _RequestDrafting] = WeakKeyDictionary()
         self._step_start, self._rows = 0.0, 0
-        """When the step that runs began, and how many rows it has."""
+        """The time at which the current step began, and the number of its rows."""
 
     def plan_drafts(self, batch: Sequence[DraftedRequest]) -> list[Draft]:
-        """Return the drafts of a batch for the next step. They are empty where they save no time, which is
-        learnt from the time between two calls. Call it once a step. Cost: 0.2 ms a request, some milliseconds
-        for the first under a new grammar, 2 us for each token of a new prompt. Where drafts do not pay it is
-        5 us a request."""
+        """Return a draft for each request of a batch, for the next step. Call this once a step.
+
+        Drafts are empty if they save no time, which is learnt from the time between two calls. Cost: 0.2 ms a
+        request, some milliseconds for the first request under a new grammar, 2 us for each token of a new
+        prompt. If drafts save no time, it is 5 us a request.
+        """
         if not batch:
             return []
-        # of a new request, a prompt was read in the step, or the engine was idle before it
+        # the time of a step with a new request is not counted: the step read its prompt, or the engine was
+        # idle
         if all(request.request in self._drafting_by_request for request in batch):
             seconds = perf_counter() - self._step_start
             self._speculator.note_model_time(self._rows, seconds)
@@ -74,7 +82,7 @@ class EngineDrafts:
         return drafts
 
     def _follow_request(self, request: DraftedRequest) -> _RequestDrafting:
-        """Return the drafters of a request, which have then received all of its tokens."""
+        """Return the drafters of a request, after they have received all of its tokens."""
         request_drafting = self._drafting_by_request.get(request.request)
         if request_drafting is None:
             facts = RequestFacts(request.prompt, self._tokenizer)
@@ -86,7 +94,7 @@ class EngineDrafts:
         return request_drafting
 
     def _make_context(self, request: DraftedRequest) -> DraftContext | None:
-        """Return the context of a request for drafters; None where nothing can be drafted."""
+        """Return the state of a request's text for drafters; None if nothing can be drafted."""
         text = request.text
         if text is None:
             return DraftContext(request.tokens, None, request.room, self._ends)
@@ -101,6 +109,6 @@ class _RequestDrafting:
 
     drafting: Drafting
     draft: Draft = NO_DRAFT
-    """The draft of the step that runs."""
+    """The draft of the current step."""
     count: int = 0
-    """The number of its tokens that the drafters have received."""
+    """The number of the request's tokens that the drafters have received."""

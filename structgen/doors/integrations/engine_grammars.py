@@ -1,4 +1,8 @@
-"""The constraints of an engine's requests, compiled; and the text that one of them writes."""
+"""Compiles the constraints of an engine's requests, and follows the text of each request.
+
+A *constraint* is what a request asks for, as a member of its body, e.g. {"json": {"type": "object"}}. A
+*text* here is an `EngineText`: the tokens that a request has written under its grammar.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +29,10 @@ from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.tokenizer import Tokenizer
 
 MAX_KEPT_GRAMMARS: Final = 256
-"""Grammars that an engine's own tables keep."""
+"""The most compiled grammars that are kept for one engine."""
 SOON: Final = 0.003
-"""Seconds that a new request waits for its grammar before the engine's scheduler is given it. Most are
-compiled by then; the scheduler asks for the others again and again, and sleeps in between."""
+"""The seconds that a new request waits for its grammar before the engine's scheduler gets the request. Most
+grammars are compiled by then. For the others the scheduler asks again and again, and sleeps in between."""
 
 
 K = TypeVar("K")
@@ -36,10 +40,10 @@ V = TypeVar("V")
 
 
 class Recent(OrderedDict[K, V]):
-    """A dict of the last entries that were set or got; the others are let go. Not for several threads."""
+    """A dict that keeps the entries that were set or read last, and drops the others. Not thread-safe."""
 
     def get(self, key: K, default: Any = None) -> Any:
-        """Return an entry, which is then the last one."""
+        """Return an entry, and make it the newest one."""
         if key in self:
             self.move_to_end(key)
         return super().get(key, default)
@@ -51,11 +55,12 @@ class Recent(OrderedDict[K, V]):
 
 
 class EngineGrammars:
-    """The grammars of an engine's requests for one tokenizer. Used by several threads at once."""
+    """The compiled grammars of an engine's requests, for one tokenizer. Thread-safe."""
 
     def __init__(self, tokenizer: Any, end_tokens: Sequence[int], vocab_size: int) -> None:
-        """Read the tokenizer, with these end tokens (none: its own), for a model `vocab_size` wide. Raises
-        TokenizerError where it cannot serve for masks."""
+        """Read the engine's tokenizer. `end_tokens`: the tokens that end a text; without any, the tokenizer's
+        own. `vocab_size`: the width of the model's logits. Raises TokenizerError if masks cannot be made for
+        this tokenizer."""
         self.tokenizer = Tokenizer.from_huggingface(
             tokenizer, eos_token_id=sorted(end_tokens) or None, vocab_size=vocab_size
         )
@@ -66,12 +71,12 @@ class EngineGrammars:
         self._compilation_count = 0
 
     def preload_kinds(self) -> None:
-        """Load the machine code for the first request of each kind ahead (`sg.preload`)."""
+        """Load the machine code that the first request of each kind of grammar needs (`sg.preload`)."""
         preload(tokenizer=self.tokenizer)
 
     def compile_constraint(self, constraint: Mapping[str, Any]) -> CompiledGrammar:
-        """Return the compiled grammar of a constraint, which is written as the member of a request. Requests
-        with the same constraint at the same time wait for one compilation. Raises StructgenError."""
+        """Return the compiled grammar of a constraint. Requests that have the same constraint at the same
+        time wait for one compilation. Raises StructgenError."""
         key = repr(constraint)
         with self._lock:
             if key in self._fixed_answers:
@@ -87,7 +92,8 @@ class EngineGrammars:
     def _compile_for_all(
         self, key: str, constraint: Mapping[str, Any], making: Future[CompiledGrammar]
     ) -> None:
-        """Compile a constraint for all requests that wait for it. A refusal is not kept."""
+        """Compile a constraint for all requests that wait for the future `making`. An error is not cached.
+        `key`: the constraint as text."""
         try:
             grammar = requested_grammar(constraint, None, {**SERVED, **OF_A_STRANGER}, self._specials)
             if grammar is None:
@@ -100,41 +106,42 @@ class EngineGrammars:
             return
         with self._lock:
             self._compilation_count += 1
-            # a sum asks all that are kept, which takes as long as half of a plain schema's compilation
+            # measuring all kept grammars takes half as long as compiling a plain schema, so it is done rarely
             if self._compilation_count % MEASURED_EVERY:
                 return
-            # Most tables have a megabyte, one of a deep schema a hundred; as much again lies outside of them.
-            # They grow as texts are written; what is being compiled has no size yet.
+            # The tables of most grammars have a megabyte, those of a deep schema a hundred. As much memory
+            # again lies outside of the tables. They grow while texts are written. A grammar that is still
+            # being compiled counts 0.
             sizes = [future.result().nbytes if future.done() else 0 for future in self._futures.values()]
             while len(sizes) > 1 and sum(sizes) > CACHE_BYTES:
                 self._futures.popitem(last=False)
                 del sizes[0]
 
     def answer_with(self, constraint: Mapping[str, Any], compiled_grammar: CompiledGrammar) -> None:
-        """Answer a constraint with this grammar until `release_held`, whatever it says: for a program that
-        makes its requests in the engine's own process. No server calls it, so no request names a grammar
-        there."""
+        """Use this grammar for a constraint until `release_held`, whatever the constraint asks for. This is
+        for a program that makes its requests in the engine's own process. No server calls it, so no client
+        can name a grammar in this way."""
         with self._lock:
             self._fixed_answers[repr(constraint)] = compiled_grammar
 
     def release_held(self) -> None:
-        """Let go of the grammars that are held."""
+        """Drop the grammars of `answer_with`."""
         with self._lock:
             self._fixed_answers.clear()
 
     def clear_grammars(self) -> None:
-        """Let go of all compiled grammars."""
+        """Drop all compiled grammars."""
         with self._lock:
             self._futures.clear()
             self._fixed_answers.clear()
 
 
 class EngineText:
-    """A text that an engine writes under a grammar, token by token; drafted tokens are taken back again.
+    """A text that an engine writes under a grammar, token by token. Drafted tokens can be taken back.
 
-    `stops` are tokens at which the engine ends a text besides the grammar's end tokens: they may come exactly
-    where the text is complete. `reserve`: tokens of thoughts that the request may have without showing them
-    yet.
+    `stops`: tokens at which the engine ends a text, in addition to the grammar's end tokens. They are allowed
+    exactly where the text is complete. `reserve`: the number of tokens of thoughts that the engine may have
+    taken without counting them yet.
     """
 
     def __init__(
@@ -143,11 +150,12 @@ class EngineText:
         self.matcher, self.reserve = Matcher(compiled_grammar), reserve
         self.stops = tuple(sorted(set(stops) - set(compiled_grammar.end_tokens)))
         self.failure: StructgenError | None = None
-        """Why no mask could be filled. The text takes no token any more."""
+        """Why a mask could not be filled; None if all could. After a failure the text takes no tokens."""
         self.must_fit = False
-        """Whether the text fails where its first budget is below the least, instead of being cut."""
+        """Whether the text fails if its first budget is below the fewest tokens that it needs. If False, the
+        engine cuts such a text."""
         self._stop_count = self._thought_count = 0
-        """Stops taken; tokens of the request that are none of the text's: its thoughts."""
+        """The number of stops that were taken, and the number of the request's tokens that are thoughts."""
 
     @property
     def is_finished(self) -> bool:
@@ -156,7 +164,7 @@ class EngineText:
 
     @property
     def size(self) -> int:
-        """The tokens taken."""
+        """The number of tokens that the text has taken."""
         return self.matcher.size + self._stop_count
 
     def take_token(self, token: int) -> None:
@@ -170,7 +178,7 @@ class EngineText:
 
     def rollback(self, count: int) -> None:
         """Undo the last `count` tokens."""
-        stop = min(self._stop_count, count)  # a stop comes last, and is no token of the matcher
+        stop = min(self._stop_count, count)  # a stop comes last, and the matcher has not taken it
         self._stop_count -= stop
         if count > stop:
             self.matcher.rollback(count - stop)
@@ -182,9 +190,9 @@ class EngineText:
         self.matcher.reset()
 
     def remaining_budget(self, max_tokens: int, written_count: int) -> int:
-        """Return the budget of the text, the end token not counted, in a request that may have `max_tokens`
-        tokens, and has `written_count`. Drafted tokens are taken by the text, and are not yet the
-        request's."""
+        """Return how many more tokens the text may take, without its end token. `max_tokens`: the most tokens
+        of the request. `written_count`: how many it has; drafted tokens, which the text has taken already,
+        are not among them."""
         size = self.size
         self._thought_count = max(self._thought_count, written_count - size)
         return max(max_tokens - 1 - self._thought_count - size - self.reserve, 0)
@@ -196,7 +204,7 @@ class EngineText:
             return 0
         states = self.matcher.reached(tokens)
         compiled_grammar = self.matcher.compiled
-        # if the last of them leaves room for the rest, all before it do
+        # if the text can be completed in time after the last token, it can be after all tokens before it
         while states and budget is not None and not compiled_grammar.finishes(states[-1]):
             remaining = budget - len(states)
             if compiled_grammar.cost(states[-1], remaining) <= remaining:
@@ -205,11 +213,12 @@ class EngineText:
         return len(states)
 
     def fill_row(self, mask: TokenMask, row: int, budget: int | None = None) -> None:
-        """Write the mask of the next token to a row; `budget` as in `count_allowed`. A budget below the least
-        (thoughts took the tokens) is that least: the text is as short as may be, and the engine cuts it.
+        """Write the mask of the next token to a row of `mask`. `budget`: as in `count_allowed`.
 
-        Where no mask can be filled, `failure` says why, and the row has an end token alone. A row without a
-        token would harm the other texts of the batch (the mean of nothing is no number).
+        If the budget is less than the text needs, because thoughts took the tokens, the text becomes as short
+        as possible, and the engine cuts it. If no mask can be filled, `failure` has the reason, and the row
+        allows only an end token. A row without any token would harm the other texts of the batch: the
+        probabilities of nothing are not numbers.
         """
         try:
             if self.failure is not None:
@@ -234,7 +243,7 @@ class EngineText:
             allow_only(mask, row, self.matcher.compiled.end_tokens)
 
     def snapshot_text(self) -> EngineText:
-        """Return the text as it is now, whatever it takes afterwards."""
+        """Return a copy of the text as it is now, which later tokens do not change."""
         twin = copy(self)
         twin.matcher = self.matcher.fork()
         return twin
@@ -246,11 +255,11 @@ def fill_texts(
     rows: Sequence[int],
     budgets: Sequence[int | None],
 ) -> None:
-    """Write the masks of many texts to their rows by one call (`fill_masks`), each as `EngineText.fill_row`
-    does."""
+    """Write the masks of many texts to their rows by one call of `fill_masks`. The result is that of
+    `EngineText.fill_row` for each text. `rows`, `budgets`: the row and the budget of each text."""
     try:
         statuses = fill_masks([text.matcher for text in texts], mask, rows, budgets).tolist()
-    except StructgenError:  # one without a status: each text by itself finds out whose it is
+    except StructgenError:  # the error does not tell which text failed, so each is filled by itself
         statuses = [RowStatus.LIMIT] * len(texts)
     for text, row, budget, status in zip(texts, rows, budgets, statuses, strict=True):
         if status != RowStatus.CONSTRAINED or text.failure is not None or text.stops:
@@ -258,8 +267,8 @@ def fill_texts(
 
 
 def check_room(compiled_grammar: CompiledGrammar, max_tokens: int, option: str) -> None:
-    """Raise BudgetError where the shortest text and its end token take more than `max_tokens` tokens, which
-    the engine's `option` says. Raise OptionError where that is no number of tokens."""
+    """Raise BudgetError if the shortest text and its end token take more than `max_tokens` tokens. `option`:
+    the engine's name of this bound, for messages. Raise OptionError if it is not a number of tokens."""
     max_tokens = check_whole(option, max_tokens, 0)
     min_tokens = compiled_grammar.cost(compiled_grammar.start.index, max_tokens - 1)
     if min_tokens + 1 > max_tokens:
@@ -273,7 +282,7 @@ def check_room(compiled_grammar: CompiledGrammar, max_tokens: int, option: str) 
 
 
 def allow_only(mask: TokenMask, row: int, tokens: Sequence[int] | frozenset[int]) -> None:
-    """Allow some tokens in a row, and no other."""
+    """Allow some tokens in a row of a mask, and no others."""
     mask.array[row] = 0
     for token in tokens:
         _set_token(mask, row, token, True)
@@ -287,7 +296,7 @@ def _set_token(
 ) -> None:
     """Allow or forbid a token in a row of a mask, such as `_set_token(mask, 0, end, True)`."""
     word, bit = divmod(token, 32)
-    flag = 1 << bit if bit < 31 else -(1 << 31)  # the words are signed
+    flag = 1 << bit if bit < 31 else -(1 << 31)  # the words are signed, so bit 31 is the negative one
     if is_allowed:
         mask.array[row, word] |= flag
     else:

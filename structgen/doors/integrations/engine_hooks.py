@@ -1,4 +1,8 @@
-"""Whether an engine is one whose hooks we know: asked before anything is put into them."""
+"""Checks that an engine is a release whose hooks we know, before we change anything in it.
+
+A *hook* is a function of the engine that we call, replace or implement. Its *record* is the list of
+parameters that it had in the release that we read.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +16,21 @@ from structgen.base.errors import OptionError
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A function of an engine that we call, replace or implement: `module:Class.function`, and the names of
-    its parameters. "..." at their end stands for any others."""
+    """The record of a hook: its `location`, as `module:Class.function`, and the names of its parameters.
+    "..." at their end stands for any others."""
 
     location: str
     parameters: tuple[str, ...]
 
     def find_fault(self) -> str | None:
-        """Return in words what differs from the record; None where nothing does."""
+        """Return a sentence about how the function differs from its record; None if it does not."""
         module, _, path = self.location.partition(":")
         try:
             target: object = import_module(module)
             for name in path.split("."):
                 target = getattr(target, name)
         except (AttributeError, ImportError):
-            return f"{self.location} is not there"  # of another release
+            return f"{self.location} is not there"  # another release does not have it
         if not callable(target):
             return f"{self.location} is no function"
         names, expected = tuple(inspect.signature(target).parameters), self.parameters
@@ -41,8 +45,9 @@ def check_engine(
     releases: Sequence[str],
     hooks: Sequence[Hook],
 ) -> None:
-    """Raise OptionError where `version` belongs to none of the known `releases` ("0.32" has all 0.32.x),
-    or where a hook is not as it was recorded. Cost: the imports of the hooks' modules."""
+    """Raise OptionError if `version` belongs to none of the known `releases` ("0.32" includes all 0.32.x), or
+    if a hook differs from its record. `engine`: its name, for messages. Cost: the imports of the hooks'
+    modules."""
     cure = f"Install {engine} {' or '.join(releases)}, or choose a back end of {engine}'s own."
     if not any(version == release or version.startswith(f"{release}.") for release in releases):
         raise OptionError(

@@ -1,8 +1,8 @@
-"""Where `model.generate` ends a text: the end tokens of a generation, and the tokenizer that its grammars are
-compiled for.
+"""Finds the end tokens at which `model.generate` ends a text, and makes the tokenizer for its grammars.
 
-transformers hands a processor the ids and the scores alone. The settings of a generation are a local variable
-of the `generate` that calls it, and are read there.
+A *generation* is one call of `generate` of transformers, a *config* its settings. transformers gives a
+processor only the ids and the scores. The config is a local variable of the `generate` that calls the
+processor, so it is read there.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from structgen.base.errors import warning_level
 from structgen.tokens.tokenizer import Tokenizer
 
 _KEPT: Final = 8
-"""The most tokenizers that `generation_tokenizer` caches: each has megabytes, and there is one for each model
-in use."""
+"""The most tokenizers that `generation_tokenizer` caches. Each has megabytes, and each model in use has
+one."""
 _GENERATE: Final = inspect.unwrap(transformers.GenerationMixin.generate).__code__
 _warned_pairs: Final = set[tuple[str, tuple[int, ...]]]()
 """The pairs of a tokenizer's fingerprint and a model's end tokens that a warning has named."""
 
 
 def running_config(processor: Any) -> Any:
-    """Return the generation config of the outermost `generate` that was given this processor: an assistant's
-    `generate` runs inside of its model's. None outside of any. Each generation has a config of its own."""
+    """Return the config of the outermost `generate` that was given this processor; None outside of any. (The
+    `generate` of an assistant model runs inside of that of the main model.) Each generation has its own
+    config."""
     config, frame = None, sys._getframe(1).f_back
     while frame is not None:
         if frame.f_code is _GENERATE:
@@ -49,24 +50,27 @@ def end_tokens(*configs: Any) -> tuple[int, ...]:
 
 
 def special_ends(tokenizer: Tokenizer, ends: Iterable[int]) -> tuple[int, ...]:
-    """Return those of a model's end tokens that are no text."""
-    tokens = tokenizer.token_bytes  # a model may be wider than its tokenizer
+    """Return the end tokens of a model that do not spell text. `ends`: all its end tokens."""
+    tokens = tokenizer.token_bytes  # a model may have more tokens than its tokenizer
     return tuple(end for end in ends if end >= len(tokens) or tokens[end] is None)
 
 
 @lru_cache(maxsize=_KEPT)
 def generation_tokenizer(tokenizer: Tokenizer, ends: tuple[int, ...]) -> Tokenizer:
-    """Return the tokenizer whose texts a generation writes that stops at `ends`. End tokens that are no text
-    are its end tokens too. Those that are text stand in no text, which would be cut off there. The last eight
-    are kept."""
+    """Return the tokenizer for the texts of a generation that stops at the tokens `ends`.
+
+    Tokens of `ends` that do not spell text are end tokens of the result, too. Tokens of `ends` that do spell
+    text are left out of its vocabulary, because a text would be cut off at one. The last eight results are
+    cached.
+    """
     if set(ends) <= set(tokenizer.eos_token_ids):
         return tokenizer
     return tokenizer.ending_with({*tokenizer.eos_token_ids, *special_ends(tokenizer, ends)}, ends)
 
 
 def warn_of_difference(tokenizer: Tokenizer, ends: tuple[int, ...]) -> None:
-    """Warn, once for a tokenizer and a model's end tokens, where the two have none in common, or where one of
-    the model's is text."""
+    """Warn if a tokenizer and a model have no end token in common, or if an end token of the model spells
+    text. The warning comes once for each such pair. `ends`: the model's end tokens."""
     own_ends, special = tokenizer.eos_token_ids, special_ends(tokenizer, ends)
     key = tokenizer.fingerprint, ends
     if key in _warned_pairs or (set(own_ends) & set(ends) and special == ends):

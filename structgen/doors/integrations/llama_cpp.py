@@ -1,7 +1,7 @@
 """Our masks in llama-cpp-python, as a logits processor.
 
-llama-cpp-python calls processors from compiled code: an exception in one is printed, and the text goes on
-without a mask. So a text whose mask failed is ended there, and the exception is raised afterwards.
+llama-cpp-python calls processors from compiled code. There an exception is only printed, and the text goes on
+without a mask. So if a mask fails, the text is ended at once, and the exception is raised afterwards.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ from structgen.tokens.token_mask import allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
 
 _LONGEST = 1 << 12
-"""Bytes of a token, at most. The longest ones of vocabularies, runs of blanks, have some hundreds."""
+"""The most bytes of a token. The longest tokens of known vocabularies, runs of blanks, have some hundreds."""
 
 
 def tokenizer_of(llama: Any) -> Tokenizer:
-    """Return the tokenizer of a loaded model (`llama_cpp.Llama`), with all tokens at which it ends a text.
-    Cost: a call a token; keep it for several grammars. Raises TokenizerError where it cannot serve for masks.
+    """Return the tokenizer of a loaded model (`llama_cpp.Llama`), with all tokens at which the model ends a
+    text. Raises TokenizerError if masks cannot be made for it. Cost: a call for each token, so keep the
+    result for several grammars.
     """
     vocabulary = llama_cpp.llama_model_get_vocab(llama.model)
     buffer = ctypes.create_string_buffer(_LONGEST)
@@ -50,12 +51,12 @@ def tokenizer_of(llama: Any) -> Tokenizer:
 
 
 class MaskProcessor:
-    """Masks of one text, for `logits_processor`. Made by `constrained`."""
+    """A logits processor that masks the tokens of one text. Made by `constrained`."""
 
     def __init__(self, compiled_grammar: CompiledGrammar, max_tokens: int | None) -> None:
         self.matcher = Matcher(compiled_grammar)
         self.failure: BaseException | None = None
-        """The error of the text; only an end token may come since."""
+        """The error that ended the text; after it only an end token is allowed. None: there was none."""
         self._max_tokens = max_tokens
         self._mask = allocate_mask(1, compiled_grammar.vocab_size)
         self._prompt_count, self._token_count = 0, 0
@@ -63,7 +64,7 @@ class MaskProcessor:
     def __call__(
         self, input_ids: npt.NDArray[np.intc], scores: npt.NDArray[np.single]
     ) -> npt.NDArray[np.single]:
-        """Return the scores [V] (in place), -inf for tokens that may not come."""
+        """Set the scores [V] of tokens that are not allowed next to -inf, in place, and return them."""
         try:
             if self.failure is None:
                 self._fill_mask(input_ids)
@@ -75,10 +76,10 @@ class MaskProcessor:
         return scores
 
     def _fill_mask(self, input_ids: npt.NDArray[np.intc]) -> None:
-        """Take the token that has come, and fill the mask of the next one. Errors: OptionError,
+        """Take the token that was chosen, and fill the mask of the next one. Raises OptionError and
         BudgetError."""
         count = len(input_ids)
-        if not self._token_count:  # the first call has the prompt alone
+        if not self._token_count:  # at the first call the ids are those of the prompt
             self._prompt_count = count
         elif count != self._token_count + 1:
             new_count = count - self._token_count
@@ -99,16 +100,16 @@ class MaskProcessor:
 def constrained(
     llama: Any, grammar: Grammar | CompiledGrammar, *, max_tokens: int | None = None
 ) -> Iterator[Any]:
-    """Yield the `logits_processor` of one call of `llama.create_completion` or `create_chat_completion`. An
-    error inside of it is raised when the block ends.
+    """Yield the `logits_processor` for one call of `llama.create_completion` or `create_chat_completion`. An
+    error of the processor is raised at the end of the block.
 
         with constrained(llama, sg.json_schema(schema), max_tokens=64) as processors:
             reply = llama.create_completion(prompt, max_tokens=64, logits_processor=processors)
 
-    `grammar`: one that was compiled for `tokenizer_of(llama)` saves reading the tokenizer. `max_tokens`, the
-    same as of the call: the text is complete within it. Read a stream inside the block. Errors: OptionError
-    for a model with a `draft_model` (its drafts are not masked), and for two texts in one block; BudgetError
-    where no text fits; those of `sg.compile`.
+    `grammar`: if it was compiled for `tokenizer_of(llama)`, the tokenizer need not be read again.
+    `max_tokens`: the same number as that of the call; the text is then complete within it. Read a stream
+    inside the block. Raises OptionError for a model with a `draft_model` (its drafts are not masked), and for
+    two texts in one block; BudgetError if no text fits; and the errors of `sg.compile`.
     """
     if llama.draft_model is not None:
         raise OptionError(

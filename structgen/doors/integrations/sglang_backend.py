@@ -1,4 +1,8 @@
-"""The back end that `sglang_plugin` registers with SGLang; this module imports SGLang."""
+"""The back end that `sglang_plugin` registers with SGLang. This module imports SGLang.
+
+A *back end* makes the grammar object of each request; a *grammar object* follows one text and fills its
+masks.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +38,7 @@ from structgen.tokens.token_mask import TokenMask
 
 
 class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
-    """One request's text: complete, with its end token, within the tokens that the request may take."""
+    """The text of one request. With its end token it is complete within the tokens of the request."""
 
     def __init__(self, compiled_grammar: CompiledGrammar) -> None:
         super().__init__()
@@ -42,10 +46,11 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
         self._request: Any = None
 
     def structgen_admits(self, request: Any, *, thinks: bool) -> None:
-        """Learn of the request; it is aborted, with status 400, where no text fits."""
+        """Receive the request of this text. It is aborted, with status 400, if no text fits its tokens.
+        `thinks`: whether the text may begin after thoughts."""
         params = request.sampling_params
         try:
-            # without any it only fills the cache, as the first request of several texts does
+            # a request for 0 tokens only fills the cache, as the first request for several texts does
             if params.max_new_tokens:
                 check_room(self.compiled, params.max_new_tokens, "max_new_tokens")
             if params.min_new_tokens:
@@ -57,9 +62,9 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
         except StructgenError as error:
             request.set_finish_with_abort(str(error))
             return
-        self._request = proxy(request)  # it holds the grammar, and lets it go at its end
+        self._request = proxy(request)  # a weak reference, because the request holds the grammar
         self.text = EngineText(self.compiled, tuple(params.stop_token_ids or ()))
-        # the last token of the thoughts reaches us before it is among the request's
+        # the last token of the thoughts reaches us before the request counts it
         self.text.reserve = 1 if thinks else 0
 
     def remaining_budget(self) -> int | None:
@@ -70,7 +75,7 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
         return self.text.remaining_budget(request.sampling_params.max_new_tokens, len(request.output_ids))
 
     def accept_token(self, token: int) -> None:
-        """Take a token. Raises ValueError, after which SGLang aborts the request, where it may not come."""
+        """Take a token. Raises ValueError if it is not allowed; SGLang then aborts the request."""
         if self.text.is_finished:
             return
         self.current_token = token
@@ -89,7 +94,7 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
 
     @staticmethod
     def allocate_vocab_mask(vocab_size: int, batch_size: int, device: Any) -> torch.Tensor:
-        """Return masks that allow everything, in memory from which a GPU copies at once."""
+        """Return masks that allow everything, in pinned memory, which a GPU copies fastest."""
         words = (vocab_size + 31) // 32
         return torch.full((batch_size, words), -1, dtype=torch.int32, pin_memory=torch.cuda.is_available())
 
@@ -99,8 +104,8 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
         self._report_failure()
 
     def _report_failure(self) -> None:
-        """Where no mask could be filled, have the request end with the reason. At the end token, which is all
-        that is allowed then, SGLang would take the text for complete."""
+        """If no mask could be filled, end the request with the reason. Otherwise SGLang would take the text
+        for complete at the end token, the only token that is then allowed."""
         if self.text.failure is not None and self._request is not None:
             reason = str(self.text.failure), HTTPStatus.BAD_REQUEST, "BadRequestError"
             self._request.to_finish = FINISH_ABORT(*reason)
@@ -139,7 +144,8 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
 
 
 class SglangBackend(BaseGrammarBackend):  # type: ignore[misc]
-    """The back end of one scheduler. A text behind thoughts takes three functions of masks from here."""
+    """The back end of one scheduler. For a text after thoughts, SGLang calls three functions of masks here
+    and not those of the grammar object."""
 
     allocate_vocab_mask = staticmethod(SglangGrammar.allocate_vocab_mask)
     move_vocab_mask = staticmethod(SglangGrammar.move_vocab_mask)
@@ -161,7 +167,8 @@ class SglangBackend(BaseGrammarBackend):  # type: ignore[misc]
     def get_cached_or_future_value(
         self, key: tuple[str, str], require_reasoning: bool
     ) -> tuple[BaseGrammarObject | Future[BaseGrammarObject], bool]:
-        """Return the grammar of a request, and True; or its future, and False, where it takes longer."""
+        """Return the grammar object of a request, and True. If compiling takes longer, return its future, and
+        False."""
         value, is_known = super().get_cached_or_future_value(key, require_reasoning)
         if is_known or not wait((value,), SOON).done or value.exception() is not None:
             return value, is_known
@@ -188,8 +195,8 @@ class SglangBackend(BaseGrammarBackend):  # type: ignore[misc]
 
 
 def make_backend(tokenizer: Any, vocab_size: int, eos_token_ids: Any) -> BaseGrammarBackend:
-    """Return a back end that is loaded; with a reasoning parser, one that begins behind thoughts. Raises
-    OptionError for a setting that it has not, TokenizerError, SGLang's ValueError for strict thinking."""
+    """Return a back end that is ready for requests. With a reasoning parser, its texts begin after thoughts.
+    Raises OptionError for an unknown setting, TokenizerError, and SGLang's ValueError for strict thinking."""
     settings = get_serving()
     if settings.constrained_json_max_whitespace_cnt is not None:
         raise OptionError(
@@ -206,7 +213,7 @@ def make_backend(tokenizer: Any, vocab_size: int, eos_token_ids: Any) -> BaseGra
     backend = SglangBackend(grammars, white_space)
     if not settings.reasoning_parser:
         return backend
-    # SGLang wraps its own back ends so, and not those of its registry
+    # SGLang wraps its own back ends in this way, but not those of its registry
     parser = ReasoningParser(
         model_type=settings.reasoning_parser, stream_reasoning=False, tokenizer=tokenizer
     )

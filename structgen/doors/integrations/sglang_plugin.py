@@ -1,7 +1,8 @@
 """structgen as a grammar back end of SGLang: `--grammar-backend structgen`.
 
-SGLang has a registry of back ends, and one of hooks; it loads the entry point `sglang.srt.plugins` in all of
-its processes. docs/serving-engines.md says what is served.
+A *back end* gives SGLang masks; a *hook* is a function of SGLang that we call, replace or implement. SGLang
+has a registry of back ends, and one of hooks. It loads the entry point `sglang.srt.plugins` in all of its
+processes. docs/serving-engines.md describes what is served.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from structgen.doors.integrations.engine_hooks import Hook, check_engine
 
 NAME: Final = "structgen"
 VERSIONS: Final = ("0.5.23",)
-"""Releases whose hooks were read, and which were run."""
+"""The releases whose hooks we have read, and which we have run."""
 _BASE: Final = "sglang.srt.constrained.base_grammar_backend"
 _MANAGER: Final = "sglang.srt.constrained.grammar_manager:GrammarManager"
 _HAS_GRAMMAR: Final = "_apply_request_reasoning_config"
-"""The manager calls it for each request once its grammar is there."""
+"""The method that the grammar manager calls for each request when its grammar is ready."""
 _GRAMMAR: Final[dict[str, tuple[str, ...]]] = {
     "maybe_init_reasoning": ("self", "reasoning"),
     "accept_token": ("self", "token"),
@@ -46,11 +47,12 @@ HOOKS: Final = (
         ("grammar_backend", "reasoning_parser", "tokenizer", "enable_strict_thinking"),
     ),
 )
-"""What we implement, call and follow."""
+"""The functions of SGLang that we implement, call or are called after."""
 
 
 def register() -> None:
-    """The entry point: the name, the maker of the back end, and the hook that shows it the requests."""
+    """The entry point. It registers the name of the back end, the function that makes it, and the hook that
+    shows a request to its grammar."""
     from sglang.srt.arg_groups.choices import (  # optional: the engine
         GRAMMAR_BACKEND_CHOICES,
         add_grammar_backend_choices,
@@ -83,8 +85,8 @@ def create_backend(
 
 
 def _admit_request(result: None, manager: Any, request: Any) -> None:
-    """Show a request to its grammar, if that is ours."""
-    grammar = getattr(request.grammar, "grammar", request.grammar)  # behind thoughts: wrapped
+    """Give a request to its grammar object, if that is ours."""
+    grammar = getattr(request.grammar, "grammar", request.grammar)  # with thoughts, ours is wrapped
     admit = getattr(grammar, "structgen_admits", None)
     if admit is not None:
         admit(request, thinks=grammar is not request.grammar)

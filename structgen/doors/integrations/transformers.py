@@ -1,4 +1,8 @@
-"""Our masks in `model.generate` of transformers, and in its continuous batching."""
+"""Our masks in `model.generate` of transformers, and in its continuous batching.
+
+A *row* is one text of a batch; a row is *free* if no grammar constrains it. A *generation* is one call of
+`generate`. *Healing* writes the last tokens of a prompt again, so that one token may cross the prompt's end.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +44,9 @@ from structgen.tokens.tokenizer import Tokenizer
 
 T = TypeVar("T")
 Constraint: TypeAlias = Union[Grammar, CompiledGrammar, None]
-"""A language for a row; None: the row is free."""
+"""The grammar of a row; None: the row is free."""
 RowTarget: TypeAlias = Union[Constraint, type, dict[str, Any]]
-"""What a caller gives for a row: a grammar, a type, or a JSON Schema."""
+"""The argument for a row: a grammar, a type, or a JSON Schema."""
 
 
 class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
@@ -53,7 +57,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
     is transformers' or ours. With `max_new_tokens`, the same as is given to `generate`, each text is complete
     within it; that mask costs more (`Matcher.fill_mask(budget=)`).
 
-    A text ends with an end token of the tokenizer or of the model, and only end tokens come behind it. The
+    A text ends with an end token of the tokenizer or of the model, and only end tokens come after it. The
     processor reads the model's (`eos_token_id`) in the `generate` that calls it. An end token that is text
     stands in no document, for `generate` would stop there. Where model and tokenizer have no end token in
     common, a warning says so once. In a loop of your own, pass `model`: its configs name its end tokens.
@@ -90,12 +94,11 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         self._ends: tuple[int, ...] | None = None
         """The end tokens of the model, as far as its logits reach; None before they are known."""
         self._config: Any = None
-        """The settings of the last generation, whose rows `_rows` are."""
+        """The config of the last generation, to which `_rows` belong."""
         self._grammars = self._given_grammars
         self._taken_back: list[bytes] = [b""] * len(self._given_grammars)
         self._healed_ids: Tensor | None = None
-        """The ids that `healed` has returned; `_taken_back` has then, for each of its rows, what it took
-        back."""
+        """The ids that `healed` returned last. `_taken_back` has the text that it took back from each row."""
         if model is not None:
             ends = end_tokens(getattr(model, "generation_config", None), model.config)
             self._learn_ends(ends, model.config.get_text_config().vocab_size)
@@ -107,12 +110,12 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         self._mask: TokenMask | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Another process begins with a new generation."""
+        """Return the state without the texts, because another process begins a new generation."""
         fresh = dict.fromkeys(("_last_ids", "_config", "_healed_ids", "_mask"))
         return {**self.__dict__, **fresh, "_rows": [], "_dead": []}
 
     def __bool__(self) -> bool:
-        """A processor is there, though it has no length."""
+        """Return True, because a processor has no length that could be its truth value."""
         return True
 
     def __len__(self) -> int:
@@ -130,9 +133,9 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
     def healed(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, **others: Any
     ) -> dict[str, Tensor]:
-        """Return what to give to `generate`: the prompts without the tokens that are written again, padded on
-        the left, and their attention mask. `others` (token_type_ids) are left out: they are of the longer
-        prompts. The ids that `generate` returns have the tokens that were written again.
+        """Return the arguments for `generate`: the prompts without the tokens that are written again, padded
+        on the left, and their attention mask. `others` (token_type_ids) are left out, because they fit the
+        longer prompts. The ids that `generate` returns include the tokens that were written again.
 
         Errors: OptionError without `healing=True`, and where the rows are not a multiple of the grammars.
         """
@@ -168,7 +171,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         return {name: value.to(input_ids) for name, value in inputs.items()}
 
     def _make_row_grammars(self) -> list[CompiledGrammar | None]:
-        """Return the grammar of each row's masks, behind the text that `healed` took back."""
+        """Return the grammar of each row. It begins with the text that `healed` took back."""
         ends = special_ends(self.tokenizer, self._ends or ())
         row_grammars = list[CompiledGrammar | None]()
         for grammar, taken_back in zip(
@@ -184,10 +187,10 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         return row_grammars
 
     def _learn_ends(self, ends: Sequence[int], width: int) -> None:
-        """Take the end tokens of a model whose logits are `width` wide: grammars are compiled for them."""
+        """Compile the grammars for the end tokens of a model. `width`: the number of its logits."""
         ends = tuple(end for end in ends if 0 <= end < width)  # generate takes -1 for none
         if ends == self._ends:
-            return  # compiled for them already
+            return  # the grammars are compiled for these end tokens already
         warn_of_difference(self.tokenizer, ends)
         self._ends = ends
         try:
@@ -242,7 +245,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
             matcher = self._rows[row]
             if matcher is None:
                 continue
-            if matcher.is_finished:  # padding behind the text, whatever others say of it
+            if matcher.is_finished:  # padding after the text, whatever others say of it
                 masked_scores[row, self._ends_behind(matcher)[0]] = 0.0
                 continue
             raise OptionError(
@@ -256,8 +259,8 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
     # --- which row is which ---------------------------------------------------------------------------------
 
     def _find_parents(self, ids: Tensor) -> list[int] | None:
-        """Return for each row the one of the last call that it goes on from, one of its prompt's. None: one
-        goes on from none."""
+        """Return for each row the row of the last call that it continues; both belong to the same prompt.
+        Return None if some row continues none."""
         last_ids, ids_before = self._last_ids, ids[:, :-1]
         if last_ids is None or ids_before.shape != last_ids.shape:
             return None
@@ -285,8 +288,8 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         self._dead = [False] * len(ids)
 
     def _check_healed(self, ids: Tensor) -> None:
-        """Raise OptionError where `healing` was asked for, and these are not the prompts that `healed`
-        has returned: the borders would be of other prompts."""
+        """Raise OptionError if `healing` was asked for, but `ids` are not the prompts that `healed` returned.
+        What was taken back would then belong to other prompts."""
         if not self.healing:
             return
         healed_ids = self._healed_ids
@@ -301,7 +304,8 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         )
 
     def _write_again(self, ids: Tensor) -> None:
-        """Take all tokens of texts that go back, or go on by several tokens, as drafts of an assistant do."""
+        """Read all tokens of each text anew. This is needed for texts that lose tokens or gain several, as
+        the drafts of an assistant model do."""
         prompt_length = self._prompt_length
         self._begin_texts(ids[:, :prompt_length])
         for end in range(prompt_length, ids.shape[1]):
@@ -313,7 +317,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         rows = list[Matcher | None]()
         for parent in parents:
             row = self._rows[parent]
-            # several beams that go on from one: a copy for each
+            # if several beams continue one row, each gets a copy
             rows.append(row.fork() if row is not None and children[parent] > 1 else row)
         self._rows = rows
         self._dead = [self._dead[parent] for parent in parents]
@@ -330,8 +334,8 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
                 self._dead[at] = True
 
     def _ends_behind(self, row: Matcher) -> Sequence[int]:
-        """Return the tokens that may come behind a text: those at which the model stops, if any is no
-        text."""
+        """Return the tokens that are allowed after a text: the model's end tokens that do not spell text; if
+        there are none, the end tokens of the row's grammar."""
         return special_ends(self.tokenizer, self._ends or ()) or sorted(row.compiled.end_tokens)
 
     def _fill_rows(self, mask: TokenMask, written_count: int) -> None:

@@ -1,5 +1,8 @@
-"""Our masks in the continuous batching of transformers (`model.generate_batch`). Its processors are of their
-own kind: one is handed a number for each row of a step, here that of the row's mask."""
+"""Our masks in the continuous batching of transformers (`model.generate_batch`).
+
+A *step* is one pass of the model for a batch of requests. Its processors have an interface of their own: a
+processor receives a number for each row of a step. Ours receives the number of the row's mask.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ from structgen.tokens.token_mask import allocate_mask
 class GenerationMasks(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
     """Masks for `generate_batch`, whose steps run one after the other.
 
-    A request says by `structgen=i` which of the grammars it has. What goes wrong with a mask is noted in
-    `failures` by the request's id; its text ends there.
+    A request names its grammar by the option `structgen=i`, an index of `grammars`. An error of a mask is
+    noted in `failures` by the request's id, and ends its text.
     """
 
     supported_kwargs: ClassVar[dict[str, type]] = {"structgen": int}
@@ -32,10 +35,10 @@ class GenerationMasks(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
         self.failures: dict[str, str] = {}
         self._texts: dict[str, EngineText] = {}
         self._mask = allocate_mask(1, width)
-        self._mask.array[0] = -1  # of the rows that pad a step, and of free texts
+        self._mask.array[0] = -1  # row 0 allows everything: for free texts, and for rows that pad a step
 
     def fill_defaults(self, int32_tensor: torch.Tensor) -> None:
-        """Fill in the number of the mask that allows everything."""
+        """Fill a tensor with 0, the number of the mask that allows everything."""
         int32_tensor.fill_(0)
 
     def prepare_tensor_args(self, requests_with_new_token: list[Any]) -> torch.Tensor:
@@ -49,14 +52,14 @@ class GenerationMasks(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
         )
 
     def _fill_row(self, state: Any, row: int) -> int:
-        """Fill the mask of a request, in a row; return the row, 0 for a request that is free."""
+        """Fill the mask of a request in a row, and return the row; 0 for a request without a grammar."""
         grammar = self.grammars[state.logit_processor_kwargs["structgen"]]
         if grammar is None:
             return 0
         text = self._texts.get(state.request_id)
         if text is None:
             text = self._texts[state.request_id] = EngineText(grammar, tuple(state._eos_token_ids))
-        # a request that was put off goes on with its tokens as a part of the prompt
+        # if a request was interrupted, the tokens of its text have become a part of its prompt
         start = state._true_initial_tokens or len(state.initial_tokens)
         written_tokens = [*state.initial_tokens, *state.generated_tokens][start:]
         for token in written_tokens[text.size :]:
@@ -98,7 +101,7 @@ def write_batch(
     )
     masks = GenerationMasks(grammars, model.get_output_embeddings().weight.shape[0], max_tokens)
     processors = manager.logit_processor
-    # before the others: top_k alone could leave none of the tokens that may come
+    # the masks come before other processors, because top_k could remove all tokens that are allowed
     processors.logits_processor.insert(0, masks)
     processors.tensors_required += 1
     processors.do_processing = True

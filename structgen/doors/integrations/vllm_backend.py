@@ -1,4 +1,8 @@
-"""The back end that `vllm_plugin` puts into vLLM; this module imports vLLM."""
+"""The back end that `vllm_plugin` adds to vLLM. This module imports vLLM.
+
+A *back end* makes the grammar object of each request; a *grammar object* follows one text and fills its
+masks. A *step* is one pass of the engine; masks that a step asks for are written together at its end.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +29,11 @@ from structgen.tokens.token_mask import TokenMask
 
 T = TypeVar("T")
 MaskRequest = tuple[EngineText, EngineText, int, int | None]
-"""A mask that a step asks for: the text, its state then, its row and its budget."""
+"""A mask that a step asks for: (text, copy of the text at that time, row, budget)."""
 _log = logging.getLogger("vllm.plugins.structgen")
 _grammars_by_config: Final[dict[int, tuple[Any, EngineGrammars]]] = {}
-"""By the address of a model's configuration, which is held: front end and engine may share a process."""
+"""The configuration and the grammars of each model, by the `id` of the configuration. Front end and engine
+share them if they run in one process."""
 _lock: Final = threading.Lock()
 
 
@@ -52,9 +57,9 @@ def grammars_of(model_config: Any, tokenizer: Any) -> EngineGrammars:
 
 
 def check_request(params: Any, grammars: EngineGrammars, room: int | None = None) -> None:
-    """Compile what a request's parameters ask for; `room`: the tokens that the model has left. Raises
-    StructgenError for what is refused: here it is the client's error, in the engine it would be the
-    server's."""
+    """Check the parameters of a request, and compile its grammar. `room`: the tokens that the context leaves.
+    Raises StructgenError for a request that is refused. Here the client gets the error; in the engine it
+    would be an error of the server."""
     if params.ignore_eos:
         raise OptionError(
             "Behind the end of the document nothing would be constrained.",
@@ -68,7 +73,7 @@ def check_request(params: Any, grammars: EngineGrammars, room: int | None = None
 
 
 def constraint_of(outputs: Any) -> dict[str, Any]:
-    """Return the constraint of `StructuredOutputsParams`, as the member of a request."""
+    """Return the constraint of `StructuredOutputsParams` as a member of a request, e.g. {"json": {...}}."""
     members = {name: getattr(outputs, name) for name in REQUESTS.objects["structured_outputs"]}
     return {
         "structured_outputs": {name: value for name, value in members.items() if value not in (None, False)}
@@ -76,21 +81,22 @@ def constraint_of(outputs: Any) -> dict[str, Any]:
 
 
 def _is_prefill(params: Any) -> bool:
-    """Tell whether another instance writes the text: this one fills the cache, and writes a token that is
-    thrown away."""
+    """Return whether another instance of vLLM writes the text. This one then only fills the cache, and writes
+    a token that is not used."""
     return bool(((params.extra_args or {}).get("kv_transfer_params") or {}).get("do_remote_decode"))
 
 
 class VllmGrammar(StructuredOutputGrammar):  # type: ignore[misc]
-    """One request's text: complete, with its end token, within the tokens that the request may take."""
+    """The text of one request. With its end token it is complete within the tokens of the request."""
 
     def __init__(self, backend: VllmBackend, text: EngineText, request: Any = None) -> None:
-        """Without a `request` there is no budget. The request holds the grammar, and is not kept alive."""
+        """Follow `text`. Without a `request` there is no budget. The request is referred to weakly, because
+        it holds this object."""
         self.backend, self.text = backend, text
         self.request: Any = None if request is None else proxy(request)
 
     def _remaining_budget(self) -> int | None:
-        """Return how many tokens the text may still take, the end token not counted; None: any number."""
+        """Return how many tokens the text may still take, without the end token; None: any number."""
         request = self.request
         if request is None:
             return None
@@ -98,7 +104,7 @@ class VllmGrammar(StructuredOutputGrammar):  # type: ignore[misc]
         return self.text.remaining_budget(max_tokens, request.num_output_tokens)
 
     def accept_tokens(self, request_id: str, tokens: list[int]) -> bool:
-        """Take tokens; return False, and say why in the log, where one may not come."""
+        """Take tokens. If one is not allowed, log the reason and return False."""
         self.backend.keep_position(self.text)
         for token in tokens:
             if self.is_terminated():
@@ -106,7 +112,7 @@ class VllmGrammar(StructuredOutputGrammar):  # type: ignore[misc]
             try:
                 self.text.take_token(token)
             except StructgenError as error:
-                self.backend.fill_requested()  # vLLM copies a row of this step to those behind
+                self.backend.fill_requested()  # vLLM copies this row to later rows
                 _log.error("Request %s: %s", request_id, error)
                 if self.request is not None:
                     self.request.stop_reason = str(error)  # the engine's output takes it to the server
@@ -114,10 +120,10 @@ class VllmGrammar(StructuredOutputGrammar):  # type: ignore[misc]
         return True
 
     def validate_tokens(self, tokens: list[int]) -> list[int]:
-        """Return the drafted tokens, up to the first that may not come."""
+        """Return the drafted tokens before the first one that is not allowed."""
         try:
             return tokens[: self.text.count_allowed(tokens, self._remaining_budget())]
-        except StructgenError:  # a limit: the mask of this place will say so
+        except StructgenError:  # a limit; the mask of this position will report it
             return []
 
     def rollback(self, num_tokens: int) -> None:
@@ -126,7 +132,8 @@ class VllmGrammar(StructuredOutputGrammar):  # type: ignore[misc]
         self.text.rollback(num_tokens)
 
     def fill_bitmask(self, bitmask: torch.Tensor, batch_index: int) -> None:
-        """Write the mask of the next token; in a step, at its end (`VllmBackend.in_one_call`)."""
+        """Write the mask of the next token. In a step it is written at the end
+        (`VllmBackend.in_one_call`)."""
         backend, text, budget = self.backend, self.text, self._remaining_budget()
         mask = backend.wrap_mask(bitmask)
         if backend.mask_requests is None:
@@ -157,7 +164,7 @@ class VllmBackend(StructuredOutputBackend):  # type: ignore[misc]
         self.grammars.preload_kinds()
         self._wrapped_mask: tuple[torch.Tensor, TokenMask] | None = None
         self.mask_requests: list[MaskRequest] | None = None
-        """The masks of a step that are to be written; None: each is written when it is asked for."""
+        """The masks that the current step has asked for; None: each mask is written at once."""
 
     def compile_grammar(
         self, request_type: Any, grammar_spec: str, stop_token_ids: set[int] | None = None
@@ -169,18 +176,18 @@ class VllmBackend(StructuredOutputBackend):  # type: ignore[misc]
         return VllmGrammar(self, EngineText(compiled_grammar, tuple(stop_token_ids or ())))
 
     def grammar_of(self, request: Any, *, thinks: bool) -> VllmGrammar:
-        """Return the grammar of a request; `thinks`: its text may begin behind thoughts."""
+        """Return the grammar object of a request. `thinks`: whether its text may begin after thoughts."""
         params = request.sampling_params
         try:
             compiled_grammar = self.grammars.compile_constraint(constraint_of(params.structured_outputs))
         except StructgenError as error:
             _log.error("Request %s: %s", request.request_id, error)
             raise
-        # thoughts may take tokens unseen, in a draft in which they end
+        # a draft in which thoughts end has tokens of thoughts that we do not see
         text = EngineText(
             compiled_grammar, tuple(params.all_stop_token_ids), self.draft_length if thinks else 0
         )
-        # the first mask finds out, at no cost, whether the text fits
+        # the first mask finds out whether the text fits, without extra cost
         text.must_fit = not thinks
         return VllmGrammar(self, text, None if _is_prefill(params) else request)
 
@@ -189,14 +196,14 @@ class VllmBackend(StructuredOutputBackend):  # type: ignore[misc]
         return torch.full((max_num_seqs, (self.vocab_size + 31) // 32), -1, dtype=torch.int32)
 
     def wrap_mask(self, bitmask: torch.Tensor) -> TokenMask:
-        """Return our view of vLLM's masks, which are the same in all calls."""
+        """Return our view of vLLM's masks. All calls pass the same masks, so the view is kept."""
         if self._wrapped_mask is None or self._wrapped_mask[0] is not bitmask:
             self._wrapped_mask = bitmask, TokenMask.wrap(bitmask)
         return self._wrapped_mask[1]
 
     def in_one_call(self, step: Callable[[], T]) -> T:
-        """Run a step of vLLM's, and return its result. The step asks for masks row by row; one call writes
-        them at its end."""
+        """Run a step of vLLM, and return its result. The step asks for masks row by row, and one call writes
+        all of them at its end."""
         self.mask_requests = []
         try:
             result = step()
@@ -206,13 +213,13 @@ class VllmBackend(StructuredOutputBackend):  # type: ignore[misc]
             self.mask_requests = None
 
     def keep_position(self, text: EngineText) -> None:
-        """Keep the state of a text whose mask is to be written, before it takes a drafted token, or takes
-        some back."""
+        """Copy the state of a text whose mask is not written yet. Call this before the text takes a drafted
+        token, or takes tokens back."""
         if self.mask_requests and self.mask_requests[-1][1] is text:
             self.mask_requests[-1] = (text, text.snapshot_text(), *self.mask_requests[-1][2:])
 
     def fill_requested(self) -> None:
-        """Write the masks that were asked for, if any."""
+        """Write the masks that the current step has asked for so far, if any."""
         if self.mask_requests and self._wrapped_mask is not None:
             texts, snapshots, rows, budgets = zip(*self.mask_requests, strict=True)
             fill_texts(snapshots, self._wrapped_mask[1], rows, budgets)
@@ -221,5 +228,5 @@ class VllmBackend(StructuredOutputBackend):  # type: ignore[misc]
             self.mask_requests.clear()
 
     def destroy(self) -> None:
-        """Let go of the compiled grammars."""
+        """Drop the compiled grammars."""
         self.grammars.clear_grammars()

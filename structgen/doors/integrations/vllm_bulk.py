@@ -208,5 +208,5 @@ class VllmAnswers:
             # an integer may have more digits than Python reads
             with suppress(ValueError, RecursionError):
                 result.value = compiled_grammar.value(text.encode())
-        # vLLM's own probabilities are those behind the mask, or those before it, as its version has them
+        # vLLM's own probabilities are those after the mask, or those before it, as its version has them
         return show_result(result) | {"logprob": None, "constrained_logprob": None}

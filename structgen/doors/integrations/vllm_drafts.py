@@ -1,9 +1,10 @@
 """Our drafts in vLLM: `--speculative-config '{"model": "structgen.integrations.vllm_drafts.Drafts", ...}'`.
 
-vLLM makes a proposer of any class that this option names, in each worker. Workers have no grammar, so ours
-proposes nothing there. The scheduler, which has the grammars and all tokens, then receives the proposals of
-the step, and there the drafts are made. What vLLM does with them is its own. It drops what a grammar or a
-budget forbids, reads the draft in one pass of the model, and accepts of it what the model would have written.
+A *draft* is a chain of guessed tokens; a *proposer* is vLLM's object that makes drafts. vLLM makes a proposer
+of the class that this option names, in each worker. Workers have no grammar, so ours proposes nothing there.
+The scheduler, which has the grammars and all tokens, receives the proposals of each step, and we replace them
+by our drafts. vLLM then drops tokens that a grammar or a budget forbids, and reads the draft in one pass of
+the model. It accepts the tokens that the model would have written.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ HOOKS: Final = (
     Hook(f"{_MANAGER}._get_constraint_bounds", ("self", "request", "spec_tokens", "...")),
     Hook("vllm.v1.outputs:DraftTokenIds", ("req_ids", "draft_token_ids")),
 )
-"""What makes our class, what we replace, what it calls then, and what we call."""
+"""The functions of vLLM that create our class, that we replace, that the replaced one calls, and that we
+call."""
 
 
 class Drafts:
@@ -34,7 +36,8 @@ class Drafts:
     name: Final = "structgen.integrations.vllm_drafts.Drafts"
 
     def __init__(self, vllm_config: Any) -> None:
-        """Raises OptionError where another back end is chosen, in whose scheduler nothing would propose."""
+        """Check the configuration. Raises OptionError if another back end is chosen, because then nothing in
+        the scheduler would make drafts."""
         if vllm_config.structured_outputs_config.backend != "structgen":
             raise OptionError(
                 "It drafts from the grammars of structgen's back end alone.",
@@ -46,13 +49,13 @@ class Drafts:
         """Do nothing: there is no model."""
 
     def propose(self, sampled_token_ids: Sequence[Any], *_: Any, **__: Any) -> list[list[int]]:
-        """Return no token for each request."""
+        """Return an empty proposal for each request."""
         return [[] for _ in sampled_token_ids]
 
 
 def draft_for(manager: Any, versions: Sequence[str]) -> None:
-    """Let the scheduler of this manager propose, if its configuration names our class. Raises OptionError for
-    hooks that have changed."""
+    """Have the scheduler make drafts, if the configuration of `manager` names our class. `versions`: the
+    known releases of vLLM. Raises OptionError for hooks that have changed."""
     config = manager.vllm_config
     if config.speculative_config is None or config.speculative_config.model != Drafts.name:
         return
@@ -72,7 +75,8 @@ def draft_for(manager: Any, versions: Sequence[str]) -> None:
 
 
 def _replace_proposals(others: Any) -> Any:
-    """Return what a scheduler does with the proposals of its workers: here they are replaced by ours."""
+    """Return a replacement for the scheduler's method that receives the proposals of workers. It replaces
+    them by our drafts, and then calls the original method, `others`."""
     from vllm.platforms import current_platform  # optional: the engine
     from vllm.v1.outputs import DraftTokenIds
 
@@ -104,16 +108,19 @@ def _replace_proposals(others: Any) -> Any:
 
 
 def _constrained_text(manager: Any, request: Any) -> Any:
-    """Return the text of a request whose next token a grammar holds, else None."""
+    """Return the text of a request if a grammar constrains its next token, else None."""
     if not request.use_structured_output or manager._get_constraint_bounds(request, ()).constraint_start:
         return None
     return request.structured_output_request.grammar.text
 
 
 def _draft_room(request: Any, model_len: int, on_cpu: bool) -> int:
-    """Return how many tokens may be proposed for a request. None, where a seed makes its draws repeatable:
-    vLLM's verification draws other tokens than its sampler, of the same law. On a CPU none for any draw:
-    there vLLM 0.32 verifies draws at temperatures that it never wrote (vllm#42638)."""
+    """Return how many tokens may be proposed for a request.
+
+    The number is 0 if a seed makes the request's draws repeatable, because vLLM's verification draws other
+    tokens than its sampler, though from the same law. On a CPU it is 0 for any request that draws, because
+    vLLM 0.32 verifies draws there at temperatures that it never set (vllm#42638).
+    """
     params = request.sampling_params
     if params.temperature and (on_cpu or params.seed is not None):
         return 0

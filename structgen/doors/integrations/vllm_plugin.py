@@ -1,8 +1,9 @@
 """structgen as a back end of vLLM: `--structured-outputs-config '{"backend": "structgen"}'`.
 
-vLLM has no registry of back ends. It loads the entry point `vllm.general_plugins` in all of its processes.
-There `register` puts in the name (a pydantic field), the check of requests in the front end, and the back end
-of the engine. Each hook passes on what is not ours. docs/serving-engines.md says what is served.
+A *back end* gives vLLM masks; a *hook* is a function of vLLM that we call, replace or implement. vLLM has no
+registry of back ends. It loads the entry point `vllm.general_plugins` in all of its processes. There
+`register` adds the name (a pydantic field), the check of requests in the front end, and the back end of the
+engine. Each hook passes requests for other back ends on. docs/serving-engines.md describes what is served.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from structgen.doors.integrations.vllm_drafts import draft_for
 
 NAME: Final = "structgen"
 VERSIONS: Final = ("0.32", "0.33")
-"""Releases whose hooks were read; the engines of 0.32 were run."""
+"""The releases whose hooks we have read. We have run the engines of 0.32."""
 _OUTPUTS: Final = "vllm.v1.structured_output"
 _GRAMMAR: Final = f"{_OUTPUTS}.backend_types:StructuredOutputGrammar"
 _BACKEND: Final = f"{_OUTPUTS}.backend_types:StructuredOutputBackend"
@@ -67,18 +68,22 @@ HOOKS: Final = (
         )
     ),
 )
-"""What we replace, call and implement."""
+"""The functions of vLLM that we replace, call and implement."""
 
 _log = logging.getLogger("vllm.plugins.structgen")
 Check = Callable[[int], None]
-"""The check of a request; its argument: the tokens that the model has left behind the prompt."""
+"""The check of a request. Its argument is the number of tokens that the context leaves after the prompt."""
 _left_to_engine: ContextVar[list[Check] | None] = ContextVar("structgen_checks", default=None)
-"""The list to which a check is added that the engine makes as well. None: the server makes it at once."""
+"""The list that collects checks which the engine makes as well. None: each check is made at once, in the
+server."""
 
 
 def register() -> None:
-    """The entry point. Where the release is not known, or a hook has changed, nothing is put in but the name.
-    Who chooses it is told why it is refused; other back ends go on as they are. May be called twice."""
+    """The entry point. It may be called twice.
+
+    If the release is not known, or a hook has changed, only the name is added. A configuration that chooses
+    the name is then refused with the reason, and other back ends work as before.
+    """
     import vllm  # optional: the engine
 
     refusal: StructgenError | None = None
@@ -98,8 +103,8 @@ def register() -> None:
 
 
 def _add_name(refusal: StructgenError | None) -> bool:
-    """Add our name to those of the back ends; a configuration that chooses it is refused where there is a
-    `refusal`. Return whether it was not there yet."""
+    """Add our name to those of the back ends. Return False if it was there already. `refusal`: the error with
+    which a configuration that chooses the name is refused; None: it is accepted."""
     from pydantic import AfterValidator  # optional: comes with the engine
     from pydantic.dataclasses import rebuild_dataclass
     from vllm.config import structured_outputs
@@ -122,7 +127,7 @@ def _add_name(refusal: StructgenError | None) -> bool:
 
 
 def _check_requests() -> None:
-    """Put our checks into the front end: of the configuration once, then of each request."""
+    """Add our checks to the front end: that of the configuration, made once, and that of each request."""
     from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest  # optional: the engine
     from vllm.entrypoints.openai.completion.protocol import CompletionRequest
     from vllm.exceptions import VLLMValidationError
@@ -190,9 +195,12 @@ def _check_requests() -> None:
 
 
 def _with_reasons(others: Callable[..., Any], error_class: type[Exception]) -> Callable[..., Any]:
-    """Return a `generate` under which the engine alone compiles the constraint of a request. vLLM's engine
-    says only that a request has failed. The server then makes the check in a thread, and raises its error.
-    The reason of a text that fails later, at a limit, comes with its last output."""
+    """Return a replacement for `generate`, so that only the engine compiles the constraint of a request.
+
+    vLLM's engine reports only that a request has failed. The server then makes the check of the request in a
+    thread, and raises its error. If a text fails later, at a limit, the reason comes with its last output.
+    `others`: the original `generate`. `error_class`: the error of vLLM that is raised.
+    """
 
     @wraps(others)
     async def generate(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
@@ -223,8 +231,8 @@ def _with_reasons(others: Callable[..., Any], error_class: type[Exception]) -> C
 
 @contextmanager
 def _without_llvmlite() -> Iterator[None]:
-    """Keep llvmlite's library, which numba imports, out of `sys.modules`. On a CPU vLLM asks all values of
-    all modules for an attribute, and fails at this one, which answers to every name."""
+    """Keep llvmlite's library, which numba imports, out of `sys.modules` during a block. On a CPU, vLLM looks
+    for an attribute in all values of all modules. It fails at this library, which has every attribute."""
     name = "llvmlite.binding.ffi"
     module = sys.modules.pop(name, None)
     try:
@@ -252,7 +260,8 @@ def check_configuration(vllm_config: Any) -> None:
 
 
 def _without_beams(others: Callable[..., Any], error_class: type[Exception]) -> Callable[..., Any]:
-    """Return what makes the parameters of a beam search, which leave the constraint out: refused with one."""
+    """Return a replacement for the method that makes the parameters of a beam search. vLLM drops the
+    constraint there, so a request with a constraint is refused. `others`: the original method."""
 
     def to_beam_search_params(self: Any, *args: Any, **kwargs: Any) -> Any:
         if self.extract_structured_outputs() is not None:
@@ -265,8 +274,12 @@ def _without_beams(others: Callable[..., Any], error_class: type[Exception]) -> 
 
 
 def _close_schema(others: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what makes the schema of a tool's call: without members besides those that vLLM names. It leaves
-    the object open, and some of its parsers then read the arguments from a member that no schema holds."""
+    """Return a replacement for the function that makes the schema of a tool's call. Its object allows only
+    the members that vLLM names.
+
+    vLLM's own schema allows others, and some of its parsers then read the arguments from a member that no
+    schema constrains. `others`: the original function.
+    """
 
     def schema_of(name: str, params: Any) -> Any:
         return {**others(name, params), "additionalProperties": False}
@@ -276,7 +289,7 @@ def _close_schema(others: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _install_backend() -> None:
-    """Put the back end into the engine: vLLM's manager knows its own four by name."""
+    """Add the back end to the engine. vLLM's manager only knows its own four back ends by name."""
     from vllm.v1.structured_output import StructuredOutputManager  # optional: the engine
 
     begin, others = StructuredOutputManager.__init__, StructuredOutputManager._create_grammar
@@ -291,9 +304,9 @@ def _install_backend() -> None:
         check_configuration(vllm_config)
         begin(self, vllm_config)
         draft_for(self, VERSIONS)
-        # it is there before the first request, and `grammar_init` then chooses none
+        # with a back end set before the first request, `grammar_init` does not choose one
         self.backend = VllmBackend(vllm_config, self.tokenizer, vllm_config.model_config.get_vocab_size())
-        # one call fills all rows: vLLM's own threads would only ask for them
+        # one call of ours fills all rows, so vLLM's threads for filling are not needed
         self.fill_bitmask_parallel_threshold = sys.maxsize
 
     def create_grammar(self: Any, request: Any) -> Any:

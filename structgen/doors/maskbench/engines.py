@@ -1,4 +1,5 @@
-"""What a mask engine is to maskbench: a few calls, which its adapter binds to its own, for they are timed."""
+"""What a mask engine is to maskbench: a few calls. An *adapter* is a function that binds them to an engine's
+own functions directly, because they are timed."""
 
 from __future__ import annotations
 
@@ -76,25 +77,25 @@ def engine_configs(engines: str, tokenizer: str, policies: Mapping[str, Any]) ->
 
 @dataclass
 class Session:
-    """One document being written: calls of an engine. What comes behind `ends` is not timed, and left out
-    where an engine has no such call."""
+    """One document that an engine follows: the engine's calls. The fields after `ends` are not timed, and
+    keep their defaults if an engine has no such call."""
 
     fill: Callable[[], object]
     """Writes the next mask into `row`."""
     commit: Callable[[int], object]
-    """Takes a token. Where it is not allowed, returns False or raises an error."""
+    """Takes a token. If the token is not allowed, it returns False or raises an error."""
     row: memoryview
-    """Int32 words."""
+    """The mask: int32 words, in which token t is bit t % 32 of word t // 32."""
     ends: Sequence[int] = ()
-    """The end tokens; without any, `may_end` says whether the document may end here."""
+    """The end tokens. If there are none, `may_end` returns whether the document may end here."""
     may_end: Callable[[], bool] = bool
-    """It is asked behind the last token that the engine takes. Raises `LimitError` where a bound on the
-    engine's work was met."""
+    """Returns whether the document may end. It is called after the last token that the engine takes. Raises
+    `LimitError` if the engine has reached a bound on its work."""
     fill_closing: Callable[[], object] | None = None
     """Fills the row so that any allowed token brings the end nearer."""
     why: Callable[[bytes, int], tuple[int, str]] = lambda _text, start: (start, "")
-    """Returns the byte where a text leaves the language, and what was expected there; it is given where the
-    refused token begins."""
+    """Returns the byte at which a text leaves the language, and what was expected there. Its arguments: the
+    text, and the byte at which the refused token begins."""
     clock: Callable[[], int] = perf_counter_ns
     """Times `fill` and `commit`, in nanoseconds. `time.process_time_ns` is the clock of a busy machine."""
 
@@ -114,7 +115,7 @@ Start: TypeAlias = Callable[[], Session]
 
 @dataclass
 class MaskEngine:
-    """A mask engine with its vocabulary loaded and warm: the one-time work of both is in no figure."""
+    """A mask engine whose vocabulary is loaded and which is warm. This one-time work is not in any figure."""
 
     version: str
     compile: Callable[[str], Start]

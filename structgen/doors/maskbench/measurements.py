@@ -1,4 +1,8 @@
-"""What a run found out about one schema with one engine: plain values, which cross the process boundary."""
+"""The results of one schema with one engine: plain values, which are sent from one process to another.
+
+A *step* is a compilation of the schema, or the replay of one instance (a JSON text). A *verdict* is its
+outcome.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,10 @@ NOT_MEASURED = -1
 
 
 class Verdict(StrEnum):
-    """How a compilation fared, or one instance; from best to worst."""
+    """The outcome of a compilation or of an instance. The members are ordered from best to worst."""
 
     RIGHT = "right"
-    """Compiled; or valid and taken to its end, or invalid and refused somewhere."""
+    """The schema was compiled; or a valid instance was accepted to its end; or an invalid one was refused."""
     DEAD_END = "dead end"
     """A walk came to a mask without tokens; only bare schemas are walked."""
     INVALID_ACCEPTED = "invalid accepted"
@@ -33,7 +37,7 @@ _FROM_BEST = list(Verdict)
 
 @dataclass(slots=True)
 class StepResult:
-    """What came of one compilation, or of one instance."""
+    """The verdict and the times of one compilation, or of one instance."""
 
     kind: Verdict = Verdict.RIGHT
     times: array[int] = field(default_factory=lambda: array("q"))
@@ -60,7 +64,7 @@ class CaseResult:
     split: str
     engine: str
     steps: list[StepResult] = field(default_factory=list)
-    """The compilation, then each instance that was replayed: none behind a crash or a time out."""
+    """The compilation, then each instance that was replayed. After a crash or a timeout there are no more."""
 
     @property
     def outcome(self) -> Verdict:
@@ -73,7 +77,7 @@ class CaseResult:
         for at, step in enumerate(self.steps):
             if step.kind != Verdict.RIGHT:
                 record = asdict(step)
-                # A fault is told without its costs: they are long, and no reason of it.
+                # The times are left out of a fault's record: they are long, and do not explain it.
                 del record["times"], record["cpu"], record["pauses"]
                 # Step 0 is the compilation.
                 instance = at - 1 if at else None

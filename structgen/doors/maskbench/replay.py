@@ -60,7 +60,7 @@ class Replay:
 
     def _begin_step(self) -> None:
         """Begin to count what a step costs."""
-        # A step that raised has left the listener behind.
+        # A step that raised has left the listener registered, so it is not added twice.
         if self._note_collection not in gc.callbacks:
             gc.callbacks.append(self._note_collection)
         self._pauses = array("q")

@@ -26,7 +26,7 @@ def load_tokenizer(spec: str) -> Tokenizer:
     if spec == "bytes":
         return byte_tokenizer()
     module, _, name = spec.partition(":")
-    # A path such as C:/folder has a colon too, but no identifier behind it.
+    # A path such as C:/folder has a colon too, but no identifier after it.
     if module and name.isidentifier():
         try:
             tokenizer: Tokenizer = getattr(import_module(module), name)()

@@ -1,4 +1,9 @@
-"""What the addresses share: one body is read, and its answer is written, whole or as events."""
+"""What all addresses share: an object that reads one body and writes its answer, whole or as events.
+
+A *body* is the JSON object that a client posts, a *member* a key of it. A *shape* is the format of bodies and
+answers at one address (a path such as `/v1/messages`). An *event* is a piece of a stream. A *delta* is what
+is new in a reply. A *remark* is a warning about a body that is accepted.
+"""
 
 from __future__ import annotations
 
@@ -25,19 +30,20 @@ from structgen.grammars.json_grammars.schema_grammar import SCHEMA_REMARKS
 
 MOST_WARNING: Final = 1000
 MOST_REMARKS: Final = 100
-"""More remarks fill a header of `MOST_WARNING` characters in any case."""
+"""The most remarks that are read. So many already fill a header of `MOST_WARNING` characters."""
 _OLDER: Final = (
     (r"^tools\b", "functions"),
     (r"^tool_choice(/function)?\b", "function_call"),
 )
-"""Patterns of members about tools in errors, and what clients that send functions call these members."""
+"""Patterns of the names of members about tools in errors, and their older names, for clients that send
+`functions`."""
 Event: TypeAlias = JsonObject
 as_json: Final = json.JSONEncoder(ensure_ascii=False).encode
-"""Writes an event. `json.dumps` would make an encoder for each."""
+"""Returns an event as JSON text. (`json.dumps` would make a new encoder for each event.)"""
 
 
 class ObjectResponse(JSONResponse):
-    """An answer that may repeat what the body said: half a character that was sent comes back as "?"."""
+    """An answer of JSON that may repeat text of the body. Half of a surrogate pair in it becomes "?"."""
 
     def render(self, content: Any) -> bytes:
         text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -45,24 +51,26 @@ class ObjectResponse(JSONResponse):
 
 
 class AnswerShape(ABC):
-    """An address for bodies of one shape. Made for one body. Then `first_events` is called, and
-    `piece_events` with what is new in each text. At the end `whole_body` is called for the body of an answer,
-    or `end_events` for each text and `last_events` for a stream. Events are to be written one by one: they
-    hold what still grows."""
+    """Reads one body, and writes the answer to it.
+
+    For a stream, `first_events` is called, then `piece_events` with what is new in each text, then
+    `end_events` for each text, and `last_events`. For any other answer, `whole_body` is called at the end.
+    Each event must be written before the next is made, because it holds objects that still grow.
+    """
 
     path: ClassVar[str]
     address: ClassVar[str]
-    """Whose members its bodies have (`request_members.members_of`)."""
+    """The address, whose members its bodies may have (`request_members.members_of`)."""
     prefix: ClassVar[str]
     operation: ClassVar[str] = "chat"
-    """What traces call it."""
+    """The name of the operation in traces."""
     member_names: ClassVar[tuple[tuple[str, str], ...]] = ()
-    """Patterns of the members of chat completions in errors, and the names that this API has for them."""
+    """Patterns of the names of chat completions' members in errors, and the names of this API for them."""
     last: ClassVar[str] = ""
-    """What stands behind the last event of a stream."""
+    """The text after the last event of a stream."""
 
     keep: Callable[[], None] | None = None
-    """Keeps the whole answer, before its end is sent; None: it is not kept."""
+    """A function that stores the whole answer before its end is sent; None: it is not stored."""
 
     def __init__(
         self,
@@ -70,23 +78,23 @@ class AnswerShape(ABC):
         body: JsonObject,
         responses: StoredResponses | None = None,
     ) -> None:
-        """Read a body. `responses`: what its owner keeps, if the server keeps anything. Errors: ApiError, and
-        StructgenError for what is refused."""
-        # members are checked before anything of the body is read
+        """Read a body. `responses`: the stored responses of its owner; None if the server stores none. Raises
+        ApiError and StructgenError for a body that is refused."""
+        # the members are checked before the body is read
         self.model, self.body, self.responses = model, check_members(body, self.address), responses
         model.check_name(body)
         self.body_request = self.read_body()
         self.remarks = dict.fromkeys([*self.body_request.warnings, *(SCHEMA_REMARKS.get() or ())])
         self.replies: Sequence[ReplyParts] = ()
-        """One for each text, as far as it has come; set before `first_events`."""
+        """The reply of each text, as far as it has come. It is set before `first_events` is called."""
         self.id = f"{self.prefix}{secrets.token_hex(12)}"
         self.warning = self._build_warning()
-        """What of the body was taken and cannot act, or was cut, and what looks like a mistake in a schema:
-        one header, in ASCII. One that is too long is cut, and ends with the number of remarks."""
+        """The remarks about the body as one header, in ASCII: members without an effect, what was cut, and
+        likely mistakes in a schema. A header that is too long is cut, and ends with the number of remarks."""
 
     @property
     def own_members(self) -> JsonObject:
-        """Members of our own of a reply that goes on with the last message."""
+        """Our own members of an answer whose reply goes on with the last message."""
         repeats = self.body_request.repeats
         return {} if repeats is None else {"repeats_beginning": repeats}
 
@@ -99,7 +107,7 @@ class AnswerShape(ABC):
         messages = [
             self.in_its_words(ApiError(remark), self.body).message for remark in remarks[:MOST_REMARKS]
         ]
-        # a header has ASCII alone
+        # a header has only ASCII characters
         text = "; ".join(messages).encode("unicode_escape").decode()
         return text if len(text) <= MOST_WARNING else f"{text[:MOST_WARNING]}... ({len(remarks)} remarks)"
 
@@ -133,10 +141,10 @@ class AnswerShape(ABC):
 
     @classmethod
     def in_its_words(cls, error: ApiError, body: Body) -> ApiError:
-        """Return an error that names the members which a body of this address has."""
+        """Return an error in the words of this address: with its names of members. `body`: the body sent."""
         counts = ("max_completion_tokens", "max_output_tokens")
-        has_prompt = body.get("prompt") is not None  # which is no member of most addresses
-        # a body with its own member prompt means that one
+        has_prompt = body.get("prompt") is not None  # most addresses have no such member
+        # if the body has a member `prompt` itself, errors about it keep this name
         patterns = [pair for pair in cls.member_names if not (has_prompt and pair[0].startswith("^prompt"))]
         patterns += [(r"\bmax_tokens\b", name) for name in counts if body.get(name) is not None]
         patterns += _OLDER if any(body.get(name) for name in ("functions", "function_call")) else ()
@@ -161,8 +169,8 @@ class AnswerShape(ABC):
 
 
 class CountedPrompt(AnswerShape):
-    """Another address for the bodies of a shape, which stands behind it: the tokens of a prompt, of which
-    nothing is written."""
+    """An address that counts the tokens of a prompt, and writes no text. It takes the bodies of another
+    shape, which is the next base class."""
 
     operation = "count_tokens"
 
@@ -173,7 +181,7 @@ class CountedPrompt(AnswerShape):
         *arguments: Any,
     ) -> None:
         super().__init__(model, body, *arguments)
-        # a number of tokens is no stream
+        # a number of tokens cannot be a stream
         self.body = {**self.body, "stream": False}
 
     def read_body(self) -> BodyRequest:

@@ -1,4 +1,7 @@
-"""Errors as OpenAI's clients read them: a status and an object with message, type, param and code."""
+"""Errors as OpenAI's clients read them: a status and an object with message, type, param and code.
+
+A *cure* is the last sentences of a message, which name what to do. A *place* is where in the body a fault is.
+"""
 
 from __future__ import annotations
 
@@ -25,17 +28,17 @@ _PYTHON = re.compile(
     r"\bsg\.|\bPython|\b(?:limits|resources|start|bind|postlex|import_paths|formats|escapes|strict|specials"
     r"|lexer|dialect|numbers|custom_formats|banned|policies|cursor)="
 )
-"""Names in a cure that a program in Python can say, and no body of a request."""
+"""Names in a cure that only a program in Python can use, and not the body of a request."""
 _TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
 
 
 MOST_MESSAGE = 4000
-"""Characters of a message: its beginning, and its end, where the cure is."""
+"""The most characters of a message. A longer one keeps its beginning, and its end, where the cure is."""
 
 
 class ApiError(Exception):
-    """A request that is refused, or failed. `param`: the place of the fault, a JSON pointer into the body;
-    `code`: a name for programs."""
+    """A request that was refused or failed. `status`: of HTTP. `param`: the place of the fault, a JSON
+    pointer into the body. `code`: a name of the fault for programs."""
 
     def __init__(
         self,
@@ -45,7 +48,7 @@ class ApiError(Exception):
         param: str | None = None,
         code: str | None = None,
     ):
-        # the place is as long as a client may have made it
+        # the place may have names from the client, of any length, so it is shortened
         if param and message.startswith(f"{param}: "):
             message = _shorten_place(param) + message[len(param) :]
         message = make_readable(abridge_text(message, MOST_MESSAGE))
@@ -76,7 +79,7 @@ def answer_to(error: StructgenError, *, is_begun: bool = False) -> ApiError:
     message = str(StructgenError(error.what, where=_shorten_place(error.where), cure=client_cure(error)))
     if isinstance(error, BusyError):
         return ApiError(message, status=429, code="too_many_waiting")
-    # a time that is over is no fault of the request
+    # that the time is over is not a fault of the request
     if is_begun and error.where == "timeout":
         return ApiError(message, status=504, code="timeout")
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower().removesuffix("_error")
@@ -100,7 +103,7 @@ def client_cure(error: StructgenError) -> str:
             parts = re.split(r",? or |, (?=a |give |pass )", sentence)
         if clause := ", or ".join(part for part in parts if not _PYTHON.search(part)):
             sentences.append(clause.rstrip(".;,"))
-    # the client still needs to know what it can do
+    # if no sentence is left, the client gets a general cure
     if not sentences:
         is_limit = isinstance(error, LimitError)
         return (

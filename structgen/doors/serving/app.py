@@ -1,4 +1,8 @@
-"""The application: addresses, keys, limits, errors, and clients that go away."""
+"""The application: addresses, keys, limits, errors, and clients that go away.
+
+A *body* is the JSON object that a client posts; a *shape* reads a body and writes its answer. A *handle* is a
+text that the engine is writing. An *event* is a piece of a stream. A *line* is a request of a batch file.
+"""
 
 from __future__ import annotations
 
@@ -62,9 +66,10 @@ from structgen.grammars.json_grammars.schema_grammar import SCHEMA_REMARKS
 T = TypeVar("T")
 
 _ANSWERS: Final = 32
-"""Answers between two returns of memory: one takes some tens of milliseconds of another thread."""
+"""The number of answers after which freed memory is returned to the system. That takes some tens of
+milliseconds of another thread."""
 _PROMPTS: Final = ("messages", "input", "prompt")
-"""The members of bodies that hold what is asked."""
+"""The members of bodies that may hold the prompt."""
 _log = logging.getLogger("structgen.doors.serving")
 SHAPES: Final[tuple[type[AnswerShape], ...]] = (
     ChatShape,
@@ -74,13 +79,13 @@ SHAPES: Final[tuple[type[AnswerShape], ...]] = (
     MessageShape,
     CountShape,
 )
-"""What is served."""
+"""The shapes of all addresses that answer bodies."""
 
 
 def make_app(model: ServedModel, options: ServerOptions | None = None) -> Starlette:
     """Return the ASGI application that serves a model. Its engine is closed when the application ends."""
     server = ModelServer(model, ServerOptions() if options is None else options)
-    # the store of files and batches is opened with the server, or not at all
+    # the store of files and batches is opened here, so that a fault of its folder stops the start
     batches = Batches(server)
     routes = [
         *(Route(kind.path, partial(_Answer, server, kind), methods=["POST"]) for kind in SHAPES),
@@ -99,8 +104,10 @@ def make_app(model: ServedModel, options: ServerOptions | None = None) -> Starle
 
 @dataclass
 class _OwnNames:
-    """Answers requests whose header Host has one of the server's names, and refuses the others.
-    starlette's `TrustedHostMiddleware` refuses them in words that no client of an API reads."""
+    """Passes on requests whose header Host has one of the server's names, and refuses the others.
+
+    starlette's `TrustedHostMiddleware` does the same, but its refusal is not in the form of an API's errors.
+    """
 
     app: ASGIApp
     options: ServerOptions
@@ -125,7 +132,7 @@ class _OwnNames:
 
 
 class ModelServer:
-    """What the addresses share: the model, the options, the counts."""
+    """What all addresses share: the model, the options and the metrics."""
 
     def __init__(self, model: ServedModel, options: ServerOptions) -> None:
         self.served_model = model
@@ -134,7 +141,7 @@ class ModelServer:
         self.metrics = ServerMetrics(model.engine)
         self.answers = 0
         self._trim = glibc_trim()
-        # made at the first body, in the loop that serves
+        # the limiter is made at the first body, inside of the event loop that serves
         self._limiter: anyio.CapacityLimiter | None = None
 
     # --- addresses ------------------------------------------------------------------------------------------
@@ -161,14 +168,15 @@ class ModelServer:
     # --- bodies ---------------------------------------------------------------------------------------------
 
     def check_key(self, http: Request) -> bytes:
-        """Return the key that was sent; b"" where none is needed. Errors: ApiError for a wrong or no key."""
+        """Return the key that was sent; b"" if the server needs none. Raises ApiError for a wrong or missing
+        key."""
         if not self.options.keys:
             return b""
         scheme, _, sent = http.headers.get("authorization", "").partition(" ")
         # Anthropic's clients send their key in a header of its own
         sent = sent if scheme.lower() == "bearer" else http.headers.get("x-api-key", "")
         client_key = sent.strip().encode()
-        # all are compared, in a time that says nothing of them
+        # the time of the comparisons must not reveal the keys, so all are compared
         if not sum(hmac.compare_digest(client_key, key.encode()) for key in self.options.keys):
             raise ApiError("The API key is missing or wrong.", status=401, code="invalid_api_key")
         return client_key
@@ -178,7 +186,7 @@ class ModelServer:
         after the one before. Raises ApiError."""
         clock = asyncio.get_running_loop().time
         is_open = True
-        # the time counts from byte to byte, too
+        # the time since the last piece is limited, too
         last = clock()
         end = last + seconds
         while is_open:
@@ -187,20 +195,20 @@ class ModelServer:
                     message = await http.receive()
             except TimeoutError:
                 raise ApiError("The body took too long to arrive.", status=408, code="timeout") from None
-            # a form that is cut off must not be taken for a whole one
+            # without this error, a form that is cut off could be taken for a whole one
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
             is_open = message.get("more_body", False)
             if message.get("body"):
-                yield message.pop("body")  # who waits for the next piece does not hold this one
+                yield message.pop("body")  # taken out, so that the wait for the next piece does not hold it
                 last = clock()
 
     async def receive_body(self, http: Request) -> bytearray:
-        """Return the JSON that was posted. Raises ApiError for another kind, and for more than `max_body`
-        bytes or `body_seconds`."""
+        """Return the bytes of the JSON that was posted. Raises ApiError for another content type, and for
+        more than `max_body` bytes or `body_seconds`."""
         kind = http.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json" and not kind.endswith("+json"):
-            # browsers send other kinds to any address without asking it
+            # a page in a browser may post other types to any address without its consent
             raise ApiError("The body's content-type must be application/json.", status=415)
         data = bytearray()
         async for piece in self.receive_pieces(http, self.options.body_seconds):
@@ -215,8 +223,8 @@ class ModelServer:
         return await self.in_reader(partial(read_object, await self.receive_body(http)))
 
     async def in_reader(self, work: Callable[[], T]) -> T:
-        """Return what some work on a body returns. A thread does it, so that a large body holds up nobody,
-        and ends it at its next step when nobody waits. Raises what `work` raises."""
+        """Run some work on a body in a thread, and return its result. So a large body holds up nobody. When
+        the caller is cancelled, the work ends at its next step. Raises what `work` raises."""
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(self.options.readers)
         # the thread looks at this at each of its steps
@@ -228,13 +236,13 @@ class ModelServer:
             stop.set()
 
     async def begin_texts(self, body_request: BodyRequest) -> list[Handle]:
-        """Return the texts of a request, which the engine brings on. Errors: ApiError."""
+        """Hand the texts of a request to the engine, and return their handles. Raises ApiError."""
         handles: list[Handle] = []
         try:
             for request in body_request.requests:
                 handles += await self.served_model.engine.asubmit(request)
         except BaseException as error:
-            # texts of the same body that were begun already go as well
+            # texts of the same body that were begun already are cancelled, too
             _cancel_texts(handles)
             if isinstance(error, StructgenError):
                 raise self.served_model.too_long_error(body_request, error) or answer_to(error) from error
@@ -250,10 +258,13 @@ class ModelServer:
         seconds: float,
         results: Sequence[Result],
     ) -> None:
-        """Count an answer. After some of them, freed memory goes back to the system in another thread. Tables
-        of ever new grammars leave holes between them, which glibc keeps (0.1 MiB a grammar was measured)."""
+        """Count an answer. `path`: its address; `status`: of HTTP; `seconds`: its time; `results`: its texts.
+
+        After each `_ANSWERS` answers, another thread returns freed memory to the system. The tables of ever
+        new grammars leave holes between them, which glibc keeps (0.1 MiB a grammar was measured).
+        """
         self.metrics.count_answer(path, status, seconds, results)
-        # one thread of the event loop counts, so that no lock is needed
+        # only the thread of the event loop counts, so that no lock is needed
         self.answers += 1
         if self._trim is not None and self.answers % _ANSWERS == 0:
             threading.Thread(target=self._trim, name="structgen-freed-memory", daemon=True).start()
@@ -264,8 +275,8 @@ class ModelServer:
         body: JsonObject,
         owner: str = "",
     ) -> tuple[int, Any, str]:
-        """Return the status, the body and the warning of the whole answer to a body of an owner, which came
-        over no connection."""
+        """Answer a body that did not come over a connection. Return the status, the body and the warning of
+        the answer. `path`: the address; `owner`: whose request it is."""
         kind = next(kind for kind in SHAPES if kind.path == path)
         line = _Line(self, kind, {"type": "http", "method": "POST", "path": path}, owner=owner)
         of_streams = ("stream", "stream_options")
@@ -279,12 +290,13 @@ class _ClientGoneError(Exception):
     """The client closed its connection."""
 
     status: Final = 499
-    """What is counted."""
+    """The status under which such an answer is counted."""
 
 
 @dataclass(eq=False)
 class _Answer:
-    """The answer to a body: it is read, written and sent by one task, which ends where the client goes."""
+    """The answer to a body. One task reads the body, and writes and sends the answer. It ends when the client
+    goes away."""
 
     server: ModelServer
     kind: type[AnswerShape]
@@ -300,7 +312,7 @@ class _Answer:
         return self.run().__await__()
 
     async def run(self) -> None:
-        """Read the body, answer it, and count the answer; nothing is sent to a client that has gone."""
+        """Read the body, answer it, and count the answer. Nothing is sent to a client that has gone."""
         http = Request(self.scope, self.receive)
         await self.run_traced(http.headers, self._run_request(http))
 
@@ -323,8 +335,9 @@ class _Answer:
             self.finish_answer(began)
 
     async def run_traced(self, headers: Mapping[str, str], work: Coroutine[Any, Any, None]) -> None:
-        """Do some work in the span of a request, whose headers may name the span of its client."""
-        # without the library of traces a span would cost and say nothing
+        """Do some work inside of a span (a part of a trace) for a request. `headers`: those of the request,
+        which may name the span of its client."""
+        # without the library of traces, a span would cost time and be read by nobody
         if TRACING not in sys.modules:
             await work
             return
@@ -337,7 +350,7 @@ class _Answer:
                 await run_sync(self.describe_in_span, span)
 
     def describe_in_span(self, span: CallSpan) -> None:
-        """Have a span tell what became of its request."""
+        """Add the outcome of the request to its span."""
         span.set_attributes({"http.response.status_code": self.status})
         span.record_prompt(next((self.body[name] for name in _PROMPTS if self.body.get(name)), ""))
         if done := self.done_results:
@@ -356,14 +369,14 @@ class _Answer:
         return [handle.result for handle in self.handles if handle.result is not None]
 
     def finish_answer(self, began: float) -> None:
-        """End what is not written yet, and count the answer."""
+        """Cancel the texts that are not complete, and count the answer. `began`: when the answer began."""
         _cancel_texts(self.handles)
         self.server.count_answer(self.kind.path, self.status, time.perf_counter() - began, self.done_results)
 
     async def answer_body(self, load: Callable[[], JsonObject]) -> None:
         """Answer the body that `load` returns, whole or as a stream. Errors: ApiError."""
         shape = await self.server.in_reader(partial(self.read_shape, load))
-        # from here on the end of the request cancels its texts
+        # the handles are noted, so that the end of the request cancels its texts
         self.handles = await self.server.begin_texts(shape.body_request)
         shape.replies = [replace(shape.body_request.parts, parts={}) for _ in self.handles]
         headers = {"x-structgen-warning": shape.warning} if shape.warning else {}
@@ -378,8 +391,9 @@ class _Answer:
         await self.send_response(answer)
 
     def read_shape(self, load: Callable[[], JsonObject]) -> AnswerShape:
-        """Read the body as one call, whose steps its limits bound. Errors: ApiError."""
-        SCHEMA_REMARKS.set([])  # of this call: its thread has a context of its own
+        """Read the body and return its shape. The limits of a request bound this work. `load`: returns the
+        body. Raises ApiError."""
+        SCHEMA_REMARKS.set([])  # a new list for this call, whose thread has its own context
         try:
             self.body = load()
             store = self.server.store
@@ -401,7 +415,7 @@ class _Answer:
         return ObjectResponse(shape.whole_body(results), headers=headers)
 
     async def send_error(self, error: Exception) -> None:
-        """Answer with an error, which names the members that were sent."""
+        """Answer with an error, in which members have the names that the client sent."""
 
         def error_response() -> Response:
             if isinstance(error, ApiError):
@@ -411,7 +425,8 @@ class _Answer:
         await self.send_response(await run_sync(error_response))
 
     def result_of(self, index: int) -> Result:
-        """Return the result of a text that has ended. Raises ApiError where it ended in an error."""
+        """Return the result of a text that has ended, by its number. Raises ApiError if it ended in an
+        error."""
         result = self.handles[index].result
         assert result is not None, "its end was told"
         if result.error is not None:
@@ -419,14 +434,14 @@ class _Answer:
         return result
 
     async def stream_lines(self, shape: AnswerShape) -> AsyncIterator[str]:
-        """Yield the events of a stream as text, those that come together at once."""
+        """Yield the events of a stream as text. Events that are there at the same time are yielded as one."""
         try:
             yield await run_sync(_text_of, shape, shape.first_events())
             async with aclosing(_changed_texts(self.handles, pieces=True)) as changes:
                 async for index in changes:
                     handle = self.handles[index]
                     reply = shape.replies[index]
-                    # the text goes on: only what is new is sent
+                    # the text is not complete: only what is new is sent
                     if handle.result is None:
                         yield _text_of(
                             shape,
@@ -441,11 +456,11 @@ class _Answer:
             results = [self.result_of(index) for index in range(len(self.handles))]
             yield _text_of(shape, shape.last_events(results)) + shape.last
         except ApiError as error:
-            # the status is sent already: only an event can tell the error
+            # the status was sent already, so the error is sent as an event
             yield shape.event_text(shape.error_event(shape.in_its_words(error, shape.body)))
 
     async def send_lines(self, lines: AsyncIterator[str], more_headers: Mapping[str, str]) -> None:
-        """Send the lines of a stream as they come, behind the headers; `more_headers`: more headers."""
+        """Send the headers of a stream, then its lines as they come. `more_headers`: additional headers."""
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
         headers += [(name.encode(), value.encode()) for name, value in more_headers.items()]
         self.status = 200
@@ -456,7 +471,7 @@ class _Answer:
         await self.send_piece({"body": b"", "more_body": False})
 
     async def send_piece(self, piece: Message) -> None:
-        """Send a piece of an answer. A client that does not take it in time is gone."""
+        """Send a piece of an answer. A client that does not take it in time counts as gone."""
         try:
             async with asyncio.timeout(self.server.options.body_seconds):
                 await self.send({"type": "http.response.body", **piece})
@@ -469,7 +484,7 @@ class _Answer:
 
 
 class _Line(_Answer):
-    """The answer to a line of a batch, which is kept."""
+    """The answer to a line of a batch. It is kept and not sent."""
 
     async def run_kept(self, load: Callable[[], JsonObject]) -> None:
         """Answer the body that `load` returns, and count the answer."""
@@ -487,15 +502,15 @@ class _Line(_Answer):
 
 
 async def _keep_answer(shape: AnswerShape) -> None:
-    """Keep an answer that has ended, if its client wants it kept. Errors: ApiError."""
+    """Store a complete answer, if its client wants it stored. Raises ApiError."""
     if shape.keep is not None:
         with disk_checked():
             await run_sync(shape.keep)
 
 
 async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
-    """Return what some work returns. Raises _ClientGoneError if the client goes away first; the work is then
-    cancelled, and has ended. The body of the request must have been read."""
+    """Run some work, and return its result. If the client goes away first, the work is cancelled, its end is
+    waited for, and _ClientGoneError is raised. The body of the request must have been read."""
 
     async def wait_until_gone() -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -513,14 +528,14 @@ async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
         working.cancel()
         watching.cancel()
         await asyncio.wait((working, watching))
-        # an error would hold this frame, which holds the error, and what was compiled for its request
+        # an error and this frame would hold each other, and with them the grammar of the request
         del working, watching
 
 
 async def _changed_texts(handles: Sequence[Handle], *, pieces: bool) -> AsyncGenerator[int, None]:
-    """Yield the number of a text each time that it may have grown, and when it has ended, until all have
-    ended. What came between two looks is one change. `pieces`: whether texts that grow are told, or their
-    ends alone."""
+    """Yield the number of a text each time that it may have grown, and when it has ended, until all texts
+    have ended. Several changes between two steps count as one. `pieces`: whether growth is yielded; if False,
+    only the ends of texts are."""
     wake_event = event_of_handles(handles, pieces=pieces)
     open_ = list(range(len(handles)))
     while open_:
@@ -540,7 +555,7 @@ def _text_of(shape: AnswerShape, events: Iterable[JsonObject]) -> str:
 
 
 def _stop_text(handle: Handle, parts: ReplyParts, _piece: str | None) -> None:
-    """End a text that goes on behind a stop. It is called in the thread that writes it."""
+    """End a text whose reply has met a stop sequence. It is called in the thread that writes the text."""
     for _ in parts.read_growth(handle.written, ""):
         pass
     # what follows a stop would be written for nobody
@@ -554,8 +569,8 @@ def _cancel_texts(handles: Iterable[Handle]) -> None:
 
 
 def _error_response(http: Request, error: Exception) -> Response:
-    """Answer a request with an error as the clients of its address read it. It is a refusal, an address that
-    is not there, or a fault, of which the log says all and the answer nothing."""
+    """Return the answer for an error, in the form that clients of the address read. The error is a refusal,
+    an unknown address, or a fault of the server. The details of a fault are in the log only."""
     if isinstance(error, HTTPException):
         fault = "There is no such address" if error.status_code == 404 else error.detail
         path = abridge_text(http.scope["path"], MOST_PLACE)

@@ -47,7 +47,7 @@ def connection_of(seconds: float) -> type[H11Protocol]:
             self.loop.call_later(seconds, self.drop, self.cycle)
 
         def drop(self, last: object) -> None:
-            """Close the connection if no request has come behind the last one."""
+            """Close the connection if no request has come after the last one."""
             if self.cycle is last:
                 self.transport.abort()
 

@@ -155,7 +155,7 @@ class MessageShape(AnswerShape):
 
     def piece_events(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:
         for part, text in deltas:
-            if part is not self.open:  # blocks follow one another: a text behind a call is a new one
+            if part is not self.open:  # blocks follow one another: a text after a call is a new one
                 yield from self._close_block()
                 self.open = part
                 self.count = self.count + 1

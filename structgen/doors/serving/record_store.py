@@ -1,9 +1,12 @@
 """What clients keep with a server, in one SQLite database: files, batches and responses, each of an owner.
 
-A record is a small row. What belongs to it are its items: number 0 is the record as it was made, the others
-are lines of a batch's results, or the conversation of a response. The bytes of a file lie beside the
-database, in a folder for each owner. Triggers keep the sums of bytes. Each statement finds its rows by an
-index, so that its cost does not depend on how much is kept. Owners are digests of keys.
+A *record* is a file, a batch or a response of one *owner*, a digest of the client's key. It is a small row.
+An *item* is data that belongs to a record, under a number: item 0 is the record as it was made. The other
+items are lines of a batch's results, or the conversation of a response. The bytes of a file lie beside the
+database, in a folder for each owner.
+
+Triggers of the database keep the sums of bytes. Each statement finds its rows by an index, so that its cost
+does not depend on how much is kept.
 """
 
 from __future__ import annotations
@@ -30,28 +33,29 @@ from structgen.doors.serving.server_options import ServerOptions
 
 Execute: TypeAlias = Callable[..., sqlite3.Cursor]
 Item: TypeAlias = tuple[str, str | None, bytes]
-"""The part of a record that an item is, the id by which it is found, and what it holds."""
+"""An item: which part of a record it is, the id by which it is found (or None), and its content."""
 
 NEW, IMPORTED, READY = 1, 2, 3
-"""Versions of a database: it has its tables; it has the records of the folder; the folder has no others."""
+"""The versions of a database. NEW: it has its tables. IMPORTED: it also has the records of an old folder.
+READY: the old records were deleted from the folder."""
 OPEN: Final = 1 << 60
-"""Stands for the time until which a batch is kept that has not ended."""
+"""The time until which a batch is kept while it has not ended: a number greater than any real time."""
 DAY: Final = 24 * 60 * 60
 ENDED: Final = ("completed", "failed", "expired", "cancelled")
 """The statuses of a batch that has ended."""
 FILE_BYTES: Final = 4096
-"""Bytes that each record counts more than it has."""
+"""The bytes that each record counts in addition to its own."""
 MAX_PAGE: Final = 10_000
-"""Records of a page of a listing."""
+"""The most records of a page of a listing."""
 RUN_ITEM: Final = -1
-"""The number of the item that says what run the lines of a batch are of."""
+"""The number of the item that describes the run which wrote the lines of a batch (model, requests)."""
 REMOVED_AT_ONCE: Final = 20
-"""Expired records that one transaction removes: nobody waits long for it."""
+"""The most expired records that one transaction removes, so that nobody waits long for it."""
 _UNWRITABLE: Final = (
     *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL),
     *(sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY),
 )
-"""Errors that are those of the disk or the folder, and not of the database."""
+"""The errors of SQLite that come from the disk or the folder, and not from the database."""
 _SETTINGS: Final = (
     *("auto_vacuum = INCREMENTAL", "journal_mode = WAL"),
     # a kill loses nothing; what is deleted is overwritten
@@ -74,7 +78,7 @@ _TRIGGER: Final = """
 CREATE TRIGGER {table}_{event} AFTER {event} ON {table} BEGIN
     INSERT INTO sums VALUES ({row}.owner, {sign}{bytes}), ('', {sign}{bytes})
     ON CONFLICT(owner) DO UPDATE SET bytes = bytes + excluded.bytes; END"""
-"""Keeps the sums of bytes: of each owner, and of all, whose name is empty."""
+"""A trigger that keeps the sums of bytes: of each owner, and of all owners together under the empty name."""
 _RECORD: Final = """
 SELECT records.number, records.owner, status, changes, content FROM records
 CROSS JOIN items ON items.record = records.number AND items.number = 0 WHERE """
@@ -82,7 +86,7 @@ _ITEM: Final = "SELECT number, owner, NULL, '{}', content FROM items WHERE "
 
 
 class StoredRecord(NamedTuple):
-    """A record as it is now, and by what its items are found."""
+    """A record as it is now, with the number by which its items are found."""
 
     number: int
     owner: str
@@ -90,22 +94,23 @@ class StoredRecord(NamedTuple):
 
 
 class RecordStore:
-    """The records of a folder, which one server has at a time. Its methods may be called from any thread;
-    each call is short. Errors: OptionError for a folder that cannot be used; sqlite3.Error and OSError, as
-    `disk_checked` reads them."""
+    """The records of a folder, which only one server at a time may use. Methods may be called from any
+    thread, and each call is short. Raises OptionError for a folder that cannot be used, and sqlite3.Error and
+    OSError, which `disk_checked` translates."""
 
     def __init__(self, folder: Path, options: ServerOptions) -> None:
         self.folder = folder
         self.options = options
         self.incoming = folder / "incoming"
-        """Where a file is written before it is kept. What a server leaves here is gone at the next start."""
+        """The folder in which a file is written before it is kept. It is emptied at the start of a server."""
         self.reserved_bytes: Callable[[str], tuple[int, int]] = lambda owner: (0, 0)
-        """Returns the bytes that uploads under way have reserved: for an owner, and for all."""
+        """A function that returns the bytes that uploads under way have reserved: for an owner, and for
+        all."""
         self.path = folder / "records.sqlite3"
         self._mutex = RLock()
         self._moves: list[tuple[Path, Path | None, Path | None]] = []
-        """Files in `incoming`, where they go once a transaction is kept, and where after an error. None: they
-        are deleted."""
+        """The files in `incoming` that a transaction moves: (file, its path after success, its path after an
+        error). None: the file is deleted."""
         self._file_lock = FileLock(folder / "lock", 0, 0o600, thread_local=False)
         with self.usable_folder():
             make_folders(self.incoming)
@@ -121,7 +126,7 @@ class RecordStore:
 
     @contextmanager
     def usable_folder(self) -> Iterator[None]:
-        """Have a folder or a database that cannot be used told by an OptionError."""
+        """During a block, raise OptionError for errors of a folder or a database that cannot be used."""
         try:
             yield
         except Timeout:
@@ -141,7 +146,7 @@ class RecordStore:
     def _open_database(self) -> None:
         """Check the database, and create the tables of a new one."""
         execute = self._database.execute
-        # a database that is damaged must not be written
+        # nothing may be written into a damaged database
         if (fault := execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise sqlite3.DatabaseError(fault)
         # a newer structgen may have other tables
@@ -162,7 +167,8 @@ class RecordStore:
             self.version = NEW
 
     def _end_moves(self) -> None:
-        """Put the files into their places whose records a killed server had kept, and delete the others."""
+        """Finish the moves of a server that was killed: files whose records were kept go to their places, and
+        the others are deleted."""
         for path in self.incoming.iterdir():
             if owner := self.owner_of_record(path.name):
                 os.replace(path, self.file_path(owner, path.name))
@@ -170,13 +176,13 @@ class RecordStore:
                 path.unlink()
 
     def owner_of_record(self, name: str) -> str:
-        """Return whose record has a name; "" where nobody has it."""
+        """Return the owner of the record with a name; "" if there is none."""
         rows = self._select_rows("SELECT owner FROM records WHERE id = ?", (make_printable(name),))
         return str(rows[0][0]) if rows else ""
 
     @property
     def version(self) -> int:
-        """How far the database has come: `NEW`, `IMPORTED`, `READY`."""
+        """The version of the database: `NEW`, `IMPORTED` or `READY`."""
         return int(self._database.execute("PRAGMA user_version").fetchone()[0])
 
     @version.setter
@@ -209,7 +215,7 @@ class RecordStore:
                 raise
 
     def _move_files(self, *, is_kept: bool) -> None:
-        """Move the files of a transaction, which is undone if it is not kept."""
+        """Move the files of a transaction to their places. `is_kept`: whether the transaction succeeded."""
         if self._database.in_transaction:
             self._database.execute("ROLLBACK")
         moves = self._moves
@@ -237,10 +243,10 @@ class RecordStore:
         size: int,
         reserve: Callable[[], None] | None = None,
     ) -> None:
-        """Raise ApiError where an owner may not keep so many bytes more; what is reserved counts as kept.
-        `reserve`: reserves them, before anybody else looks."""
+        """Raise ApiError if an owner may not keep `size` more bytes. Reserved bytes count as kept. `reserve`:
+        a function that reserves the bytes; it is called under the same lock."""
         while True:
-            with self._mutex:  # a reservation ends, and its file is kept, in one transaction
+            with self._mutex:  # so the end of a reservation and the keeping of its file are never seen apart
                 sums = zip(self.kept_bytes(owner), self.reserved_bytes(owner), strict=True)
                 own_bytes, total = (
                     stored_bytes + reserved_size + size for stored_bytes, reserved_size in sums
@@ -249,7 +255,7 @@ class RecordStore:
                     if reserve is not None:
                         reserve()
                     return
-            # what has expired makes room first
+            # expired records are removed first, to make room
             if not self.remove_expired():
                 fault = "The files of this key, or of all, would have more bytes than they may. Delete some."
                 raise ApiError(fault, status=413, code="too_large")
@@ -292,16 +298,18 @@ class RecordStore:
         checks_room: bool = True,
         end_reservation: Callable[[], None] | None = None,
     ) -> JsonObject:
-        """Keep a file: `path`, on the disk of `incoming`, becomes its bytes. Return its whole record;
-        `record` has `id`, `created_at`, `expires_at`, `filename` and `purpose`. An error leaves neither.
-        `end_reservation`: gives back the room that the file has until it is kept. Raises ApiError where the
-        owner may not keep so much, if it is checked."""
+        """Keep a file, and return its whole record. After an error neither the file nor the record is kept.
+
+        `record`: its `id`, `created_at`, `expires_at`, `filename` and `purpose`. `path`: the file, on the
+        disk of `incoming`; it is moved. `checks_room`: whether to raise ApiError if the owner has no room for
+        it. `end_reservation`: a function that gives back the room that was reserved for the file.
+        """
         name = record["id"]
         size = path.stat().st_size
         record = {**record, "object": "file", "bytes": size, "status": "processed"}
         source = self.incoming / name
         target = self.file_path(owner, name)
-        # a file moves into its place when the record is kept, never before
+        # the file is moved to its place only when the record is kept
         os.replace(path, source)
         with self.transaction():
             self._moves.append((source, target, None))
@@ -314,8 +322,8 @@ class RecordStore:
         return record
 
     def open_file(self, owner: str, name: str) -> IO[bytes]:
-        """Open a file of an owner. It can be read to its end also where it is deleted meanwhile. Raises
-        ApiError where it is not there."""
+        """Open a file of an owner. It can be read to its end even if it is deleted meanwhile. Raises ApiError
+        if it does not exist."""
         record = self.find("files", name, owner).record
         try:
             return self.file_path(owner, record["id"]).open("rb")
@@ -329,7 +337,8 @@ class RecordStore:
         index: int,
         item: Item,
     ) -> None:
-        """Keep an item of a record. Raises sqlite3.IntegrityError where the record has one of this number."""
+        """Keep an item of a record. `number`: that of the record; `index`: that of the item. Raises
+        sqlite3.IntegrityError if the record has an item with this number."""
         part, name, content = item
         values = number, index, owner, part, _item_id(name), content
         with self.transaction() as execute:
@@ -341,7 +350,7 @@ class RecordStore:
         name: str,
         owner: str,
     ) -> StoredRecord:
-        """Return a record of an owner. Raises ApiError where it has none of this name, or no longer."""
+        """Return a record of an owner by its name. Raises ApiError if there is none, or it has expired."""
         statement = f"{_RECORD} records.id = ? AND records.owner = ? AND kind = ? AND kept_until > ?"
         rows = self._select_rows(statement, (make_printable(name), owner, kind, time.time()))
         if not rows:
@@ -359,7 +368,7 @@ class RecordStore:
         purpose: str | None = None,
     ) -> JsonObject:
         """Return a page of the records of an owner, in the order of their creation, as OpenAI's listings are:
-        at most `limit` behind the record `after`, and no more bytes than a body may have. Raises ApiError for
+        at most `limit` after the record `after`, and no more bytes than a body may have. Raises ApiError for
         an `after` that is not there. Cost: that of what is returned."""
         number = self.find(kind, after, owner).number if after else None
         where = f"{_RECORD} records.owner = ? AND kind = ? AND kept_until > ?"
@@ -378,7 +387,7 @@ class RecordStore:
         limit: int,
         order: str,
     ) -> JsonObject:
-        """Return a page of the rows of a statement, behind the one whose `key` is `after`."""
+        """Return a page of the rows of a statement, after the one whose `key` is `after`."""
         sign, first = ("<", OPEN) if order == "desc" else (">", 0)
         limit = min(limit or MAX_PAGE, MAX_PAGE)
         statement = f"{where} AND {key} {sign} ? ORDER BY {key} {order} LIMIT ?"
@@ -389,7 +398,7 @@ class RecordStore:
             for row in self._database.execute(
                 statement, (*values, first if after is None else after, limit + 1)
             ):
-                # one row more than is returned tells whether there are others
+                # one more row than is returned shows whether there are others
                 has_more = len(data) == limit or size > self.options.max_body
                 if has_more:
                     break
@@ -425,7 +434,8 @@ class RecordStore:
     # --- responses ------------------------------------------------------------------------------------------
 
     def item(self, owner: str, name: str) -> bytes | None:
-        """Return the item of an id, as the last record of an owner has it that is kept; None without one."""
+        """Return the content of the item with an id; None if there is none. If several records of the owner
+        have it, it is that of the latest."""
         statement = (
             "SELECT content FROM items CROSS JOIN records ON records.number = record "
             "WHERE items.owner = ? AND items.id = ? AND kept_until > ? ORDER BY record DESC LIMIT 1"
@@ -489,7 +499,7 @@ class RecordStore:
             last = rows[-1][0]
 
     def run_parts(self, number: int) -> JsonObject | None:
-        """Return what run the lines of a batch are of, as `set_run_parts` kept it, or None."""
+        """Return the description of the run that wrote the lines of a batch (`set_run_parts`), or None."""
         rows = self._select_rows(
             "SELECT content FROM items WHERE record = ? AND number = ?", (number, RUN_ITEM)
         )
@@ -501,11 +511,11 @@ class RecordStore:
         number: int,
         parts: Mapping[str, str],
     ) -> None:
-        """Keep what run the lines of a batch are of."""
+        """Keep the description of the run that writes the lines of a batch."""
         self.add_item(owner, number, RUN_ITEM, ("run", None, as_bytes(parts)))
 
     def close_batch(self, number: int) -> None:
-        """Delete the lines of a batch that has ended, some at a time, and have it expire as others do."""
+        """Delete the lines of a batch that has ended, some at a time. From then on the batch can expire."""
         some = "SELECT number FROM items WHERE record = ? AND number > 0 LIMIT 1000"
         while self._select_rows(some, (number,)):
             with self.transaction() as execute:
@@ -514,13 +524,13 @@ class RecordStore:
             execute("UPDATE records SET kept_until = ? WHERE number = ?", (self.last_day(), number))
 
     def last_day(self) -> int:
-        """Return until when a record is kept that changes now."""
+        """Return the time until which a record that changes now is kept, in seconds since 1970."""
         return int(time.time()) + self.options.files_days * DAY
 
 
 @contextmanager
 def disk_checked() -> Iterator[None]:
-    """Have a full disk told by an ApiError with status 507."""
+    """During a block, turn the error of a full disk into an ApiError with status 507."""
     try:
         yield
     except (OSError, sqlite3.OperationalError) as error:
@@ -531,12 +541,12 @@ def disk_checked() -> Iterator[None]:
 
 
 def owner_of(key: bytes) -> str:
-    """Return the owner whose key was sent: a digest, which says nothing of the key."""
+    """Return the owner for a key: a digest, which does not reveal the key."""
     return blake2b(key, digest_size=16).hexdigest()
 
 
 def as_bytes(value: Any) -> bytes:
-    """Return JSON text in ASCII: half of a surrogate pair is an escape in it."""
+    """Return a value as JSON text in ASCII, so that half of a surrogate pair becomes an escape."""
     return json.dumps(value).encode()
 
 

@@ -1,4 +1,9 @@
-"""The parts of a reply, whole or so far: thoughts, text, and calls of tools."""
+"""Splits a reply, whole or so far, into its parts: thoughts, text, and calls of tools.
+
+A *part* is a stretch of a reply of one kind. A *delta* is what is new in a part since the last look. A *stop*
+is a text that ends the reply before it. While a reply grows, its end is held back (`tail`) if it may begin a
+stop.
+"""
 
 from __future__ import annotations
 
@@ -16,26 +21,26 @@ from structgen.decoding.engine.requests import FinishReason, Result
 
 _BEFORE_INPUT: Final = re.compile(rf'\s*\{{\s*"{INPUT}"\s*:\s*"')
 PartKind: TypeAlias = Literal["thoughts", "text", "function", "custom"]
-"""The last two are calls: of a function, and of a custom tool."""
+"""The kind of a part. The last two are calls: of a function, and of a custom tool."""
 
 
 @dataclass(slots=True)
 class ReplyPart:
-    """A part of a reply, as far as it is written."""
+    """A part of a reply, as far as it has been written."""
 
     kind: PartKind
     place: int
-    """How many parts began before it."""
+    """The number of parts that began before this one."""
     text: str = ""
-    """Of a call its arguments as JSON text, or the input of a custom tool."""
+    """The text of the part. For a call: its arguments as JSON text, or the input of a custom tool."""
     name: str = ""
-    """Of a call the tool's; its `call` is how many calls began before it."""
+    """The name of the tool, for a call. Its `call` is the number of calls that began before it."""
     id: str = ""
     call: int = 0
 
 
 class Delta(NamedTuple):
-    """What is new in a part, whose text has it already. The first one of a call is empty."""
+    """The text that is new in a part. (The part has it already.) The first delta of a call is empty."""
 
     part: ReplyPart
     text: str
@@ -43,40 +48,40 @@ class Delta(NamedTuple):
 
 @dataclass
 class ReplyParts:
-    """One reply while it is being written. `format`: how calls are written in it; None: it has none."""
+    """One reply while it is being written. `format`: how calls are written in it; None: it has no calls."""
 
     format: ToolFormat | None = None
     tools: tuple[Tool, ...] = ()
     opening: str = ""
-    """What a model may write itself before its thoughts."""
+    """The tag that a model may write before its thoughts. It is not a part of them."""
     answers: bool = False
-    """Whether the reply may be a document in the place of calls, whose strings may hold their marks."""
+    """Whether the reply may be a document in place of calls. Its strings may hold the marks of calls."""
     prefix: str = ""
-    """The beginning of the text, which is left out. Calls are whole."""
+    """A beginning of the text that is left out. Calls are never shortened."""
     stops: tuple[str, ...] = ()
-    """The reply ends before the first of these texts that stands outside of a call."""
+    """The texts that end the reply: it ends before the first of them outside of a call."""
     stopped_by: str = ""
-    """The text of `stops` that ended the reply; "" where none did."""
+    """The text of `stops` that ended the reply; "" if none did."""
     earlier: int = 0
-    """How many calls the conversation has before."""
+    """The number of calls that the conversation has before this reply."""
     parts: dict[str | int, ReplyPart] = field(default_factory=dict)
-    """As they began: "thoughts", "text", and the calls by their numbers."""
+    """The parts in the order in which they began, by the key "thoughts", "text", or the number of a call."""
     read_count: int = 0
-    """How many characters were read."""
+    """The number of characters that were read."""
     tail: str = ""
-    """The end of the text, which may begin a stop."""
+    """The end of the text that is held back, because it may begin a stop."""
     blank: str = ""
-    """White space of which it is not known whether text follows it."""
+    """White space that is held back, because no text may follow it."""
     has_text: bool = False
     is_over: bool = False
     """Whether a stop, or a call that equals an earlier one, has ended the reply."""
     name: str = ""
     document: str = ""
-    """The name of the last call, and its arguments so far."""
+    """The arguments of the last call so far; above, its name."""
     alike: list[str] = field(default_factory=list, init=False)
-    """The arguments of earlier calls that those of the last one may become."""
+    """The arguments of earlier calls that begin as those of the last call do. It may repeat one of them."""
     input: GrowingString | None = None
-    """The input of a custom tool."""
+    """The input of a custom tool, while its arguments are written."""
     reader: CallReader | None = None
 
     def __post_init__(self) -> None:
@@ -85,13 +90,13 @@ class ReplyParts:
             self.prefix = self.prefix.lstrip()
 
     def read_growth(self, text: str, thoughts: str) -> Iterator[Delta]:
-        """Yield what is new in a text that goes on, and in the thoughts before it."""
+        """Yield the deltas of a text that is not complete, and of the thoughts before it."""
         if thoughts:
             yield from self._read_thoughts(thoughts, are_over=bool(text))
         yield from self._read_text(text, is_last=False)
 
     def read_end(self, result: Result) -> Iterator[Delta]:
-        """Yield what is new in the whole text. A reply without calls has a text, if an empty one."""
+        """Yield the last deltas, from the complete text. A reply without calls gets a text, even if empty."""
         yield from self._read_thoughts(result.thoughts, are_over=True)
         yield from self._read_text(result.text, is_last=True)
         if "text" not in self.parts and not self.calls:
@@ -109,7 +114,7 @@ class ReplyParts:
 
     def _read_thoughts(self, thoughts: str, *, are_over: bool) -> Iterator[Delta]:
         """Yield what is new in the thoughts, without what opens them."""
-        # white space around thoughts is the template's
+        # the chat template writes white space around thoughts, so it is not a part of them
         thoughts = thoughts.strip()
         if self.opening.startswith(thoughts) and not are_over:
             return  # perhaps the opening, half written
@@ -117,17 +122,17 @@ class ReplyParts:
         yield from self._grow_part("thoughts", content[len(self.part_text("thoughts")) :])
 
     def _read_text(self, reply_text: str, *, is_last: bool) -> Iterator[Delta]:
-        """Yield what is new in the text behind the thoughts: text and calls, up to what ends the reply."""
+        """Yield what is new in the text after the thoughts: text and calls, up to what ends the reply."""
         piece = reply_text[self.read_count :]
         self.read_count = len(reply_text)
         if self.reader is None:
             yield from self._add_text(piece)
             return
         for kind, content, number in self.reader.read_piece(piece, is_last=is_last):
-            # nothing behind the end of a reply is a part of it
+            # text after the end of the reply is ignored
             if self.is_over:
                 return
-            # the reply is the document itself: what looks like a call in it is text
+            # the whole reply is a document, so what looks like a call in it is text
             if kind == "text" and self.answers and self.reader.format.is_document(content):
                 self.reader = None
                 yield from self._add_text(reply_text.lstrip())
@@ -140,7 +145,7 @@ class ReplyParts:
                 yield from self._add_outside("", is_whole=True)
                 self.name = content
                 self.document = ""
-                # a call that repeats an earlier one is told of only once it differs
+                # a call is held back as long as it may repeat an earlier one
                 self.alike = [call.document for call in self.reader.calls[:number] if call.name == content]
             elif kind == "arguments":
                 self.alike = [text for text in self.alike if text.startswith(content, len(self.document))]
@@ -183,7 +188,8 @@ class ReplyParts:
         yield from self._grow_part("text", piece[prefix_length:])
 
     def _add_call(self, number: int, text: str) -> Iterator[Delta]:
-        """Yield more of a call, which equals no earlier one; at first that it begins."""
+        """Yield the delta of a call that differs from all earlier ones; at its beginning, an empty one
+        first."""
         if number not in self.parts:
             assert self.format is not None
             is_custom = any(tool.custom for tool in self.tools if tool.name == self.name)
@@ -198,7 +204,7 @@ class ReplyParts:
         yield from self._grow_part(number, self._custom_input(text) if is_custom else text)
 
     def _custom_input(self, text: str) -> str:
-        """Return what a piece of a custom tool's arguments adds to its input."""
+        """Return the text that a piece of a custom tool's arguments adds to its input."""
         if self.input is None:
             head = _BEFORE_INPUT.match(self.document)
             # the input of a custom tool has not begun
@@ -208,7 +214,7 @@ class ReplyParts:
         return self.input.feed(text)
 
     def _rest_of_input(self, part: ReplyPart) -> str:
-        """Return what is left of the input of a custom tool that is read to its end."""
+        """Return the end of a custom tool's input that was not yielded yet."""
         assert self.reader is not None
         return str(self.reader.calls[part.call].arguments.get(INPUT, ""))[len(part.text) :]
 

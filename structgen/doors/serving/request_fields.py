@@ -1,8 +1,10 @@
-"""The JSON of bodies, and the members that they share: which are offered, how tokens are chosen, how many
-there may be, and the messages of a conversation.
+"""Reads the JSON of bodies, and the members that all bodies share: sampling, stops, and messages.
 
-Python's `json` reads more than an answer can repeat. So numbers that are not finite are refused here, and
-objects that are nested so deeply that code which recurses over them would fail.
+A *body* is the JSON object that a client posts, and a *member* a key of it. A member is *offered* if this
+server has it. Members that are not offered are refused, unless their value asks for nothing.
+
+Python's `json` reads values that an answer cannot repeat. So numbers that are not finite are refused here,
+and objects that are nested so deeply that recursive code would fail.
 """
 
 from __future__ import annotations
@@ -37,20 +39,20 @@ from structgen.doors.serving.api_errors import ApiError, Body, unsupported_membe
 from structgen.machines.core.grammar import Grammar
 
 MAX_DEPTH: Final = 500
-"""Open brackets of an object. Records and answers repeat a part of it, and the code that writes them
-recurses."""
+"""The most open brackets of an object. Records and answers repeat parts of it, and are written by recursive
+code."""
 _BETWEEN_BRACKETS: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[^"\[\]{}]++', re.DOTALL)
-"""Strings, and every other run of characters that are no brackets."""
+"""Strings, and all other runs of characters without brackets: what is left of a text are its brackets."""
 _DEPTH_STEPS: Final = MappingProxyType({"[": 1, "{": 1, "]": -1, "}": -1})
 MOST_STOPS: Final = 256
 _OFFERED: Final = (Request.__annotations__.keys() | Sampling.__annotations__) - {"continue_final_message"} | {
     *("top_logprobs", "max_completion_tokens", "max_output_tokens", "thinking_token_budget"),
     *("grounded", "quotes", "missing", "previous_response_id"),
 }
-"""Members handed to whoever generates that this server has: options of the engine, and others' names of some.
-Going on with a message is asked by address."""
+"""The members that this server offers for generation: options of the engine, and names that other servers
+give to some of them. (Continuing a message is asked for in another way at each address.)"""
 _NOTHING: Final[tuple[Any, ...]] = (False, [], {})
-"""Values by which other members usually ask for nothing."""
+"""The values by which members usually ask for nothing, so that a member that is not offered may have them."""
 _HARMLESS: Final[Mapping[str, tuple[Any, ...] | None]] = MappingProxyType(
     {
         "modalities": ([], ["text"]),
@@ -69,9 +71,9 @@ _HARMLESS: Final[Mapping[str, tuple[Any, ...] | None]] = MappingProxyType(
         "priority": (0,),
     }
 )
-"""Those for which it is other values that do not change the text; None: any value."""
+"""For some members, the values that do not change the text; None: any value. Other members use `_NOTHING`."""
 _INSTEAD: Final = MappingProxyType({"reasoning": "reasoning_effort", "guided_decoding": "structured_outputs"})
-"""Members of other servers, and what does it here."""
+"""Members of other servers, each with the member that has its effect here."""
 
 
 def check_members(body: Body, address: str) -> JsonObject:
@@ -90,7 +92,7 @@ def check_members(body: Body, address: str) -> JsonObject:
             continue
         values = _HARMLESS.get(name, _NOTHING)
         if name == "add_generation_prompt" and body.get("continue_final_message"):
-            continue  # vLLM wants it to be false beside the other one
+            continue  # vLLM's clients send it as false together with the other member
         if values is not None and value not in values:
             raise unsupported_member(name)
     return read_members({name: value for name, value in body.items() if name in known_members}, address)
@@ -102,10 +104,13 @@ def narrow_to_texts(
     prompt: Any,
     warnings: list[str],
 ) -> Grammar | None:
-    """Return the grammar of a reply, narrowed to what the texts of `grounded` state. `prompt`: the text that
-    true stands for, or the messages of which it is the last of the user. `warnings` takes what of it cannot
-    act. Errors: those of `grounded_grammar`; ApiError beside tools, and for token ids; OptionError for
-    `missing` where nothing is held."""
+    """Return the grammar of a reply, narrowed to values that the texts of the member `grounded` state.
+
+    `prompt`: the text that `true` stands for, or the messages, of which it is the last one of the user.
+    `warnings`: the list to which warnings about parts without an effect are added. Raises the errors of
+    `grounded_grammar`; ApiError with tools, and for token ids; OptionError for `missing` if nothing is
+    narrowed.
+    """
     grounded = body.get("grounded")
     quotes = bool(body.get("quotes"))
     is_asked = grounded not in (None, False) or quotes
@@ -115,7 +120,7 @@ def narrow_to_texts(
         return grammar
     name = "quotes" if grounded in (None, False) else "grounded"
     texts = checked_texts(False if grounded is None else grounded)
-    # arguments of calls have grammars of their own
+    # the arguments of calls have their own grammars, which are not narrowed
     if body.get("tools"):
         raise unsupported_member(name, "The arguments of calls are not held to texts.")
     if grammar is None:
@@ -153,7 +158,7 @@ def sampling_of(body: Body, *, is_greedy: bool) -> Sampling:
     0 where `is_greedy`, else 1. Errors: OptionError."""
     options: JsonObject = {name: body[name] for name in NUMBERS if body.get(name) is not None}
     options.setdefault("temperature", 0.0 if is_greedy else 1.0)
-    if options.get("top_k") == -1:  # vLLM's word for all
+    if options.get("top_k") == -1:  # vLLM's value for all tokens
         del options["top_k"]
     options["logit_bias"] = body.get("logit_bias") or {}
     if body.get("repetition") is not None:
@@ -238,11 +243,11 @@ def _read_call(call: Any, where: str, format: ToolFormat | None) -> JsonObject:
 
 
 def read_object(data: bytes | bytearray) -> JsonObject:
-    """Return the JSON object that some bytes spell.
+    """Return the JSON object that the bytes spell.
 
-    Raises ApiError for bytes that are no JSON or another value, for an object with over MAX_DEPTH open
-    brackets, and for a number that is not finite, whose place is the error's `param`. Cost: proportional to
-    the bytes.
+    Raises ApiError if the bytes are not JSON, or not an object, or have more than MAX_DEPTH open brackets. A
+    number that is not finite is refused, too; its place is the error's `param`. Cost: proportional to the
+    bytes.
     """
     numbers_refused: list[str] = []
 
@@ -291,7 +296,7 @@ def _depth(text: str) -> int:
 
 
 def _first_place_not_finite(value: Any) -> str:
-    """Return where the first number is that is not finite, as a JSON pointer."""
+    """Return the JSON pointer of the first number in a value that is not finite."""
     places = (
         place for place, number in values_in(value) if isinstance(number, float) and not math.isfinite(number)
     )

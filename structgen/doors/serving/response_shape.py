@@ -59,7 +59,7 @@ _ITEMS: Final[dict[PartKind, _Item]] = {
 
 
 def response_messages(body: Body, earlier: Sequence[JsonObject] = ()) -> list[JsonObject]:
-    """Return the input of a body, a list of items behind earlier ones, as messages of a conversation. Errors:
+    """Return the input of a body, a list of items after earlier ones, as messages of a conversation. Errors:
     ApiError."""
     messages = list[JsonObject]()
     if body.get("instructions"):

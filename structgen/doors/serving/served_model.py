@@ -1,4 +1,9 @@
-"""The model that is served: bodies become requests of its engine."""
+"""The model that is served: it turns bodies into requests of its engine.
+
+A *body* is the JSON object that a client posts. A *reply* is the text that answers it. *Thoughts* are text
+that a model writes before its reply, up to a closing tag. A *tool format* is how a model writes calls of
+tools.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +49,7 @@ from structgen.grammars.json_grammars.outline_writer import shorter_outlines
 _MOST_TOKENS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 MOST_SAMPLES: Final = 128
 MOST_LIKELIEST: Final = 20
-"""As many likeliest tokens may be asked for each token, as on other servers."""
+"""The most likeliest tokens that a client may ask for at each token, as on other servers."""
 LIMITS: Final = Limits(
     schema_places=25_000,
     automaton_states=100_000,
@@ -53,33 +58,36 @@ LIMITS: Final = Limits(
     parser_states=1_000_000,
     depth=10_000,
 )
-"""Bounds on the grammar of a request: what a stranger may cost."""
+"""The limits on the grammar of a request, because it may come from a stranger."""
 
 
 @dataclass(frozen=True)
 class BodyRequest:
-    """What a body asks for."""
+    """What a body asks for, as requests of the engine."""
 
     requests: tuple[Request, ...]
-    """One for each prompt."""
+    """The requests of the engine, one for each prompt."""
     parts: ReplyParts
-    """How a reply is read: the parts of one that is not begun."""
+    """An empty reply, with the options by which replies are split into parts. Each text gets a copy."""
     likeliest: int | None = None
-    """How many of the likeliest tokens are shown beside each token; None: no log-probabilities."""
+    """How many of the likeliest tokens are shown for each token; None: no log-probabilities."""
     repeats: bool | None = None
-    """Whether a reply repeats the beginning that the last message gave it: as `echo` says, else where nobody
-    asked to have it continued. None: there is none."""
+    """Whether a reply repeats the beginning that the last message gave it: as the member `echo` says, or if
+    nobody asked to continue the message. None: the last message gave no beginning."""
     is_cut: bool = False
-    """Whether a text has the tokens that the context leaves, not those that the body says."""
+    """Whether a text has fewer tokens than the body asks for, because the context leaves no more."""
     warnings: tuple[str, ...] = ()
-    """What of the body was taken and cannot act, or acts in part."""
+    """Sentences about members that are accepted but have no effect, or only a part of it."""
 
 
 class ServedModel:
-    """A model under a name. `tool_format`: how it writes calls; None: told by its chat template. `thinking`:
-    the closing tag of thoughts before each reply; None: only where the chat template opens thoughts.
-    `thinking_tokens`: the most tokens of them, by default 1,024 and no more than a fourth of the context.
-    `seconds`: the most that a text may take. `limits`: for grammars of requests."""
+    """A model under a name.
+
+    `tool_format`: how it writes calls; None: its chat template shows it. `thinking`: the closing tag of
+    thoughts before each reply; None: there are thoughts only if the chat template opens them.
+    `thinking_tokens`: the most tokens of thoughts, by default 1,024 but at most a fourth of the context.
+    `seconds`: the most seconds of a text. `limits`: those on the grammars of requests.
+    """
 
     def __init__(
         self,
@@ -103,9 +111,9 @@ class ServedModel:
             min(1024, engine.model.context // 4) if thinking_tokens is None else thinking_tokens
         )
         self.thinking = self._read_thoughts({})[0]
-        """The thoughts of a reply whose request says nothing of them."""
+        """The thoughts of a reply if the request does not mention thoughts."""
         self.policies = EMBEDDED_POLICIES if engine.prompts.is_embedded else SERVED
-        """Those under which `sg.run` has the model write."""
+        """The policies (white space, order of keys and so on) of JSON, the same as in `sg.run`."""
 
     def model_object(self) -> JsonObject:
         """Return the model as `/v1/models` lists it."""
@@ -150,7 +158,7 @@ class ServedModel:
         thinking = thinking if turn is None else None  # they come before a reply, which has begun
         stops = fields.stops_of(body) if format is not None and reading.answer is None else ()
         likeliest = fields.count_of(body, "top_logprobs", max_count=MOST_LIKELIEST)
-        # OpenAI refuses this, too
+        # as OpenAI does, this is refused
         if likeliest and not body.get("logprobs"):
             raise ApiError("top_logprobs needs logprobs=true.", param="top_logprobs")
         logprob_count = (likeliest or 0) if body.get("logprobs") else None
@@ -167,7 +175,7 @@ class ServedModel:
             thinking=thinking,
             shortened=prompt.shortening,
             begun=prompt.question.begun,
-            # a model that was trained on no conversations goes on with the next question
+            # a model that was not trained on conversations would go on with the next question
             ends=() if grammar is not None or self._has_turns else ("\nUser:",),
         )
         repeats = None

@@ -13,27 +13,28 @@ from structgen.base.language.checks import NumberCheck, WholeCheck, check_fields
 @fields_named("sg.testing.Failure(status=429)")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """What goes wrong with one request to `sg.testing.server`: an entry of its replies. Errors: OptionError
-    for options that do not go together."""
+    """A failure of one request to `sg.testing.server`, as an entry of its replies. For example
+    `Failure(status=429, retry_after=1)`. Raises OptionError for options that exclude each other."""
 
     status: Annotated[int, WholeCheck(400, 599)] | None = None
-    """The status of an answer that is an error of HTTP."""
+    """The status of an answer that is an HTTP error."""
     retry_after: Annotated[float, NumberCheck(0.0, 86400.0, "seconds, at most a day")] | None = None
-    """The header of that name, beside a status."""
+    """The header `Retry-After` in seconds, sent with a status."""
     message: Annotated[str, checks.check_text] = "A failure of the script."
-    """What the server says, beside a status."""
+    """The message of the error, sent with a status."""
     delay: Annotated[float, NumberCheck(0.0, 86400.0, "seconds, at most a day")] = 0.0
-    """Seconds before anything is sent; a client that waits less has a timeout."""
+    """The seconds before anything is sent. A client that waits less runs into its timeout."""
     reply: Any = None
-    """A reply that is sent in spite of the failure; needed by `cut` and `unchecked`."""
+    """A reply that is sent in spite of the failure. `cut` and `unchecked` need one."""
     cut: Annotated[int, WholeCheck(0)] | None = None
-    """The connection closes behind so many bytes of the answer: a stream that breaks off."""
+    """The number of bytes of the answer after which the connection is closed, as of a stream that breaks
+    off."""
     unchecked: Annotated[bool, checks.check_switch] = False
     """Whether the reply may be a text that the form forbids: servers may ignore forms."""
 
     def __post_init__(self) -> None:
         check_fields(self)
-        # a failure is an error of HTTP, or a reply with something wrong, or a delay
+        # a failure is an HTTP error, or a reply with something wrong, or a delay
         if self.status is None:
             needs = "reply" if self.reply is None and (self.cut is not None or self.unchecked) else ""
             needs = "status" if self.retry_after is not None else needs

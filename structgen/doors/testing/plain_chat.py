@@ -1,4 +1,4 @@
-"""The chat template of a scripted model: plain text, each message behind its role."""
+"""The chat template of a scripted model: plain text, each message after its role."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ TEMPLATE: Final = """\
 
 
 class PlainChat:
-    """The holder of the template: it has those members of a tokenizer of transformers that prompts need."""
+    """Holds the chat template. It has the members of a tokenizer of transformers that are needed for
+    prompts."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer, self.chat_template = tokenizer, TEMPLATE
@@ -57,7 +58,7 @@ class PlainChat:
 
 
 def _write_json(value: Any) -> str:
-    """Return a value as JSON on one line: jinja's own filter escapes for HTML."""
+    """Return a value as JSON on one line. (jinja's own filter would escape characters for HTML.)"""
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -1,4 +1,10 @@
-"""The text of a scripted reply, as the form of its request wants it written; and where a form forbids one."""
+"""Writes a scripted reply as a text in the form of its request, and finds where a form forbids a text.
+
+A *reply* is what a test gives: a text, an object, or calls of tools. A *form* is what a request allows: the
+compiled grammar of its text, and the format in which calls are written. A *fault* is the first place at which
+a text leaves the form. For a schema with the properties `a` and `b`, the reply {"b": 1, "a": 2} is written as
+`{"a": 2, "b": 1}`.
+"""
 
 from __future__ import annotations
 
@@ -27,18 +33,19 @@ from structgen.machines.core.compiled import CompiledGrammar
 
 
 class ReplyForm(NamedTuple):
-    """The form of a request, in which a reply is written."""
+    """The form of a request: what it allows as the text of a reply."""
 
     machine: CompiledGrammar | None
-    """None: free text."""
+    """The compiled grammar of the text; None: free text."""
     format: ToolFormat | None = None
-    """The format of the model's calls; None: its chat template shows none."""
+    """The format in which the model writes calls; None: its chat template shows none."""
     specials: Mapping[str, int] = MappingProxyType({})
     """The ids of tokens without bytes, by their texts."""
 
     def find_stop(self, text: str) -> TextStop | None:
-        """Return the position at which a text leaves the form, as `structgen check` finds it; None for a text
-        that is allowed. Texts of special tokens are these tokens where they may come. Cost: linear."""
+        """Return the position at which a text leaves the form, as `structgen check` finds it; None if the
+        text is allowed. The name of a special token in the text counts as this token where it is allowed.
+        Cost: linear."""
         machine = self.machine
         if machine is None:
             return None
@@ -58,8 +65,8 @@ class ReplyForm(NamedTuple):
         return None if is_word else TextStop(state, data, offset)
 
     def describe_fault(self, text: str) -> str:
-        """Return the fault of a text in words, on lines of their own, with what the form allows in its place;
-        "" for a text that is allowed."""
+        """Return a description of the fault of a text, with what the form allows in its place, on lines of
+        its own. Return "" for a text that is allowed."""
         stop = self.find_stop(text)
         if stop is None or self.machine is None:
             return ""
@@ -71,10 +78,12 @@ class ReplyForm(NamedTuple):
         return f"{fault} at line {stop.line}, column {stop.column}\n  {line}\n  {caret}{could}\n"
 
     def spell_reply(self, reply: Any, where: str) -> str:
-        """Return the text of a reply: a text as it is; calls as a format writes them; any other object as
-        JSON. Of several texts it is the first that the form allows; where it allows none, the one that goes
-        the furthest. `where`: the location of the reply, for errors. Errors: OptionError for an object that
-        is no value of JSON, and for calls that the format cannot write."""
+        """Return the text of a reply: a text as it is, calls in a format of calls, any other object as JSON.
+
+        There may be several such texts. The first one that the form allows is returned; if it allows none,
+        the one with the latest fault. `where`: the location of the reply, for errors. Raises OptionError for
+        an object that JSON cannot express, and for calls that the format cannot write.
+        """
         furthest, best = -1, ""
         for text in self._texts_of(reply, where):
             stop = self.find_stop(text)
@@ -129,11 +138,13 @@ class ReplyForm(NamedTuple):
         yield first_refused
 
     def _calls_text(self, calls: Sequence[Call], lead: str) -> tuple[str, bool]:
-        """Return the text of calls behind another text (`lead`), and whether the form allows it as calls. A
-        grammar does not name its format: it is the one in which these calls are allowed and those of an
-        unknown tool are not. Without such a format, the text is one that the form forbids, as far behind the
-        first name as possible: calls of another format are free text. Errors: OptionError for a call that no
-        format, or not the model's, can write."""
+        """Return the text of calls after another text (`lead`), and whether the form allows it as calls.
+
+        A grammar does not name its format of calls. So it is found by trying: these calls are allowed in it,
+        and calls of an unknown tool are not. (In another format, any call would be allowed, as free text.) If
+        there is no such format, the text is one that the form forbids, as late as possible after the name of
+        the first tool. Raises OptionError for a call that no format, or not the model's, can write.
+        """
         rows = [row for row in (self.format, *FORMATS.values()) if row is not None]
         refused_texts = dict[str, int]()
         for row in rows if self.machine is not None else ():
@@ -154,8 +165,8 @@ class ReplyForm(NamedTuple):
         return max(refused_texts, key=refused_texts.__getitem__, default=default), False
 
     def _order_arguments(self, call: Call, lead: str, row: ToolFormat) -> Call:
-        """Return a call with its arguments in the order that the form allows; as it is, where it allows none.
-        Cost: texts as many as the cube of their number."""
+        """Return a call with its arguments in an order that the form allows; as it is, if there is none.
+        Cost: as many checks of texts as the cube of the number of arguments."""
 
         def write_some(names: Sequence[str], **added_arguments: str) -> str:
             """Return the text of the call with some of its arguments."""
@@ -163,8 +174,8 @@ class ReplyForm(NamedTuple):
             return _write_calls(lead, [replace(call, arguments=arguments)], row)
 
         def is_allowed(*names: str) -> bool:
-            """Tell whether the form allows these arguments, in this order, as the first ones."""
-            # behind the last argument one of these texts ends, and the other has one more
+            """Return whether the form allows these arguments, in this order, as the first ones."""
+            # two texts are made: one ends after the last argument, the other has one more argument
             ending, continued = write_some(names).encode(), write_some(names, _more="").encode()
             pairs = enumerate(zip(ending, continued, strict=False))
             end = next((offset for offset, (byte, later_byte) in pairs if byte != later_byte), 0)
@@ -172,7 +183,7 @@ class ReplyForm(NamedTuple):
             return stop is None or stop.byte >= end
 
         def is_first(name: str, others: Sequence[str]) -> bool:
-            """Tell whether all others may come behind a name."""
+            """Return whether each of the `others` may come after the argument `name`."""
             return all(is_allowed(*ordered_names, name, other) for other in others if other != name)
 
         ordered_names, other_names = list[str](), [*call.arguments]
@@ -187,13 +198,13 @@ class ReplyForm(NamedTuple):
 
 
 def _write_calls(lead: str, calls: Sequence[Call], row: ToolFormat) -> str:
-    """Return the text of calls in a format, behind another text. Errors: OptionError."""
+    """Return the text of calls in a format, after another text. Errors: OptionError."""
     return lead + row.lead + write_calls(calls, row)
 
 
 def _quoted_texts(reply: str, schema: Any) -> Iterator[str]:
-    """Yield the documents of a text: in the wrapper of a type's document, where the schema has one; as a
-    string, where the schema has only strings."""
+    """Yield the JSON texts that a plain text may stand for: in the wrapper of a type's document, if the
+    schema has one; as a string, if the schema allows only strings."""
     if not isinstance(schema, Mapping):
         return
     if wrapped_values(reply, schema) and not reply.lstrip().startswith("{"):
@@ -207,7 +218,8 @@ def _quoted_texts(reply: str, schema: Any) -> Iterator[str]:
 
 
 def wrapped_values(value: Any, schema: Any) -> list[JsonObject]:
-    """Return the wrapper of a type's document, in a list; [] where the schema is not that of a wrapper."""
+    """Return a list of the value inside the wrapper object of a type's document; [] if the schema is not that
+    of a wrapper."""
     members = schema.get("properties") if isinstance(schema, Mapping) else None
     # other objects may allow a member of that name beside others
     is_wrapper = isinstance(members, Mapping) and [*members] == [WRAPPER]
@@ -215,8 +227,8 @@ def wrapped_values(value: Any, schema: Any) -> list[JsonObject]:
 
 
 def plain_value(reply: Any, where: str) -> Any:
-    """Return the plain JSON value of an object: of pydantic, a dataclass, or a value of JSON. Errors:
-    OptionError for another object."""
+    """Return the plain JSON value of an object of pydantic, of a dataclass, or of a JSON value. Raises
+    OptionError for any other object."""
     if isinstance(reply, dict | list | int | float | None):
         try:
             json.dumps(reply)
@@ -245,7 +257,7 @@ def plain_values(reply: Any, where: str) -> Iterator[Any]:
 
 
 def _no_json(reply: Any, where: str) -> OptionError:
-    """Return the error of a reply that is no value of JSON."""
+    """Return the error for a reply that JSON cannot express."""
     return OptionError(
         f"{show_value(reply)} is no value of JSON.",
         where=where,
@@ -259,11 +271,11 @@ def in_order(
     root: Any = None,
     depth: int = 0,
 ) -> Any:
-    """Return a value whose keys come in the order in which a schema first names them; other keys behind.
+    """Return a value with its keys in the order in which a schema first names them. Other keys come last.
 
-    `schema`: one schema, or several that hold for the value; `root`: the schema that references point into,
-    by default the same; `depth`: the levels around the value. For example, under the properties `a` and `b`
-    the value `{"b": 1, "a": 2}` becomes `{"a": 2, "b": 1}`.
+    `schema`: one schema, or several that apply to the value. `root`: the schema that references point into,
+    by default the same. `depth`: the number of levels around the value. For example, under the properties `a`
+    and `b` the value `{"b": 1, "a": 2}` becomes `{"a": 2, "b": 1}`.
     """
     root = schema if root is None else root
     if depth > 100:  # deeper values keep their order

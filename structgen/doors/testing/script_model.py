@@ -1,4 +1,8 @@
-"""A model whose next token is certain: that of a given text. It implements `engine.model_protocol.Model`."""
+"""A model whose next token is certain: that of a given text. It implements `engine.model_protocol.Model`.
+
+A *script* is a prompt and the text that the model writes after it. The first tokens of a prompt are a *name*
+of its script: three pseudo-tokens after the vocabulary, which replace (or precede) the prompt's own tokens.
+"""
 
 from __future__ import annotations
 
@@ -14,25 +18,27 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _DIGITS: Final = 256
-"""Tokens behind the vocabulary, with which a prompt names its script."""
+"""The number of pseudo-tokens after the vocabulary, of which the names of scripts are made."""
 _PLACES: Final = 3
-"""How many of them name one."""
+"""The number of pseudo-tokens in a name, so that there are 256 ** 3 names."""
 _SHORT: Final = 16
-"""Tokens. In a longer prompt they replace the first tokens; before a shorter one they are added."""
+"""The tokens from which on a prompt is long. The name replaces the first tokens of a long prompt, and is
+added before a shorter one."""
 _FAR: Final = -1e4
-"""The logit of a token that is not the text's: its probability is 0."""
+"""The logit of a token that does not continue the text. Its probability is 0."""
 _NEXT: Final = -50.0
-"""What a shorter token of the text has less than a longer one: it comes where the mask forbids the longer."""
+"""The difference of logits from a longer token that continues the text to a shorter one. So the shorter token
+is chosen only if the mask forbids the longer one."""
 
 
 @dataclass(slots=True)
 class ScriptCache:
-    """A script, and how far it was read."""
+    """The cache of a text: its script, and how far the text has come in it."""
 
     script: bytes
-    """The prompt, and the text that the model writes behind it."""
+    """The bytes of the prompt, and of the text that the model writes after it."""
     position: int
-    """The number of bytes that were read; -1: other bytes than those of the script were."""
+    """The number of bytes of the script that were read; -1: the text differs from the script."""
     nbytes: int = 0
 
     def copy(self) -> ScriptCache:
@@ -41,8 +47,8 @@ class ScriptCache:
 
 
 class ScriptModel:
-    """Says scripts. The first tokens of a prompt name its script (`begin_script`), so that equal prompts may
-    have different ones, and threads do not disturb each other."""
+    """Writes scripts. The first tokens of a prompt name its script (`begin_script`). So equal prompts may
+    have different scripts, and threads do not disturb each other."""
 
     context: Final = 1 << 30
     drafts_pay: Final = False
@@ -58,15 +64,17 @@ class ScriptModel:
         self._first = len(self._tokens)
         self.vocab_size = self._first + _DIGITS
         self._scripts: dict[tuple[int, ...], tuple[bytes, bytes]] = {}
-        """By the tokens that name them: the bytes of the tokens that these replace, and the whole."""
+        """The scripts by their names: the bytes of the tokens that the name replaces, and those of the
+        script."""
         self._numbers = count()
 
     def bytes_of(self, tokens: Sequence[int]) -> bytes:
-        """Return what tokens write, special ones with their texts."""
+        """Return the bytes that tokens spell; a special token spells its name."""
         return b"".join(self._tokens[token] for token in tokens)
 
     def size_of(self, text: bytes) -> int:
-        """Return how many tokens write a text, each as long as can be. Errors: those of `_next_tokens`."""
+        """Return how many tokens spell a text if each is as long as possible. Raises the errors of
+        `_next_tokens`."""
         offset = size = 0
         while offset < len(text):
             offset += len(self._tokens[self._next_tokens(text, offset)[0]])
@@ -74,7 +82,7 @@ class ScriptModel:
         return size
 
     def begin_script(self, prompt: Sequence[int], text: str) -> list[int]:
-        """Return the prompt behind which the model writes a text: its first tokens name the script."""
+        """Return the prompt after which the model writes a text: its first tokens name the script."""
         number = next(self._numbers)
         name = tuple(self._first + number // _DIGITS**place % _DIGITS for place in range(_PLACES))
         # a long prompt keeps its length
@@ -83,7 +91,7 @@ class ScriptModel:
         return [*name, *prompt[len(head) :]]
 
     def end_script(self, prompt: Sequence[int]) -> None:
-        """Let go of the script of a prompt that `begin_script` returned."""
+        """Forget the script of a prompt that `begin_script` returned."""
         self._scripts.pop(tuple(prompt[:_PLACES]), None)
 
     # --- the protocol of models -----------------------------------------------------------------------------
@@ -109,7 +117,7 @@ class ScriptModel:
         return self._make_logits(caches)
 
     def _make_logits(self, caches: Sequence[ScriptCache]) -> Tensor:
-        """Return the logits [rows, V] after the text of each cache. All tokens are equally likely behind a
+        """Return the logits [rows, V] after the text of each cache. All tokens are equally likely after a
         text that is not its script's."""
         # optional: torch
         import torch

@@ -187,7 +187,7 @@ class Scripted(Engine):
         return replace(request, thinking=thinking, max_tokens=max_tokens)
 
     def prompt_tokens(self, request: Request) -> list[int]:
-        """Return the tokens of a prompt behind which the model says the next reply: for `sg.sample` and
+        """Return the tokens of a prompt after which the model says the next reply: for `sg.sample` and
         others that read the model themselves."""
         read_prompt = self.reading.read_request(request)
         if any(token >= self.tokenizer.vocab_size for token in read_prompt.tokens[:1]):

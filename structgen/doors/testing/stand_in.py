@@ -241,7 +241,7 @@ async def _read_body(receive: Receive) -> bytes:
 
 
 def _receive_again(data: bytes, receive: Receive) -> Receive:
-    """Return a `Receive` that has a body, which was received before, and then the messages behind it."""
+    """Return a `Receive` that has a body, which was received before, and then the messages after it."""
     waiting_bodies = [data]
 
     async def receive_message() -> Message:

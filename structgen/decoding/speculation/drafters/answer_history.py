@@ -1,4 +1,8 @@
-"""Earlier answers, by tenant and schema, in memory."""
+"""Earlier answers, by tenant and schema, in memory. Drafts of later answers are made from them.
+
+A *tenant* is one of several parties that use a server; a *schema* is the fingerprint of a grammar. An *index*
+is an `NGrams` of a tenant's latest answers to a schema: it tells which tokens followed some others in them.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +19,11 @@ from structgen.decoding.speculation.drafts.drafter import RequestFacts
 from structgen.tokens.tokenizer import Tokenizer
 
 _OVERHEAD: Final = 128
-"""Bytes counted for an answer besides four for each of its tokens."""
+"""The bytes that an answer counts, in addition to four for each of its tokens."""
 MOST_INDEXED: Final = 1 << 13
 """The most tokens of a schema's latest answers from which drafts are made, at most 800 bytes each."""
 _INDEXES: Final = 8
-"""The schemas, used last, whose answers are indexed."""
+"""The number of indexes that are kept, those that were used last."""
 Key = tuple[str, str]
 """A tenant and a schema."""
 
@@ -27,9 +31,10 @@ Key = tuple[str, str]
 class AnswerHistory:
     """Earlier answers, from which drafts are made. Requests share one object. Thread-safe.
 
-    It contains only what `add` was given. A server with several parties names each as a tenant; no tenant's
-    drafts come from another's answers. `tenant_bytes` and `most_bytes` bound the answers of one tenant and of
-    all; the oldest are dropped first. Indexes take at most 50 MB besides.
+    It contains only what `add` was given. A server with several parties names each as a tenant. No tenant's
+    drafts come from another tenant's answers. `tenant_bytes` and `most_bytes` are the most bytes of the
+    answers of one tenant and of all; the oldest answers are dropped first. In addition, indexes take at most
+    50 MB.
     """
 
     @options_named(
@@ -52,19 +57,19 @@ class AnswerHistory:
             )
         self._vocab_size = tokenizer.vocab_size
         self.fingerprint = tokenizer.fingerprint
-        """The fingerprint of the tokenizer of all answers."""
+        """The fingerprint of the tokenizer that all answers are encoded with."""
         self._tenant_bytes = tenant_bytes
         self._most_bytes = most_bytes
         self._lock = new_lock(QUEUES)
         self._stored_answers: dict[tuple[Key, bytes], None] = {}
-        """The answers of all tenants, from the oldest to the newest."""
+        """The answers of all tenants, from the oldest to the newest, as keys of a dict: an ordered set."""
         self._sizes: Counter[str] = Counter()
-        """The bytes of each tenant."""
+        """The bytes of each tenant's answers, by tenant."""
         self._indexes: OrderedDict[Key, NGrams] = OrderedDict()
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all answers, as counted against the bounds."""
+        """The bytes of all answers, as they count against `most_bytes`."""
         with self._lock:
             return self._sizes.total()
 
@@ -89,14 +94,14 @@ class AnswerHistory:
         if not answer or len(answer) + _OVERHEAD > self._tenant_bytes:
             return
         if (key, answer) in self._stored_answers:
-            # Taken out and stored again below, it becomes the newest.
+            # The answer is taken out and stored again below, so that it becomes the newest.
             del self._stored_answers[key, answer]
         else:
             self._sizes[tenant] += len(answer) + _OVERHEAD
             index = self._indexes.get(key)
             if index is not None:
                 index.add_tokens([START, *_tokens_of_answer(answer)])
-                # It is made again of the latest answers when it is next asked for.
+                # A full index is dropped. It is made again from the latest answers when it is next needed.
                 if len(index.text) > 2 * MOST_INDEXED:
                     del self._indexes[key]
         self._stored_answers[key, answer] = None
@@ -126,10 +131,11 @@ class AnswerHistory:
             return [_tokens_of_answer(answer) for answer in self._answers_of((tenant, schema))]
 
     def index(self, tenant: str, schema: str) -> NGrams | None:
-        """Return an index of a tenant's latest answers to a schema, to be read only; None if there are none.
+        """Return the index of a tenant's latest answers to a schema; None if there are no answers. The caller
+        must not change it.
 
-        It grows with the answers, and is made again when it is full. Cost: 1 us; made again 2 us a token, for
-        at most 8,192 tokens.
+        The index grows with the answers, and is made again when it is full. Cost: 1 us; when it is made
+        again, 2 us a token, for at most 8,192 tokens.
         """
         key = tenant, schema
         with self._lock:
@@ -139,7 +145,7 @@ class AnswerHistory:
                 if not latest:
                     return None
                 index = self._indexes[key] = NGrams()
-                # The oldest first, as they would have been added.
+                # The oldest answer goes first, in the order in which they were added.
                 for tokens in reversed(latest):
                     index.add_tokens(tokens)
             self._indexes.move_to_end(key)
@@ -148,21 +154,22 @@ class AnswerHistory:
             return index
 
     def _latest_answers(self, key: Key) -> list[list[int]]:
-        """Return as many of the latest answers as one index holds, the newest first, each behind START. The
-        lock is held."""
+        """Return as many of the latest answers as one index holds, the newest first. Each begins with the
+        token START. The lock is held."""
         latest = list[list[int]]()
         room = MOST_INDEXED
         for answer in reversed(self._answers_of(key)):
             tokens = [START, *_tokens_of_answer(answer)[: MOST_INDEXED - 1]]
             room -= len(tokens)
-            # The newest one is taken in any case. The slice above makes it fit.
+            # The newest answer is taken in any case. The slice above makes it fit.
             if room < 0 and latest:
                 break
             latest.append(tokens)
         return latest
 
     def drafter(self) -> KnownTexts:
-        """Return a drafter of the answers to a request's schema; a free text has none."""
+        """Return a drafter that drafts from the answers to a request's schema. For a free text, which has no
+        schema, it makes empty drafts."""
 
         def index_of_request(facts: RequestFacts) -> NGrams | None:
             """Return the index of a request's schema; None for a free text, which has no schema."""
@@ -173,7 +180,7 @@ class AnswerHistory:
     def delete(self, tenant: str, schema: str | None = None) -> int:
         """Delete a tenant's answers to a schema, or to all; return how many they were."""
         with self._lock:
-            # A list first: entries cannot be deleted while the dict is read.
+            # The entries are collected first, because none can be deleted while the dict is read.
             entries = []
             for key, answer in self._stored_answers:
                 entry_tenant, entry_schema = key

@@ -1,8 +1,9 @@
 """A small model that drafts for the large one, under the same grammar.
 
-The draft model of speculative decoding (Leviathan et al. 2023; Chen et al. 2023), with the grammar's mask on
-its logits: a token that the grammar refuses cannot be right, and the small model's best allowed token often
-is. One pass of the small model reads the likeliest token of each level; its other choices are leaves.
+A *draft* is a tree of guessed tokens; a *level* of it has the nodes at one depth. This is the draft model of
+speculative decoding (Leviathan et al. 2023; Chen et al. 2023), with the grammar's mask on its logits. A token
+that the grammar refuses cannot be right, while the small model's best allowed token often is. One pass of the
+small model reads the likeliest token of each level. Its other choices are leaves of the tree.
 """
 
 from __future__ import annotations
@@ -25,15 +26,14 @@ from structgen.tokens.token_mask import TokenMask, allocate_mask
 class DraftModel:
     """Drafts the small model's likeliest tokens among those that the grammar allows.
 
-    A draft has at most `depth` levels of the `branches` likeliest tokens, of which the likeliest is read for
-    the next level. With 1 branch the draft is a chain. A path whose probability under the small model and the
-    masks is below `min_chance` is not continued. The chance of a node is its probability under the small
-    model, given the mask.
+    A draft has at most `depth` levels. Each level has the `branches` likeliest tokens, and the next level
+    comes after the likeliest of them. With 1 branch the draft is a chain. A path whose probability under the
+    small model and the masks is below `min_chance` is not continued. The chance of a node is its probability
+    under the small model, given the mask. A text that is longer than the small model's context gets no draft.
 
-    The small model reads the prompt once, and each token of the text once (`ModelRows`): each node that it
-    reads keeps its cache until later nodes take its place, so nothing is rolled back. Memory: `depth` + 2
+    The small model reads the prompt once, and each token of the text once (`ModelRows`). Each node that it
+    reads keeps its KV cache until later nodes take its place, so nothing is rolled back. Memory: `depth` + 2
     caches. Cost of a draft: at most `depth` passes of the small model, and a mask for each node that is read.
-    A text that is longer than the small model's context gets no draft.
     """
 
     name = "model"
@@ -46,8 +46,12 @@ class DraftModel:
         min_chance: float = 0.1,
         lock: Lock | None = None,
     ) -> None:
-        """`model`: an `engine.model_protocol.Model`; `lock`: held during a draft, where requests share the
-        model. For example `DraftModel(model, depth=4, branches=1)` drafts chains of four tokens."""
+        """Make a drafter for one text.
+
+        `model`: the small model, an `engine.model_protocol.Model`. `depth`, `branches`, `min_chance`: the
+        size of a draft, as the class describes. `lock`: is held during a draft, if requests share the model.
+        For example `DraftModel(model, depth=4, branches=1)` drafts chains of four tokens.
+        """
         self._model = model
         self._lock = lock
         self._depth = depth
@@ -58,15 +62,16 @@ class DraftModel:
         self._rows: ModelRows | None = None
         self._text: list[int] = []
         self._room = 0
-        """How many tokens the text may have in the small model's context."""
+        """The most tokens that the text may have, by the small model's context."""
         self._logits_by_path: dict[Tokens, Floats] = {}
-        """The logits after the nodes that were read for the last draft."""
+        """The logits after each node that was read for the last draft, by the tokens from the prompt to
+        it."""
 
     def begin(self, facts: RequestFacts) -> None:
         """Note the prompt. It is read for the first draft."""
         self._vocab_size = min(facts.tokenizer.vocab_size, self._model.vocab_size)
         self._mask = allocate_mask(1, facts.tokenizer.vocab_size)
-        # No bytes beyond the caches of one draft: the path, and the text before it.
+        # Only as many caches are kept as one draft needs: for its path, and for the text before it.
         cache_count = self._depth + 1
         self._rows = ModelRows(self._model, facts.prompt, "", most=0, least=cache_count)
         # A model reads at least one token, so an empty prompt has no draft.
@@ -99,7 +104,7 @@ class DraftModel:
     def _grow_tree(self, rows: ModelRows, view: DraftContext, max_nodes: int, depth: int) -> Draft:
         """Return the tree of at most `depth` levels, grown below the likeliest node of each level.
 
-        `rows`: the small model beside the text. For example, with `depth` 3 and two branches the tree has at
+        `rows`: reads texts with the small model. For example, with `depth` 3 and two branches the tree has at
         most six nodes. Cost: a pass of the small model for each level that it has not read before.
         """
         tree = DraftTree()
@@ -107,7 +112,8 @@ class DraftModel:
         state = view.start
         chance = 1.0
         path = tuple(self._text)
-        # Where the text has followed the last draft, its logits are known. Older ones are of no use.
+        # If the text has followed the last draft, the logits after its nodes are known. Older ones are not
+        # needed.
         known_logits = self._logits_by_path
         self._logits_by_path = {}
         for level in range(1, depth + 1):
@@ -115,7 +121,7 @@ class DraftModel:
             if logits is None:
                 (logits,) = rows.read([path])
             self._logits_by_path[path] = logits
-            # Of each new node: its number, its token, the state behind it, and its share.
+            # For each new node: its number, its token, the state after it, and its chance.
             children = list[tuple[int, int, int, float]]()
             for token, share in self._likeliest_tokens(logits, state, view):
                 after = view.after(state, token)
@@ -124,7 +130,7 @@ class DraftModel:
                     children.append((child, token, after, share))
             if not children:
                 break
-            # The likeliest one comes first, and goes on.
+            # The likeliest node comes first, and the next level grows below it.
             node, token, state, share = children[0]
             chance *= share
             is_large_enough = level == depth or len(tree) >= max_nodes
@@ -135,8 +141,8 @@ class DraftModel:
         return tree.make_draft() if len(tree) else NO_DRAFT
 
     def _likeliest_tokens(self, logits: Floats, state: int, view: DraftContext) -> list[tuple[int, float]]:
-        """Return the likeliest allowed tokens and their probabilities given the mask; nothing if the logits
-        are not numbers, or if the mask would exceed a limit of the grammar."""
+        """Return the likeliest allowed tokens, each with its probability given the mask. Return an empty list
+        if the logits are not numbers, or if making the mask would exceed a limit of the grammar."""
         allowed_tokens = self._allowed_tokens(state, view)
         if allowed_tokens is None:
             return []
@@ -147,7 +153,7 @@ class DraftModel:
         weights = np.exp(values - top)
         total = float(weights.sum(dtype=np.float64))
         count = min(self._branches, len(values))
-        # A partition finds the few best ones in linear time, in no order.
+        # A partition finds the few best tokens in linear time, unordered.
         best = np.argpartition(-values, count - 1)[:count]
         likeliest = []
         for at in sorted(best.tolist(), key=lambda at: (-values[at], at)):

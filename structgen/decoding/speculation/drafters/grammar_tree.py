@@ -1,8 +1,11 @@
 """Drafts of all continuations that a grammar allows, if they are few: forced bytes, the values of an enum.
 
-The tree is grown over bytes, best-first; each of its texts is split as the tokenizer splits it. Other engines
-insert forced bytes without asking the model. That changes the tokenisation, and so the model's next tokens.
-Here they are a draft, which the model confirms.
+A byte is *forced* if it is the only one that may come next. A position is *open* if the grammar allows more
+than a few bytes there. After `{"ok":` the grammar of a boolean allows `true` and `false`: both are drafted.
+
+The tree is grown over bytes, best-first, and each of its texts is split into tokens as the tokenizer splits
+it. Other engines insert forced bytes without asking the model. That changes the tokens of the text, and so
+what the model writes next. Here forced bytes are a draft, which the model confirms.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ class GrammarTree:
     name = "grammar"
     first_trust = 0.8
     skips_white = True
-    """Whether white space counts as no choice where something else may come, too."""
+    """Whether a position counts as forced if only white space may come in place of the forced byte."""
 
     widest = 3
     work = 96
@@ -39,7 +42,7 @@ class GrammarTree:
         self._tokenizer: Tokenizer | None = None
         self._layout = JsonLayout()
         self._read_count = 0
-        """The layout of the text, and how many of its tokens were read for it."""
+        """How many tokens of the text the layout has read."""
 
     def begin(self, facts: RequestFacts) -> None:
         """Store the tokenizer."""
@@ -48,25 +51,26 @@ class GrammarTree:
         self._read_count = 0
 
     def propose(self, view: DraftContext, max_nodes: int) -> Draft:
-        """Return the tree; empty for a free text. Cost: 1 us in a state that any document of the grammar has
-        met before; else a step of the grammar for each byte, and a call of the tokenizer for each text."""
+        """Return the tree; it is empty for a free text. Cost: 1 us in a state that some document of the
+        grammar has met before. In a new state: a step of the grammar for each byte, and a call of the
+        tokenizer for each text."""
         matcher = view.matcher
         tokenizer = self._tokenizer
         if matcher is None or tokenizer is None or matcher.is_finished:
             return NO_DRAFT
         memo = memo_of(matcher.compiled)
         layout = None
-        # The layout is read only where it matters, as it costs a look at every token.
+        # The layout is read only if the grammar has optional white space, as it costs a look at every token.
         if self.skips_white and memo.has_open_space and matcher.compiled.has_events:
             layout = self._update_layout(view, tokenizer)
-        # All that a draft depends on. Documents in one state with one layout share it.
+        # The key has all that a draft depends on. Documents with the same state and layout share the draft.
         key = type(self), view.start, None if layout is None else layout.key
         return memo.fact_of(key, lambda: self._grow_tree(view, memo, tokenizer, layout))
 
     def _update_layout(self, view: DraftContext, tokenizer: Tokenizer) -> JsonLayout:
         """Return the layout of the text so far."""
         if self._read_count > len(view.tokens):
-            # The text was taken back: the layout cannot forget, so it begins anew.
+            # The text has lost tokens. A layout cannot forget, so a new one is learnt.
             self._layout = JsonLayout()
             self._read_count = 0
         for token in view.tokens[self._read_count :]:
@@ -77,8 +81,8 @@ class GrammarTree:
     def _grow_tree(
         self, view: DraftContext, memo: GrammarMemo, tokenizer: Tokenizer, layout: JsonLayout | None
     ) -> Draft:
-        """Return the tree of all continuations in the tokenizer's tokens. `layout`: the white space of the
-        text, None where it is left out, for example in a grammar that is not JSON's."""
+        """Return the tree of all continuations, in the tokenizer's tokens. `layout`: the white space of the
+        text so far; None: optional white space is left out, for example in a grammar that is not JSON's."""
         assert view.matcher is not None
         tree = DraftTree()
         compiled_grammar = view.matcher.compiled
@@ -87,7 +91,7 @@ class GrammarTree:
             for token in canonical_tokens(view, tokenizer, text):
                 node = tree.add_node(node, token, 0.0)
                 tree.chances[node] += share
-        # The chances of siblings are to add up to 1.
+        # The chances of siblings must add up to 1.
         sums = []
         for children in tree.children:
             chances = (tree.chances[child] for child in children.values())
@@ -99,14 +103,14 @@ class GrammarTree:
     def _list_continuations(
         self, start: int, memo: GrammarMemo, compiled_grammar: CompiledGrammar, layout: JsonLayout | None
     ) -> list[tuple[float, bytes]]:
-        """Return the continuations up to the first open position, with their shares.
+        """Return the continuations up to the first open position, each with its share of the probability.
 
-        `start`: the state behind the text; `memo`: that of `compiled_grammar`. For example, of the values
-        `true` and `false` each has the share 0.5.
+        `start`: the state after the text. `memo`: the memo of `compiled_grammar`. For example, if `true` and
+        `false` may come, each has the share 0.5.
         """
         max_choices = self.widest + (len(WHITE) if self.skips_white else 0)
         texts: list[tuple[float, bytes]] = []
-        # a heap: shares are negative, so the largest is first
+        # A heap of texts that still grow. Shares are negative, so the largest comes first.
         start_place = START if layout is None else layout.place
         waiting = [(-1.0, b"", start, start_place)]
         for _ in range(self.work):
@@ -139,7 +143,7 @@ class GrammarTree:
                 byte_share = share / len(following)
                 next_place = move_place(place, byte)
                 heapq.heappush(waiting, (byte_share, text + data, after, next_place))
-        # When the work is spent, the texts that are still growing are drafts as far as they are.
+        # When `work` is used up, the texts that still grow are drafted as far as they have come.
         texts += [(-share, text) for share, text, _, _ in waiting]
         return texts
 
@@ -151,7 +155,7 @@ class GrammarTree:
 
 
 class ForcedBytes(GrammarTree):
-    """Drafts a chain: the bytes that the grammar forces, punctuation, required keys, the rest of a value."""
+    """Drafts a chain of the bytes that the grammar forces: punctuation, required keys, the end of a value."""
 
     name = "forced"
     first_trust = 0.98
@@ -160,25 +164,25 @@ class ForcedBytes(GrammarTree):
 
 
 def canonical_tokens(view: DraftContext, tokenizer: Tokenizer, data: bytes) -> list[int]:
-    """Return the tokens of bytes that must come next, as the tokenizer splits them, or in the tokens in which
-    the request has them written (`core.forced_text`).
+    """Return the tokens of bytes that must come next. The tokenizer splits them, unless the request fixes
+    their tokens (`core.forced_text`).
 
-    The last token is left out if the grammar allows a longer token that begins with it, because the model
-    might write that one. If only the end can follow, the end token is added; for empty `data` the result is
-    that end token, or nothing. Cost: a call of the tokenizer, and 1 us a token.
+    `data`: the bytes. The last token is left out if the grammar allows a longer token that begins with it,
+    because the model might write the longer one. If only the end can follow, the end token is added. So the
+    result for empty `data` is the end token, or nothing. Cost: a call of the tokenizer, and 1 us a token.
     """
     if view.matcher is None:
         return []
     compiled_grammar = view.matcher.compiled
     memo = memo_of(compiled_grammar)
-    # The request may say in which tokens a text is written. They count if they write these very bytes.
+    # The request may fix the tokens of a text. They are used if they spell exactly these bytes.
     tokens = list(compiled_grammar.planned_tokens(view.start))
     if not data or tokenizer.decode(tokens) != data:
         tokens = list(tokenizer.encode(data)) if data else []
     state = view.start
     for at, token in enumerate(tokens):
         state = view.after(state, token)
-        if state == REFUSED:  # the bytes are allowed, but not as these tokens
+        if state == REFUSED:  # the bytes are allowed, but not spelled by these tokens
             return tokens[:at]
 
     def step_byte(source: int, byte: int) -> int | None:
@@ -187,7 +191,7 @@ def canonical_tokens(view: DraftContext, tokenizer: Tokenizer, data: bytes) -> l
         return None if after < 0 else after
 
     if tokens:
-        # of a longer token in its place the rest must be allowed after it
+        # A longer token might come in place of the last one. Its other bytes must then be allowed.
         last = tokenizer.token_bytes[tokens[-1]] or b""
         longer_tokens = tokens_behind(Vocabulary.of_tokenizer(tokenizer), last, state, step_byte)
         if next(longer_tokens, None) is not None:

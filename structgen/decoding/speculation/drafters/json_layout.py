@@ -1,7 +1,9 @@
 """The white space layout of a JSON text: where a grammar allows white space, a model is consistent.
 
-White space is learnt for each kind of position: after `{`, `[`, `,`, `:`, and before a closing bracket. A
-line break is followed by as many units of indentation as containers are open.
+A *layout* is the white space that a text has at each kind of position: after `{`, `[`, `,`, `:`, and before a
+closing bracket. A *unit* is the indentation of one level, e.g. two spaces. A line break is followed by as
+many units as containers (objects and arrays) are open. For `{"a": 1, "b": ` the layout is a space after `:`
+and after `,`.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ _QUOTE, _BACKSLASH, _CLOSE, _COMMA, _COLON = b'"\\},:'
 _OUTSIDE, _INSIDE, _ESCAPED = 0, 1, 2
 
 Place = tuple[int, int, int]
-"""The number of open containers; the last bracket, comma or colon if only white space follows it, else 0; and
-whether the position is in a string, and there after a backslash."""
+"""A position in a JSON text: (level, context, string). The level is the number of open containers. The
+context is the last bracket, comma or colon as a byte if only white space follows it, else 0. The last number
+tells whether the position is in a string, and there after a backslash."""
 START: Final[Place] = (0, 0, _OUTSIDE)
 
 
@@ -40,11 +43,11 @@ def move_place(place: Place, byte: int) -> Place:
 
 
 def _kind_of_place(place: Place, byte: int) -> tuple[int, int]:
-    """Return the kind of the position before a byte (0: never white space), and the units of indentation of a
-    line break there."""
+    """Return the kind of the position before a byte (0: there is never white space), and the number of units
+    of indentation after a line break there."""
     depth, context, _ = place
     if byte in _CLOSING:
-        # In an empty container nobody writes white space. The bracket belongs to the level outside.
+        # Nobody writes white space in an empty container. A closing bracket belongs to the level outside.
         kind = 0 if context in _OPENING else _CLOSE
         return kind, depth - 1
     return context, depth
@@ -58,11 +61,11 @@ class JsonLayout:
     def __init__(self) -> None:
         self.place = START
         self._run = b""
-        """The white space at the end of the text."""
+        """The white space at the end of the text so far."""
         self._space_by_kind: dict[int, bytes] = {}
         self._unit = b""
         self.signature: object = ()
-        """Layouts with equal signatures put the same white space in equal positions."""
+        """A value that is equal for layouts with the same white space in all positions."""
 
     def read_bytes(self, data: bytes) -> None:
         """Learn from the next bytes of the text. Cost: 0.2 us a byte."""
@@ -84,7 +87,7 @@ class JsonLayout:
         unit = self._unit
         indentation = run[1:]
         if run.startswith(b"\n") and indentation.strip(b" \t") == b"":
-            # The indentation is `level` units. A line break alone is kept: the level differs each time.
+            # The indentation is `level` units. The line break and one unit are kept, as the level varies.
             if level > 0 and len(indentation) % level == 0:
                 unit = indentation[: len(indentation) // level]
             run = b"\n"
@@ -95,12 +98,15 @@ class JsonLayout:
 
     @property
     def key(self) -> object:
-        """A key of all that the next white space depends on."""
+        """A key of everything that the next white space depends on."""
         return self.signature, self.place, self._run
 
     def space_before(self, place: Place, byte: int, at_start: bool) -> bytes:
-        """Return the white space that the writer would put before a byte. `at_start`: the position is the end
-        of the text, which may already have some of it."""
+        """Return the white space that the writer of the text would put before a byte.
+
+        `place`: the position. `at_start`: whether it is the end of the text, which may already have some of
+        the white space; then only the missing part is returned.
+        """
         kind, level = _kind_of_place(place, byte)
         if not kind:
             return b""
@@ -110,7 +116,7 @@ class JsonLayout:
         if run == b"\n":
             run += self._unit * max(level, 0)
         if at_start:
-            # Another white space than the usual one was begun: nothing is added to it.
+            # If the text has begun other white space than usual, nothing is added to it.
             if not run.startswith(self._run):
                 return b""
             return run[len(self._run) :]

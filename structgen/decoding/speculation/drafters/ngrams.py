@@ -1,8 +1,12 @@
 """Drafts from texts that are known: the prompt and the answer so far, the caller's text, earlier answers.
 
-What followed the last 16, 8, 4, 2 and 1 tokens where they stood before, the longer context first: prediction
-by partial matching (Cleary and Witten 1984), as a tree. Prompt lookup (Saxena 2023), SuffixDecoding (Oliaro
-et al. 2024) and, for a text that is edited, Aggressive Decoding (Sun et al. 2021) find such places too.
+A *context* is the last 16, 8, 4, 2 or 1 tokens of a text. The *followers* of a context are the tokens that
+came after it wherever it occurred. A draft is a tree of followers, and the followers of longer contexts count
+more. After `a b c a b` the context `a b` has the follower `c`.
+
+The method is prediction by partial matching (Cleary and Witten 1984), as a tree. Prompt lookup (Saxena 2023),
+SuffixDecoding (Oliaro et al. 2024) and, for a text that is edited, Aggressive Decoding (Sun et al. 2021) find
+such places too.
 """
 
 from __future__ import annotations
@@ -16,37 +20,38 @@ from structgen.decoding.speculation.drafts.draft import NO_DRAFT, Draft, DraftTr
 from structgen.decoding.speculation.drafts.drafter import REFUSED, DraftContext, RequestFacts
 
 START: Final = -1
-"""Stands before a text, so that its first tokens have a context too."""
+"""The pseudo-token before a text, so that the first tokens of the text have a context, too."""
 CONTEXTS: Final = {16: 0.92, 8: 0.87, 4: 0.82, 2: 0.73, 1: 0.63}
-"""Sizes of contexts, each with the share of the guess that it takes from shorter ones: how often what
-followed such a context in answers of MaskBench was right."""
+"""The sizes of contexts. Each has the share of the remaining probability that its followers get; shorter
+contexts get the rest. It is how often such a follower was right in answers of MaskBench."""
 MOST_TOKENS: Final = 1 << 14
-"""The most tokens of a text that are known, at most 800 bytes each; of a longer one the last half is learnt
-again."""
+"""The most tokens that an index holds, at most 800 bytes each. When a text is longer, a new index begins with
+its last half."""
 _MOST_FOLLOWERS: Final = 64
-"""The most tokens that are kept behind one context, the first ones: all of them are counted at each
-look-up."""
+"""The most followers that are kept for one context, the first ones, because each look-up counts all of
+them."""
 MOST_UNSURE: Final = 16
 SURE: Final = 0.2
-"""A tree grows above `MOST_UNSURE` nodes only while the next one is at least `SURE`: what is less likely took
-half of the time of drafting, and saved a hundredth of the calls."""
+"""A tree of `MOST_UNSURE` nodes grows only while the next node is reached with at least this probability.
+Less likely nodes took half of the time of drafting, and saved a hundredth of the model's passes."""
 Followers: TypeAlias = Callable[[list[int]], list[tuple[int, float]]]
-"""What may follow a context, the likeliest first, each with its chance."""
+"""A function from a context to the tokens that may follow it, the likeliest first, each with its chance."""
 
 
 class NGrams:
-    """What followed each context in some texts. One thread at a time may add to it; any may read it."""
+    """An index of texts: which tokens followed each context. One thread at a time may add to it, and any
+    thread may read it."""
 
     __slots__ = ("_followers_by_hash", "text")
 
     def __init__(self) -> None:
         self._followers_by_hash: dict[int, list[int]] = {}
-        """For the hash of each context, the tokens that followed it. Two contexts of one hash do no harm: a
-        guess may be wrong."""
+        """The followers of each context, by the context's hash. Two contexts with the same hash do no harm,
+        because a guess may be wrong."""
         self.text: list[int] = []
 
     def add_tokens(self, tokens: Iterable[int]) -> None:
-        """Add tokens that continue the text. Cost: 2 us a token."""
+        """Add tokens at the end of the text. Cost: 2 us a token."""
         text = self.text
         for token in tokens:
             for size in CONTEXTS:
@@ -55,12 +60,12 @@ class NGrams:
                     followers = self._followers_by_hash.setdefault(context_hash, [])
                     if len(followers) < _MOST_FOLLOWERS:
                         followers.append(token)
-            # Behind its contexts: a token does not follow itself.
+            # The token is appended after the contexts were read, so that none of them contains it.
             text.append(token)
 
     def followers_of(self, context: Sequence[int]) -> list[tuple[int, float]]:
-        """Return the tokens that may follow a context, the likeliest first, with their chances, which add up
-        to less than 1. Cost: 5 us."""
+        """Return the tokens that may follow a text, the likeliest first, each with its chance. The chances
+        add up to less than 1. `context`: the last tokens of the text. Cost: 5 us."""
         chances: dict[int, float] = {}
         remaining_mass = 1.0
         for size, share in CONTEXTS.items():
@@ -68,7 +73,7 @@ class NGrams:
                 continue
             followers = self._followers_by_hash.get(hash(tuple(context[-size:])))
             if followers:
-                # A context takes its share of the mass, and leaves the rest to shorter ones.
+                # A context takes its share of the probability, and leaves the rest to shorter contexts.
                 follower_mass = remaining_mass * share / len(followers)
                 for token, count in Counter(followers).items():
                     chances[token] = chances.get(token, 0.0) + follower_mass * count
@@ -77,10 +82,10 @@ class NGrams:
 
 
 class KnownTexts:
-    """Drafts a tree of what followed the last tokens of the answer in texts that are known.
+    """Drafts from texts that are known: a tree of what followed the last tokens of the answer there.
 
-    `make_index` returns the index of these texts at the beginning of a request; None: the texts are the
-    prompt, and the answer itself as it grows.
+    `name`: the drafter's name in usage and traces. `make_index`: returns the index of the texts at the
+    beginning of a request. None: the texts are the prompt, and the answer itself as it grows.
     """
 
     first_trust = 0.95
@@ -95,10 +100,11 @@ class KnownTexts:
         self._texts: NGrams | None = None
         self._answer: list[int] = []
         self._waiting: list[int] = []
-        """Tokens that were not learnt yet: a text without drafts costs nothing."""
+        """The tokens that the index does not have yet. They are added at the next draft, so a text without
+        drafts costs nothing."""
 
     def begin(self, facts: RequestFacts) -> None:
-        """Note the texts that are known. Errors of `make_index` go through."""
+        """Read or make the index of the known texts. Errors of `make_index` are raised."""
         if self._make_index is None:
             self._texts = NGrams()
             self._answer = list(facts.prompt)
@@ -115,7 +121,7 @@ class KnownTexts:
             waiting = self._waiting
             self._waiting = []
             if len(self._texts.text) + len(waiting) > MOST_TOKENS:
-                # An index cannot forget, so a new one begins with the last half.
+                # An index cannot forget, so a new one begins with the last half of the text.
                 all_tokens = [*self._texts.text, *waiting]
                 waiting = all_tokens[-(MOST_TOKENS // 2) :]
                 self._texts = NGrams()
@@ -136,8 +142,8 @@ class KnownTexts:
 
 
 def callers_text() -> KnownTexts:
-    """Return the drafter of the caller's text, which the answer is an edited version of. Of a long text the
-    first `MOST_TOKENS` are known."""
+    """Return a drafter that follows the caller's text, for an answer that is an edited version of it. If the
+    text is long, only its first `MOST_TOKENS` are known."""
 
     def index_text(facts: RequestFacts) -> NGrams:
         """Return the index of the caller's text."""
@@ -156,12 +162,17 @@ def grow_tree(
     max_nodes: int,
     branches: int = 4,
 ) -> Draft:
-    """Return the tree of the likeliest `max_nodes` continuations of a context, grown best-first; of one node
-    at most `branches`. Above `MOST_UNSURE` nodes it grows as long as it is sure. `followers_of`: what may
-    follow a context, for example `NGrams().followers_of`."""
+    """Return the tree of the likeliest continuations of a context, grown best-first.
+
+    `followers_of`: returns what may follow a context, for example `NGrams().followers_of`. `context`: the
+    last tokens of the text. `view`: the state of the text, whose grammar refuses some nodes. `max_nodes`: the
+    most nodes of the tree. `branches`: the most children of a node. Above `MOST_UNSURE` nodes the tree grows
+    only while it is sure (`SURE`).
+    """
     tree = DraftTree()
-    # A heap of nodes to add: minus the worth, parent, rank, token, chance, state and path of the parent. The
-    # rank orders equal ones, so no later member is ever compared.
+    # A heap of nodes that may be added. Each has minus its worth (the probability of reaching it), its
+    # parent, its rank among the children, its token and chance, and the state and the path of the parent. The
+    # rank decides between equal ones, so no later element is ever compared.
     waiting: list[tuple[float, int, int, int, float, int, list[int]]] = []
     node = -1
     worth = 1.0

@@ -1,4 +1,8 @@
-"""`Draft`: guessed tokens as a flat tree, and the builder that drafters make one with."""
+"""`Draft`: a tree of guessed tokens, stored in three flat arrays; and `DraftTree`, which builds one.
+
+A *node* of the tree is one guessed token after its parent; the root, -1, is the text so far. For example, the
+tokens [5, 9, 7] with the parents [-1, 0, 0] guess 5, and after it 9 or 7.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ import numpy.typing as npt
 from structgen.base.errors import OptionError
 
 MOST_NODES: Final = 256
-"""The most nodes of a text that one pass reads: they delay all the other texts of its batch."""
+"""The most nodes of one text that a pass reads, because they delay the other texts of the batch."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +33,7 @@ class Draft:
     chances: npt.NDArray[np.float32]
 
     def __post_init__(self) -> None:
-        """Raises OptionError if the three arrays are no such tree. Cost: 1 us a node."""
+        """Check the tree. Raises OptionError if the three arrays do not describe one. Cost: 1 us a node."""
         dtypes = {"tokens": np.int32, "parents": np.int32, "chances": np.float32}
         for name, dtype in dtypes.items():
             column = _read_column(name, getattr(self, name), dtype)
@@ -42,7 +46,7 @@ class Draft:
                 cure="Give one of each for every node.",
             )
         child_keys: set[tuple[int, int]] = set()
-        # Python's numbers, as a loop over those of numpy takes several times as long.
+        # The loop is over Python's numbers, because with those of numpy it takes several times as long.
         tokens = self.tokens.tolist()
         parents = self.parents.tolist()
         chances = self.chances.tolist()
@@ -66,7 +70,7 @@ class Draft:
 
     @classmethod
     def chain(cls, tokens: Iterable[int], chance: float = 1.0) -> Draft:
-        """Return the draft in which each token follows the one before it."""
+        """Return the draft in which each token follows the one before it, all with the same chance."""
         token_list = list(tokens)
         count = len(token_list)
         return cls(
@@ -79,7 +83,7 @@ class Draft:
     def made(cls, tokens: Any, parents: Any, chances: Any) -> Draft:
         """Return the draft of three sequences of numbers without checking them, for code that builds valid
         trees. Cost: 2 us."""
-        # Past the constructor, whose checks take 1 us a node.
+        # The constructor is bypassed, because its checks take 1 us a node.
         draft = object.__new__(cls)
         columns = {
             "tokens": np.array(tokens, np.int32),
@@ -95,7 +99,8 @@ class Draft:
         return len(self.tokens)
 
     def children(self) -> list[dict[int, int]]:
-        """Return n + 1 tables, {token: node}: those of the root, of node 0, of node 1, ... Linear time."""
+        """Return a table {token: node} of the children of the root, of node 0, of node 1, ... The list is one
+        longer than the draft: node i is at i + 1. Cost: linear."""
         parents = self.parents.tolist()
         tables: list[dict[int, int]] = [{}]
         tables += ({} for _ in parents)
@@ -104,7 +109,7 @@ class Draft:
         return tables
 
     def path(self, node: int) -> list[int]:
-        """Return the tokens from the root to a node."""
+        """Return the tokens on the path from the root to a node, the node's own token last."""
         tokens = []
         while node >= 0:
             tokens.append(int(self.tokens[node]))
@@ -112,7 +117,8 @@ class Draft:
         return tokens[::-1]
 
     def accepted(self, taken: Sequence[int]) -> int:
-        """Return how many of the tokens that the model chose are in the tree, counted from the first."""
+        """Return how many of the tokens that the model chose follow a path of the tree, from the first on.
+        `taken`: the tokens that the model chose."""
         children = self.children()
         node = -1
         count = 0
@@ -124,13 +130,14 @@ class Draft:
         return count
 
     def part(self, nodes: Iterable[int]) -> Draft:
-        """Return the tree of some nodes, whose parents must be among them. Cost: 5 us, and 0.1 us a node."""
+        """Return the draft of some of the nodes. The parent of each must be among them. Cost: 5 us, and 0.1
+        us a node."""
         kept_nodes = sorted(nodes)
         if len(kept_nodes) == len(self):
             return self
         if not kept_nodes:
             return NO_DRAFT
-        # Of each old node its number in the part; the root stays -1.
+        # The number in the part of each old node; the root stays -1.
         places = {-1: -1}
         for place, node in enumerate(kept_nodes):
             places[node] = place
@@ -148,13 +155,14 @@ class DraftTree:
         self.parents: list[int] = []
         self.chances: list[float] = []
         self.children: list[dict[int, int]] = [{}]
-        """{token: node} after the root, after node 0, after node 1, ..."""
+        """A table {token: node} of the children of the root, of node 0, of node 1, ..."""
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def add_node(self, parent: int, token: int, chance: float) -> int:
-        """Return the node of a token after a parent. A known node keeps the larger chance."""
+        """Add a token after a parent, and return its node. If the parent has this token already, its node
+        keeps the larger chance."""
         # The number of the next node, unless the parent has the token already.
         next_node = len(self.tokens)
         node = self.children[parent + 1].setdefault(token, next_node)
@@ -173,8 +181,8 @@ class DraftTree:
 
 
 def _read_column(name: str, value: Any, dtype: Any) -> npt.NDArray[Any]:
-    """Return a read-only one-dimensional array. Raises OptionError if a number would be changed by the
-    conversion."""
+    """Return a read-only one-dimensional array of a type, `dtype`. `name`: the field, for messages. Raises
+    OptionError if the conversion would change a number."""
     array = np.asarray(value)
     # numpy's letters for integers with and without a sign, and for floats. An empty list counts as floats.
     kinds = "iu" if dtype is np.int32 else "f"
@@ -186,7 +194,7 @@ def _read_column(name: str, value: Any, dtype: Any) -> npt.NDArray[Any]:
             cure="Give int32 tokens, int32 parents and float32 chances, each of the shape [n].",
         )
     if array.size and kinds == "iu":
-        # numpy would wrap such a number around in silence.
+        # numpy would silently wrap a number outside these limits around.
         limits = np.iinfo(np.int32)
         if array.min() < limits.min or array.max() > limits.max:
             fault = f"{name} holds a number that is no int32."

@@ -1,4 +1,8 @@
-"""The protocol of drafters, and its arguments: facts about a request, and a view of the text."""
+"""The protocol of drafters, and its arguments: facts about a request, and a view of the text.
+
+A *drafter* guesses the next tokens of one text. Its guesses are a *draft*, a tree of tokens, which the model
+checks in one forward pass. A *free text* is one without a grammar.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from structgen.machines.core.matcher import Matcher
 from structgen.tokens.tokenizer import Tokenizer
 
 REFUSED: Final = -1
-_FREE, _ENDED = 0, 1  # the states of a free text: before and behind an end token
+_FREE, _ENDED = 0, 1  # the states of a free text: before and after an end token
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +30,22 @@ class RequestFacts:
     prompt: Sequence[int]
     tokenizer: Tokenizer
     text: bytes = b""
-    """The caller's own text that is to be edited; empty if there is none."""
+    """The caller's own text, of which the answer is an edited version; empty if there is none."""
     schema: str = ""
     """The grammar's identity (`Grammar.fingerprint`); empty for a free text."""
     tenant: str = ""
     """The owner of the request. Nothing is learnt from one tenant's answers for another."""
     shared: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    """What the drafters of all samples of the request share, by a name that a drafter chooses:
-    `facts.shared.setdefault(name, made)`. Empty at first; the request alone holds it. At more than 64 MiB
-    (containers are followed, other objects count by their `nbytes`) it is emptied."""
+    """The objects that the drafters of all samples of the request share, by a name that a drafter chooses:
+    `facts.shared.setdefault(name, made)`. It is empty at first, and lives as long as the request. It is
+    emptied when it holds more than 64 MiB (containers are followed, other objects count by their
+    `nbytes`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedDraft:
-    """What a pass of the model knew of the draft that it read. Row 0 of the arrays is the end of the text,
-    row i + 1 is node i."""
+    """A draft that a pass of the model has read, with the likeliest tokens after each node. Row 0 of the
+    arrays is the end of the text, row i + 1 is node i."""
 
     draft: Draft
     tokens: npt.NDArray[np.int32]
@@ -57,16 +62,16 @@ class DraftContext:
     tokens: Sequence[int]
     """The text's tokens so far, without the prompt."""
     matcher: Matcher | None
-    """None for a free text."""
+    """The matcher of the grammar, at the end of the text; None for a free text."""
     room: int
-    """How many more tokens the text may have, by its budget and by the model's context."""
+    """How many more tokens the text may have, by its token budget and by the model's context."""
     ends: frozenset[int]
     """The tokens that end a text."""
     _memo: GrammarMemo | None = field(init=False, repr=False, compare=False)
-    """What is known of the grammar, from all its documents."""
+    """The memo of the grammar, which all its documents share; None for a free text."""
 
     def __post_init__(self) -> None:
-        # The object is frozen. The memo is looked up once for each pass, and asked for each token.
+        # The memo is looked up once for each pass here, because it is used for each token.
         memo = None if self.matcher is None else memo_of(self.matcher.compiled)
         object.__setattr__(self, "_memo", memo)
 
@@ -96,37 +101,37 @@ class DraftContext:
 
 @runtime_checkable
 class Drafter(Protocol):
-    """Guesses the next tokens. An object serves one request; objects that requests share are passed to its
-    constructor.
+    """Guesses the next tokens of one text. Objects that several requests share are passed to its constructor.
 
-    Order of calls: `begin` once; then `propose` and `observe` for each forward pass; `end` once. Where drafts
-    save no time it is not asked; it still observes all tokens. What the grammar refuses is left out of its
-    drafts.
+    Order of calls: `begin` once; then `propose` and `observe` for each forward pass; `end` once. In passes
+    for which drafts save no time, `propose` is not called, but `observe` is. A token that the grammar refuses
+    is left out of a draft.
 
     Optional members. `first_trust`: the initial acceptance rate of its guesses, 0.75 by default. `top` (1 to
-    64) and `verified(seen: VerifiedDraft)`: it receives the `top` likeliest tokens of each node that was
-    read, after the pass and before `observe`; not in passes in which no drafter was asked, nor for the
-    prompt. `nbytes`: the bytes that it holds.
+    64) and `verified(seen: VerifiedDraft)`: `verified` receives the `top` likeliest tokens after each node
+    that was read. It is called after the pass and before `observe`, but not for the prompt, nor after passes
+    in which no drafter was called. `nbytes`: the bytes that the drafter holds.
 
-    A drafter that raises, returns no `Draft` or one of more than 4,096 nodes, takes more than 5 seconds for
-    two calls, holds more than 64 MiB by its own `nbytes`, or is met when more than 64 MiB are shared, is not
-    used again for this text.
+    A drafter is dropped for this text if it raises, does not return a `Draft`, or returns one of more than
+    4,096 nodes. It is also dropped if it takes more than 5 seconds for two calls, holds more than 64 MiB by
+    its own `nbytes`, or is called when more than 64 MiB are shared.
     """
 
     @property
     def name(self) -> str:
-        """Its name in usage and traces."""
+        """The drafter's name in usage and traces."""
 
     def begin(self, facts: RequestFacts) -> None:
         """Receive the facts of the request."""
 
     def propose(self, view: DraftContext, most: int) -> Draft:
-        """Return a draft; at most the `most` likeliest nodes are of use. A chance is a share of the drafter's
-        guess: its acceptance rate is learnt from the model's choices."""
+        """Return a draft for the text of `view`; at most its `most` likeliest nodes are used. The chances
+        need not be calibrated: they are scaled by the acceptance rate, which is learnt from the model's
+        choices."""
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
-        """Receive the tokens that the text has taken; the first `accepted` of them were drafted (by any
-        drafter)."""
+        """Receive the tokens that the text has taken. The first `accepted` of them were drafted, by any
+        drafter."""
 
     def end(self) -> None:
-        """The text is over."""
+        """Release what the drafter holds: the text is over."""

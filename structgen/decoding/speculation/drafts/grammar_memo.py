@@ -1,7 +1,8 @@
-"""A memo of each compiled grammar for drafts: the same states come again in each document.
+"""A memo of each compiled grammar for drafts, because the same states come again in each document.
 
-It lives as long as the compiled grammar, and all requests share it. A draft depends on the state only, so a
-second record of a list, or a second request, costs a lookup.
+A *state* is the number of a position of the grammar. A *fact* is what the grammar answers about a state: the
+next state, the next bytes, a draft. The memo lives as long as the compiled grammar, and all requests share
+it. A draft depends on the state only, so a second item of a list, or a second request, costs a look-up.
 """
 
 from __future__ import annotations
@@ -21,22 +22,23 @@ T = TypeVar("T")
 
 
 class GrammarMemo:
-    """What drafters know of one compiled grammar, some 4 MB at most. A full memo is cleared. Thread-safe."""
+    """The facts that drafters know about one compiled grammar, some 4 MB at most. A full memo is cleared.
+    Thread-safe."""
 
     __slots__ = ("__weakref__", "facts", "has_open_space")
 
     def __init__(self) -> None:
         self.facts: dict[Hashable, Any] = {}
-        """Steps, next bytes and drafts. The key of the state after a token is 2^32 times the state, plus the
-        token."""
+        """Next states, next bytes and drafts, by key. The key of the state after a token is 2^32 times the
+        state before, plus the token."""
         self.has_open_space = False
-        """Whether a state was met that allows both white space and something else."""
+        """Whether some state was found that allows both white space and something else."""
 
     def fact_of(self, key: Hashable, ask: Callable[[], T]) -> T:
-        """Return what is known under a key; the first time, what `ask` returns. Cost: 0.2 us."""
+        """Return the fact of a key. The first time, call `ask` for it. Cost: 0.2 us, and that of `ask`."""
         fact: Any = self.facts.get(key, _UNKNOWN)
         if fact is _UNKNOWN:
-            # Without a lock: two threads may both ask, and get the same answer.
+            # No lock is needed: if two threads both ask, they get the same answer.
             fact = ask()
             if len(self.facts) >= MOST_KNOWN:
                 self.facts.clear()
@@ -66,6 +68,6 @@ def memo_of(compiled_grammar: CompiledGrammar) -> GrammarMemo:
     """Return the memo of a compiled grammar. Cost: 0.4 us."""
     memo = _memos.get(compiled_grammar)
     if memo is None:
-        # `setdefault`: where two threads make one at once, both get the first.
+        # `setdefault`: if two threads make a memo at the same time, both get the first one.
         return _memos.setdefault(compiled_grammar, GrammarMemo())
     return memo

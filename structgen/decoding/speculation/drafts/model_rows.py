@@ -1,8 +1,12 @@
-"""Rows of a model beside a text: the logits behind a text that begins at a prompt, for many at once.
+"""Reads the logits after many texts that all begin with the same prompt: `ModelRows`.
 
-Samplers, searches and the draft model read ahead here. Prefixes share the keys and values of what they have
-in common, where the model's caches share memory (`PagedCache`). The caches of the prefixes that were read
-last are kept.
+A *row* is the logits after one text, one unit of the model's work. A *prefix* is the tokens of a text after
+the prompt, e.g. () or (5, 9). A *cache* holds the model's keys and values of a text, so that the next token
+costs one step.
+
+Samplers, searches and the draft model read texts here, apart from the engine's own text. Prefixes share the
+keys and values of what they have in common, if the model's caches share memory (`PagedCache`). The caches of
+the prefixes that were read last are kept.
 """
 
 from __future__ import annotations
@@ -26,20 +30,21 @@ PASS: Final = 1 << 28
 
 
 class _CacheEntry(NamedTuple):
-    """The cache of a prefix, and its bytes without those shared with the prompt's."""
+    """The cache of a prefix, and its bytes, without the bytes that it shares with the cache of the prompt."""
 
     cache: Any
     nbytes: int
 
 
 class ModelRows:
-    """Rows of a model of the engine. The prompt is read once; the cache of each prefix begins as a copy of
-    the prompt's. A model whose caches share memory (`PagedCache`) stores the prompt's keys once.
+    """Reads the logits after prefixes with a model. The prompt is read once, and the cache of each prefix
+    begins as a copy of the prompt's cache. If the model's caches share memory (`PagedCache`), the keys of the
+    prompt are stored once.
 
-    The most recently used caches of prefixes are kept, up to `most` bytes, but at least `least` of them. A
-    prefix that is one token longer than a cached one takes one decoding step. If its parent's cache was
-    dropped, the tokens after the nearest cached ancestor (at worst the prompt) are read again; `reread`
-    counts them.
+    The most recently used caches of prefixes are kept, up to `most` bytes, but at least `least` caches. A
+    prefix that is one token longer than a cached one (its *parent*) takes one decoding step. If the parent's
+    cache was dropped, the tokens after the nearest cached ancestor (at worst the prompt) are read again.
+    `reread` counts these tokens.
 
     A call may hold up to twice this memory: the caches that it begins with stay until it ends.
     """
@@ -54,10 +59,13 @@ class ModelRows:
         least: int = 64,
         begun: tuple[Any, Any] | None = None,
     ) -> None:
-        """`model`: an `engine.model_protocol.Model`, of a room above: hence Any. `prompt`: its tokens; `name`
-        tells the model from others; `most`, `least`: bytes and number of caches, see above. `begun`: the
-        result of `prefill` for the prompt, if it was read before. For example `ModelRows(model, [1, 2],
-        "smollm2")`."""
+        """Make a reader of texts that begin with a prompt.
+
+        `model`: an `engine.model_protocol.Model` (its room is above this one, hence Any). `prompt`: the
+        tokens of the prompt. `name`: the model's name, for messages. `most`: the most bytes of caches that
+        are kept; `least`: how many are kept in any case. `begun`: the result of `prefill` for the prompt, if
+        it was read before. For example `ModelRows(model, [1, 2], "smollm2")`.
+        """
         self.name = name
         self.count = 0
         self.reread = 0
@@ -73,7 +81,7 @@ class ModelRows:
         self._entries: OrderedDict[Tokens, _CacheEntry] = OrderedDict()
         self._largest = 1
         self.nbytes = 0
-        """Bytes of the kept caches, without the prompt's."""
+        """The bytes of the kept caches, without the cache of the prompt."""
 
     def read(self, prefixes: Sequence[Tokens]) -> list[Floats]:
         """Return the logits after each prefix.
@@ -89,10 +97,10 @@ class ModelRows:
         if () in wanted_prefixes:
             logits_of[()] = self._read_prompt()[0]
         caches, rounds = self._plan_rounds([prefix for prefix in wanted_prefixes if prefix])
-        # What is read without being wanted was read before, and dropped.
+        # A prefix that is read without being wanted is an ancestor whose cache was dropped.
         self.reread += sum(map(len, rounds)) - sum(map(bool, wanted_prefixes))
         if self._reads_in_one_pass(rounds):
-            # One prefix alone: the model reads all of its tokens in one pass, as it verifies a draft.
+            # The model reads all tokens of a single prefix in one pass, as it verifies a draft.
             chain = [round_[0] for round_ in rounds]
             rounds = []
             first_parent = chain[0][:-1]
@@ -104,21 +112,22 @@ class ModelRows:
             row_limit = self._most_rows()
             for begin in range(0, len(round_), row_limit):
                 part = round_[begin : begin + row_limit]
-                # Copies: several prefixes may begin with one, whose cache must stay as it is.
+                # The caches are copied, because several prefixes may begin with the same parent.
                 fresh = [caches[prefix[:-1]].copy() for prefix in part]
                 self.passes += 1
                 last_tokens = [prefix[-1] for prefix in part]
                 logits = self._model.decode(last_tokens, fresh)
                 logits_of |= _rows_of_wanted(part, logits, wanted_prefixes)
                 for prefix, cache in zip(part, fresh, strict=True):
-                    # Kept for the next round, even if there is no room for it after the call.
+                    # It is needed in the next round, even if it cannot be kept after the call.
                     if prefix in needed_prefixes:
                         caches[prefix] = cache
                     self._keep_cache(prefix, cache)
         return [logits_of[prefix] for prefix in prefixes]
 
     def _reads_in_one_pass(self, rounds: Sequence[Sequence[Tokens]]) -> bool:
-        """Return whether the model can read all rounds in one pass: each is a single prefix."""
+        """Return whether the model can read all rounds in one pass: each round is a single prefix, and the
+        model can verify drafts."""
         support = getattr(self._model, "draft_support", None)
         if support is None or support.shape == "none":
             return False
@@ -134,13 +143,13 @@ class ModelRows:
         return max(1, min(cache_limit, PASS // row_bytes))
 
     def _read_chain(self, chain: Sequence[Tokens], cache: Any) -> Any:
-        """Return the logits after prefixes, each one token longer than the one before. Keep the last one's
-        cache."""
+        """Return the logits after prefixes, each one token longer than the one before, by one pass. `cache`:
+        that of the parent of the first prefix. The cache of the last prefix is kept."""
         model: Any = self._model
         tokens = [prefix[-1] for prefix in chain]
         count = len(tokens)
         self.passes += 1
-        # A draft tree in which each node is the only child of the one before: all of it is kept.
+        # The tokens are a draft in which each node is the only child of the one before. All nodes are kept.
         parents = range(-1, count - 1)
         logits = model.decode_tree(tokens, parents, [count], [cache])
         model.keep([range(count)], [cache])
@@ -160,7 +169,7 @@ class ModelRows:
         caches: dict[Tokens, Any] = {}
         rounds: list[dict[Tokens, None]] = []
         for prefix in prefixes:
-            # The nearest ancestor with a cache; at worst the prompt, ().
+            # Find the nearest ancestor with a cache: at worst the prompt, whose prefix is ().
             begin = len(prefix) - 1
             while begin and prefix[:begin] not in self._entries:
                 begin -= 1
@@ -172,7 +181,7 @@ class ModelRows:
                 caches[start] = self._read_prompt()[1]
             while len(rounds) < len(prefix) - begin:
                 rounds.append({})
-            # A dict is an ordered set here: prefixes with a common beginning read it once.
+            # The dict is an ordered set: prefixes with a common beginning read that beginning once.
             for end in range(begin + 1, len(prefix) + 1):
                 rounds[end - begin - 1][prefix[:end]] = None
         return caches, [list(round_) for round_ in rounds]
@@ -191,7 +200,7 @@ class ModelRows:
             self.nbytes -= dropped_entry.nbytes
 
     def _own_bytes(self, cache: Any) -> int:
-        """Return the bytes of a cache without those shared with the prompt's."""
+        """Return the bytes of a cache, without the bytes that it shares with the cache of the prompt."""
         if hasattr(cache, "nbytes_beside"):
             return int(cache.nbytes_beside(self._read_prompt()[1]))
         return int(cache.nbytes)
@@ -200,7 +209,10 @@ class ModelRows:
 def _rows_of_wanted(
     prefixes: Sequence[Tokens], logits: Any, wanted_prefixes: Container[Tokens]
 ) -> dict[Tokens, Floats]:
-    """Return the rows of those prefixes that are wanted. The others are not copied from the device."""
+    """Return the logits of the prefixes that are wanted. Other rows are not copied from the device.
+
+    `prefixes`: the prefix of each row of `logits`.
+    """
     row_numbers = [number for number, prefix in enumerate(prefixes) if prefix in wanted_prefixes]
     are_all_wanted = len(row_numbers) == len(prefixes)
     rows = as_float64(logits if are_all_wanted else logits[row_numbers])

@@ -1,4 +1,10 @@
-"""The drafters of one request: their joint draft, and the account of accepted tokens."""
+"""The drafters of one request: their joint draft, and the count of accepted tokens.
+
+A *draft* is a tree of guessed tokens. A *node* of it is one token, with a *chance*: the probability that the
+model chooses it after its parent. A *pass* is one forward pass of the model, which reads a draft. An *owner*
+of a node is a drafter that proposed it. The *acceptance rate* of a drafter is the share of its guesses that
+were right; it scales the chances of the drafter's nodes.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +25,20 @@ from structgen.decoding.speculation.drafts.drafter import (
 )
 
 REMEMBERED: Final = 32
-"""About how many guesses of a drafter count, and passes of a batch; older ones have less weight, or none."""
+"""About how many of the latest guesses of a drafter, and of the latest passes of a batch, count. Older ones
+have less weight, or none."""
 _FIRST: Final = REMEMBERED / 8
 """The weight of the initial acceptance rate, in guesses."""
 MOST_TOP: Final = 64
-"""The most tokens of a node that a drafter may ask for."""
+"""The largest `top` of a drafter: how many of the likeliest tokens after a node it may ask to be told."""
 MOST_DRAFTED: Final = 1 << 12
 """The most nodes of one drafter's draft, 16 times as many as a pass may check."""
 MOST_BYTES: Final = 1 << 26
-"""The most bytes that a drafter may hold by its own `nbytes`, those of a request may share, and a search
-keeps."""
+"""The most bytes that a drafter may hold by its own `nbytes`: 64 MiB. The same bound holds for what the
+drafters of a request share, and for what a search keeps."""
 MEASURED_EVERY: Final = 16
-"""What drafters share is measured once in so many calls, and what compiled grammars hold once in so many
-requests: it takes some 15 us for each object."""
+"""The number of calls after which the memory that drafters share is measured, and of requests after which
+that of compiled grammars is. Measuring takes some 15 us for each object."""
 
 
 class _Member:
@@ -44,7 +51,7 @@ class _Member:
     __slots__ = ("bad", "calls", "drafter", "good", "shared_state", "top")
 
     def __init__(self, drafter: Drafter, shared_state: dict[str, Any]) -> None:
-        """`shared_state`: what the drafters of a request share."""
+        """Wrap a drafter. `shared_state`: the dict that all drafters of the request share."""
         self.drafter = drafter
         self.shared_state = shared_state
         self.calls = 0
@@ -52,18 +59,19 @@ class _Member:
         self.good = self.bad = 0.0
 
     def call_drafter(self, call: str, *arguments: Any) -> Draft:
-        """Call the drafter; return its draft, if the call is `propose`. Raises its errors, ValueError or
-        TypeError for wrong answers and members, MemoryError where it holds too much."""
+        """Call a method of the drafter by its name, `call`. Return its draft if this is `propose`, otherwise
+        an empty draft. Raises the drafter's own errors, ValueError or TypeError for wrong results and
+        members, and MemoryError if it holds too much."""
         try:
             draft = getattr(self.drafter, call)(*arguments)
         except LimitError:
             if call != "propose":
                 raise
-            return NO_DRAFT  # the grammar may be compiled again later
+            return NO_DRAFT  # the drafter is kept: the grammar may be compiled again later
         if call == "begin":
             self.top = _top_of(self.drafter)
             first_trust = float(getattr(self.drafter, "first_trust", 0.75))
-            # Neither 0 nor 1, which no guess could change.
+            # The rate is kept away from 0 and 1, from which no guess could move it.
             likely = min(max(first_trust, 0.01), 0.99)
             self.good = _FIRST * likely
             self.bad = _FIRST * (1.0 - likely)
@@ -77,7 +85,8 @@ class _Member:
         self.calls += 1
         is_due = self.calls % MEASURED_EVERY == 0
         if is_due and held_bytes(self.shared_state, MOST_BYTES) > MOST_BYTES:
-            # Which drafter shares too much is unknown, so whoever is met goes, and the memory is free.
+            # It is unknown which drafter shares too much. So the one that was called is dropped, and the
+            # memory is freed.
             self.shared_state.clear()
             raise MemoryError(f"drafters share more than {MOST_BYTES:,} bytes")
         return draft if call == "propose" else NO_DRAFT
@@ -95,8 +104,11 @@ class _Member:
 
 
 class _JointTree(DraftTree):
-    """The union of the drafts for one pass, as far as the grammar allows them and there is room (RASD: trees
-    are fused by prefix, Quan et al. 2025). A chance is the largest over the drafters of a node."""
+    """The union of the drafts for one pass: trees are joined where they begin alike (RASD, Quan et al. 2025).
+
+    Nodes that the grammar refuses, or for which there is no room, are left out. The chance of a node is the
+    largest that any of its owners gives it.
+    """
 
     __slots__ = ("depths", "owners", "states", "view")
 
@@ -105,12 +117,12 @@ class _JointTree(DraftTree):
         self.view = view
         self.states = [view.start]
         self.depths = [0]
-        """Of the root, node 0, node 1, ..."""
+        """The depths of the root, of node 0, of node 1, ..."""
         self.owners: list[list[_Member]] = [[]]
 
     def graft_draft(self, draft: Draft, owner: _Member) -> None:
-        """Add the draft of an owner."""
-        # Of each node of the draft that is grafted, its number here.
+        """Add the nodes of an owner's draft."""
+        # The number in this tree of each node of the draft that was added; -1 is the root in both.
         places = {-1: -1}
         trust = owner.trust
         tokens = draft.tokens.tolist()
@@ -118,9 +130,9 @@ class _JointTree(DraftTree):
         chances = draft.chances.tolist()
         for i, (token, parent, chance) in enumerate(zip(tokens, parents, chances, strict=True)):
             parent_node = places.get(parent)
-            if parent_node is None:  # its parent is refused
+            if parent_node is None:  # its parent was left out
                 continue
-            # The lists have the root before node 0.
+            # The lists begin with the root, so node i is at i + 1.
             row = parent_node + 1
             if token not in self.children[row]:
                 after = self.view.after(self.states[row], token)
@@ -133,9 +145,11 @@ class _JointTree(DraftTree):
             self.owners[node + 1].append(owner)
 
     def likeliest_part(self, max_nodes: int, *, chain: bool) -> Draft:
-        """Return the draft of the likeliest nodes; with `chain`, of the likeliest child of each."""
+        """Return the draft of the `max_nodes` likeliest nodes. With `chain`, it has only the likeliest child
+        of each node."""
         if not chain:
-            # No node is likelier than its parent, and sorting is stable: parents come along.
+            # No node is likelier than its parent, and sorting is stable. So the parents of all chosen nodes
+            # are chosen, too.
             worth = reach_probabilities(self.parents, self.chances)
             by_worth = sorted(range(len(self)), key=lambda node: -worth[node])
             likeliest = by_worth[:max_nodes]
@@ -149,13 +163,16 @@ class _JointTree(DraftTree):
 
 
 def reach_probabilities(parents: Sequence[int], chances: Sequence[float]) -> list[float]:
-    """Return for each node of a tree the probability that the model reaches it, never above its parent's.
-    Chances of siblings that add up to more than 1 are scaled down to 1."""
+    """Return for each node of a tree the probability that the model reaches it: the product of the chances on
+    its path. Chances of siblings that add up to more than 1 are scaled down, so that they add up to 1.
+
+    For example, the parents [-1, 0] and the chances [0.5, 0.5] give [0.5, 0.25].
+    """
     sums = [0.0] * (len(parents) + 1)
     probabilities = list[float]()
     for parent, chance in zip(parents, chances, strict=True):
         sums[parent + 1] += chance
-    # Parents come before their children, so theirs is known.
+    # Parents come before their children, so the probability of a parent is known.
     for parent, chance in zip(parents, chances, strict=True):
         parent_probability = 1.0 if parent < 0 else probabilities[parent]
         probabilities.append(parent_probability * chance / max(sums[parent + 1], 1.0))
@@ -163,25 +180,27 @@ def reach_probabilities(parents: Sequence[int], chances: Sequence[float]) -> lis
 
 
 class Drafting:
-    """Belongs to one request, never to a row of a batch.
+    """All drafters of one request. It follows the request, whichever row of a batch the text is in.
 
-    For each forward pass: `propose_tree`; `plan` over those of all requests; then, when the model has
-    chosen, `drafters_of_token` of each token, and `observe_tokens`.
+    Order of calls for each forward pass: `propose_tree`; `plan_drafts` over the trees of all requests; after
+    the model has chosen, `drafters_of_token` for each token, and `observe_tokens`.
     """
 
     def __init__(self, drafters: Sequence[Drafter], facts: RequestFacts, *, chain: bool = False) -> None:
-        """Begin all drafters. A drafter that raises, here or later, is dropped; `drop_reasons` says why.
-        `chain`: `propose_tree` returns drafts in which each node has at most one child."""
+        """Begin all drafters. A drafter that raises, here or later, is dropped; `drop_reasons` has the
+        reason. `facts`: what is known of the request. `chain`: whether the drafts of `propose_tree` are
+        chains, in which each node has at most one child."""
         self._chain = chain
         self.drop_reasons: dict[str, str] = {}
         self.saved_count = 0
         """How many drafted tokens were accepted."""
         self._members: dict[_Member, GuardedCall] = {}
-        """The drafters that have not failed, and how to call each."""
+        """The drafters that have not failed, each with the guard through which it is called."""
         self._tree: _JointTree | None = None
-        """All proposals for this pass."""
+        """The joint tree of all proposals for this pass; None before the first one."""
         self._source_node: int | None = -1
-        """The node of the last token that `drafters_of_token` was asked for."""
+        """The node of the last token that `drafters_of_token` was called with; -1: the root; None: the text
+        has left the tree."""
         self._followed_count = 0
         """How many tokens of the text the drafters have received by `follow_text`."""
         for drafter in drafters:
@@ -192,21 +211,21 @@ class Drafting:
 
     @property
     def top(self) -> int:
-        """How many of the likeliest tokens of each node are asked for, in the pass that is verified now."""
+        """How many of the likeliest tokens after each node some drafter wants to be told of in this pass."""
         if self._tree is None:
             return 0
         return max((member.top for member in self._members), default=0)
 
     def propose_tree(self, view: DraftContext, max_nodes: int) -> Draft:
-        """Return the fused proposals of all drafters, as far as the grammar allows them: the likeliest
-        `max_nodes` nodes."""
+        """Return the joint draft of all drafters, as far as the grammar allows it: its likeliest `max_nodes`
+        nodes. `view`: the state of the text."""
         self._tree = None
         self._source_node = -1
         if max_nodes <= 0 or view.room <= 0:
             return NO_DRAFT
         tree = _JointTree(view)
         self._tree = tree
-        # A copy, here and below: a drafter that fails is dropped in the middle of the loop.
+        # The loops, here and below, go over a copy, because a drafter that fails is dropped in the loop.
         for member, ask in self._members.copy().items():
             tree.graft_draft(ask("propose", view, max_nodes), member)
         return tree.likeliest_part(max_nodes, chain=self._chain) if len(tree) else NO_DRAFT
@@ -219,13 +238,13 @@ class Drafting:
         self._source_node = self._tree.children[self._source_node + 1].get(token)
         if self._source_node is None:
             return []
-        # Two drafters may have one name: it is said once.
+        # Two drafters may have the same name, which is returned once.
         owners = self._tree.owners[self._source_node + 1]
         return list(dict.fromkeys(owner.drafter.name for owner in owners))
 
     def tell_verified(self, verified_draft: VerifiedDraft) -> None:
-        """Tell the drafters that ask for it what the pass knew. Called before `observe_tokens`, of a pass
-        whose draft came from `propose_tree`; `verified_draft` has `top` columns."""
+        """Tell the drafters that have a `top` what the pass computed for the draft of `propose_tree`. Call it
+        before `observe_tokens`. `verified_draft` has `top` columns."""
         for member, ask in self._members.copy().items():
             if member.top:
                 tokens = verified_draft.tokens[:, : member.top]
@@ -233,7 +252,8 @@ class Drafting:
                 ask("verified", VerifiedDraft(verified_draft.draft, tokens, chances))
 
     def follow_text(self, all_tokens: Sequence[int], accepted_count: int) -> None:
-        """Note those of all tokens of a text that are new, as `observe_tokens` does."""
+        """Call `observe_tokens` with the tokens of a text that are new since the last call. `all_tokens`: the
+        whole text so far; `accepted_count`: how many of the new ones were drafted."""
         new_tokens = all_tokens[self._followed_count :]
         if new_tokens:
             self.observe_tokens(new_tokens, accepted_count)
@@ -253,7 +273,7 @@ class Drafting:
                 right_members = [] if chosen is None else tree.owners[chosen + 1]
                 owners = [tree.owners[child + 1] for child in children.values()]
                 for member in self._members:
-                    # A drafter without a proposal at this place has made no guess.
+                    # A drafter that proposed no token at this position has made no guess.
                     if any(member in child_owners for child_owners in owners):
                         member.learn_guess(is_right=member in right_members)
                 if chosen is None:
@@ -270,15 +290,15 @@ class Drafting:
         self._tree = None
 
     def _drop_member(self, member: _Member, error: Exception) -> Draft:
-        """Go on without a drafter that failed."""
+        """Drop a drafter that failed, note why, and return an empty draft in place of its own."""
         self.drop_reasons[member.drafter.name] = f"{type(error).__name__}: {error}"
         del self._members[member]
         return NO_DRAFT
 
 
 def _top_of(drafter: Drafter) -> int:
-    """Return how many tokens of each node a drafter asks for; 0: it has no `top`. Raises ValueError for one
-    that is no such number, TypeError where there is no `verified`."""
+    """Return the `top` of a drafter: how many likeliest tokens after each node it asks for; 0 without one.
+    Raises ValueError if it is not a number from 1 to MOST_TOP, and TypeError if `verified` is missing."""
     top: Any = getattr(drafter, "top", 0)
     if not isinstance(top, int) or not 0 <= top <= MOST_TOP:
         raise ValueError(f"top is {top!r}, not a whole number from 1 to {MOST_TOP}")

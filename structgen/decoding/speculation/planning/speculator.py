@@ -1,7 +1,11 @@
 """`Speculator`: drafts for all texts of a batch for the next pass, as far as they save time.
 
-What is learnt while an engine runs, for each kind of batch (`Goodput`): the time of a pass and of one more
-row in it, and whether drafts are faster, everything included.
+A *pass* is one forward pass of the model for a batch of texts. It reads one *row* for each text, and one more
+for each *node* (guessed token) of a *draft* (tree of guesses). A *trial* is a few passes in the slower mode,
+to notice a change. A *kind* of batch is its size, roughly, and its drafters.
+
+For each kind of batch, `Goodput` learns while the engine runs: the time of a pass, the time of one more row,
+and whether drafting is faster, everything included.
 """
 
 from __future__ import annotations
@@ -25,29 +29,33 @@ _MOST_KINDS: Final = 64
 
 
 class Speculator:
-    """Belongs to one engine: what passes cost is learnt from all of its texts.
+    """Plans the drafts of one engine. It learns from all texts of the engine what passes cost.
 
-    For each pass: `wants_drafts`; if so, `propose_drafts`; the pass runs; `note_model_time` with its rows and
-    seconds; the texts take tokens, and each text's own `Drafting.observe_tokens` is called; `note_other_time`
-    with all seconds of the pass. Not thread-safe.
+    Order of calls for each pass: `wants_drafts`; if it returns True, `propose_drafts`; the pass runs;
+    `note_model_time` with its rows and seconds; the texts take tokens, and `Drafting.observe_tokens` is
+    called for each text; `note_other_time` with the other seconds of the pass. Not thread-safe.
 
-    Drafting must pay for itself, twice. The planner takes a guess if it raises the expected tokens per time.
-    Batches of about the same size with the same drafters use drafts only if that is faster; so no drafter is
-    asked under load.
+    Drafting must pay for itself in two ways. A guess is verified only if it raises the expected tokens per
+    second. A kind of batch uses drafts only if that was measured to be faster, so no drafter is called under
+    load.
     """
 
     def __init__(self, overhead: float = 1.5e-4) -> None:
-        """`overhead`: seconds of a pass outside the model, in the loop."""
+        """`overhead`: the seconds of a pass outside the model, in the engine's loop."""
         self._overhead = overhead
         self._goodputs: dict[Hashable, Goodput] = {}
         self._pass: _Pass | None = None
-        """The pass to be accounted for when the texts have taken their tokens."""
+        """The pass in progress. It is counted at the next call of `wants_drafts`, when the texts have taken
+        its tokens."""
 
     def wants_drafts(self, count: int, drafters: Hashable) -> bool:
-        """Return whether the next pass, of `count` texts with such drafters, drafts. This begins the pass:
-        `propose_drafts` may follow, then `note_model_time` and `note_other_time`."""
+        """Return whether the next pass should use drafts. This begins the pass.
+
+        `count`: the number of its texts. `drafters`: a key of the texts' drafters (`Speculation.kind`).
+        """
         if self._pass is not None:
-            # Only now have the texts taken the tokens of the last pass: each text one, and those it saved.
+            # Only now have the texts taken the tokens of the last pass: one for each text, and the accepted
+            # guesses.
             last = self._pass
             self._pass = None
             saved_count = sum(drafting.saved_count - saved_before for drafting, saved_before in last.texts)
@@ -60,7 +68,7 @@ class Speculator:
             )
         if count > MOST_TEXTS:
             return False
-        # Batches of up to twice the size are of one kind.
+        # Sizes with the same number of bits are of one kind, e.g. 4 to 7 texts.
         kind = count.bit_length(), drafters
         goodput = self._goodputs.get(kind)
         if goodput is None:
@@ -83,7 +91,7 @@ class Speculator:
             return drafts
         texts = zip(draftings, views, node_limits, strict=True)
         for i, (drafting, view, max_nodes) in enumerate(texts):
-            # the first pass with drafts loads code, for which one text is enough
+            # The first pass with drafts loads code. For this the draft of one text is enough.
             is_enough = not self._pass.goodput.is_warm[True] and self._pass.texts
             if drafting is None or view is None or max_nodes <= 0 or is_enough:
                 continue
@@ -106,36 +114,37 @@ class Speculator:
 
 @dataclass(slots=True)
 class _Pass:
-    """A pass in progress."""
+    """A pass in progress, with what is measured of it."""
 
     goodput: Goodput
     count: int
-    """Its texts."""
+    """The number of its texts."""
     texts: list[tuple[Drafting, int]] = field(default_factory=list)
-    """The texts whose drafters were asked, each with the tokens that drafts had saved it before."""
+    """The texts whose drafters were called, each with its `saved_count` before the pass."""
     rows: int = 0
-    """The rows of its drafts."""
+    """The number of rows of its drafts."""
     model_seconds: float = 0.0
-    """Seconds of the model."""
+    """The seconds of the model's forward pass."""
     seconds: float = 0.0
-    """Seconds of the pass so far."""
+    """The seconds of the pass so far, everything included."""
 
 
 def plan_drafts(trees: Sequence[Draft], seconds: float, row: float) -> list[Draft]:
     """Return for each request the part of its tree that is worth verifying.
 
-    A pass without guesses takes so many seconds, and each node one row more. Of all parts of the trees, the
-    result has the most expected tokens for its time (best-first: DySpec, Xiong et al. 2024; goodput:
-    SmartSpec, Liu et al. 2024); of equally good ones it is the smallest. So there is no draft if rows are
-    expensive: with many requests at once. Cost: 20 us, and 1 us a node.
+    `seconds`: the time of a pass without guesses. `row`: the seconds that each node adds. The result is the
+    choice of nodes with the most expected tokens per second; among equally good choices it is the smallest.
+    So it has no nodes if rows are expensive, as with many requests at once. Nodes are chosen best-first
+    (DySpec, Xiong et al. 2024) for goodput (SmartSpec, Liu et al. 2024). Cost: 20 us, and 1 us a node.
     """
     ranking: list[tuple[float, int, int]] = []
     for text, tree in enumerate(trees):
         worth = reach_probabilities(tree.parents.tolist(), tree.chances.tolist())
         ranking += [(-share, text, node) for node, share in enumerate(worth)]
-    # no node is worth more than its parent, and of equal ones the parent is the first
+    # No node is worth more than its parent, and among equal nodes the parent comes first.
     ranking.sort()
-    # With the first k nodes of the ranking, k = 0, 1, ...: each text takes one token anyway.
+    # Below, the expected tokens with the first k nodes of the ranking, for k = 0, 1, ... Each text takes one
+    # token in any case.
     negative_worths = [0.0, *(negative_worth for negative_worth, _, _ in ranking)]
     expected_tokens = len(trees) - np.cumsum(negative_worths)
     pass_seconds = seconds + row * np.arange(len(ranking) + 1)
@@ -147,22 +156,23 @@ def plan_drafts(trees: Sequence[Draft], seconds: float, row: float) -> list[Draf
 
 
 TRIED: Final = 6
-"""Passes of a trial with one text; fewer with several, because each text gives a measurement."""
+"""The number of passes of a trial with one text. With several texts it is less, because each is measured."""
 SHORTEST_WAIT: Final = 32
-"""The fewest passes between two trials; two more for each text of the batch, whose drafters are all asked."""
+"""The fewest passes between two trials. Each text of the batch adds two, because a trial calls the drafters
+of all texts."""
 LONGEST_WAIT: Final = 2048
 """The most passes between two trials."""
 _SHARE: Final = 0.01
 """The share of the time that trials may take."""
 _ROW: Final = 0.08
-"""First guess: the time of one more row for a text, in passes without drafts."""
+"""The first guess of the time of one more row for a text, as a share of a pass without drafts."""
 
 
 class Goodput:
-    """The choice between drafting and not, for batches of one kind, by seconds a token, everything included.
+    """Chooses between drafting and not drafting (the two *modes*) for batches of one kind.
 
-    The faster mode is used; the other one is tried for a few passes from time to time, so that a change is
-    noticed; trials take at most a hundredth of the time.
+    The mode with fewer seconds a token is used, everything included. From time to time the other mode is
+    tried for a few passes, so that a change is noticed. Trials take at most a hundredth of the time.
     """
 
     def __init__(self, texts: int = 1) -> None:
@@ -174,24 +184,26 @@ class Goodput:
             False: deque[_PastPass](maxlen=REMEMBERED),
             True: deque[_PastPass](maxlen=REMEMBERED),
         }
-        """The latest passes without drafts, and with."""
+        """The latest passes of each mode: without drafts (False), and with drafts (True)."""
         self.is_warm = {False: False, True: False}
         """Whether a pass without drafts (False), and one with drafts (True), has run."""
         self.is_drafting = False
-        """Whether the next pass drafts. The first passes do not, for comparison."""
+        """Whether the next pass uses drafts. The first passes do not, for comparison."""
         self._is_trial = True
         self._countdown = 1 + self._trial_size
         self._trial_seconds = 0.0
         self._trial_tokens = 0
-        """Seconds and tokens of the current trial."""
+        """The tokens of the current trial, and above its seconds."""
 
     def learn_pass(
         self, drafting: bool, tokens: int, seconds: float, rows: int = 0, model_seconds: float = 0.0
     ) -> None:
-        """Note a pass with its tokens and seconds, the rows of its drafts and the seconds of the model, and
-        choose the mode of the next one. The first pass of a mode is ignored: it loads code.
+        """Note a pass, and choose the mode of the next one. The first pass of a mode is ignored: it loads
+        code.
 
-        `drafting`: the mode of the pass. For example `learn_pass(True, 5, 0.02, 8, 0.015)`.
+        `drafting`: the mode of the pass. `tokens`: how many tokens its texts took. `seconds`: its time,
+        everything included. `rows`: the rows of its drafts. `model_seconds`: the time of the model. For
+        example `learn_pass(True, 5, 0.02, 8, 0.015)`.
         """
         # A pass in which no text took a token, or a clock that stood still, measures nothing.
         if tokens < 1 or not 0.0 < seconds < float("inf"):
@@ -215,14 +227,15 @@ class Goodput:
             plain_rate = self._seconds_per_token(False)
             self.is_drafting = drafting_rate < plain_rate
             self._is_trial = False
-            # The dearer the trial was, the longer until the next one: trials take `_SHARE` of the time.
+            # The more time the trial lost, the longer the wait until the next one, so that trials take
+            # `_SHARE` of the time.
             lost_seconds = self._trial_seconds - self._trial_tokens * min(drafting_rate, plain_rate)
             lost_passes = lost_seconds / self._median_seconds(self.is_drafting)
             wait = max(lost_passes / _SHARE, self._shortest_wait)
             self._countdown = int(min(wait, LONGEST_WAIT))
 
     def _begin_trial(self, drafting: bool) -> None:
-        """Begin a trial. The earlier passes of the mode may be long ago."""
+        """Begin a trial of a mode. Its earlier passes are forgotten, because they may be long ago."""
         self.is_drafting = drafting
         self._is_trial = True
         self._countdown = self._trial_size
@@ -231,17 +244,22 @@ class Goodput:
         self._passes[drafting].clear()
 
     def _median_seconds(self, drafting: bool) -> float:
-        """Return the median seconds of a pass, which ignores one that waited for another process."""
+        """Return the median seconds of the latest passes of a mode. The median ignores a pass that waited for
+        another process."""
         return median(past_pass.seconds for past_pass in self._passes[drafting])
 
     def _seconds_per_token(self, drafting: bool) -> float:
-        """Return seconds a token. A pass takes about as long however many guesses were accepted."""
+        """Return the seconds a token of a mode: median seconds of a pass, by mean tokens of a pass. A pass
+        takes about as long however many guesses are accepted."""
         mean_tokens = fmean(past_pass.tokens for past_pass in self._passes[drafting])
         return self._median_seconds(drafting) / mean_tokens
 
     def pass_and_row_seconds(self) -> tuple[float, float]:
-        """Return the model's seconds of a pass without drafts, and those of one more row: the median over the
-        latest passes with drafts, so that a pass that waited for another process changes little."""
+        """Return the model's seconds of a pass without drafts, and the seconds that one more row adds.
+
+        The second is the median over the latest passes with drafts. So a pass that waited for another process
+        changes little.
+        """
         pass_seconds = median(past_pass.model_seconds for past_pass in self._passes[False])
         row_seconds = []
         for past_pass in self._passes[True]:
@@ -254,11 +272,11 @@ class Goodput:
 
 
 class _PastPass(NamedTuple):
-    """A pass that is over."""
+    """The figures of a pass that is over."""
 
     tokens: int
     seconds: float
     rows: int
-    """Of its drafts."""
+    """The number of rows of its drafts."""
     model_seconds: float
-    """Seconds of the model."""
+    """The seconds of the model's forward pass."""
