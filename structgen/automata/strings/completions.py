@@ -190,7 +190,8 @@ class StringCompletions:
         """
         room = _MOST_COSTS // max(len(self._trans), _LEAST_STATES)
         steps: list[Flags] = []
-        for remaining, demand in plan:
+        for phase, (remaining, demand) in enumerate(plan):
+            is_last_phase = phase == len(plan) - 1
             far = self._completion_costs(demand)
             if far[state] < min(remaining, FAR) and not steps:
                 return self._shortest_text(state, demand)
@@ -210,7 +211,7 @@ class StringCompletions:
             layers.append(np.where(ends, 0, cheapest_ways))
         if layers[-1][state] < FAR:
             return self._read_completion(state, chain(reversed(layers), repeat(far)))
-        if remaining == plan[-1][0]:
+        if is_last_phase:
             return None
         raise LimitError(
             f"A completion takes more than {len(steps):,} characters.",

@@ -94,8 +94,8 @@ class Oracle:
     def _find_any(self, demand: int, with_text: bool) -> JsonPieces | None:
         """Return `find_witness` of any value. The flag is restored, since searches may be nested."""
         outer_flag = self._any_will_do
-        self._any_will_do = True
         try:
+            self._any_will_do = True
             return self.find_witness(demand, with_text)
         finally:
             self._any_will_do = outer_flag
