@@ -33,9 +33,10 @@ typedef struct structgen_grammar {
 } structgen_grammar;
 
 /* Write the known masks of many rows. columns: three columns of count words, one behind the other: the
- * context of each row's grammar (0: the row is passed over), its state, and the number of its row in the
- * mask; a row takes stride bytes, words of its grammar are written. Then stands in the second column 0 for
- * a mask that was written, a number below 0 for one to ask for. Returns how many are to be asked for. */
+ * context of each row's grammar, its state, and the number of its row in the mask. A row takes stride bytes,
+ * and the words of its grammar are written. The second column then has 0 for a mask that was written, and a
+ * number below 0 for one to ask for. Returns how many have a number below 0. A row whose context is 0 is not
+ * read: it counts as one of these, and there is nothing to ask for it. */
 static inline int64_t structgen_fill_masks(const structgen_grammar *grammar, int64_t *columns, int64_t count,
                                            int32_t *mask, int64_t stride) {
     typedef int32_t (*function)(int64_t *, void **, int64_t, int64_t, int64_t, int64_t);

@@ -251,8 +251,10 @@ def given_model(
             )
     # Models are recognised by their members, so transformers is not imported for a caller's own model.
     missing_members = [name for name in _MEMBERS if not hasattr(model, name)]
-    has_head = hasattr(model, "get_output_embeddings") and hasattr(model, "config")
-    is_of_transformers = bool(missing_members) and has_head
+    # A model that has all members is asked for no others: its properties may raise.
+    is_of_transformers = (
+        bool(missing_members) and hasattr(model, "get_output_embeddings") and hasattr(model, "config")
+    )
     if missing_members and not is_of_transformers:
         cure = "Pass a name, a folder, a causal model of transformers, or what has all these."
         if hasattr(model, "model") and hasattr(model, "tokenizer"):

@@ -265,9 +265,9 @@ class PrefixTree:
                     # An explicit stack, because the tree may be deeper than Python's recursion limit.
                     waiting.append((child, (*tokens, int(node.tokens[slot])), after))
 
-    def has_room(self, byte_count: int) -> bool:
-        """Return whether the tree may grow by `byte_count` bytes."""
-        return self.nbytes + byte_count <= self.most
+    def has_room(self, more: int) -> bool:
+        """Return whether the tree may grow by `more` bytes."""
+        return self.nbytes + more <= self.most
 
     def attach(self, parent: Node | None, slot: int, node: Node) -> bool:
         """Attach a node after a slot of its parent, or as the root if `parent` is None. Return whether there

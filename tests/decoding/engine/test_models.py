@@ -12,6 +12,7 @@ import torch
 import transformers
 from small_models import write_llama
 
+import structgen as sg
 from structgen.decoding.engine.forward_pass.llama import Llama
 from structgen.decoding.engine.huggingface import HuggingFace
 from structgen.decoding.engine.models import load_model
@@ -121,3 +122,22 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
 def test_a_device_that_is_not_there_is_refused(device: Any) -> None:
     with pytest.raises(StructgenError, match=r"^device: torch has no device .*Use cpu"):
         load_model("structgen/extract", device=device)
+
+
+def test_a_model_with_all_members_is_asked_for_no_others() -> None:
+    class Own:
+        vocab_size, context, name = 257, 100, "own"
+        tokenizer = sg.Tokenizer.from_bytes(
+            [*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256
+        )
+
+        def prefill(self, *_: Any) -> Any:
+            raise NotImplementedError
+
+        decode = prefill
+
+        @property
+        def get_output_embeddings(self) -> Any:
+            raise RuntimeError("It has no head yet.")
+
+    assert sg.Engine(Own()).model.name == "own"
