@@ -1,8 +1,8 @@
 """Collects remarks about a grammar: conflicts that lark resolves silently, unused rules and terminals.
 
 A *conflict* is a state of the LALR(1) parser in which a terminal allows two actions. To *shift* is to read
-the terminal; to *reduce* is to finish a rule. An *item* is a rule with the number of its symbols that were read;
-as text, `s: "if" e • "else" s`.
+the terminal; to *reduce* is to finish a rule. An *item* is a rule with the number of its symbols that were
+read. As text it has a dot there: `s: IF e • ELSE s`.
 """
 
 from __future__ import annotations
