@@ -2,8 +2,9 @@
 
 With `{"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}}}` the completion after
 `{` is `"a":0}`. It depends on the state alone. After its first byte, the completion is the same text without
-that byte. Of equally short texts the one with the smallest bytes is taken, and white space is written as the
-policy demands.
+that byte. Of equally short texts the one with the smallest bytes is taken. Of items that must differ, and of
+keys without a name, the shortest come first. "Shortest" is meant among the forms that the network and the
+automata write; white space is added as the policy demands.
 
 A *demand* is a condition on one value. A *place* is the demands on one value, of which one must come true;
 texts are kept by demand, as a dict from the number of a demand to the shortest text (`Demands`). A *residue*
