@@ -1,9 +1,14 @@
-"""The characters that may come next in a string or a key, as few as tell all of them apart, and the rests of
-an escape that was begun.
+"""Finds the characters that may come next in a string or a key, and the ways to finish an escape.
 
-Bytes do not do where characters are written as escapes: after `\\u00` it takes two more digits to know the
-character. Two characters are alike where they lead to one state of the automaton, and no listed word and no
-key that the object holds goes on with either; the smallest stands for all of them.
+Of *alike* characters only the smallest is returned. Two characters are alike if they lead to the same state
+of the string's automaton, and no listed word goes on with either. A *listed word* is a string that the schema
+names, as in `enum`, or a key that the object holds; what follows the written part of it is its *rest*. With
+the words `{"ab"}` and the pattern `^[a-z]*$`, the characters at the start are `a` (listed) and `b` (for `b`
+to `z`).
+
+The search goes by characters (as *points*, numbers of Unicode), not by bytes: after `\\u00` only two more
+digits show the character. A character from 0x10000 on is two escapes, of a high and a low *surrogate*. Either
+may also stand alone. *Missing* digits are those that the vocabulary cannot write.
 """
 
 from __future__ import annotations
@@ -17,9 +22,9 @@ from structgen.machines.json_machine.inspection import Inspection, StateRegister
 from structgen.machines.json_machine.tables import json_blocks as L
 
 _SHORT = b'"\\/bfnrt'
-"""What follows a backslash in escapes of two characters."""
+"""The bytes that may follow a backslash in escapes of two characters."""
 _HIGH, _LOW, _BEHIND = 0xD800, 0xDC00, 0xE000
-"""The first high surrogate, the first low one, and the first point after them."""
+"""The first high surrogate, the first low surrogate, and the first point after the surrogates."""
 _EVEN = (
     (0, 7),
     (8, 10),
@@ -32,25 +37,27 @@ _EVEN = (
     (_LOW, _BEHIND - 1),
     (_BEHIND, 0xFFFF),
 )
-"""Ranges of points whose escapes of six characters a policy allows or refuses alike."""
+"""Ranges of points, first and last. A policy allows the escapes `\\uXXXX` of a range either all or not at
+all: controls with and without a short escape, other ASCII, surrogates, and the rest."""
 QUOTED = (L.M_STRING, L.M_KEY, L.M_WORDS)
-"""The modes inside quotation marks."""
+"""The modes of states inside quotation marks."""
 
 
 def escape_of(registers: StateRegisters) -> int:
-    """Return the state of the escape that is being written: 0 for none, otherwise how many of its bytes are
-    there (structgen.machines.json_machine.steps.string_step)."""
+    """Return how many bytes of an escape are written in a state with the given registers; 0: the state is not
+    inside an escape. After `\\u0` it is 3. From 6 on a high surrogate is written, and a second escape may
+    follow."""
     if registers.mode not in QUOTED:
         return 0
-    return (registers.lexeme >> L.ESCAPE_SHIFT) & 15
+    return (registers.lexeme >> L.ESCAPE_SHIFT) & 15  # four bits above the automaton's state
 
 
 def characters_after(machine: Inspection, index: int, low: int = 0, high: int = LAST) -> list[int]:
-    """Return code points of low..high, one of all that are alike, that may come next in a state of a string
-    or a key; inside an escape, in place of that.
+    """Return points of `low` to `high` that may come next in the state `index` of a string or a key, one for
+    all that are alike. Inside an escape they are the points that may come in its place.
 
-    The policy of escapes and the length of the string may still refuse them. Cost: some 64 lookups for each
-    state inside a character. For example, in a free string all characters are alike: `[low]`.
+    The policy of escapes and the length of the string may still refuse some. In a free string all characters
+    are alike: the answer is `[low]`. Cost: about 64 lookups for each state inside a character.
     """
     state = machine.string_state(index)
     rests = set(machine.listed_rests(index))
@@ -65,14 +72,14 @@ def _unlike_points(
     high: int,
     missing: frozenset[int],
 ) -> list[int]:
-    """Return the listed points of low..high, and the smallest of the others for each state that they lead to;
-    of those whose escapes have none of the missing digits.
+    """Return the listed points of `low` to `high`, and for each state that the others lead to, the smallest
+    point that leads there. Points whose escapes need a missing digit do not count among the others.
 
-    `state`: of the automaton; `rests`: of the listed words and held keys; `missing`: digits, by their bytes.
-    For example, with the rests `{"ab"}` the point of `a` is listed.
+    `state`: a state of the string's automaton; `rests`: the rests of the listed words, not empty; `missing`:
+    the digits as bytes. With the rests `{"ab"}` the point of `a` is listed.
     """
     if state == StringPool.FREE and not rests and not _HIGH <= low < _BEHIND:
-        point = _first_spelled(low, missing)  # all are alike
+        point = _first_spelled(low, missing)  # in a free string all points are alike
         return [point] if point <= high else []
     first_characters = {ord(rest[0]) for rest in rests}
     listed_points = {point for point in first_characters if low <= point <= high}
@@ -95,7 +102,9 @@ def _unlike_points(
 
 
 def _first_spelled(point: int, missing: frozenset[int]) -> int:
-    """Return the first character from one on whose escape has none of the missing digits, in either case."""
+    """Return the first point from `point` on whose escape can be written without the missing digits, or one
+    above LAST. A digit is lost only if its upper and its lower case are missing. Without the digit 0, 0x0A
+    gives 0x1111."""
     while missing and point <= LAST:
         digits = chr(point).encode("utf-16-be", "surrogatepass").hex()
         lost_places = [
@@ -105,7 +114,7 @@ def _first_spelled(point: int, missing: frozenset[int]) -> int:
         ]
         if not lost_places:
             break
-        # on to the next point with another digit at the first lost place
+        # on to the next point with another digit at the first lost place; a digit has four bits
         first_lost = lost_places[0]
         bits_below = 4 * (3 - first_lost % 4)
         is_high_half = len(digits) == 8 and first_lost < 4
@@ -117,17 +126,19 @@ def _first_spelled(point: int, missing: frozenset[int]) -> int:
 
 
 def escape_rests(machine: Inspection, index: int, missing: frozenset[int]) -> Iterator[bytes]:
-    """Yield ways to finish the escape that is being written in a state, one for each character of all that
-    are alike, with digits in upper case; of those whose digits are not missing in both cases. Some may be
-    refused. A high surrogate may be left open; one that stands alone may take a byte or an escape after
-    it."""
+    """Yield the bytes that finish the escape in the state `index`, one way for all characters that are alike.
+
+    Digits are in upper case; ways whose digits are `missing` in both cases are left out. After `\\u004` one
+    way is `1`, which makes `A`. The caller tries each way, since the state may refuse some. A way may end
+    with a high surrogate, after which a second escape may come. After a high surrogate that stands alone, a
+    way may have the byte or the escape that comes next."""
     lexeme = machine.registers(index).lexeme
-    # how many bytes of the escape are written (6 and more: of the second one), the value of its digits, and
-    # the ten bits of a high surrogate before it
+    # how many bytes of the escape are written (from 6 on: 6 more than those of the second escape); the value
+    # of the digits so far, 16 bits; the low ten bits of a high surrogate before it
     escape = (lexeme >> L.ESCAPE_SHIFT) & 15
     value = (lexeme >> 32) & 0xFFFF
     high_bits = (lexeme >> 48) & 0x3FF
-    # the points that the digits may still become
+    # the points that the digits may still become; an escape has a backslash, a `u` and four digits
     open_digits = 4 - max(escape % 6 - 2, 0)
     low = value << 4 * open_digits
     high = (value + 1 << 4 * open_digits) - 1
@@ -167,7 +178,7 @@ def escape_rests(machine: Inspection, index: int, missing: frozenset[int]) -> It
         last_pair = base + (last << 10) + 0x3FF
         for point in _unlike_points(machine, state, rests, first_pair, last_pair, missing):
             yield (head + _escape_pair(point))[escape:]
-    # a surrogate that stands alone
+    # a surrogate that stands alone: the first high one or the first low one that may come
     for first in (max(low, _HIGH), max(low, _LOW)):
         if first <= high and first < _BEHIND:
             yield (head + _escape_unit(first))[escape:]

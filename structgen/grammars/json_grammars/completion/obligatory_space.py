@@ -1,4 +1,9 @@
-"""The white space that a policy makes obligatory, in a completion."""
+"""Adds the white space that a policy demands to a completion, which is found as compact text first.
+
+A *policy* of white space says how a model may write it. Two make it obligatory: one line (`{"a": 1}`), and an
+*indent*, with each item on a line of its own. A *token* is a bracket, a comma, a colon, a string, a number or
+a literal. A *gap* is the white space between two tokens. A *mode* tells what a state may read next.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +16,11 @@ from structgen.machines.json_machine.inspection import Inspection
 from structgen.machines.json_machine.tables import json_blocks as L
 
 _PARTS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?|[][{},:]|[^][{},:"]+', re.DOTALL)
+"""A token of compact JSON text."""
 _IN_QUOTES: Final = re.compile(rb'(?:[^"\\]|\\.)*"?', re.DOTALL)
+"""The rest of a string, with its closing quote."""
 _OBLIGING: Final = (L.SPACE_ONELINE, L.SPACE_INDENT)
+"""The policies that make white space obligatory."""
 _BEFORE: Final[Mapping[int, bytes]] = {
     L.M_VALUE: b":",
     L.M_KEYS: b",",
@@ -21,19 +29,20 @@ _BEFORE: Final[Mapping[int, bytes]] = {
     L.M_ARRAY: b"[",
     **dict.fromkeys((L.M_DOC, L.M_COLON, L.M_MEMBER, L.M_ITEM), b""),
 }
-"""The token that decides about the white space before the next one, by the mode of a state between two."""
+"""Mode of a state between two tokens -> the token before, which decides on the gap; b"": the token after
+alone decides, or there is no gap."""
 
 
 def _gap_between(indent: bytes | None, token_before: bytes, token_after: bytes, level: int) -> bytes:
-    """Return the white space between two tokens; `indent`: None for one line, `level`: the open brackets
-    before it. For example, b"\\n  " between b"{" and a key at level 1."""
+    """Return the white space between two tokens. `indent`: the white space of one level, None for one line;
+    `level`: the number of open brackets before the gap. Between b"{" and a key at level 1 it is b"\\n  "."""
     if token_before == b":":
         return b" "
     if token_before == b",":
         return b" " if indent is None else b"\n" + indent * level
     opens = token_before in (b"{", b"[")
     closes = token_after in (b"}", b"]")
-    # both: an empty object or array; neither: inside a member
+    # both hold in an empty object or array; neither holds before a comma or a colon
     if indent is None or opens == closes:
         return b""
     return b"\n" + indent * (level - closes)
@@ -46,9 +55,11 @@ def _with_space(
     level: int = 0,
     written_count: int = 0,
 ) -> bytes:
-    """Return compact text with its white space. `token_before`, `level`: the token and the open brackets
-    before it; `written_count`: how much of the white space before it is there. For example, `{"a":1}` becomes
-    `{"a": 1}` on one line."""
+    """Return compact text with the white space between its tokens: on one line `{"a":1}` becomes `{"a": 1}`.
+
+    `indent`: the white space of one level, None for one line. `token_before`, `level`: the token and the
+    number of open brackets before the text. `written_count`: how many bytes of the first gap are written
+    already, and left out."""
     spaced: list[bytes] = []
     for token in _PARTS.findall(text):
         gap = _gap_between(indent, token_before, token, level)
@@ -58,13 +69,14 @@ def _with_space(
         elif token in (b"}", b"]"):
             level -= 1
         token_before = token
-        written_count = 0  # only of the first gap something is written
+        written_count = 0  # only the first gap may be written in part
     return b"".join(spaced)
 
 
 def state_after_space(machine: Inspection, index: int) -> int:
-    """Return the state after the white space that the policy makes obligatory. Where the next JSON token
-    decides whether there is any, it is written only if some of it is there."""
+    """Return the state after the obligatory white space that comes next in the state `index`. After a
+    bracket or a value, the next token decides whether there is white space. There it is read only if a part
+    of it is written already; otherwise `index` itself is returned."""
     kind, _ = machine.space
     registers = machine.registers(index)
     written_count = registers.position
@@ -79,8 +91,8 @@ def state_after_space(machine: Inspection, index: int) -> int:
 
 
 def with_obligatory_space(machine: Inspection, text: bytes, index: int) -> bytes:
-    """Return the completion of a state outside of escapes, a compact text, with the white space that the
-    policy makes obligatory."""
+    """Return a completion with its obligatory white space. `text`: the completion as compact text; `index`:
+    the state in which it begins, which is not inside an escape."""
     kind, _ = machine.space
     if kind not in _OBLIGING:
         return text
@@ -101,7 +113,8 @@ def with_obligatory_space(machine: Inspection, text: bytes, index: int) -> bytes
 
 
 def one_line(text: bytes) -> bytes:
-    """Return compact text, from outside of strings on, with the blanks of the policy "oneline"."""
+    """Return compact text with the blanks of the policy "oneline": `[1,2]` gives `[1, 2]`. The text does not
+    begin inside a string."""
     if b"," not in text and b":" not in text:
         return text
     return _with_space(text, None)

@@ -1,9 +1,12 @@
 """Keeps the parts of a compiled Lark grammar that do not depend on the vocabulary: in a file, or for the
 grammar that replaces it.
 
-There are two kinds of parts. Arrays are read by compiled code at once. The lexer and the letters, which
-extend the arrays, are loaded only when the first question comes. They are stored as plain values in Python's
-`marshal` format, and their states keep their numbers.
+There are two kinds of parts. *Arrays* are tables such as the lexer's moves; compiled code reads them at once.
+The *lexer* and the *letters* (what a lexeme may still become) can extend the arrays. They are loaded only
+when compiled code asks its first question: for a fact that the arrays do not have. They are stored as plain
+values in Python's `marshal` format, and their states keep their numbers.
+
+A *word* is one number of the block that compiled code reads, such as the number of terminals.
 """
 
 from __future__ import annotations
@@ -20,36 +23,39 @@ from structgen.grammars.lark_grammars.machine import lark_layout as L
 from structgen.machines.machine_core.growing_tables import NODES, GrowingTables
 
 _KIND: Final = "lark-machine-3"
+"""The kind of the files, and the version of their format."""
 _WORDS: Final[tuple[str, ...]] = (
     "terminal_count", "nonterminal_count", "end_state", "newline", "indent", "dedent", "tab",
     "keeps_column", "width", "contexts", "boundaries",
 )  # fmt: skip
-"""The fields of compiled code that do not depend on the vocabulary."""
+"""The fields of the block that do not depend on the vocabulary."""
 _LEXER = "lexer"
 _LEXEME = "lexeme"
+"""In a file, the names of the array with the lexer, and of the number `KeptParts.lexeme`."""
 Arrays = dict[str, npt.NDArray[Any]]
 
 
 def identity_of(digest: str, limits: Limits) -> str:
-    """Return the key of a grammar's file. `digest`: of its tables."""
+    """Return the key of a grammar's file. `digest`: the digest of its tables."""
     # The limits are part of the key: under lower ones the same grammar may be refused.
     return entry_key(_KIND, repr(limits), digest)
 
 
 class KeptParts(NamedTuple):
-    """The parts that a file or a replacement has."""
+    """The parts that a file holds, or that a grammar hands to its replacement."""
 
     arrays: Arrays
+    """The arrays, by the names of their fields."""
     lexer: npt.NDArray[np.uint8]
     """The lexer and the letters, in `marshal` format."""
     words: dict[str, int]
-    """Numbers of the block that compiled code reads (`_WORDS`)."""
+    """Numbers of the block that compiled code reads, by the names in `_WORDS`."""
     lexeme: int
     """The state of the lexer before the first byte of a text."""
 
     @property
     def classes(self) -> int:
-        """How many classes of endings there were."""
+        """The number of classes of endings that were known."""
         return len(self.arrays["class_at"])
 
 
@@ -59,8 +65,8 @@ def kept_parts(
     growing_tables: GrowingTables,
     start: int,
 ) -> KeptParts:
-    """Return the parts of a compiled grammar that are kept. `arrays` and `lexer` are what
-    `LarkAnswers.kept_arrays` returns; `growing_tables`: of the grammar; `start`: the number of its first
+    """Return the parts of a compiled grammar that are kept. `LarkAnswers.kept_arrays` returns `arrays` and
+    `lexer`. `growing_tables`: the tables of the grammar's compiled code; `start`: the number of its first
     state."""
     words = {}
     for name in _WORDS:
@@ -70,15 +76,16 @@ def kept_parts(
 
 
 def write_compiled(files: CacheEntries, key: str, parts: KeptParts) -> None:
-    """Write the file of a grammar, with a StoreWarning where the folder does not take it."""
+    """Write the file of a grammar, under its `key` (`identity_of`). A StoreWarning is issued where the folder
+    cannot be written."""
     arrays = {**parts.arrays, _LEXER: parts.lexer}
     words = {**parts.words, _LEXEME: parts.lexeme}
     files.write(_KIND, key, arrays, words)
 
 
 def read_compiled(files: CacheEntries, key: str) -> KeptParts | None:
-    """Return the parts in the file of a grammar; None where there is no file, with a StoreWarning where it
-    cannot serve. Cost: 0.1 ms, and 0.2 ms a megabyte."""
+    """Return the parts in the file of a grammar, under its `key` (`identity_of`); None where there is none.
+    A damaged file also gives None, with a StoreWarning. Cost: 0.1 ms, and 0.2 ms a megabyte."""
     entry = files.read(_KIND, key)
     if entry is None:
         return None

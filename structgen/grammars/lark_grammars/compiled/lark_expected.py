@@ -1,4 +1,14 @@
-"""What may come next in a state, in words: terminals, each with the rules that read it and its bytes."""
+"""Describes in words what may come next in a state: terminals, each with its first bytes and its rules.
+
+A *reading* is one way to read the text so far: a position of the parser (its stack), a state of the lexer,
+and a column. An *expectation* is a terminal that may come next, with the bytes that it may go on with, the
+rules in which the parser would read it, and the terminal that was read before. For `pair: NAME "=" NUMBER`
+after `x=` it is: NUMBER, read by `pair`, after "=".
+
+A *letter* is what a lexeme may still become: a terminal, with the carry for the next lexeme. A *proof* is the
+answer to: does some complete text go on from here with this letter? A *bound* text is a text of another
+grammar, which has expectations of its own.
+"""
 
 from __future__ import annotations
 
@@ -15,31 +25,33 @@ from structgen.grammars.text_grammars.context_free.rules import group_by_first
 
 
 class _TerminalExpectation(NamedTuple):
-    """The expectation of a terminal: its first bytes, the rules that use it, and the terminals as which the
-    text before was read."""
+    """The expectation of one terminal, collected over several readings."""
 
     first_bytes: set[int]
+    """The bytes with which the terminal may begin, or go on."""
     rules: set[str]
+    """The rules in which the parser would read it."""
     texts_before: set[str]
+    """The names of the terminals that were read last before it."""
 
 
 class Expectations:
-    """What may come next in the states of one compiled grammar. Its lock is held."""
+    """Finds what may come next in the states of one compiled grammar. The caller holds the grammar's lock."""
 
     def __init__(self, answers: LarkAnswers) -> None:
         self._answers, self._tables = answers, answers.lexer.tables
         classes = enumerate(classes_of_bytes(bytes(answers.lexer.classes), self._tables))
         self._members = group_by_first((byte_class, byte) for byte, byte_class in classes)
-        """The bytes of each class."""
+        """Class of the lexer -> its bytes."""
 
     def of_readings(self, readings: list[LarkReading]) -> list[Expected]:
-        """Return the terminals that may come next in some readings: as the current lexeme, and after it.
-        Each has the rules that use it, and the terminals as which the text before was read. Cost: some
-        milliseconds. Raises LimitError."""
+        """Return the terminals that may come next in some readings, as the current lexeme or after it. Each
+        has its first bytes, its rules, and the terminals that were read last. Raises LimitError. Cost: some
+        milliseconds."""
         lexer = self._answers.lexer
         by_terminal: dict[int, _TerminalExpectation] = {}
         in_bound: list[Expected] = []
-        # Readings share most proofs: the parser's place and a letter decide, whatever the lexeme.
+        # Readings share most proofs: mostly the position and the letter decide, not the state of the lexer.
         proofs: dict[tuple[int, ...], bool] = {}
         for reading in self._readings_in_lexemes(readings):
             position, state = reading.parse_position, reading.lexer_state
@@ -59,9 +71,10 @@ class Expectations:
     def _merge_expectations(
         self, by_terminal: Mapping[int, _TerminalExpectation], in_bound: Iterable[Expected]
     ) -> list[Expected]:
-        """Return one item for each wording with the same rules, ignored terminals last."""
+        """Return one item for each name of a terminal with the same rules; ignored terminals, which have no
+        rules, come last. `by_terminal`: expectations by terminal; `in_bound`: those inside bound texts."""
         by_item: dict[tuple[str, tuple[str, ...]], tuple[set[int], set[str]]] = {}
-        """A wording and its rules -> the first bytes, and the texts before."""
+        """Name of a terminal and its rules -> the first bytes, and the names of the terminals before."""
         for terminal, expectation in by_terminal.items():
             wording = self._tables.terminals[terminal].display_name
             item = wording, tuple(sorted(expectation.rules))
@@ -79,7 +92,7 @@ class Expectations:
         return sorted(expectations, key=lambda item: (not item.sources, item.what))
 
     def _readings_in_lexemes(self, readings: list[LarkReading]) -> Iterable[LarkReading]:
-        """Return some readings, and the readings that begin where their lexemes end."""
+        """Return the given readings, and the readings after their lexemes, where a lexeme may end here."""
         answers = self._answers
         lexing: dict[LarkReading, None] = {}  # a set in order
         for reading in readings:
@@ -95,8 +108,8 @@ class Expectations:
     def _continuations(
         self, reading: LarkReading, proofs: dict[tuple[int, ...], bool]
     ) -> Iterator[tuple[list[int], int]]:
-        """Yield bytes of one class with a terminal that a reading may become after them. `proofs`: the
-        answers so far."""
+        """Yield pairs: the bytes of a class, and a terminal that the lexeme of a `reading` may become after
+        any of them. `proofs`: the answers by position, letter, state and column; new ones are added."""
         answers = self._answers
         lexer = answers.lexer
         letters = answers.letters
@@ -108,11 +121,12 @@ class Expectations:
             next_state = int(answers.rows.moves[state, lexer.classes[byte]])
             if next_state < 0:
                 continue
+            # -1: no column counts, since the grammar has no indenter.
             next_column = -1 if indentation is None else column_after(column, byte, indentation.tab_size)
             for letter in letters.classes[letters.class_of(next_state)]:
                 key = position, letter, next_state, next_column
                 if answers.is_decided_by_letter(letter):
-                    key = position, letter, -1, -1
+                    key = position, letter, -1, -1  # any state and any column
                 if key not in proofs:
                     proofs[key] = answers.prove_live(position, (letter,), next_state, next_column)
                 if proofs[key]:
@@ -124,8 +138,10 @@ class Expectations:
         state: int,
         live_bytes: set[int],
     ) -> list[Expected]:
-        """Return the items of the grammar of a bound text, if a state is in one, with the bytes that
-        live; where it names no sources, with the rules that use the text."""
+        """Return what may come next inside a bound text, as its own grammar describes it; [] if `state` is
+        not in one. `position`: of the parser; `live_bytes`: the bytes after which some complete text goes
+        on; others are left out. If that grammar names no rules, the rules that use the bound text are
+        named."""
         lexer = self._answers.lexer
         bound = lexer.states[state].bound
         if bound is None:
@@ -134,7 +150,7 @@ class Expectations:
         items = []
         for item in lexer.bound[terminal].expected_items(inner_config):
             first_bytes = bytes(byte for byte in item.first if byte in live_bytes)
-            # An item that has no bytes from the start is a special token, and stays.
+            # An item that never had bytes is a special token, and is kept.
             if first_bytes or not item.first:
                 items.append(replace(item, first=first_bytes))
         if any(item.sources for item in items):
@@ -143,11 +159,12 @@ class Expectations:
         return [Expected(item.what, rules, item.first) for item in items]
 
     def _kernel_items(self, position: int) -> Any:
-        """Return the items that the parser is in at a place: rules, each with the number of symbols read."""
+        """Return the items of the parser's state: rules, each with the number of symbols read."""
         return self._tables.kernels[self._answers.top_parser_state(position)]
 
     def last_read(self, position: int) -> str:
-        """Return the terminal that was read last; "" at the start of the text."""
+        """Return the name of the terminal that was read last before a position; "" at the start of the text,
+        or after a nonterminal."""
         for rule, dot in self._kernel_items(position):
             last_symbol = self._tables.rules[rule].symbols[dot - 1] if dot else -1
             if last_symbol >= 0:  # nonterminals are below 0
@@ -155,7 +172,8 @@ class Expectations:
         return ""
 
     def rules_reading(self, position: int, terminal: int) -> tuple[str, ...]:
-        """Return the rules in which a terminal would be read, sorted; none for an ignored one."""
+        """Return the names of the rules in which a terminal would be read at a position, sorted; () for an
+        ignored terminal, and for one that the parser refuses there."""
         indentation = self._tables.indentation
         is_newline = indentation is not None and terminal == indentation.newline
         if is_newline and self._answers.open_brackets(position):  # no rule reads newlines in brackets

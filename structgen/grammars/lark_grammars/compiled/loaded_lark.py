@@ -1,4 +1,9 @@
-"""`LarkGrammar`: a Lark grammar as lark has loaded it."""
+"""Defines `LarkGrammar`: a Lark grammar that is loaded, but not yet compiled against a vocabulary.
+
+Its *tables* are the terminals with their patterns, the contexts of the lexer, and the actions of the LALR(1)
+parser, as lark built them (`ParserTables`). *Missing* bytes are those that a vocabulary cannot write: the
+grammar `start: /[ab]/` without the byte `b` has the one text `a`.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class LarkGrammar(TextGrammar):
-    """A Lark grammar. Made by `lark`."""
+    """A loaded Lark grammar. The function `lark` makes it."""
 
     __slots__ = ("_constructor", "_definition", "_found_grammar", "_missing", "limits", "tables")
     limits: Limits
@@ -37,40 +42,46 @@ class LarkGrammar(TextGrammar):
         said: dict[str, Any] | None = None,
         missing: frozenset[int] = frozenset(),
     ) -> None:
-        """`found`: its tables; here texts have none of the bytes `missing`. `made`: a function and its
-        arguments, which make the grammar again from a pickle. `said`: the members of `x-grammar` for its
-        text, imports aside."""
+        """Make a grammar from its tables.
+
+        `found`: the tables, and what is slow to compute from them. `made`: a function and its arguments by
+        name, with which a pickle makes the grammar again. `limits`: the limits under which it was loaded.
+        `said`: the members of the schema keyword `x-grammar` that describe the grammar, without its imports;
+        None: a schema cannot hold it. `missing`: the bytes that no text may have.
+        """
         self._found_grammar = found
         self._constructor = made
         self._definition = said
         self._missing = missing
         self.limits = limits
         self.tables = found.tables.without_bytes(missing)
-        """The parser and the terminals, as lark built them."""
+        """The parser and the terminals, as lark built them, for texts without the missing bytes."""
 
     @property
     def canonical(self) -> str:
-        """The patterns of its terminals, and the digest of lark's tables, as JSON."""
+        """The digest of lark's tables, and the names and patterns of the terminals, as a JSON text."""
         terminals = [(terminal.name, terminal.pattern) for terminal in self.tables.terminals]
         return json.dumps([self.digest, *terminals], ensure_ascii=False)
 
     @property
     def texts_named(self) -> str:
+        """A name of the grammar's texts, for messages; it has the path if the grammar comes from a file."""
         grammar_option = self._constructor[1]["grammar"]
         return f"a text of {grammar_option}" if isinstance(grammar_option, Path) else super().texts_named
 
     @property
     def is_local(self) -> bool:
-        """Whether no lexeme looks behind its beginning (by a look-behind, `\\b` or `^` at its start)."""
+        """Whether no lexeme depends on the text before it (by a look-behind, `\\b` or `^` at its start)."""
         return self._found_grammar.is_local
 
     @property
     def digest(self) -> str:
-        """A digest of the tables, with their numbering, and the bytes that texts lack."""
+        """A digest of the tables, with their numbering, and the missing bytes after it, in hexadecimal."""
         return f"{self._found_grammar.digest}{bytes(sorted(self._missing)).hex()}"
 
     @property
     def written(self) -> dict[str, Any] | None:
+        """The members of `x-grammar` that a schema reads as this very grammar; None where none are."""
         if self._definition is None:
             return None
         try:
@@ -78,17 +89,18 @@ class LarkGrammar(TextGrammar):
             from structgen.schema.reading.string_grammars import grammar_of
 
             reread = grammar_of(self._definition, "", self.limits, None)
-        except StructgenError:  # it imports from files, which a schema cannot
+        except StructgenError:  # the grammar imports from files; one in a schema may not
             return None
         return self._definition if reread == self else None
 
     @property
     def spelling(self) -> str:
-        """A name that no other grammar has."""
+        """A name that tells the grammar from all others."""
         return f"lark {self.digest}"
 
     def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledGrammar:
-        """Return the grammar compiled against a tokenizer."""
+        """Return the grammar compiled against the vocabulary of a `tokenizer`. `limits`: None for those of
+        the grammar; `store`: where masks are kept. Raises LimitError."""
         # start-up: a grammar that is only loaded needs no machine
         from structgen.grammars.lark_grammars.compiled.compiled_lark import CompiledLark
 
@@ -97,13 +109,14 @@ class LarkGrammar(TextGrammar):
             return CompiledLark(self, tokenizer, limits, store)
 
     def without_bytes(self, missing: frozenset[int]) -> LarkGrammar:
-        """Return the grammar of the texts that have none of some bytes."""
+        """Return the grammar of those texts that have none of the bytes `missing`."""
         return LarkGrammar(
             self._found_grammar, self._constructor, self.limits, self._definition, self._missing | missing
         )
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        """Return the language of lark: byte by byte, or with masks for a target."""
+        """Return the language of the grammar's texts, as other grammars embed it. `target`: the vocabulary
+        and store for which it has masks; None: it is read byte by byte."""
         # start-up time: a program that loads a grammar may never compile it
         from structgen.grammars.lark_grammars.compiled.compiled_lark import CompiledLark
         from structgen.grammars.lark_grammars.compiled.lark_language import LarkLanguage
@@ -114,5 +127,6 @@ class LarkGrammar(TextGrammar):
         return MaskedPlaces(CompiledLark(self, target.tokenizer, limits, target.store))
 
     def __reduce__(self) -> tuple[Any, ...]:
+        """Return the function and arguments that make the grammar again from a pickle."""
         constructor, arguments = self._constructor
         return constructor, (arguments, self._missing)

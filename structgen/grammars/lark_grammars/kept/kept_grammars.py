@@ -1,7 +1,11 @@
 """A cache of lark's tables in files: loading the same grammar again does not import lark.
 
+The *tables* of a grammar are its terminals, the contexts of its lexer and the actions of its parser
+(`ParserTables`). Its *rules* are what lark makes of it for `lexer="characters"` (`PlainRules`). There is a
+file for each, with two parts: *values* in Python's `marshal` format, and *arrays*.
+
 A file's name is a digest of all its inputs except imported files: the grammar's text and options, the
-versions of lark and Python, our own sources. Imports are checked when the file is read: each place where lark
+versions of lark and Python, our own sources. Imports are checked when the file is read: each path where lark
 looked must hold the same text as then, or nothing if there was nothing.
 """
 
@@ -42,8 +46,9 @@ from structgen.grammars.lark_grammars.reading.plain_rules import PlainRules
 FOLDER: Final = "grammars"
 """The folder's name inside the cache folder."""
 SUFFIX: Final = ".lark-tables"
+"""The ending of the files' names."""
 _MOST: Final = 1 << 26
-"""The most bytes of all files; the least recently used are deleted first."""
+"""The most bytes of all files together, 64 MiB; the least recently used files are deleted first."""
 _ARRAYS: Final = ("actions", "gotos", "context_of")
 """The fields of the tables that are arrays."""
 _LIBRARY: Final = "lark:"
@@ -74,11 +79,12 @@ class FoundGrammar(NamedTuple):
     digest: str
     """A digest of the tables with their numbering."""
     is_local: bool
-    """Whether no lexeme looks behind its beginning."""
+    """Whether no lexeme depends on the text before it."""
 
 
 class KeptFile:
-    """The file of one grammar. There is none if a custom loader read an import."""
+    """The file of one grammar. A grammar has no file if the caller passes a custom loader of imports, or on a
+    big-endian machine."""
 
     kind: ClassVar[str]
     """The kind of the contents, and the version of their format."""
@@ -92,10 +98,16 @@ class KeptFile:
         indenter: Any,
         bound: Sequence[str] = (),
     ) -> None:
-        """`indenter`: an instance, or None; `bound`: terminals with stand-ins."""
+        """Compute the file's name from the inputs of a grammar.
+
+        `text`, `start`: the grammar and its start rule. `source`: the path of the grammar's own file, None
+        for a text; `import_paths`: folders of imports, and loaders. `indenter`: an instance of lark's
+        `Indenter`, or None. `bound`: the declared terminals that another grammar reads.
+        """
         self._source = source
         self._folders = [os.path.abspath(path) for path in import_paths if isinstance(path, str | Path)]
-        # Nobody knows what a custom loader will return next time. The arrays are little-endian.
+        # Whether there is a file. Nobody knows what a custom loader will return next time, and the arrays in
+        # files are little-endian.
         self._serves = len(self._folders) == len(import_paths) and sys.byteorder == "little"
         # Imports depend on the folder of the file; without any, one file serves a text wherever it lies.
         import_folders: list[Any] | None = None
@@ -110,13 +122,13 @@ class KeptFile:
         self._entries = CacheEntries(cache_folder() / FOLDER, SUFFIX, _MOST)
 
     def _open_file(self, limits: Limits) -> tuple[Any, dict[str, npt.NDArray[Any]]] | None:
-        """Return the file's values and arrays; None if there is no file, if it is outdated, or if the grammar
-        exceeds the limits. A damaged file causes a StoreWarning."""
+        """Return the file's values and arrays; None if there is no file, if an import has changed, or if the
+        grammar exceeds the limits. A damaged file also gives None, with a StoreWarning."""
         if not self._serves:
             return None
         entry = self._entries.read(self.kind, self._key)
         try:
-            # Beyond the limit lark loads the grammar once more, and raises the error.
+            # With more rules than the limit, lark loads the grammar again and raises the LimitError.
             if entry is None or entry.numbers["grammar_rules"] > limits.grammar_rules:
                 return None
             imports, values = marshal.loads(entry.arrays["said"].data)
@@ -134,9 +146,10 @@ class KeptFile:
         values: tuple[Any, ...],
         arrays: dict[str, npt.NDArray[Any]],
     ) -> None:
-        """Write the file. `import_lookups`: the imports that lark looked for; `rules`: how many the limit
-        counts; `values` (of `marshal`'s types) and `arrays`: the contents, {} where there are no arrays. If
-        the folder does not allow it, a StoreWarning says so."""
+        """Write the file, if the grammar can have one. `import_lookups`: the imports that lark looked for;
+        `rules`: the number of rules, as `limits.grammar_rules` counts them; `values`: the contents, of types
+        that `marshal` writes; `arrays`: {} where there are none. A StoreWarning is issued if the folder
+        cannot be written."""
         imports = self._digest_imports(import_lookups) if self._serves else None
         if imports is None:
             return
@@ -145,15 +158,15 @@ class KeptFile:
         self._entries.write(self.kind, self._key, contents, {"grammar_rules": rules})
 
     def _digest_imports(self, import_lookups: Sequence[Import]) -> list[tuple[str, str | None]] | None:
-        """Return the places where lark looked for imports, with digests of what was there; None if
-        unknown."""
+        """Return the paths where lark looked for imports, each with the digest of the file there, None for
+        no file. Return None instead of a list if lark looked in a place that the paths do not name."""
         digests: dict[str, str | None] = {}
         for lookup in import_lookups:
             folders = [*self._folders]
             if lookup.base is not None:
                 base = os.path.abspath(lookup.base)
                 if self._source is None or not os.path.isdir(base):
-                    return None  # relative to the program, or to something that is no file
+                    return None  # relative to the program, or to something that is not a folder
                 folders.append(base)
             paths = [os.path.join(folder, lookup.file) for folder in folders]
             # In lark's order. Files that are not there count, too: one of them may be there next time.
@@ -171,9 +184,9 @@ class KeptTables(KeptFile):
     kind = "lark-15"
 
     def read_tables(self, limits: Limits) -> FoundGrammar | None:
-        """Return the tables; None if there are none, see `KeptFile`.
+        """Return the tables in the file; None if there are none (`_open_file`).
 
-        Cost: 0.5 ms for JSON, 5 ms for Python, and reading the imports.
+        Cost: 0.5 ms for a grammar of JSON, 5 ms for one of Python, and reading the imports.
         """
         contents = self._open_file(limits)
         if contents is None:
@@ -183,8 +196,8 @@ class KeptTables(KeptFile):
         return FoundGrammar(_restore_tables(plain, arrays), digest, is_local)
 
     def write_tables(self, loaded_grammar: LoadedGrammar) -> FoundGrammar:
-        """Write the loaded tables, and return them. Cost: that of the patterns' instructions, up to 0.1 s.
-        Raises LimitError where these are too many."""
+        """Write the tables of a loaded grammar, and return them with their digest. Raises LimitError where
+        the patterns come to too many instructions. Cost: up to 0.1 s, to compute these instructions."""
         tables = loaded_grammar.tables
         plain = _as_tuples(tables)
         arrays = {name: getattr(tables, name) for name in _ARRAYS}
@@ -204,7 +217,8 @@ class KeptRules(KeptFile):
     kind = "lark-rules-6"
 
     def read_rules(self, limits: Limits) -> PlainRules | None:
-        """Return the rules; None if there are none, see `KeptFile`. Cost: 0.1 ms, and reading the imports."""
+        """Return the rules in the file; None if there are none (`_open_file`). Cost: 0.1 ms, and reading the
+        imports."""
         contents = self._open_file(limits)
         if contents is None:
             return None
@@ -212,13 +226,14 @@ class KeptRules(KeptFile):
         return PlainRules(rules, patterns, ignored_names, Remarks(*remarks), ())
 
     def write_rules(self, plain: PlainRules) -> None:
-        """Write the loaded rules."""
+        """Write the rules of a loaded grammar."""
         values = plain.rules, plain.patterns, plain.ignored_names, _as_tuples(plain.remarks)
         self._write_file(plain.imports, len(plain.rules), values, {})
 
 
 def _file_digest(path: str) -> str | None:
-    """Return the digest of an imported file; None if there is none."""
+    """Return the digest of the imported file at a path (`lark:` and a name: of lark's own library); None if
+    there is no such file."""
     if path.startswith(_LIBRARY):
         path = str(_lark_folder() / "grammars" / path.removeprefix(_LIBRARY))
     try:
@@ -229,17 +244,20 @@ def _file_digest(path: str) -> str | None:
 
 
 def _as_tuples(value: Any) -> Any:
-    """Return a value with tuples of their fields in place of dataclasses, without its arrays."""
+    """Return a value that `marshal` can write: each dataclass in it becomes the tuple of its fields, without
+    arrays, and each frozenset a sorted tuple. For example, `Rule(0, (1,), "s: A")` gives
+    `(0, (1,), "s: A")`."""
     if is_dataclass(value):
         values = (getattr(value, field.name) for field in fields(value))
         return tuple(_as_tuples(inner) for inner in values if not isinstance(inner, np.ndarray))
     if isinstance(value, frozenset):
-        return tuple(sorted(value))  # in order, since the digest is of the text of all this
+        return tuple(sorted(value))  # sorted, since the digest is taken of the text of the tuples
     return tuple(map(_as_tuples, value)) if isinstance(value, tuple) else value
 
 
 def _restore_tables(plain: tuple[Any, ...], arrays: Mapping[str, npt.NDArray[Any]]) -> ParserTables:
-    """Return the tables that a file has (`_as_tuples`)."""
+    """Return the tables of a file: undo `_as_tuples`. `plain`: the tuples; `arrays`: by the names of their
+    fields."""
     # In the order of the fields of `ParserTables`, without its arrays.
     (
         terminals,

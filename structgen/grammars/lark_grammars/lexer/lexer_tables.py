@@ -1,6 +1,12 @@
-"""The lexer's states as arrays that compiled code reads: moves, ends, starts, what a byte does to a carry.
+"""Writes the states of the lexer into arrays that compiled code reads.
 
-Rows are made where they are asked for; -2 (UNKNOWN) stands where nobody has asked.
+A *move* is the state after a byte. An *end* is a terminal that the lexeme may become before the next byte,
+with its *carry*: what the text after the lexeme must meet. A *start* is the state before a lexeme, for a
+*context* (the terminals that lark's lexer looks for in a state of the parser) and the carry of the lexeme
+before. With NAME: /[a-z]+/, the state after `ab` has the end NAME, whose carry demands: no letter follows.
+Bytes that all patterns treat alike are one *class*, and moves have a column for each class.
+
+A row is computed when it is asked for; until then its cells are UNKNOWN (-2), or UNASKED for carries.
 """
 
 from __future__ import annotations
@@ -25,10 +31,13 @@ class LexerContext(LexemeContext):
 
     contexts: int
     ways: int
-    """How many kinds of starts there are: of lexemes, and of the texts of each bound terminal."""
+    """How many kinds of starts there are: one for lexemes, and one for the texts of each bound terminal."""
     last_at: Int32s
+    """[states, 2]: where the terminals of a state begin and end in `lasts`; UNKNOWN: not asked yet."""
     lasts: Int32s
+    """The terminals as which a lexeme may end together with the text (`LexerTables.put_lasts`)."""
     starts: Int32s
+    """[carries, ways * contexts]: the state before a lexeme or a bound text; DEAD, or UNKNOWN."""
 
 
 class LexerTables:
@@ -40,14 +49,16 @@ class LexerTables:
         context: npt.NDArray[np.int64] | None = None,
         kept_arrays: Mapping[str, npt.NDArray[Any]] = MappingProxyType({}),
     ) -> None:
-        """`context`: of compiled code, where any reads them. `kept_arrays`: the arrays that another process
-        has kept; they are written to."""
+        """Make the arrays of a `lexer`. `context`: the block of the compiled code that reads them; None: no
+        compiled code does. `kept_arrays`: the arrays that another process has kept, by the names of their
+        fields; this object extends them."""
         self.lexer = lexer
         width = lexer.width
         indentation = lexer.tables.indentation
+        # -1: the grammar has no indenter, and no terminal is its newline.
         self._newline = -1 if indentation is None else indentation.newline
         self.contexts = len(lexer.tables.contexts)
-        # Without compiled code the block is one that nobody reads, so nothing else differs.
+        # Without compiled code a block is made that nobody reads, so that the code below stays the same.
         block = np.zeros(words_of(LexerContext), np.int64) if context is None else context
         self._arrays_by_name: dict[str, GrownArray] = {}
         """The arrays by the names of their fields."""
@@ -75,6 +86,7 @@ class LexerTables:
         grow_array("like", 1, np.int32, UNKNOWN)
         self._starts = grow_array("starts", self.contexts * lexer.ways, np.int32, UNKNOWN)
         self._carry_moves = grow_array("carry_moves", width, np.uint8, UNASKED)
+        # 8 words: two sets of 256 bits (`put_carry`).
         self._carry_bytes = grow_array("carry_bytes", 8, np.int64, 0)
         self.classes = kept_arrays.get("classes", np.array(lexer.classes, np.uint8)).reshape(-1)
         words = {
@@ -86,7 +98,7 @@ class LexerTables:
         for name, value in words.items():
             block[word_of(LexerContext, name)] = value
         self._states_written = len(kept_arrays.get("moves", ()))
-        """So many states have rows."""
+        """How many states have rows."""
 
     @property
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -95,42 +107,43 @@ class LexerTables:
         counts |= {"lexeme_ends": self._ends.count, "lasts": self._lasts.count}
         arrays = {"classes": self.classes}
         for name, array in self._arrays_by_name.items():
-            # All others have a row for each state.
+            # The arrays without a count of their own have a row for each state.
             count = counts.get(name, self._states_written)
             arrays[name] = array.rows[:count]
         return arrays
 
     @property
     def moves(self) -> npt.NDArray[np.int32]:
-        """[states, classes]: the state after a byte."""
+        """The moves, [states, classes]: the state after a byte of the class; DEAD, or UNKNOWN."""
         return self._moves.rows
 
     @property
     def end_class(self) -> npt.NDArray[np.int32]:
-        """[states]: the class of endings (`letters`)."""
+        """The classes of the states' endings, [states] (`Letters` numbers them); UNKNOWN: not asked yet."""
         return self._end_class.rows[:, 0]
 
     def may_break(self, state: int) -> bool:
-        """Return whether a state's lexeme may be the indenter's newline."""
+        """Return whether the lexeme of a state may still become the indenter's newline."""
         return bool(self._may_break.rows[state, 0])
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the arrays."""
+        """The memory of the arrays, in bytes."""
         return sum(int(array.rows.nbytes) for array in self._arrays_by_name.values())
 
     # --- answers --------------------------------------------------------------------------------------------
 
     def put_row(self, state: int) -> None:
-        """Write the moves of a state."""
+        """Write the moves of a state, unless they are written."""
         if self._moves.rows[state, 0] == UNKNOWN:
             row = self.lexer.moves_of(state)
-            # The row of a state names others, which compiled code may read as soon as it is there.
+            # The moves name other states. Compiled code may read these as soon as the row is written.
             self._write_new_states()
             self._moves.rows[state] = row
 
     def start(self, context: int, carry: int) -> int:
-        """Return the state before a lexeme, DEAD where there is none; written for compiled code."""
+        """Return the state before a lexeme, or DEAD where none may begin, and write it for compiled code.
+        `context` and `carry` are those of `Lexer.start`."""
         self._reserve_carries()
         state = int(self._starts.rows[carry, context])
         if state == UNKNOWN:
@@ -140,32 +153,35 @@ class LexerTables:
         return state
 
     def start_states(self, context: int, carry: int) -> list[int]:
-        """Return the states before a lexeme, and before the bound texts that may come in its place."""
+        """Return the states before a lexeme, and before the bound texts that may come in its place, in a
+        `context` of the parser after a `carry`. Starts that are DEAD are left out."""
         # A start number is the parser's context, and `contexts` more for each bound terminal (`Lexer.start`).
         start_numbers = range(context, self.contexts * self.lexer.ways, self.contexts)
         states = [self.start(number, carry) for number in start_numbers]
         return [state for state in states if state >= 0]
 
     def bound_in(self, state: int, config: Config) -> int:
-        """Return the state further in a bound text, in another configuration; written for compiled code."""
+        """Return the state in the same bound text as `state`, in the configuration `config` of its language;
+        write it for compiled code."""
         state_after = self.lexer.bound_in(state, config)
         self._write_new_states()
         return state_after
 
     def put_carry(self, carry: int) -> None:
-        """Write for each class of bytes whether it breaks a carry, fulfils it, or leaves some of it."""
+        """Write for each class of bytes what it does to a carry: BROKEN, NOTHING_OWED or OWED."""
         self._reserve_carries()
         if self._carry_moves.rows[carry, 0] != UNASKED:
             return
         row = np.array(self.lexer.carry_moves(carry), np.uint8)
+        # Two sets of bytes: those that fulfil the carry, and those after which a part of it is open.
         moves_of_bytes = row[self.classes]
         is_move = np.array((moves_of_bytes == NOTHING_OWED, moves_of_bytes == OWED), np.uint8)
         self._carry_bytes.rows[carry] = byte_sets(is_move).reshape(-1)
-        self._carry_moves.rows[carry] = row  # last: it says that the carry is known
+        self._carry_moves.rows[carry] = row  # last, since this row tells that the carry is written
 
     def put_lasts(self, state: int) -> None:
-        """Write the terminals as which a lexeme may end together with the text; -1 among them: nothing has
-        begun, and what is owed is met there."""
+        """Write the terminals that the lexeme of a state may become if the text ends here. The entry -1
+        stands for no lexeme: none has begun, and the end of the text meets what the last one demands."""
         lexer = self.lexer
         terminals = lexer.ends_with_text(state)
         lexer_state = lexer.states[state]
@@ -180,7 +196,7 @@ class LexerTables:
             array.reserve(carry_count)
 
     def _write_new_states(self) -> None:
-        """Write the ends of new states."""
+        """Make the rows of the states that the lexer has made since the last call, and write their ends."""
         lexer = self.lexer
         count = len(lexer.states)
         if count == self._states_written:

@@ -1,8 +1,13 @@
-"""Which widths lark's indenter may find after a newline: the columns after the last line break in it.
+"""Finds the widths that lark's indenter may see after a newline.
 
-`/(\\n *)+/` goes on to each width, from wherever it is. `/\\n */` may have each, and `/\\n\\t*/` each that
-counts, but its column matters: it cannot go on to each other one. `/\\n/` has one; and `/\\n+ */` each, but
-after a blank one more newline may follow.
+A *newline* here is a lexeme of the terminal that the indenter reads, such as `/\\n */`. Its *width* is the
+*column* at its end: the blanks and tabs after its last *line break*, the byte `\\n`. A *carry* is what the
+end of the newline demands of the text after it. A *letter* is what the next lexeme may become.
+
+`/(\\n *)+/` can reach any width from wherever it is, since another line break sets the column to 0. `/\\n */`
+can have any width too, and `/\\n\\t*/` any multiple of a tab. But inside them the column matters: a smaller
+one cannot come any more. `/\\n/` has the width 0 only. `/\\n+ */` can have any width, but what may follow
+depends on it: after a blank another newline may begin.
 """
 
 from __future__ import annotations
@@ -15,17 +20,18 @@ from structgen.grammars.lark_grammars.lexer.lexer_tables import LexerTables
 
 
 class Widths(NamedTuple):
-    """What is known of the widths of newlines."""
+    """What a grammar's newlines allow as widths."""
 
     goes_on: bool = True
-    """Whether what may follow a newline may follow it with each width: then its column is of no matter."""
+    """Whether from each state inside a newline, whatever may follow it may follow with each width. Then the
+    column inside a newline does not matter."""
     has_each: bool = True
-    """Whether before its first byte it may follow with each width that any newline has, and there are
-    always wider ones: then lines may be read as if it had each."""
+    """Whether before the first byte of a newline, whatever may follow it may follow with each width that any
+    newline has, and there are always wider ones. Then lines may be read as if a newline had each width."""
     first: int = 0
-    """From this column on columns repeat."""
+    """The column from which on columns repeat, with the period `every`."""
     every: int = 1
-    """So many columns further on a column does the same."""
+    """The period of the repetition, in columns."""
 
 
 def widths_of(
@@ -36,19 +42,19 @@ def widths_of(
 ) -> Widths:
     """Return the widths of the newlines of a grammar.
 
-    `rows`: the lexer; `starts`: the states before a lexeme; `terminals_of`: the terminals that a state may
-    become; `letters_behind`: what may follow a newline that leaves a carry, as bits, in some contexts. A
-    newline `/\\n/` gives `Widths(goes_on=False, ...)`, for example. Cost: the rows of all states of the
-    newline, and about 50 us for each."""
+    `rows`: the lexer's tables; `starts`: the states before a lexeme; `terminals_of`: returns the terminals
+    that the lexeme of a state may become; `letters_behind`: returns for a carry of a newline the letters that
+    may follow, as bits, one number for each context. A newline `/\\n/` gives `Widths(goes_on=False, ...)`.
+    Cost: the rows of all states of the newline, and about 50 us for each."""
     indentation = rows.lexer.tables.indentation
     if indentation is None:
         return Widths()
     newlines = _Newlines(rows, starts, indentation.newline, terminals_of, letters_behind)
     states_by_column, first = newlines.states_by_column(max(1, indentation.tab_size))
-    # By columns and line breaks: the bits of what newlines leave that end there.
+    # [columns][line breaks]: the bits of what may follow the newlines that end there.
     end_bits = [[newlines.end_bits(states) for states in by_break] for by_break in states_by_column]
     possible_columns = [by_break for by_break in end_bits if any(by_break)]
-    # Columns from `first` on come again for ever, so a newline that has one of them has wider ones.
+    # Columns from `first` on repeat for ever, so if one of them is a width, there are wider ones.
     has_wider = any(map(any, end_bits[first:]))
     leads = newlines.lead_bits()
     sufficient_bits = newlines.sufficient_bits()
@@ -64,8 +70,12 @@ def _has_each(
     columns: Sequence[Sequence[int]],
     sufficient_bits: Mapping[int, int],
 ) -> bool:
-    """Return whether a state that leads to some line breaks and carries (bits) leads, with each column after
-    them, to carries that do for each of its own."""
+    """Return whether a state of the lexer can end a newline with each column, with as much allowed after it
+    as without regard to columns.
+
+    `lead_bits`: the line breaks that the state leads to (low bits), and what may follow the newline (high
+    bits). `columns`: for each column and line break, the high bits of the newlines that end there.
+    `sufficient_bits`: for each high bit, the high bits after which at least as much may follow."""
     for end_bits_of_breaks in columns:
         bits_with_column = 0
         for number, end_bits in enumerate(end_bits_of_breaks):
@@ -78,8 +88,10 @@ def _has_each(
 
 
 class _Newlines:
-    """The states of the lexer in which a newline goes on. Line breaks have numbers, by the state after each;
-    what newlines leave after them are bits above those of line breaks."""
+    """The states of the lexer inside a newline, and what each leads to, as bits of one number.
+
+    The low bits stand for line breaks: bit n is the n-th state after a line break. The high bits, above
+    these, stand for what may follow a newline: there is one for each different row of letters by contexts."""
 
     def __init__(
         self,
@@ -89,6 +101,7 @@ class _Newlines:
         terminals_of: Callable[[int], frozenset[int]],
         letters_behind: Callable[[int], Sequence[int]],
     ) -> None:
+        """Find the states inside a newline. `newline`: its terminal; other parameters: see `widths_of`."""
         self._rows = rows
         self._newline = newline
         self._terminals_of = terminals_of
@@ -100,17 +113,17 @@ class _Newlines:
         self._states = sorted(starts)
         visited = set(starts)
         self._following: dict[int, set[int]] = {}
-        for state in self._states:  # the list grows meanwhile
+        for state in self._states:  # the loop appends to the list
             self._following[state] = self._states_after((state,), range(rows.lexer.width))
             self._states += sorted(self._following[state] - visited)
             visited |= self._following[state]
         break_states = sorted(self._states_after(self._states, (self._break,)))
         self._break_number = {state: number for number, state in enumerate(break_states)}
         self._bits: dict[tuple[int, ...], int] = {}
-        """What may follow a newline, by contexts -> its bit."""
+        """What may follow a newline, a row of letters by contexts -> its bit."""
 
     def _states_after(self, states: Iterable[int], classes: Iterable[int]) -> set[int]:
-        """Return the states of a newline after bytes of some classes."""
+        """Return the states inside a newline that come after any of `states` and a byte of `classes`."""
         columns = sorted(classes)
         next_states: set[int] = set()
         for state in states:
@@ -120,22 +133,23 @@ class _Newlines:
         return {state for state in next_states if self._newline in self._terminals_of(state)}
 
     def _with_same_column(self, states: Iterable[int]) -> list[int]:
-        """Return states, and those after any bytes that leave the column as it is."""
+        """Return `states`, and the states after any bytes that do not change the column."""
         pending = list(dict.fromkeys(states))
-        for state in pending:  # the list grows meanwhile
+        for state in pending:  # the loop appends to the list
             pending += self._states_after((state,), self._others).difference(pending)
         return pending
 
     def states_by_column(self, tab_size: int) -> tuple[list[list[list[int]]], int]:
-        """Return for each column and each line break the states that have the column after it, as long as
-        they do not come again; and the column that comes again then."""
+        """Return the states for each column and each line break: those that have the column after it. The
+        list ends before columns repeat. Also return the column from which on they repeat. `tab_size`: the
+        columns of a tab."""
         no_states: list[list[int]] = [[]] * len(self._break_number)
         column_zero = [self._with_same_column((state,)) for state in self._break_number]
-        # Columns below 0 have no states; they stand here so that a tab always has a column to come from.
+        # Columns below 0 have no states. They are put first, so that a tab always has a column to come from.
         columns = [*[no_states] * tab_size, column_zero]
         number_of_window: dict[object, int] = {}
         while True:
-            # The next column depends on the last `tab_size` ones alone: once these come again, all do.
+            # The next column depends on the last `tab_size` ones alone: once these repeat, all later ones do.
             window = tuple(frozenset(states) for by_break in columns[-tab_size:] for states in by_break)
             if window in number_of_window:
                 break
@@ -149,7 +163,7 @@ class _Newlines:
         return columns[tab_size : tab_size + len(number_of_window)], number_of_window[window]
 
     def end_bits(self, states: Iterable[int]) -> int:
-        """Return what newlines leave that end in some states, as bits."""
+        """Return what may follow the newlines that end in any of `states`, as high bits of one number."""
         bits = 0
         for state in states:
             for terminal, carry in self._rows.lexer.states[state].ends:
@@ -160,7 +174,7 @@ class _Newlines:
         return bits
 
     def lead_bits(self) -> dict[int, int]:
-        """Return the line breaks that each state leads to, and what newlines leave, as bits."""
+        """Return for each state the bits of all that it leads to: line breaks, what may follow newlines."""
         bits = {}
         for state in self._states:
             break_states = self._states_after((state,), (self._break,))
@@ -179,9 +193,10 @@ class _Newlines:
         return bits
 
     def sufficient_bits(self) -> dict[int, int]:
-        """Return for each bit of what newlines leave the bits after which as much may follow."""
+        """Return for each high bit the high bits, with itself, after which at least as much may follow."""
 
         def allows_as_much(row: Sequence[int], other_row: Sequence[int]) -> bool:
+            # Each letter of `row` is in `other_row`, in each context.
             pairs = zip(row, other_row, strict=True)
             return not any(letters & ~other_letters for letters, other_letters in pairs)
 

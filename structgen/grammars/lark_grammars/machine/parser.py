@@ -1,7 +1,16 @@
-"""The parser in compiled code: an LALR(1) configuration reads a terminal, lark's indenter in between.
+"""Finds the place after a terminal: the LALR(1) parser in compiled code, with the work of lark's indenter.
 
-What is read of a place is noted in `low`, the lowest cell of its stack, so that what follows from it holds
-for all places that agree there (`memo`).
+A *place* is the parser between two lexemes: a stack of parser states, a stack of the widths of open blocks,
+and the number of open brackets. A *cell* is the top of a stack with the number of the stack *below* it, so
+the number of a cell stands for a whole stack. In `s: "(" s ")" | "x"` the place after `(` has two states on
+its stack: the start, and the one after `(`.
+
+To *shift* is to push the state after a terminal. To *reduce* is to replace the symbols of a finished rule by
+its nonterminal. Functions return numbers from 0 on, or a code below 0: REFUSED (the grammar does not allow
+it), or ASKED (a table lacks room or an answer; the caller provides it and calls again).
+
+The block's field `low` is the lowest cell of the stack that was read. A result then holds for all places
+whose stacks agree from the top down to `low` (`memo`).
 """
 
 from __future__ import annotations
@@ -27,8 +36,9 @@ def row_of(
     third: int,
     fourth: int,
 ) -> WorkRow:
-    """Return a row with the words `first`, `second`, `third` and `fourth`, as the tables find it. It is
-    scratch of the block `c`: the next row takes its place. `row_of(c, top, below, 0, 0)` is a cell's."""
+    """Return a row with the words `first`, `second`, `third` and `fourth`, in the form in which the tables
+    look rows up. It lies in scratch memory of the block `c`: the next call overwrites it.
+    `row_of(c, top, below, 0, 0)` is the row of a cell."""
     row = c.work
     row.words[0] = first
     row.words[1] = second
@@ -39,16 +49,16 @@ def row_of(
 
 @jit
 def put_cell(c: LarkContext, top: int, below: int) -> int:
-    """Return the number of a stack, or ASKED."""
+    """Return the number of the stack with `top` on the stack `below` (-1: none), or ASKED. `c`: the block."""
     number = intern_row(c, c.cells, CELL_KEY, row_of(c, top, below, 0, 0))
     return number if number >= 0 else ASKED
 
 
 @jit
 def put_place(c: LarkContext, stack: int, widths: int, brackets: int) -> int:
-    """Return the number of a place, or ASKED. It is a `stack` of parser states, a stack of the `widths` of
-    open blocks, and so many open `brackets`: `put_place(c, stack, widths, 0)` is outside of brackets. `c`:
-    the block."""
+    """Return the number of a place, or ASKED. The place has a `stack` of parser states, a stack of the
+    `widths` of open blocks, and a number of open `brackets`: `put_place(c, stack, widths, 0)` is outside of
+    brackets. `c`: the block."""
     number = intern_row(c, c.places, PLACE_KEY, row_of(c, stack, widths, brackets, 0))
     return number if number >= 0 else ASKED
 
@@ -59,18 +69,21 @@ def reduce_stack(
     stack: int,
     terminal: int,
 ) -> tuple[int, int, int]:
-    """Reduce a stack as far as a terminal wants it. Returns the state to which the terminal is shifted (the
-    end state where it is the text's end), REFUSED, or ASKED; and the stack before that, its top and what is
-    below. Of a stack whose top unit reductions change, the ones in between are not made.
+    """Make the reductions of a stack that come before a terminal is shifted.
 
-    Reductions that never end are refused; lark hangs there: an empty rule below itself, or rules in a ring.
-    They come back to a state that was on top, and in between nothing below it was read (R. P. Brent's search
-    for cycles, 1980: the state that is looked for changes after 1, 2, 4, ... reductions).
+    `c`: the block; `stack`: the number of the stack; `terminal`: the next one, 0 for the text's end. Returns
+    three numbers: the state after the shift (for the text's end the end state), or REFUSED, or ASKED; the top
+    of the reduced stack; the stack below this top. A stack gets a number only when a later step needs it.
+
+    Reductions that never end are refused, where lark hangs: an empty rule below itself, or rules in a ring.
+    Such reductions return to a state that was on top, and nothing below it was read in between. R. P. Brent's
+    search for cycles (1980) finds that state: the one looked for changes after 1, 2, 4, ... reductions.
     """
     cells = c.cells
     top = cells[stack].top
     below = cells[stack].below
-    # The state that is looked for, and the height at which it was on top; heights count from the stack's.
+    # The state that is looked for (-1: none yet), and the height of the stack when it was on top. Heights
+    # count from the given stack, whose height is 0.
     met = -1
     met_height = 0
     height = 0
@@ -82,7 +95,7 @@ def reduce_stack(
         if action >= 0:
             return action - 1, top, below  # REFUSED is 0 - 1
         lowest_height = min(lowest_height, height)
-        # The same state again, and what lies below it was not read: so the same reductions follow for ever.
+        # The same state is on top again, and nothing below it was read: the same reductions follow for ever.
         if top == met and (lowest_height > met_height or lowest_height == height == met_height):
             return REFUSED, top, below
         if lowest_height < met_height or count & (count - 1) == 0:  # 0, 1, 2, 4, 8...
@@ -90,7 +103,7 @@ def reduce_stack(
             met_height = height
             lowest_height = NOTHING_READ
         count += 1
-        rule = -1 - action
+        rule = -1 - action  # actions below 0 are reductions
         size = c.sizes[rule]
         height += 1 - size
         if size == 0:
@@ -102,14 +115,15 @@ def reduce_stack(
                 below = cells[below].below
         c.low = min(c.low, below)
         top = c.gotos[cells[below].top * c.nonterminal_count + c.origins[rule]]
-        # Below 0: no text has this symbol here. Terminal 0, the text's end, is never shifted.
+        # A state below 0: no text has this nonterminal here. Terminal 0, the text's end, is never shifted.
         if top < 0 or (terminal == 0 and top == c.end_state):
             return top, top, below
 
 
 @jit
 def feed_terminal(c: LarkContext, stack: int, terminal: int) -> int:
-    """Return the stack after a terminal, REFUSED, or ASKED."""
+    """Return the stack after a `stack` reads a `terminal`, REFUSED, or ASKED. After the text's end (0) it is
+    the reduced stack."""
     state, top, below = reduce_stack(c, stack, terminal)
     if state < 0:
         return state
@@ -125,7 +139,9 @@ def top_of(c: LarkContext, place: int) -> int:
 
 @jit
 def behind_newline(c: LarkContext, place: int, column: int) -> int:
-    """Return the place after the indenter's newline, whose last line has a width; REFUSED, or ASKED."""
+    """Return the place after the indenter's newline, read at a `place`; REFUSED, or ASKED. `column`: the
+    width of the new line's indent; below 0: the newline has no line break, and is refused. A larger width
+    opens a block, a smaller one closes blocks."""
     here = c.places[place]
     stack = here.stack
     widths = here.widths
@@ -135,7 +151,7 @@ def behind_newline(c: LarkContext, place: int, column: int) -> int:
     if stack < 0 or column < 0:
         return stack if stack < 0 else REFUSED
     cells = c.cells
-    width = -1 - cells[widths].top
+    width = -1 - cells[widths].top  # a stack of widths has -1 - width at its top
     if column > width:
         stack = feed_terminal(c, stack, c.indent)
         widths = put_cell(c, -1 - column, widths)
@@ -153,13 +169,14 @@ def behind_newline(c: LarkContext, place: int, column: int) -> int:
 
 @jit
 def behind_terminal(c: LarkContext, place: int, terminal: int) -> int:
-    """Return the place after a terminal that is neither ignored nor the newline; REFUSED, or ASKED."""
+    """Return the place after a `terminal`, read at a `place`; REFUSED, or ASKED. The terminal is neither
+    ignored nor the indenter's newline."""
     here = c.places[place]
     widths = here.widths
     brackets = here.brackets
     bracket = c.brackets[terminal]
     stack = feed_terminal(c, here.stack, terminal)
-    if bracket == 1:
+    if bracket == 1:  # 1: the terminal opens a bracket; 2: it closes one
         brackets += 1
     elif bracket == 2:
         brackets -= 1
@@ -171,14 +188,14 @@ def behind_terminal(c: LarkContext, place: int, terminal: int) -> int:
 
 @jit
 def behind_lexeme(c: LarkContext, place: int, terminal: int, column: int) -> int:
-    """Return the place after a lexeme, REFUSED, or ASKED. The lexeme, read at a `place`, is a `terminal`;
-    `column`: of a newline, else it does not count, as in `behind_lexeme(c, place, name, 0)`. `c`: the block.
-    """
+    """Return the place after a lexeme, REFUSED, or ASKED. The lexeme is read at a `place`, as a `terminal`.
+    `column`: the column after the indenter's newline; for other terminals any number, as in
+    `behind_lexeme(c, place, name, 0)`. `c`: the block."""
     if c.is_ignored[terminal]:
         return place
     # Steps are remembered: many tokens end the same lexeme at the same place.
     row = row_of(c, place, terminal, column if terminal == c.newline else 0, ASKED)
-    row.words[4] = NOTHING_READ
+    row.words[4] = NOTHING_READ  # the fifth word is `low`
     number = intern_row(c, c.steps_known, STEP_KEY, row)
     if number < 0:
         return ASKED
@@ -198,12 +215,14 @@ def behind_lexeme(c: LarkContext, place: int, terminal: int, column: int) -> int
 
 @jit
 def start_state_behind(c: LarkContext, place: int, carry: int, way: int) -> int:
-    """Return the lexer's state before a lexeme (`way` 0), or a bound text (`Lexer.start`), at a `place`
-    after a `carry`; below 0: none, or ASKED. `start_state_behind(c, place, 0, 0)`: nothing is owed. `c`: the
-    block."""
+    """Return the lexer's state before the next lexeme at a `place`; below 0: none may begin, or ASKED.
+    `carry`: what the lexeme before demands of the text after it; 0: nothing. `way`: 0 for a lexeme, n for a
+    text of the n-th bound terminal. `start_state_behind(c, place, 0, 0)` is the plain case. `c`: the block.
+    """
     stack = c.places[place].stack
     c.low = min(c.low, stack)
     context = c.context_of[c.cells[stack].top] + way * c.contexts
+    # `starts` is [carries, ways, contexts], in one row after another.
     state = c.starts[carry * c.ways * c.contexts + context]
     if state == UNKNOWN:
         note_question(c, ASK_START, context, carry, 0)
@@ -213,12 +232,12 @@ def start_state_behind(c: LarkContext, place: int, carry: int, way: int) -> int:
 
 @jit
 def ends_at(c: LarkContext, place: int) -> int:
-    """Return 1 if the text may end at a place, 0, or ASKED."""
+    """Return 1 if the text may end at a `place`, 0 if it may not, or ASKED."""
     here = c.places[place]
     stack = here.stack
     widths = here.widths
     if c.newline >= 0:
-        # At the text's end lark's indenter closes all open blocks; the lowest width is that of none.
+        # At the text's end lark's indenter closes all open blocks. The lowest width is 0, of no block.
         while c.cells[widths].below >= 0:
             stack = feed_terminal(c, stack, c.dedent)
             if stack < 0:
@@ -233,12 +252,12 @@ def ends_at(c: LarkContext, place: int) -> int:
 
 @jit
 def column_after(c: LarkContext, column: int, byte: int) -> int:
-    """Return the column after the last line break of a lexeme, after one more byte; below 0: no line break
-    yet."""
-    if byte == 10:
+    """Return the column in a lexeme's last line, after one more `byte`; below 0: there is no line break yet.
+    `column`: the one before the byte. A blank counts 1, a tab `c.tab`, any other byte 0."""
+    if byte == 10:  # a line break
         return 0
     if column < 0:
         return column
-    if byte == 9:
+    if byte == 9:  # a tab
         return column + c.tab
-    return column + 1 if byte == 32 else column
+    return column + 1 if byte == 32 else column  # 32: a blank

@@ -1,4 +1,15 @@
-"""The readings of a text, moved by a byte, in compiled code."""
+"""Moves the readings of a text by one byte, in compiled code.
+
+A *reading* is one way to read the text so far: a place (the parser between two lexemes), a state of the
+lexer, and a column, three words in memory. The *column* counts in the last line of the indenter's newline;
+below 0: no line break yet; 0 in other lexemes. After `ab` the text may be inside NAME, or inside a keyword:
+these are two readings. A *state* of the machine is a set of readings, as the number of a row.
+
+A *spot* is a piece of scratch memory for readings: their number, then three words for each. A reading is
+*live* if some complete text goes on from it. A *carry* is what a lexeme that has ended demands of the next
+bytes. Codes below 0 are REFUSED (no reading), ASKED (a table lacks an answer: the caller writes it and calls
+again), and FULL (more than MOST_READINGS).
+"""
 
 from __future__ import annotations
 
@@ -44,9 +55,10 @@ def put_reading(
     state: int,
     column: int,
 ) -> int:
-    """Append a reading, once; return how many there are then, or FULL. `there`: memory with `count` readings;
-    `place`, `state`, `column`: the new one. `put_reading(c, there, 0, place, state, 0)` puts the first one.
-    `c`: the block."""
+    """Append a reading, unless it is there already; return the number of readings after that, or FULL.
+
+    `there`: memory with `count` readings; `place`, `state`, `column`: the new reading; `c`: the block.
+    `put_reading(c, there, 0, place, state, 0)` writes the first one and returns 1."""
     for i in range(count):
         reading = skip(there, READING_WORDS * i)
         if reading[0] == place and reading[1] == state and reading[2] == column:
@@ -69,11 +81,13 @@ def move_readings(
     byte: int,
     byte_class: int,
 ) -> int:
-    """Read a `byte` of a class, `byte_class`, in `count` readings that stand in `here`; those after it are
-    written to `there`. Return how many they are, ASKED, or FULL. A special token is a class, and its byte
-    is -1: `move_readings(c, here, count, there, -1, byte_class)`. `c`: the block.
+    """Read a `byte` in the `count` readings at `here`, and write the readings after it to `there`.
 
-    A lexeme may go on, or end before the byte, with which another one begins then: both are readings.
+    Returns the number of readings after the byte, ASKED, or FULL. `byte_class`: the byte's class in the
+    lexer. A special token is a class of its own, and its byte is -1. `c`: the block.
+
+    The lexeme of a reading may go on with the byte. It may also end before the byte, and another one begins
+    with it. Both are readings: after `1`, `2` may go on with the number or begin another.
     """
     width = c.width
     reading_count = 0
@@ -86,7 +100,7 @@ def move_readings(
         for i in range(c.lexeme_end_at[2 * state], c.lexeme_end_at[2 * state + 1]):
             terminal = c.lexeme_ends[2 * i]
             carry = c.lexeme_ends[2 * i + 1]
-            # Does the byte break what the end owes (0), fulfil it (1), or leave some of it (2)?
+            # The byte breaks the carry of this end (0), fulfils it (1), or leaves some of it open (2).
             move = c.carry_moves[carry * width + byte_class]
             if move == UNASKED:
                 note_question(c, ASK_CARRY, carry, 0, 0)
@@ -97,7 +111,7 @@ def move_readings(
             is_asked = is_asked or next_place == ASKED
             if next_place < 0:
                 continue
-            for way in range(c.ways):
+            for way in range(c.ways):  # a lexeme, then the texts of each bound terminal
                 first = start_state_behind(c, next_place, 0 if move == 1 else carry, way)
                 is_asked = is_asked or first == ASKED
                 if first < 0:
@@ -108,6 +122,7 @@ def move_readings(
                     note_question(c, ASK_ROW, first, 0, 0)
                     is_asked = True
                 elif target >= 0:
+                    # -1: the new lexeme may be a newline, and has no line break yet.
                     start_column = -1 if c.may_break[first] else 0
                     next_column = column_after(c, start_column, byte) if c.may_break[target] else 0
                     reading_count = put_reading(c, there, reading_count, next_place, target, next_column)
@@ -127,12 +142,12 @@ def move_readings(
 
 @jit
 def read_byte(c: LarkContext, spot: int, target_spot: int, byte: int) -> int:
-    """Read a `byte` in the readings at a `spot` (`walks` has a row for each); the readings after it stand at
-    `target_spot`. Return how many there are; REFUSED where there is none; ASKED, or FULL. A walk over a trie
-    keeps one spot for each depth: `read_byte(c, depth - 1, depth, byte)`. `c`: the block."""
+    """Read a `byte` in the readings at a `spot`, and write those after it to `target_spot`. Return the number
+    of readings after it; REFUSED where there is none; ASKED, or FULL. Spots are rows of `walks`. A walk over
+    a trie keeps one spot for each depth: `read_byte(c, depth - 1, depth, byte)`. `c`: the block."""
     here = skip(c.walks, WALK_WORDS * spot)
     there = skip(c.walks, WALK_WORDS * target_spot)
-    # The first word of a spot is how many readings stand there.
+    # The first word of a spot is the number of its readings.
     readings = skip(here, 1)
     next_readings = skip(there, 1)
     there[0] = move_readings(c, readings, here[0], next_readings, byte, c.classes[byte])
@@ -141,8 +156,9 @@ def read_byte(c: LarkContext, spot: int, target_spot: int, byte: int) -> int:
 
 @jit
 def put_state(c: LarkContext, readings: Int64s, count: int) -> int:
-    """Return the number of the state of some readings, or ASKED."""
-    # Sorted, so that equal sets are one state; by insertion, since there are few.
+    """Return the number of the state that consists of `count` readings, or ASKED. The readings are sorted in
+    place."""
+    # The readings are sorted, so that equal sets are one state. Insertion sort is enough for few.
     for i in range(1, count):
         j = i
         while j > 0:
@@ -155,7 +171,8 @@ def put_state(c: LarkContext, readings: Int64s, count: int) -> int:
                 first[w] = second[w]
                 second[w] = word
             j -= 1
-    # A state is a list of rows, each with one reading; the words are those of `LarkState`, then the mask.
+    # A state is a linked list of rows, each with one reading: the words of `LarkState`, then two words of the
+    # mask. -1 ends the list.
     state = -1
     for i in range(count):
         reading = skip(readings, READING_WORDS * i)
@@ -173,8 +190,8 @@ def put_state(c: LarkContext, readings: Int64s, count: int) -> int:
 
 @jit
 def live_state(c: LarkContext, readings: Int64s, count: int) -> int:
-    """Return the state of those of some readings from which some text goes on; REFUSED where there is none,
-    or ASKED."""
+    """Return the state of the live ones among `count` readings; REFUSED where none is live, or ASKED. The
+    live readings move to the front of the memory."""
     live_count = 0
     is_asked = False
     for i in range(count):
@@ -197,8 +214,9 @@ def live_state(c: LarkContext, readings: Int64s, count: int) -> int:
 
 @jit
 def may_end_here(c: LarkContext, place: int, state: int, column: int) -> int:
-    """Return 1 if the text may end in a reading, 0, or ASKED. The reading is a `place`, a `state` of the
-    lexer and a `column`; `may_end_here(c, place, state, 0)` is one outside of newlines. `c`: the block."""
+    """Return 1 if the text may end in a reading, 0 if it may not, or ASKED. The reading is a `place`, a
+    `state` of the lexer and a `column`; `may_end_here(c, place, state, 0)` is one outside of newlines. `c`:
+    the block."""
     if c.last_at[2 * state] == UNKNOWN:
         note_question(c, ASK_LASTS, state, 0, 0)
         return ASKED
@@ -220,7 +238,8 @@ def may_end_here(c: LarkContext, place: int, state: int, column: int) -> int:
 
 @jit
 def put_readings(c: LarkContext, index: int, spot: int) -> int:
-    """Have a state's readings stand at a spot. Returns how many they are; REFUSED after an end token."""
+    """Write the readings of the state `index` to a `spot`. Return their number; REFUSED for a state after an
+    end token."""
     there = skip(c.walks, WALK_WORDS * spot)
     if c.nodes[index].registers.mode != READING:
         return REFUSED
@@ -238,7 +257,7 @@ def put_readings(c: LarkContext, index: int, spot: int) -> int:
 
 @jit
 def readings_end(c: LarkContext, spot: int) -> int:
-    """Return 1 if the text may end in a reading at a spot, 0, or ASKED."""
+    """Return 1 if the text may end in some reading at a `spot`, 0 if in none, or ASKED."""
     there = skip(c.walks, WALK_WORDS * spot)
     answer = 0
     for i in range(there[0]):
@@ -246,33 +265,35 @@ def readings_end(c: LarkContext, spot: int) -> int:
         code = may_end_here(c, reading[0], reading[1], reading[2])
         if code == 1:
             return 1
-        answer = min(answer, code)  # ASKED is below 0
+        answer = min(answer, code)  # ASKED is below 0, so it outlasts the zeros
     return answer
 
 
 @entry("int64(int64, int64, int64)")
 def load_readings(address: int, index: int, spot: int) -> int:
-    """Have a state's readings stand at a spot. Returns how many; REFUSED after an end token."""
+    """Write the readings of the state `index` to a `spot` (`put_readings`). Return their number, or REFUSED.
+    `address`: the block's."""
     return put_readings(LarkContext(address), index, spot)
 
 
 @entry("int64(int64, int64, int64, int64)")
 def step_on(address: int, spot: int, target_spot: int, byte: int) -> int:
-    """Read a `byte` in the readings at a `spot`, to `target_spot` (`read_byte`). Return how many there are;
-    REFUSED; ASKED; FULL. `address`: of the block."""
+    """Read a `byte` in the readings at a `spot`, and write those after it to `target_spot` (`read_byte`).
+    Return their number, REFUSED, ASKED, or FULL. `address`: the block's."""
     return read_byte(LarkContext(address), spot, target_spot, byte)
 
 
 @entry("int64(int64, int64)")
 def may_end_at(address: int, spot: int) -> int:
-    """Return 1 if the text may end at a spot, 0, or ASKED."""
+    """Return 1 if the text may end in some reading at a `spot`, 0 if in none, or ASKED. `address`: the
+    block's."""
     return readings_end(LarkContext(address), spot)
 
 
 @entry("int64(int64, int64)")
 def state_at(address: int, spot: int) -> int:
-    """Return the live state of the readings at a spot, with its mask where another place has it; REFUSED, or
-    ASKED."""
+    """Return the state of the live readings at a `spot`; REFUSED where none is live, or ASKED. If an equal
+    mask is known from another place, the state gets it. `address`: the block's."""
     c = LarkContext(address)
     there = skip(c.walks, WALK_WORDS * spot)
     state = live_state(c, skip(there, 1), there[0])
@@ -282,15 +303,18 @@ def state_at(address: int, spot: int) -> int:
 
 
 BYTE_STEPS: Final = (load_readings, step_on, may_end_at, state_at)
+"""The entry points by which texts are read, in the order of `layout.ByteSteps`."""
 
 
 @entry("int64(int64, int64, int64)")
 def after_special(address: int, index: int, byte_class: int) -> int:
-    """Return the state after a special token of a class, REFUSED, or ASKED."""
+    """Return the state after the state `index` reads the special token of the class `byte_class`; REFUSED,
+    ASKED, or FULL. `address`: the block's."""
     c = LarkContext(address)
     if put_readings(c, index, 0) < 0:
         return REFUSED
-    # From spot 0 to the readings of spot 1, of which nobody else reads the count.
+    # The readings of spot 0 (its second word on) move to spot 1. There they begin at the first word: nobody
+    # else reads their number.
     there = skip(c.walks, WALK_WORDS)
     count = move_readings(c, skip(c.walks, 1), c.walks[0], there, -1, byte_class)
     return count if count < 0 else live_state(c, there, count)
@@ -298,7 +322,8 @@ def after_special(address: int, index: int, byte_class: int) -> int:
 
 @entry("int64(int64, int64, int64)")
 def live_state_of(address: int, readings: int, count: int) -> int:
-    """Return the live state of some readings, REFUSED where none lives, or ASKED."""
+    """Return the state of the live ones among `count` readings; REFUSED where none is live, ASKED, or FULL.
+    `address`: the block's; `readings`: the address of the readings, which may be equal."""
     c = LarkContext(address)
     reading_count = 0
     for i in range(count):
@@ -311,7 +336,8 @@ def live_state_of(address: int, readings: int, count: int) -> int:
 
 @entry("int64(int64, int64, int64)")
 def first_state(address: int, parser_state: int, lexeme: int) -> int:
-    """Return the state before the first byte, or ASKED."""
+    """Return the state before the first byte of a text, or ASKED. `address`: the block's; `parser_state`: the
+    parser's start; `lexeme`: the lexer's state there."""
     c = LarkContext(address)
     stack = put_cell(c, parser_state, -1)
     widths = put_cell(c, -1, -1)  # the width 0, as -1 - 0

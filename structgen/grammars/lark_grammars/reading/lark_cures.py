@@ -1,4 +1,9 @@
-"""Guesses how to mend a grammar that lark refuses: the last sentence of the error."""
+"""Guesses how to mend a grammar that lark refuses.
+
+A *cure* is the last sentence of an error, which says how to mend the fault. A *place* is a line and a column
+of the grammar's text, both from 1 on. For `start: 'a'` the place is that of the quote, and the cure is "Write
+texts in double quotes."
+"""
 
 from __future__ import annotations
 
@@ -12,14 +17,18 @@ _COMMON: Final = frozenset(
     "NEWLINE NUMBER SH_COMMENT SIGNED_FLOAT SIGNED_INT SIGNED_NUMBER SQL_COMMENT UCASE_LETTER WORD WS "
     "WS_INLINE".split()
 )
-"""The terminals of lark's grammars/common.lark."""
+"""The names of the terminals in lark's grammars/common.lark."""
 _UNDEFINED: Final = re.compile(r"Rule '(\w+)' used but not defined|Terminals \{'(\w+)'")
+"""A message of lark about a rule (group 1) or a terminal (group 2) that is not defined."""
 _PLACE: Final = re.compile(r"at line (\d+),? column (\d+)")
+"""The line and the column in a message of lark."""
 _LEFT: Final = re.compile(r"^[ \t]*[?!]*(\w+)(?:\.-?\d+)?(?:\{[^}]*\})?[ \t]*:", re.MULTILINE)
+"""The left side of a definition, up to its colon; the group is the name."""
 
 
 def place_of(message: str, text: str) -> tuple[int, int] | None:
-    """Return the line and column that a message of lark names, or the first use of an undefined name."""
+    """Return the line and column that a `message` of lark names, or those of the first use of an undefined
+    name in the grammar `text`; None if there are none."""
     place = _PLACE.search(message)
     if place:
         return int(place[1]), int(place[2])
@@ -40,7 +49,8 @@ def cure_for(
     text: str,
     place: tuple[int, int] | None,
 ) -> str:
-    """Return how to mend a grammar that lark refuses with a message, at a place of its text."""
+    """Return the cure for a grammar that lark refuses. `message`: lark's; `text`: the grammar; `place`: the
+    line and column of the fault, None: not known."""
     undefined = _UNDEFINED.search(message)
     if undefined:
         return _cure_for_undefined(undefined[1] or undefined[2], text)
@@ -52,7 +62,7 @@ def cure_for(
         return USUAL
     line = lines[place[0] - 1]
     column = place[1] - 1
-    # Else the text at the place tells: most faults are habits from other dialects.
+    # No message fits, so the text at the place decides: most faults are habits from other dialects.
     rest = line[column:]
     if "::=" in line:
         return "Write rules of Lark as name: ...; sg.ebnf takes rules with ::=."
@@ -75,6 +85,7 @@ def cure_for(
     return USUAL
 
 
+# A part of lark's message -> the cure.
 _BY_MESSAGE: Final = {
     "\ufeff": "Save the file that it imports without a byte order mark.",
     "No such file": "Import from lark's own modules (%import common.WS; python, unicode, lark), or pass "
@@ -89,11 +100,11 @@ _BY_MESSAGE: Final = {
 
 
 def _cure_for_undefined(name: str, text: str) -> str:
-    """Return how to define a name that is used."""
+    """Return the cure for a name that the grammar `text` uses and does not define."""
     defined_names = _LEFT.findall(text)
     if name in _COMMON:
         return f"Write %import common.{name} on a line of its own."
-    # So many names at most, since the comparison takes longer than lark's loading for a large grammar.
+    # At most 1000 names are compared: for a large grammar this would take longer than lark's loading.
     close = get_close_matches(name, defined_names[:1000], 1) or get_close_matches(name, _COMMON, 1)
     if name.isupper() and close and close[0] in _COMMON:
         return f"Write %import common.{close[0]} on a line of its own, or define it: {name}: ..."

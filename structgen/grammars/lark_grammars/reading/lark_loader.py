@@ -1,4 +1,10 @@
-"""Loading: the `lark` package builds a grammar, and its tables are read into frozen values.
+"""Loads a Lark grammar: the `lark` package builds it, and its tables are read into frozen values.
+
+The *tables* are the terminals, the contexts of the lexer, and the actions of the parser (`ParserTables`). A
+*context* is the set of terminals that lark's lexer looks for in a state of the parser. A *bound* terminal is
+declared (`%declare NAME`) and read by another grammar. Its *stand-in* is a character of private use, which
+lark takes as its pattern. An *indenter* is a post-lexer that makes terminals of changes of the indent. An
+*item* is a rule with the number of its symbols that were read: `pair: NAME • "=" NUMBER`.
 
 lark (1.2 and later) loads the grammar, expands templates and EBNF, and makes the LALR(1) table. The lexer's
 contexts are made here as in lark/lexer.py (`BasicLexer` and `_create_unless`: the order of the terminals, and
@@ -46,7 +52,7 @@ INDENTER: Final = (
     "DEDENT_type",
     "tab_len",
 )
-"""The attributes of an indenter."""
+"""The attributes of lark's `Indenter` that a subclass sets."""
 
 # lark is imported inside functions: a grammar whose tables are kept is loaded without it.
 
@@ -60,18 +66,20 @@ class _Recorder:
         states: dict[int, Any],
         always_accept: Sequence[str] = (),
     ) -> None:
+        """The parameters are those of lark's `ContextualLexer`. `states`: state of the parser -> the
+        terminals that it accepts; `always_accept`: terminals that are accepted in each state."""
         self.conf = conf
         self.states = states
         self.always = frozenset(always_accept)
 
 
 class Import(NamedTuple):
-    """One `%import`, also of an imported grammar: the file that lark looked for, and the first folder."""
+    """One `%import`, of the grammar or of an imported one: the file that lark looked for, and the folder."""
 
     file: str
-    """`folder/name.lark`."""
+    """The path as the import gives it: `folder/name.lark`."""
     base: str | None
-    """The folder that it is relative to; None if there is none."""
+    """The folder to which the path is relative; None if it is relative to none."""
 
 
 class Imports:
@@ -79,8 +87,11 @@ class Imports:
 
     def __init__(self) -> None:
         self.met: dict[Import, None] = {}
+        """The imports that lark asked for, in order; a dict in place of an ordered set."""
 
     def __call__(self, base: Any, file: str) -> tuple[Any, str]:
+        """Record an import, as lark calls a loader. Raises FileNotFoundError, so that lark asks the next
+        loader."""
         self.met[Import(file, None if base is None else str(base))] = None
         raise FileNotFoundError
 
@@ -126,8 +137,8 @@ def read_by_lark(
 
 
 def _library_alone(base: Any, file: str) -> tuple[Any, str]:
-    """Return a grammar of lark's own library. Raises GrammarError for any other, so that lark does not look
-    for it in folders."""
+    """Return the path and text of a grammar in lark's own library, as lark calls a loader. Raises
+    GrammarError for any other `file`, so that lark does not look for it in folders."""
     from lark.load_grammar import stdlib_loader
 
     try:
@@ -142,20 +153,21 @@ def _library_alone(base: Any, file: str) -> tuple[Any, str]:
 
 
 class LoadedGrammar(NamedTuple):
-    """A loaded grammar, and its imports."""
+    """The tables of a loaded grammar, with what the cache of grammars needs to know of it."""
 
     tables: ParserTables
     imports: tuple[Import, ...]
+    """The imports that lark asked for, in order."""
     rules: int
     """The number of rules, as `limits.grammar_rules` counts them."""
 
 
 _STATES_AN_ITEM: Final = 4
-"""An item of lark's analysis, some 2 us, counts as so many of `Limits.parser_states`."""
+"""How many of `Limits.parser_states` one item of lark's analysis counts as. It takes about 2 us."""
 
 
 def stand_in(number: int) -> str:
-    """Return the character, in a private plane of Unicode, that stands for a bound terminal."""
+    """Return the character, in a private plane of Unicode, that stands for the bound terminal `number`."""
     return chr(0x100000 + number)
 
 
@@ -251,7 +263,8 @@ def never_made(
         plain = [
             (str(rule.origin.name), tuple(str(symbol.name) for symbol in rule.expansion)) for rule in rules
         ]
-        # Without any text, with or without the terminals, the fault is another one, and is told elsewhere.
+        # If the start rule has no text even with these terminals, the fault is another one: lark, or a later
+        # check, names it.
         has_text = start in productive_symbols(plain, used)
         has_text_without = start in productive_symbols(plain, used.difference(never))
         if has_text and not has_text_without:
@@ -267,12 +280,12 @@ def never_made(
 
 
 PROPERTIES_CURE: Final = r"Write the patterns as Python's re reads them: letters of any script are [^\W\d_]"
-"""For patterns in the syntax of the `regex` module."""
+"""The cure for patterns in the syntax of the `regex` module."""
 
 
 def parse_pattern(pattern: str, flags: int, *, where: str) -> Node:
-    r"""Return the tree of a terminal's pattern. Raises RegexError; for `\p{...}`, which is of the `regex`
-    module, its cure names re's sets."""
+    r"""Return the tree of a terminal's pattern. `flags`: those of `re`; `where`: its name in errors. Raises
+    RegexError; for `\p{...}`, which only the `regex` module reads, its cure names the sets of `re`."""
     try:
         return parse_python(pattern, flags, where=where)
     except RegexError as error:
@@ -309,11 +322,12 @@ def _bounded_parser(limits: Limits) -> type:
 
     class Analyzer(LALR_Analyzer):
         items = 0
-        # Of the class, which is made once for each grammar.
+        # A field of the class is enough: the class is made once for each grammar.
         expansions: ClassVar[dict[tuple[Any, int], Any]] = {}
 
         def expand_rule(self, source_rule: Any, rules_by_origin: Any = None) -> Any:
-            """As lark's, once for each rule; counts the items that it adds to a state."""
+            """Return what lark's method returns, computed once for each rule, and count the items that it
+            adds to a state. Raises LimitError."""
             # lark expands a rule again in each state that has it.
             key = source_rule, id(rules_by_origin)
             if key not in self.expansions:
@@ -329,8 +343,9 @@ def _bounded_parser(limits: Limits) -> type:
             return self.expansions[key]
 
         def compute_includes_lookback(self) -> None:
-            """As lark's, which walks all items of a state for each of its rules: here it is called for one
-            nonterminal of a state at a time, and is shown the items of its rules alone."""
+            """Do what lark's method does, in less time. lark's walks all items of a state for each of its
+            rules. Here lark's is called for one nonterminal of a state at a time, when the state has only the
+            items of this nonterminal's rules."""
             all_transitions = self.nonterminal_transitions
             for state, origins in group_by_first(all_transitions).items():
                 all_items = state.closure
@@ -349,6 +364,7 @@ def _bounded_parser(limits: Limits) -> type:
             debug: bool = False,
             strict: bool = False,
         ) -> None:
+            """Make the table as lark's parser does, within the limits; the parameters are lark's."""
             if len(conf.rules) > limits.grammar_rules:
                 raise LimitError(
                     f"The grammar comes to {len(conf.rules):,} rules.", limit="grammar_rules", where="grammar"
@@ -453,7 +469,7 @@ def _check_overrides(kind: str, attributes: Mapping[str, Any], cure: str) -> Non
 
 
 class _Tables:
-    """Reads one grammar that lark has built."""
+    """Reads the tables of one grammar that lark has built, and numbers its terminals, rules and states."""
 
     def __init__(
         self,
@@ -463,7 +479,9 @@ class _Tables:
         indenter: Any,
         declared_names: Set[str],
     ) -> None:
-        """`declared_names`: terminals without a pattern (those of the indenter may be in no rule)."""
+        """Number the terminals. `lexer`: the arguments of lark's lexer; `parser`: lark's; `start`: the start
+        rule; `indenter`: None for none. `declared_names`: the terminals without a pattern; those of the
+        indenter need not be in a rule."""
         self._flags = int(lexer.conf.g_regex_flags)
         self.lexer = lexer
         self.start = start
@@ -486,7 +504,7 @@ class _Tables:
             if name in lexer.conf.ignore and self._is_string(name):
                 self.unignored_numbers[name] = len(self.names) + len(self.unignored_numbers)
         self._order: dict[str, tuple[Any, ...]] = {}
-        """For each terminal read so far: the key by which lark orders it."""
+        """Name of a terminal read so far -> the key by which lark orders it."""
         self._rules = Numbered[Any]()
 
     def _is_string(self, name: str) -> bool:
@@ -510,7 +528,7 @@ class _Tables:
 
         order = dict.fromkeys([self.table.start_states[self.start]])  # a set in order
         waiting = list(order)
-        for state in waiting:  # the list grows meanwhile
+        for state in waiting:  # the loop appends to the list
             row = self.table.states[state]
             targets = [argument for _name, (action, argument) in sorted(row.items()) if action is Shift]
             new_states = [target for target in dict.fromkeys(targets) if target not in order]
@@ -587,17 +605,17 @@ class _Tables:
                 else:
                     code = -1 - self._rules.number_of(argument)
                 cells += [(state, number, code) for number in terminal_numbers[name]]
-        # All at once: numpy takes as long for one cell as for many.
+        # All cells are written at once: numpy takes as long for one as for many.
         states, terminals, codes = np.array(cells, np.int32).reshape(-1, 3).T
         actions[states, terminals] = codes
         return actions, shifts
 
     def _make_rule(self, rule: Any, origins: dict[str, int]) -> Rule:
-        """Return one of lark's rules. `origins`: the numbers of nonterminals."""
+        """Return one of lark's rules as a `Rule`. `origins`: name of a nonterminal -> its number."""
         symbols = []
         for symbol in rule.expansion:
             if symbol.name in self.number:
-                # Of two numbers the last one: a string in a rule is not ignored there.
+                # A terminal with two numbers: the last one is not ignored, since a rule has it.
                 symbols.append(self._numbers_of(symbol.name)[-1])
             else:
                 symbols.append(-1 - origins[symbol.name])
@@ -605,7 +623,7 @@ class _Tables:
         return Rule(origins[rule.origin.name], tuple(symbols), text)
 
     def _make_terminal(self, name: str) -> Terminal:
-        """Return the terminal of a name; one without a pattern is made by the indenter, or by nobody."""
+        """Return the terminal of a name. It has no pattern if the indenter makes it, or nothing does."""
         definition = self.terminals.get(name)
         if definition is None:
             return Terminal(str(name), None, False)
@@ -614,7 +632,8 @@ class _Tables:
         return Terminal(str(name), pattern, self._is_string(name), source_text)
 
     def _read_contexts(self, order: list[int]) -> tuple[tuple[Context, ...], Any]:
-        """Return the contexts of the lexer, and the number of the context of each state."""
+        """Return the contexts of the lexer, and for each state the number of its context. `order`: lark's
+        states in our order."""
         sets = Numbered[frozenset[str]]()
         context_of = np.zeros(len(order), np.int32)
         always = frozenset(self.lexer.conf.ignore) | self.lexer.always
@@ -625,7 +644,8 @@ class _Tables:
         return tuple(map(self._make_context, sets.values)), context_of
 
     def _make_context(self, names: frozenset[str]) -> Context:
-        """As BasicLexer orders terminals, and `_create_unless` takes strings out of the scan."""
+        """Return the context that looks for the terminals `names`: in the order of lark's `BasicLexer`,
+        without the strings that its `_create_unless` takes out of the scan."""
         from lark.lexer import PatternRE, PatternStr
 
         for name in sorted(names - self._order.keys()):
@@ -671,13 +691,14 @@ class _Tables:
 
     @remember_answers
     def _embeds_string(self, terminal: Any, string: Any) -> bool:
-        """Return whether a pattern matches the whole of a string. As lark asks it, with `match`: so a pattern
-        whose first match is shorter does not count."""
+        """Return whether the pattern of a terminal matches the whole of a string. As in lark, only the first
+        match counts (`re.match`), even if a longer one exists."""
         match = re.match(terminal.pattern.to_regexp(), string.pattern.value, self._flags)
         return match is not None and match.group(0) == string.pattern.value
 
     def read_indentation(self) -> Indentation | None:
-        """Return the indenter's attributes. Raises GrammarError if one of its terminals is missing."""
+        """Return the indenter's attributes as numbers; None if there is no indenter. Raises GrammarError if
+        the grammar lacks one of its terminals."""
         indenter = self.indenter
         if indenter is None:
             return None
@@ -699,7 +720,7 @@ class _Tables:
         )
 
     def _numbers_of_all(self, names: Sequence[str]) -> frozenset[int]:
-        """Return the numbers of brackets; those that the grammar does not have are left out."""
+        """Return the numbers of the terminals `names`; names that the grammar does not have are left out."""
         numbers: set[int] = set()
         for name in names:
             if name in self.number:

@@ -1,4 +1,9 @@
-"""A loaded Lark grammar as frozen tables: terminals, contexts of the lexer, actions of the parser.
+"""Defines the tables of a loaded Lark grammar: terminals, contexts of the lexer, actions of the parser.
+
+A *context* is the set of terminals that lark's lexer looks for in a state of the parser. An *action* is what
+the LALR(1) parser does in a state when a terminal comes: shift to another state, reduce by a rule, or refuse.
+A *kernel item* of a state is a rule with the number of its symbols that were read. An *indenter* is a
+post-lexer that makes terminals of changes of the indent.
 
 The cache of grammars stores these values; the lexer and the parser of this package read them.
 """
@@ -15,11 +20,11 @@ import numpy.typing as npt
 from structgen.base.language.remarks import NO_REMARKS, Remarks
 
 _SHOWN: Final = 80
-"""The most characters of a pattern in messages."""
+"""The most characters of a pattern in messages; longer ones are cut."""
 END: Final = 0
 """The number of `$END` among the terminals."""
 NONE: Final = 0
-"""In `actions`: an error. k > 0: shift to the state k - 1; k < 0: reduce by the rule -k - 1."""
+"""The entry of `actions` for a terminal that is refused; `ParserTables.actions` describes the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +35,9 @@ class Terminal:
     pattern: str | None
     """A regular expression of Python's re; None for `$END` and for terminals of a post-lexer."""
     is_string: bool
-    """Whether the grammar has it as a string."""
+    """Whether the grammar writes it as a string, such as "if", and not as a pattern."""
     where: str = ""
-    """Its source text, for messages."""
+    """Its text in the grammar, for messages."""
 
     @property
     def display_name(self) -> str:
@@ -50,7 +55,8 @@ class Context:
     terminals: tuple[int, ...]
     """The terminals in the order in which they are tried."""
     unless: tuple[tuple[int, tuple[int, ...]], ...]
-    """For a terminal, a list of strings. The first one that equals the whole match replaces the terminal."""
+    """Pairs of a terminal and strings; the first string that equals the whole match replaces the terminal. A
+    NAME whose text is `if` becomes the terminal of "if"."""
 
     @property
     def every_terminal(self) -> frozenset[int]:
@@ -63,9 +69,9 @@ class Rule:
     """One rule of the grammar, as the parser reduces by it."""
 
     origin: int
-    """The nonterminal."""
+    """The number of the nonterminal on the left side."""
     symbols: tuple[int, ...]
-    """Its right side: k >= 0 the terminal k, -1 - k the nonterminal k."""
+    """The symbols on the right side: k >= 0 for the terminal k, -1 - k for the nonterminal k."""
     text: str
     """The rule as text."""
 
@@ -80,7 +86,7 @@ class Indentation:
     indent: int
     dedent: int
     tab_size: int
-    """Columns of a tab."""
+    """The number of columns of a tab."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -88,7 +94,7 @@ class ParserTables:
     """A Lark grammar under LALR(1) with lark's contextual lexer."""
 
     terminals: tuple[Terminal, ...]
-    """By number; number 0 is `$END`."""
+    """The terminals by number; number 0 is `$END`, the end of the text."""
     nonterminals: tuple[str, ...]
     rules: tuple[Rule, ...]
     actions: npt.NDArray[np.int32]
@@ -96,7 +102,7 @@ class ParserTables:
     gotos: npt.NDArray[np.int32]
     """[states, nonterminals]: the state after a nonterminal, -1 where there is none."""
     contexts: tuple[Context, ...]
-    """By number."""
+    """The contexts by number."""
     context_of: npt.NDArray[np.int32]
     """[states]: the number of the lexer's context."""
     ignored_terminals: frozenset[int]
@@ -112,12 +118,12 @@ class ParserTables:
     """[states]: the kernel items: a rule, and how many of its symbols were read."""
     remarks: Remarks = NO_REMARKS
     available: frozenset[int] | None = None
-    """The bytes that texts may have, where a vocabulary lacks some: characters with others are left out of
-    the patterns. None: all."""
+    """The bytes that texts may have; None: all. A vocabulary may lack some: then the patterns leave out each
+    character that needs one of these."""
 
     def without_bytes(self, missing: frozenset[int]) -> ParserTables:
-        """Return the tables for texts that have none of some bytes. The terminals, and which of them the
-        lexer looks for where, stay: each such text is read as it was."""
+        """Return the tables for texts that have none of the bytes `missing`. Terminals and contexts stay the
+        same, so each such text is read as before."""
         return replace(self, available=frozenset(range(256)) - missing) if missing else self
 
     def contexts_after(self, terminal: int) -> list[int]:
@@ -129,7 +135,7 @@ class ParserTables:
         return self.contexts_read(terminal)
 
     def contexts_read(self, terminal: int) -> list[int]:
-        """Return the contexts after a terminal where the parser reads it."""
+        """Return the contexts in which the lexer may be after the parser has shifted a terminal."""
         actions = self.actions[:, terminal]
         next_states = actions[actions > 0] - 1  # a shift is 1 + the next state
         contexts: list[int] = np.unique(self.context_of[next_states]).tolist()

@@ -1,4 +1,9 @@
-"""Remarks about a grammar: conflicts that lark resolves silently, unused rules and terminals."""
+"""Collects remarks about a grammar: conflicts that lark resolves silently, unused rules and terminals.
+
+A *conflict* is a state of the LALR(1) parser in which a terminal allows two actions. To *shift* is to read
+the terminal; to *reduce* is to finish a rule. An *item* is a rule with the number of its symbols that were
+read. As text it has a dot there: `s: IF e • ELSE s`.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +16,16 @@ from structgen.grammars.text_grammars.context_free.rules import reachable_symbol
 
 
 def _item_text(rule: Any, dot: int) -> str:
-    """Return an item as text."""
+    """Return an item as text. `dot`: how many symbols of the rule were read."""
     names = [symbol.name for symbol in rule.expansion]
     names.insert(dot, "•")
     return f"{rule.origin.name}: {' '.join(names)}"
 
 
 def conflicts_of(analysis: Any) -> tuple[Conflict, ...]:
-    """Return the conflicts that lark's LALR(1) analysis resolved, each once.
+    """Return the conflicts that lark's LALR(1) analysis (`LALR_Analyzer`) resolved, each once.
 
-    It shifts where it could reduce, and of several rules it reduces by the one of the highest priority
+    lark shifts where it could reduce too, and of several rules it reduces by the one of the highest priority
     (lark/parsers/lalr_analysis.py). Cost: a few milliseconds for a thousand states.
     """
     conflicts: set[Conflict] = set()
@@ -48,7 +53,7 @@ def conflicts_of(analysis: Any) -> tuple[Conflict, ...]:
 
 
 def _priority_key(rule: Any) -> tuple[int, str]:
-    """Return a key by which rules are sorted: those of the highest priority come first."""
+    """Return the key by which rules are sorted: rules of the highest priority come first."""
     return -(rule.options.priority or 0), str(rule)
 
 
@@ -63,8 +68,9 @@ def remarks_of(
     start: str,
     never: tuple[str, ...],
 ) -> Remarks:
-    """Return the remarks about a `grammar` (lark's `Grammar`) that was `built` (`Lark`). `analysis`: of
-    lark's parser (`LALR_Analyzer`); `start`: the start rule; `never`: the terminals that nothing makes."""
+    """Return the remarks about a grammar. `grammar`, `built`, `analysis`: lark's `Grammar`, the `Lark` that
+    was built of it, and its parser's `LALR_Analyzer`. `start`: the start rule; `never`: the terminals that
+    nothing makes."""
     used_terminals = set(built.ignore_tokens)
     indenter = built.options.postlex
     if indenter is not None:
@@ -81,7 +87,8 @@ def unused_names(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the rules of a `grammar` (lark's `Grammar`) that the `start` rule does not reach, and the
     terminals that no reached rule uses. `expanded_rules`: the rules that lark expanded; `used_terminals`:
-    terminals with another use. Of `start: A`, `other: B` these are `("other",)` and `("B",)`."""
+    terminals that are used outside of rules. For `start: A` and `other: B` it returns `("other",)` and
+    `("B",)`."""
     expansions = []
     for rule in expanded_rules:
         nonterminals = tuple(symbol.name for symbol in rule.expansion if not symbol.is_term)

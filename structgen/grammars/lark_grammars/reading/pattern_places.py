@@ -1,8 +1,11 @@
-"""Where in its file the pattern of a terminal stands that is refused.
+"""Finds the place of a refused pattern in its grammar's file.
+
+A *place* is a file, a line and a column. A *fault* is a pattern that is refused, such as `/(a/` in `A: /(a/`.
+A *definition* is lark's tree of a rule, of a terminal, or of an ignored pattern.
 
 lark joins the patterns of a terminal before any is read, and keeps no places. So when a grammar was refused,
-its text and its imports are parsed again, and each pattern is read by itself: the first that is refused is
-the fault. Where each is fine and only their join is not, the place is the terminal's definition.
+its text and its imports are parsed again, and each pattern is read by itself. The first one that is refused
+is the fault. If each pattern is right and only their join is refused, the place is that of the definition.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ from structgen.base.errors import GrammarError, RegexError
 from structgen.grammars.lark_grammars.reading.lark_loader import Importer, Imports, parse_pattern
 
 _OF_TERMINAL: Final = re.compile(r"terminal (\w+)")
+"""The beginning of an error's `where`, with the name of a terminal."""
 _IN_PATTERN: Final = re.compile(r"line (\d+), column (\d+)$")
+"""The end of an error's `where`: a line and column inside the pattern."""
 
 
 @contextmanager
@@ -26,13 +31,15 @@ def patterns_placed(
     source: str | None,
     import_paths: Sequence[Importer],
 ) -> Iterator[None]:
-    """Raise an error of a pattern in a block that loads the grammar `text` with the file, line and column of
-    the pattern: `source` or an imported file, "grammar" for a text."""
+    """Add the place of the pattern to a GrammarError that a `with` block raises for a pattern.
+
+    The block loads the grammar `text`. `source`: the path of its file, None for a text, which is called
+    "grammar" in places; `import_paths`: where its imports are looked for. Other errors pass unchanged."""
     try:
         yield
     except GrammarError as error:
         terminal = _OF_TERMINAL.match(error.where)
-        # re's errors name their pattern.
+        # An error of `re` has the attribute `pattern`.
         is_of_pattern = hasattr(getattr(error.__cause__, "orig_exc", None), "pattern")
         if terminal is None and not is_of_pattern:
             raise
@@ -49,7 +56,7 @@ def patterns_placed(
                 # The first such token is the name that is defined; others are uses in its definition.
                 names = _tokens_of_kind(definition, "TERMINAL")[:1]
                 definitions += [(token, file) for token in names if token == terminal[1]]
-        # The fault of a terminal that is not used comes last: the message has another pattern.
+        # Faults whose pattern is in the message come first; others may be of terminals that are not used.
         faults.sort(key=lambda fault: repr(fault[1])[1:-1] not in message)
         if faults:
             raise faults[0][0] from None
@@ -63,15 +70,15 @@ def _definitions_in(
     source: str | None,
     import_paths: Sequence[Importer],
 ) -> Iterator[tuple[Any, str]]:
-    """Yield lark's trees of rules, terminals and ignored patterns of a grammar and its imports, with the file
-    of each."""
+    """Yield the definitions in a grammar and its imports, each with the name of its file. The parameters are
+    those of `patterns_placed`."""
     import lark
     from lark import load_grammar
 
     parse: Any = load_grammar._parse_grammar
     own_text = text, source or "grammar"
     for grammar_text, file in (own_text, *_imported_texts(text, source, import_paths)):
-        # A text that lark refuses has no places of patterns; that error is told already.
+        # A text that lark cannot parse has no definitions; lark's own error is raised already.
         with suppress(lark.exceptions.LarkError):
             tree = parse(grammar_text, file)
             for definition in tree.find_pred(lambda node: node.data in ("term", "rule", "ignore")):
@@ -79,14 +86,14 @@ def _definitions_in(
 
 
 def _tokens_of_kind(tree: Any, kind: str) -> list[Any]:
-    """Return the tokens of a kind in one of lark's trees, in their order."""
+    """Return the tokens of a `kind`, such as "REGEXP", in one of lark's trees, in the order of the text."""
     import lark
 
     return list(tree.scan_values(lambda token: isinstance(token, lark.Token) and token.type == kind))
 
 
 def _pattern_of_token(token: Any) -> Any:
-    """Return lark's pattern of a literal."""
+    """Return lark's pattern for the token of a literal, such as `/a+/i`."""
     from lark import load_grammar
 
     pattern_of_literal: Any = load_grammar._literal_to_pattern
@@ -98,7 +105,7 @@ def _imported_texts(
     source: str | None,
     paths: Sequence[Importer],
 ) -> Iterator[tuple[str, str]]:
-    """Yield the texts and the files of what a grammar imports from folders of the caller."""
+    """Yield the text and the path of each file that a grammar imports, except those of lark's own library."""
     from lark.load_grammar import GrammarBuilder
 
     imports = Imports()
@@ -117,7 +124,7 @@ def _imported_texts(
 
 
 def _pattern_faults(definition: Any, file: str) -> Iterator[tuple[GrammarError, str]]:
-    """Yield the errors of the patterns of a definition that are refused, placed, and these patterns."""
+    """Yield for each fault in a definition of `file` its error, with the place in it, and the pattern."""
     kind = {"term": "TERMINAL", "rule": "RULE"}.get(definition.data, "")
     defined_names = _tokens_of_kind(definition, kind)[:1]
     name = " ".join((kind.lower(), *defined_names)) or "%ignore"
@@ -141,12 +148,13 @@ def _place_error(
     *,
     pattern_text: str = "",
 ) -> GrammarError:
-    """Return an `error` with the place of a `token` in a `file`, or, inside a pattern that is `pattern_text`
-    as it is read, with that of the fault in it. `name`: of the definition, such as `terminal NUMBER`."""
+    """Return an `error` with the place of a `token` in a `file`. `name`: the definition's, such as `terminal
+    NUMBER`. `pattern_text`: the pattern as it is read; if the token has the same text, the place is that of
+    the fault inside the pattern."""
     line = token.line
     column = token.column
     inside = _IN_PATTERN.search(error.where)
-    # A pattern with escapes that lark replaces is another text than the token: its columns say nothing.
+    # A pattern with escapes that lark replaces is another text than the token: columns in it are of no use.
     is_read_as_written = bool(pattern_text) and str(token).startswith(f"/{pattern_text}/")
     if inside is not None and is_read_as_written:
         line += int(inside[1]) - 1

@@ -1,4 +1,7 @@
-"""A Lark grammar as plain rules over patterns, for `lexer="characters"`, which has no lexer.
+"""Loads a Lark grammar as plain rules over patterns, for `lexer="characters"`, which has no lexer.
+
+A *plain rule* is a nonterminal with one sequence of symbols: `s: A | "(" s ")"` comes to two. A *pattern* is
+the regular expression of a terminal. A *bound* terminal is declared, and another grammar reads it.
 
 lark loads the grammar and expands templates, repetitions and optional parts. No parser table is made, so any
 context-free rules are allowed. Priorities choose between trees, not between texts, so they are left out.
@@ -26,18 +29,20 @@ from structgen.grammars.text_grammars.context_free.productive_symbols import pro
 
 
 class PlainRules(NamedTuple):
-    """A context-free grammar over characters."""
+    """A context-free grammar whose terminals are patterns."""
 
     rules: tuple[tuple[str, tuple[str, ...]], ...]
+    """Pairs of a nonterminal and the symbols of one right side, all by name."""
     patterns: dict[str, str]
-    """The patterns of the terminals; all of them can be parsed."""
+    """Name of a terminal -> its pattern, which can be parsed."""
     ignored_names: tuple[str, ...]
-    """Terminals that may come before the first terminal, and after each."""
+    """The names of the terminals that may come before the first terminal, and after each."""
     remarks: Remarks
     imports: tuple[Import, ...]
+    """The imports that lark asked for, in order."""
 
     def parse_terminals(self) -> dict[str, Node]:
-        """Return the trees of the terminals."""
+        """Return the trees of the patterns, by the names of the terminals. Raises RegexError."""
         return {name: _pattern_tree(name, pattern) for name, pattern in self.patterns.items()}
 
 
@@ -57,8 +62,8 @@ def load_rules(
     terminals that another grammar reads; they have no pattern here.
 
     Raises GrammarError, with lark's message, if lark refuses the grammar, if the start rule does not exist,
-    for a terminal without a pattern or with the empty text, or for a text that has the name of a bound one;
-    RegexError by terminal; LimitError for more rules than `limits.grammar_rules`.
+    for a terminal without a pattern or with the empty text, or for a string whose terminal has the name of a
+    bound one; RegexError, which names the terminal; LimitError for more rules than `limits.grammar_rules`.
     """
     import lark
 
@@ -90,12 +95,12 @@ def load_rules(
 
 
 def _patterns_of(terminals: Sequence[Any], bound: Sequence[str]) -> dict[str, str]:
-    """Return the patterns of lark's terminals. Raises GrammarError for one with the name of a bound terminal,
-    or with the empty text; RegexError."""
+    """Return the patterns of lark's `terminals` by name. `bound`: the names of bound terminals. Raises
+    GrammarError for a terminal with such a name, or one that matches the empty text; RegexError."""
     patterns: dict[str, str] = {}
     for terminal in terminals:
         name = str(terminal.name)
-        if name in bound:  # lark calls the text "b" B
+        if name in bound:  # lark names the terminal of the string "b" B
             raise GrammarError(
                 f"The text {terminal.pattern.value!r} has the name of a terminal that is bound.",
                 where=f"terminal {name}",
@@ -113,10 +118,10 @@ def _patterns_of(terminals: Sequence[Any], bound: Sequence[str]) -> dict[str, st
 
 
 def _plain_rule(rule: Any) -> tuple[str, tuple[str, ...]]:
-    """Return one of lark's rules as names: of the nonterminal, and of the symbols on the right."""
+    """Return one of lark's rules: the name of the nonterminal, and the names of the symbols on the right."""
     return str(rule.origin.name), tuple(str(symbol.name) for symbol in rule.expansion)
 
 
 def _pattern_tree(name: str, pattern: str) -> Node:
-    """Return the tree of a terminal's pattern. Raises RegexError."""
+    """Return the tree of the pattern of the terminal `name`. Raises RegexError."""
     return parse_pattern(pattern, 0, where=f"terminal {name}")

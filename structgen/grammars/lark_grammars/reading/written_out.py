@@ -1,8 +1,10 @@
-"""The rules that a Lark grammar comes to, counted before lark writes them out.
+"""Counts the rules that lark would make of a grammar, before lark makes them.
 
-lark distributes choices over sequences, copies what is repeated less than fifty times, and makes rules of
-each use of a template. Each of these can double with every few characters of the text, and lark has no
-bounds. Rules are counted here on the trees that lark has read; nothing is copied.
+lark *writes out* a grammar: each rule of the text becomes one plain rule for each of its *alternatives*, the
+sequences of symbols that it allows. `s: (a | b) (c | d)` comes to four: `a c`, `a d`, `b c` and `b d`. lark
+also copies what is repeated less than fifty times, and makes rules of each use of a *template*, a rule with
+parameters. Each of these can double with every few characters of the text, and lark has no bounds. The rules
+are counted here on the trees that lark has read; nothing is copied.
 """
 
 from __future__ import annotations
@@ -21,12 +23,14 @@ _FACTOR: Final = 10
 
 
 def check_terminals(text: str, limits: Limits) -> None:
-    """Raise LimitError if the pattern of a terminal comes to more parts than `limits.automaton_states`, once
-    the terminals in it are written out: lark walks over each part. Imported terminals count once; a cycle is
-    left to lark, which refuses it. Raises lark's errors."""
+    """Raise LimitError if the pattern of a terminal in the grammar `text` has too many parts, more than
+    `limits.automaton_states`. Parts are counted after the terminals in it are written out, since lark walks
+    over each. An imported terminal counts as one part. Terminals in a cycle are not counted: lark refuses
+    them later. Raises lark's errors."""
     from lark import load_grammar
 
     parse: Any = load_grammar._parse_grammar
+    # Name of a terminal -> the names and literals in its definition.
     parts: dict[str, list[str]] = {}
     for tree in parse(text, "<string>").find_data("term"):
         # The first value of a definition is its name.
@@ -49,9 +53,11 @@ def check_terminals(text: str, limits: Limits) -> None:
 
 
 def check_rules(definitions: Sequence[Any], limits: Limits, where: str) -> int:
-    """Return how many rules a grammar comes to, alternatives that are alike counted each. `definitions`: the
-    `rule_defs` of lark's `Grammar`. Cost: linear in the trees, those of templates once for each use. Raises
-    LimitError for more than `limits.grammar_rules`."""
+    """Return how many rules lark would make of a grammar; equal alternatives are counted separately.
+
+    `definitions`: the `rule_defs` of lark's `Grammar`; `where`: the grammar's name in messages. Raises
+    LimitError for more than `limits.grammar_rules`. Cost: linear in the size of the trees; the tree of a
+    template counts once for each use."""
     counter = _RuleCounter(definitions, limits.grammar_rules, where)
     for _name, parameters, tree, _options in definitions:
         if not parameters:
@@ -66,28 +72,32 @@ def check_rules(definitions: Sequence[Any], limits: Limits, where: str) -> int:
 
 
 class _RuleCounter:
-    """Counts the rules of one grammar."""
+    """Counts the rules of one grammar: the sum is in `count`, and `waiting` has what is not counted yet."""
 
     def __init__(self, definitions: Sequence[Any], max_rules: int, where: str) -> None:
         self.max_rules = max_rules
         self.where = where
         self.count = 0
+        """The number of rules so far."""
         self.templates = {
             str(name): (parameters, tree) for name, parameters, tree, _options in definitions if parameters
         }
+        """Name of a template -> its parameters and its tree."""
         self.met: dict[tuple[str, ...], str] = {}
-        """A short name of each use of a template, by the template's name and the names of its arguments."""
+        """A template's name and the names of its arguments -> a short name of this use, such as `{0}`."""
         self.waiting: list[tuple[str, ...]] = []
-        """Uses of templates that are still to be counted."""
+        """The uses of templates whose rules are not counted yet."""
 
     def count_definition(self, tree: Any, names: Mapping[str, str]) -> None:
-        """Count the rules of one definition. `names`: the values of the parameters of its template."""
+        """Count the rules of one definition, whose right side is `tree`. `names`: for a template, the names
+        of its arguments by its parameters."""
         # Two statements: `count_alternatives` adds to `self.count` the rules that lark makes in between.
         count = self.count_alternatives(tree, names)
         self.count = self.check_count(self.count + count)
 
     def check_count(self, count: int) -> int:
-        """Return a count. Raises LimitError where it is more than the limit: products grow without bounds."""
+        """Return `count` itself. Raises LimitError where it exceeds the limit, so no product grows without
+        bounds."""
         if count > self.max_rules:
             raise LimitError(
                 f"The grammar comes to more than {self.max_rules:,} rules.",
@@ -99,7 +109,8 @@ class _RuleCounter:
         return count
 
     def count_alternatives(self, tree: Any, names: Mapping[str, str]) -> int:
-        """Return the number of alternatives that a tree comes to."""
+        """Return the number of alternatives of a tree, and count the rules that lark makes for its parts.
+        `names`: as in `count_definition`. For example, `(a | b) [c]` has four alternatives."""
         kind = getattr(tree, "data", None)
         if kind == "value":
             self.name_value(tree, names)
@@ -113,14 +124,16 @@ class _RuleCounter:
         product = 1
         for count in counts:
             product = self.check_count(product * count)
-        return product + (kind == "maybe")
+        return product + (kind == "maybe")  # [...] may be left out: one more alternative
 
     def count_repetition(self, count: int, operator: Sequence[Any]) -> int:
-        """Return the number of alternatives of a repetition, whose repeated part has `count` of them."""
+        """Return the number of alternatives of a repetition, and count the rules that lark makes for it. Its
+        part has `count` alternatives; `operator`: `?`, `*` or `+`, or `~` with one or two bounds. For
+        example, `a?` has two."""
         sign, *bounds = operator
         if sign == "?":
             return count + 1
-        if sign != "~":  # a rule of its own
+        if sign != "~":  # `*`, `+`: lark makes a recursive rule, twice the part's size
             self.count = self.check_count(self.count + 2 * count)
             return 2
         minimum, maximum = int(bounds[0]), int(bounds[-1])
@@ -134,7 +147,8 @@ class _RuleCounter:
         return self.check_count(sum(count**copies for copies in range(minimum, maximum + 1)))
 
     def name_value(self, value: Any, names: Mapping[str, str]) -> str:
-        """Return the name of a value, and note the templates that it uses."""
+        """Return the name of a symbol or of the use of a template, and note each new use in `waiting`.
+        `names`: as in `count_definition`."""
         (tree,) = value.children
         if getattr(tree, "data", None) != "template_usage":
             own_name = str(getattr(tree, "name", tree))
@@ -145,7 +159,7 @@ class _RuleCounter:
         if use not in self.met:
             # A short name: the names of nested uses, written out, would double with each level.
             self.met[use] = f"{{{self.check_count(len(self.met))}}}"
-            if template_name in self.templates:  # lark refuses what is none
+            if template_name in self.templates:  # lark refuses any other name
                 self.waiting.append(use)
         return self.met[use]
 
@@ -156,9 +170,12 @@ def check_shortest(
     start: str,
     limits: Limits,
 ) -> None:
-    """Raise LimitError if each text of lark's compiled `rules` comes to more than `limits.oracle_steps`:
-    completions are written out. One of the `terminals` counts one, and a long one the square of its length:
-    `start: /[a-z]{5000}/` counts 200,000. `start`: the start rule. Cost: that of `least_lengths`."""
+    """Raise LimitError if even the shortest text of a grammar takes more than `limits.oracle_steps`. The
+    limit is needed because a completion writes such a text.
+
+    `rules`, `terminals`: as lark has compiled them; `start`: the start rule. A terminal counts one step, and
+    a long one the square of its least length over 125: `start: /[a-z]{5000}/` counts 200,000. Cost: that of
+    `least_lengths`."""
     plain: list[tuple[str, tuple[str, ...]]] = []
     known_lengths: dict[str, int] = {}
     for rule in rules:
