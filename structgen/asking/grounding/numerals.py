@@ -5,7 +5,7 @@ figures that state a number. "1,234.5" and "1.234,5" may be one number in two la
 (`Reading`) is a number with its place in the text. It is a *part* if its figures may belong to something else
 and so are not surely a number of the text: 204 in `1,204`, or 17 in the order code "A-17". A *mark*
 (`reading.PART`) notes that a character belongs to something else. `marks` has one for each character, 0 for
-none. A *folded* text has its variants of characters replaced by usual ones, as many characters as before.
+none. A *folded* text is a text whose unusual digits and signs were replaced by usual ones (`readings`).
 """
 
 from __future__ import annotations

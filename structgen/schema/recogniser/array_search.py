@@ -230,7 +230,7 @@ class ArrayWitness:
                     yield ItemsAdded(after, self._cap_count(count + times), chosen, items, now)
 
     def _is_enough(self, now: ItemsAdded) -> bool:
-        """Return whether nothing asks for the next item as such, nor for its value to come again."""
+        """Return whether nothing requires the next item, and nothing requires its value to come again."""
         if now.size < max(self.shape.uniform_from, self.shape.lo) or needs_repeat(now.progress):
             return False
         unmet, _ = now.progress
@@ -307,7 +307,7 @@ class ArrayWitness:
         return unmet, tuple(old + (new - old) * times for old, new in pairs)
 
     def _add_different(self, now: ItemsAdded, times: int) -> Iterator[ItemsAdded]:
-        """Yield the array after so many items of one demand: the shortest values that are not yet written,
+        """Yield the array after `times` items of one demand: the shortest values that are not yet written,
         the shortest first. An item that has begun goes on in the same way."""
         demand = self.effects.item_demand(self.shape, now.size)
         values = self.distinct.unused_values(demand, self.ask, self.values_so_far | now.chosen)
@@ -400,7 +400,7 @@ class ArrayWitness:
         return _NONE
 
     def _with_value(self, value: Literal) -> ArrayWitness:
-        """Return the question about the array with one more value among its items."""
+        """Return the search for a rest of the array with one more value among its items."""
         return replace(self, values_so_far=self.values_so_far | {value})
 
     def narrow_demand(self, progress: Progress, demand: int) -> list[int]:
@@ -449,7 +449,7 @@ class ArrayWitness:
 
 
 def _append_items(now: ItemsAdded, texts: Iterable[JsonPieces], times: int) -> JsonPieces:
-    """Return the text of an array's rest after more items, so many times over."""
+    """Return the text of a rest with `times` copies of one more item after it."""
     pieces = tuple(piece for text in texts for piece in (b",", text))
     # The first item of an array has no comma before it.
     first = pieces if now.size else pieces[1:]

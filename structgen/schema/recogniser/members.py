@@ -64,7 +64,7 @@ class AskedSets(NamedTuple):
 
 
 class ObligationsLeft:
-    """The obligations that a value leaves open. They are computed when they are first asked for.
+    """The obligations that a member's value leaves open. They are computed when they are first asked for.
 
     A union of n objects has n outcomes of its discriminator, and each leaves n - 1 obligations.
     """

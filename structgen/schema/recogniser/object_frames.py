@@ -315,7 +315,7 @@ class ObjectFrames:
 def _mentions_of_keys(
     shapes: Sequence[ObjectShape],
 ) -> tuple[dict[str, None], dict[str, None], dict[Literal, None], dict[str, None], int]:
-    """Return what shapes say about keys, as five results in the order of the schema:
+    """Return five things that shapes mention about keys, each in the order of the schema:
 
     the keys that they name; their patterns; the schemas of keys (all keys must meet them, or some key must
     not); the keys on whose presence something depends; the number up to which members are counted.

@@ -282,7 +282,7 @@ class Witness:
         return False
 
     def _surely_differs(self, plan: MemberPlan, rest: UnwrittenMembers) -> bool:
-        """Return whether every object of a plan differs from one of which these members are not written."""
+        """Return whether every object of a plan differs from an excluded one whose unwritten part is `rest`."""
         rest_values = dict(rest)
         # Another key than the value has, or more members.
         if any(slot not in rest_values for slot in plan.members):
@@ -344,7 +344,7 @@ class Witness:
     def _different_plans(
         self, plan: MemberPlan, exclusion: Differs[UnwrittenMembers]
     ) -> Iterator[MemberPlan]:
-        """Yield the plans of objects that differ from the smallest of some excluded values."""
+        """Yield the plans of objects that differ from the smallest value that `exclusion` excludes."""
         values = values_of(exclusion.rests)
         smallest = min(exclusion.rests, key=lambda rest: (len(rest), sorted(rest)))
         smallest_values = dict(smallest)
@@ -376,7 +376,7 @@ class Witness:
         slot: Slot,
         literals: tuple[Literal, ...],
     ) -> MemberPlan | None:
-        """Return the plan with more asked of a member, or None where no value is known to meet that."""
+        """Return the plan with further literals for a member, or None if no value is known to meet them."""
         member = plan.members[slot]
         stronger = self._make_member(member.key, member.literals.union(literals))
         if stronger is None:
@@ -389,7 +389,7 @@ class Witness:
         name: str,
         literals: tuple[Literal, ...],
     ) -> MemberPlan | None:
-        """Return the plan with one named member more, or None where it cannot come."""
+        """Return the plan with one more named member, or None where that member cannot come."""
         if name in plan.members or not self._may_come(name):
             return None
         return self._add_members(plan, (name,), literals)
@@ -456,7 +456,7 @@ class Witness:
         return replace(plan, members=members)
 
     def _make_member(self, member_key: MemberKey, literals: frozenset[Literal]) -> Member | None:
-        """Return a member that meets the shape and the literals, or None where no value is known to."""
+        """Return a member whose value meets the shape and the literals, or None if none is known."""
         demand = self.effects.base_demand(self.frame, self.shape, member_key)
         if demand != NOTHING and literals:
             # Sorted: equal sets of literals are one demand, whose answer is known.
@@ -475,7 +475,7 @@ class Witness:
         return len(self._fresh_keys(key_class, needed_count))
 
     def _fresh_keys(self, key_class: KeyClass, needed_count: int) -> list[str]:
-        """Return so many keys of a class, the shortest first, or all that there are."""
+        """Return `needed_count` new keys of a class, the shortest first, or all that there are."""
         names = self._fresh.get(key_class.index, [])
         if len(names) < needed_count:
             names = self.frames.fresh_keys(self.frame, key_class, needed_count, self.used_keys)

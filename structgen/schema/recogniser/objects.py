@@ -82,7 +82,7 @@ class Objects:
         self.is_alive: Callable[[int], bool]
         """A function that returns whether some value meets a demand; set by the network."""
         self.ask_alive: Ask
-        """The same question with a text as its answer (`Ask`): empty, or None for no value; set by the
+        """A function that answers `is_alive` with a text (`Ask`): empty for yes, None for no; set by the
         network."""
         self._states: dict[tuple[object, ...], ObjectState] = {}
         self._live: dict[tuple[object, ...], bool] = {}
@@ -481,5 +481,5 @@ def _is_presence(alternative: Alternative) -> TypeGuard[AtKey]:
 
 
 def _is_ahead(shape: ObjectShape, unmet: Unmet, other_unmet: Unmet) -> bool:
-    """Return whether a thread owes less than another."""
+    """Return whether the unmet obligations of one thread are fewer, and all among those of another."""
     return bool(other_unmet) and frozenset(unmet) < frozenset(other_unmet)

@@ -135,7 +135,7 @@ class SchemaNetwork:
     # ir.Network
 
     def entry(self, place: int) -> ValueMenu:
-        """Return how a value at `place` may begin. Every type listed has a live value."""
+        """Return the menu of the values that may stand at `place`. Every listed type has a live value."""
         menu = self._entries.get(place)
         if menu is None:
             menu = self._entries[place] = self._make_menu(self.tables.places[place])
@@ -314,7 +314,7 @@ class SchemaNetwork:
 
     @property
     def looked_for(self) -> Collection[bytes]:
-        """The texts of those values of items on which rests of arrays have depended so far."""
+        """The texts of the values of items on which rests of arrays have depended so far."""
         return self.arrays.distinct.looked_for.values()
 
     def look_for(self, texts: Iterable[bytes]) -> None:
