@@ -56,6 +56,7 @@ class ItemsAdded(NamedTuple):
     text: JsonPieces
     """The items of the rest with their commas; empty where no text is wanted."""
     previous: ItemsAdded | None
+    """The state before the last items; None at the beginning of the search."""
 
 
 @dataclass(slots=True)
@@ -126,10 +127,11 @@ class ArrayWitness:
         return required_demands
 
     def _search_rest(self, progress: Progress, with_text: bool, live: Live) -> ItemsAdded | None:
-        """Return the items of the shortest rest, without a text those of any rest, or None. LimitError past
-        `limits.oracle_steps`.
+        """Return the items of the shortest rest, or None where there is no rest.
 
-        `live`: without a text it holds the answers for other states, and takes those of all states met.
+        Without `with_text` the items of any rest are returned. `live` then holds known answers for other
+        states, and takes the answers for all states that the search meets. Raises LimitError past
+        `limits.oracle_steps`.
         """
         shape = self.shape
         effects = self.effects
@@ -140,7 +142,7 @@ class ArrayWitness:
         if is_watched:
             self._end = self.index + effects.longest_rest(shape, progress, self.index, self.cap)
         start = ItemsAdded(progress, self._cap_count(self.index), _NONE, EMPTY, None)
-        # Each state with its shortest text so far.
+        # Each state with its shortest text so far. The key is `ItemsAdded[:3]`: progress, size, chosen.
         met: dict[tuple[Progress, int, Values], JsonPieces] = {}
         is_ordered = with_text and not self.any_will_do
         # A heap: by the length of the text (Dijkstra's algorithm), or by the step, the last one first.

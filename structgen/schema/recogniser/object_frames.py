@@ -81,6 +81,7 @@ class ObjectFrames:
                 ordered_count = 0 if self.any_order else len(names)
                 frame = Frame(frame_id, demands, tuple(names), ordered_count)
                 if shape.lo or shape.hi is not None:
+                    # One more than the maximum, so that too many members differ from just enough.
                     frame.cap = max(shape.lo, -1 if shape.hi is None else shape.hi + 1)
                 return frame
         return self._general_frame(frame_id, demands, shapes)

@@ -205,6 +205,7 @@ class Witness:
                 class_index, number = slot
                 first_key = self._key_text((class_index, 0), member.key)
                 entries.append((ordered_count, first_key, number, key, member.text))
+        # Sorted by the first three parts alone: position, key, number.
         entries.sort(key=lambda entry: entry[:3])
         parts: list[bytes | JsonPieces] = []
         for *_, key, value in entries:
@@ -282,7 +283,10 @@ class Witness:
         return False
 
     def _surely_differs(self, plan: MemberPlan, rest: UnwrittenMembers) -> bool:
-        """Return whether every object of a plan differs from an excluded one whose unwritten part is `rest`."""
+        """Return whether every object of a plan surely differs from an excluded one.
+
+        `rest` has the members of the excluded object that are not written yet.
+        """
         rest_values = dict(rest)
         # Another key than the value has, or more members.
         if any(slot not in rest_values for slot in plan.members):
@@ -541,7 +545,8 @@ class Witness:
 
 def keys_of(rest: JsonPieces) -> Iterator[str]:
     """Yield the keys of a shortest rest."""
-    # Its parts are keys and values in turn, and the brace (`Witness._plan_text`).
+    # Its parts are keys and values in turn, and the brace at the end (`Witness._plan_text`). The slice takes
+    # every second part, which is a key such as `,"a":`, and leaves the brace out.
     for key in rest.parts[:-1:2]:
         assert isinstance(key, bytes), "a key before its value"
         yield json.loads(key.lstrip(b",").removesuffix(b":"))

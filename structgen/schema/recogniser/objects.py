@@ -438,6 +438,7 @@ class Objects:
         frame = state.frame
         if (members_so_far.size or frame.watched_bits) and all(shape.simple for _, shape, _ in threads):
             # The count and the watched keys were for other threads: without them more residues are equal.
+            # The two shifts clear the bits of the ordered keys.
             free_mask = members_so_far.mask >> frame.ordered_count << frame.ordered_count
             members_so_far = MembersSoFar(members_so_far.pos, free_mask, 0)
         return self.intern_state(frame, members_so_far, True, threads)

@@ -284,7 +284,8 @@ class SchemaNetwork:
         state = self._object_state(residue)
         frame = state.frame
         pos, mask, _ = frame.after_index(state.members_so_far, index)
-        # Of the ordered keys the position is enough: their bits are cleared, so that residues are equal.
+        # For ordered keys the position is enough: the two shifts clear their bits, so that more residues are
+        # equal.
         free_mask = mask >> frame.ordered_count << frame.ordered_count
         members_so_far = MembersSoFar(pos, free_mask, 0)
         return self.objects.intern_state(frame, members_so_far, True, state.threads).id
@@ -504,6 +505,7 @@ class SchemaNetwork:
         return self.objects.state_after(state, moves, member_key, met)
 
     def _live_place(self, demand: int) -> int:
+        """Return the place of a demand, or -1 where no value meets the demand."""
         if not self.oracle.is_alive(demand):
             return -1
         return self.tables.place((demand,))

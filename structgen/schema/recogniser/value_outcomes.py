@@ -151,11 +151,15 @@ class ValueOutcomes:
         set_literals: Sequence[tuple[Literal, ...]],
         finite: list[int],
     ) -> list[tuple[Literal, int]]:
-        """Return the literals of groups of values that lie in the same finite sets, all values that are in
-        none first; each with the bits of the sets in which it lies."""
+        """Return groups of values in the same finite sets: the literal of each group, and its sets as
+        bits. The first group has all values that no list names.
+
+        `finite` has the numbers of the finite sets in `set_literals`, complements of lists included.
+        """
         constants = self.tables.constants
         # For each value the bits of the lists that have it.
         lists_of_value: dict[Literal, int] = {}
+        # The sets that are complements of lists, as bits.
         complements = 0
         for number in finite:
             literal = set_literals[number][0]
