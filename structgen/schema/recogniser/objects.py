@@ -70,8 +70,11 @@ class Objects:
         any_order: bool,
         residues: list[Any],
     ) -> None:
-        """`residues` is the network's list of residues; new ones are added to it. `any_order`: keys may come
-        in any order (property_order="any")."""
+        """Take the parts that all objects of a network share.
+
+        `residues` is the network's list of residues; new ones are added to it. `any_order`: keys may come
+        in any order (property_order="any").
+        """
         self.tables = tables
         self.shapes = shapes
         self.frames = ObjectFrames(tables, scalars, shapes, limits, any_order=any_order)

@@ -70,7 +70,7 @@ class SchemaNetwork:
         *,
         widest: Callable[[], NumberOracle] | None = None,
     ) -> None:
-        """Return the network of a document; UnsatisfiableSchema where no document is accepted.
+        """Make the network of a document. Raises UnsatisfiableSchema where no document is accepted.
 
         `strings` and `numbers` answer questions about sets of strings and numbers. `widest` makes the number
         oracle of the widest policies. It tells a contradiction in the schema from one with the policies.
@@ -142,8 +142,10 @@ class SchemaNetwork:
         return menu
 
     def scalars_of(self, place: int) -> Hashable | None:
-        """Return a key for a place of one plain schema of scalars: places with equal keys mean the same. None
-        for other places."""
+        """Return a key of comparison for a place of one plain schema of scalars, or None for other places.
+
+        Places with equal keys accept the same values.
+        """
         demands = self.tables.places[place]
         if len(demands) == 1:
             return self.tables.scalars_of(demands[0])
@@ -239,7 +241,7 @@ class SchemaNetwork:
     def simple(self, residue: int) -> SimpleObject | None:
         """Return the residue of a plain object in a form in which the engine can go on by itself, else None.
 
-        O(number of names) once for each object, O(1) for its other residues.
+        Cost: linear in the number of names for the first residue of an object, constant for its others.
         """
         state = self._object_state(residue)
         if len(state.threads) != 1:
@@ -277,9 +279,10 @@ class SchemaNetwork:
         )
 
     def simple_after(self, residue: int, index: int) -> int:
-        """Return the residue of a plain object after the key at an index of its names (-1: one not named).
+        """Return the residue of a plain object after a member whose key has an index among its names.
 
-        The same as `after` for a residue for which `simple` is not None.
+        `index` is -1 for a key that is not named. The residue must be one for which `simple` is not None; the
+        answer is the same as that of `after`.
         """
         state = self._object_state(residue)
         frame = state.frame
@@ -330,7 +333,7 @@ class SchemaNetwork:
         return self.arrays.progress.singly
 
     def wants_again(self, residue: int) -> bool:
-        """Return whether some item of the array must still be repeated; it may be any item."""
+        """Return whether the array must still repeat some item, whichever it is."""
         return any(needs_repeat(progress) for _, _, progress in self._array_state(residue).threads)
 
     def finish_place(self, place: int) -> Demands:
