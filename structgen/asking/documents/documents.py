@@ -1,4 +1,12 @@
-"""Reads documents: a *document* is a text, or a file that people hand in, with a name."""
+"""Reads documents: texts and files that a caller hands in become `TextDocument`s.
+
+A *document* is a text with a name. A *source* is what the caller gives for it: a text, the path of a file or
+a folder, or a pair of a name and one of these. A *reader* turns the bytes of an HTML or PDF file into text.
+It is *confined*: it runs in a process of its own, with limits of time and memory. *Remarks* are sentences
+about what was guessed or left out. *Results* are the file that the answers are written to.
+
+For example `documents_of({"letter": "Dear ..."})` returns one document with the name "letter".
+"""
 
 from __future__ import annotations
 
@@ -22,17 +30,19 @@ MOST_CHARACTERS: Final = 50_000_000
 MOST_BYTES: Final = 100_000_000
 """The most bytes of a file."""
 MOST_GROWTH: Final = 20
-"""The most characters of a text for each byte of its file, beside GROWN_FREELY."""
+"""The most characters of a text for each byte of its file. GROWN_FREELY more are allowed for any file."""
 GROWN_FREELY: Final = 1_000
+"""The characters that the text of a file may have beyond MOST_GROWTH times its bytes."""
 _READERS: Final[Mapping[str | bytes, FileReader]] = {
     **dict.fromkeys((".htm", ".html", ".xhtml", b"<!doctype html", b"<html"), html_text),
     **dict.fromkeys((".pdf", b"%pdf-"), pdf_text),
 }
-"""The readers of files that are not plain text, by suffixes and by the first bytes of such files."""
+"""The readers of files that are not plain text, by suffix (`str`) and by the first bytes (`bytes`). The bytes
+are compared in lower case."""
 MOST_ENTRIES: Final = 10_000
 """The most entries of a folder and its inner folders: files, folders and links, hidden ones included."""
 _OF_RESULTS: Final = ("", ".pages", ".pages.run", ".pages.lock")
-"""The suffixes that the name of a file of results may have for itself and for the files beside it."""
+"""The suffixes of the file of results ("") and of the files that are written beside it."""
 _IS_NAME: Final = "This text is the name of a file: give Path(...) to have the file read."
 _GIVEN: Final = (
     "Give a text, the Path of a file or of a folder, a dict of names and texts or files, or a list of these."
@@ -47,29 +57,32 @@ class TextDocument:
     text: str
     """The text. All places in the document are offsets into it, in characters."""
     remarks: tuple[str, ...] = ()
-    """Sentences about what the reader guessed or left out."""
+    """The sentences about what the reader guessed or left out."""
 
 
 def documents_of(
     sources: Any, results: Path | None = None, unread: dict[str, OptionError] | None = None
 ) -> tuple[TextDocument, ...]:
-    """Return the documents that are given, in their order. `results`: a file that none of them may be, and
-    which is left out of a folder. `unread`: takes the errors of documents that cannot be read, by their
-    names; without it the first one is raised.
+    """Return the documents for `sources`, in their order.
 
-    `sources`: a text, the Path of a file, a `TextDocument`; a dict from names to texts or Paths; or a list of
-    all of these, and of pairs of a name and a text or Path. The Path of a folder, without a name, stands for
-    its files (`files_of`). A text alone is named "document", in a list "document 1" by its place; a file is
-    named by the shortest end of its path that no other file has. PDF and HTML are told by the suffix or by
-    how the file begins, all else is text: its encoding is found, and each line break becomes a newline.
+    `sources` is a text, the Path of a file or a `TextDocument`. It may also be a dict from names to texts or
+    Paths, or a list of all of these and of pairs of a name and a text or Path. The Path of a folder, without
+    a name, stands for its files (`files_of`). `results` is the file that the results go to: no document may
+    be this file, and it is left out of folders. `unread` is a dict that takes the errors of documents that
+    cannot be read, by their names. Without it the first such error is raised.
 
-    A document cannot be read where its file is not there, is not text, is damaged, or has over MOST_BYTES,
-    MOST_CHARACTERS or MOST_GROWTH. Raises OptionError where none can be read, for something else, two
-    documents of one name, and a folder of too many files; StructgenError where a package is missing. Cost:
-    linear; PDF and HTML are read in a process with limits, a minute of processor time a file at most.
+    A single text is named "document"; a text in a list is named by its position, "document 1". A file is
+    named by the shortest end of its path that no other file has. PDF and HTML are recognised by the first
+    bytes or by the suffix; all else is text. Its encoding is found, and each line break becomes a newline.
+
+    A document cannot be read where its file is missing, is damaged, is not text, or exceeds MOST_BYTES,
+    MOST_CHARACTERS or MOST_GROWTH. Raises OptionError where no document can be read. It is raised also for a
+    source of another type, for two documents of one name, and for a folder of too many files. Raises
+    StructgenError where a package is missing. Cost: linear; at most a minute of processor time for each PDF
+    or HTML file.
     """
     result_paths = {os.path.realpath(f"{results}{end}") for end in _OF_RESULTS if results is not None}
-    # all names are known before the first file is read, as two equal ones end the call
+    # All names are found before the first file is read, because two equal names end the call.
     named_sources = _name_sources(sources, result_paths)
     name_counts = Counter(name for name, _ in named_sources)
     twice = [name for name, times in name_counts.items() if times > 1]
@@ -95,8 +108,8 @@ def documents_of(
 
 
 def _name_sources(sources: Any, excluded_paths: Set[str]) -> list[tuple[str, Any]]:
-    """Return what is given as pairs of a name and a text, a path or a `TextDocument`; the files of folders in
-    place of these, without `excluded_paths`."""
+    """Return pairs of a name and a source: a text, a path or a `TextDocument`. The files of a folder stand in
+    its place, without the files of `excluded_paths` (real paths)."""
     is_alone = isinstance(sources, str)
     if isinstance(sources, str | bytes | os.PathLike | TextDocument) or not isinstance(sources, Iterable):
         sources = [sources]
@@ -125,12 +138,12 @@ def _name_sources(sources: Any, excluded_paths: Set[str]) -> list[tuple[str, Any
 
 
 def files_of(path: Path, excluded_paths: Set[str] = frozenset()) -> list[Path]:
-    """Return the files of a folder and of the folders inside it, sorted by their paths, without those of
-    `excluded_paths`; of a path that is no folder this one alone.
+    """Return the files of a folder and of the folders inside it, sorted by their paths.
 
-    Hidden files and folders, whose names begin with a dot, are left out. Links are not followed: a file
-    outside the folder is none of it, and one inside is not read twice. A folder that cannot be read is
-    returned in place of its files. Raises OptionError above MOST_ENTRIES.
+    If `path` is not a folder, it is returned alone. Files whose real paths are in `excluded_paths` are left
+    out, and so are hidden files and folders, whose names begin with a dot. Links are not followed: they could
+    lead out of the folder, or to a file that is read already. A folder that cannot be read is returned in
+    place of its files. Raises OptionError for more than MOST_ENTRIES entries.
     """
     files = list[Path]()
     folders = [path]
@@ -149,13 +162,16 @@ def files_of(path: Path, excluded_paths: Set[str] = frozenset()) -> list[Path]:
                     is_hidden = entry.name.startswith(".") or entry.is_symlink()
                     if not is_hidden and os.path.realpath(entry) not in excluded_paths:
                         (folders if entry.is_dir() else files).append(folder / entry.name)
-        except (OSError, ValueError):  # no folder, or one that cannot be read
+        except (OSError, ValueError):  # not a folder, or a folder that cannot be read
             files.append(folder)
     return sorted(files)
 
 
 def _names_of(paths: Sequence[os.PathLike[str]]) -> list[str]:
-    """Return the shortest ends of paths that differ; of two equal paths all of both."""
+    """Return for each path its shortest end that no other path has; equal paths are returned whole.
+
+    For example `a/x.txt` and `b/y.txt` give `x.txt` and `y.txt`.
+    """
     parts = [PurePath(path).parts for path in paths]
     ends = [part[-1:] for part in parts]
     for length in range(2, max(map(len, parts), default=0) + 1):
@@ -167,6 +183,8 @@ def _names_of(paths: Sequence[os.PathLike[str]]) -> list[str]:
 def _read_document(
     name: str, source: Any, read_confined: Callable[[FileReader, bytes], Text]
 ) -> TextDocument:
+    """Return the document of one source. `read_confined` runs a reader on bytes in a process with limits.
+    Raises OptionError where the document cannot be read."""
     with prefix_place(str(source) if isinstance(source, os.PathLike) else name):
         if isinstance(source, TextDocument):
             text = source.text
@@ -183,7 +201,7 @@ def _read_document(
 
 
 def _read_file(path: Path, read_confined: Callable[[FileReader, bytes], Text]) -> Text:
-    """Return the text of a file with remarks."""
+    """Return the text of a file, and the remarks about it. Raises OptionError where it cannot be read."""
     try:
         if not path.is_file():
             fault = "There is no such file, or it is a folder, a pipe or a device."

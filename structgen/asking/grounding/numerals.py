@@ -1,8 +1,11 @@
 """Finds numbers in figures, as seven languages write them, and figures that are not a number.
 
-For example "1,234.5" and "1.234,5" may be one number in two languages. A *mark* notes that a character is a
-*part* of something else: its figures are not a number of the text (`reading.PART`). The figures of the order
-code "A-17" are such a part.
+A *figure* is a digit; *figures* are digits with the signs between them, such as `1,234.5`. A *numeral* is
+figures that state a number. "1,234.5" and "1.234,5" may be one number in two languages. A *reading*
+(`Reading`) is a number with its place in the text. It is a *part* if its figures may belong to something else
+and so are not surely a number of the text: 204 in `1,204`, or 17 in the order code "A-17". A *mark*
+(`reading.PART`) notes that a character belongs to something else. `marks` has one for each character, 0 for
+none. A *folded* text is a text whose unusual digits and signs were replaced by usual ones (`readings`).
 """
 
 from __future__ import annotations
@@ -20,9 +23,9 @@ from structgen.asking.grounding.reading import CJK, FACTORS_OF, PART, RANGE, Rea
 from structgen.asking.grounding.signs import TOUCHING, Signs, read_negative
 
 _EXACT = Context(prec=2000)
-"""Rounds no numeral, and no product of one with the number that a word names."""
+"""A context of so many digits that no numeral is rounded, nor its product with a word's factor."""
 _LONGEST = _EXACT.prec // 2
-"""The characters of the longest numeral that is read."""
+"""The length of the longest numeral that is read, in characters."""
 _ADDRESS = re.compile(
     r"(?P<email>(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,9})"
     r"|(?P<uri>\b(?:[a-z][a-z0-9+.-]{1,20}://|www\.)(?:[^\s<>\"()]|\([^\s<>\"()]*\))*"
@@ -39,26 +42,29 @@ _ADDRESS = re.compile(
     r"|[A-Z]{2}\d\d(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?)(?!\w)",  # DE89 3704 0044 0532 0130 00, an IBAN
     re.I,
 )
-"""Addresses; then phone numbers with a country's, a town's, and without; ISBNs, numbers of cards and
-accounts. Two round numbers with a hyphen between them are a range."""
+"""Addresses, in named groups; then identifiers, in no group. Those are phone numbers with a country's code,
+with a town's code and with none; ISBNs; and numbers of cards and accounts. Two round numbers with a hyphen
+between them are not an identifier but a range."""
 _FRACTION = re.compile(
     r"(?<![\w/.,])(?:(\d{1,4})(?:[ -]|(?=[¼-¾⅐-⅞])))?(?:(\d{1,4})/([1-9]\d{0,3})|([¼-¾⅐-⅞]))(?![\w/])"
 )
-"""`3/4`, `¾`, `1 3/4`, `1¾`."""
+"""Fractions: `3/4`, `¾`, `1 3/4`, `1¾`. Its groups: the whole, numerator, denominator, the sign `¾`."""
 _FIGURES = re.compile(
     rf"(?=[-.\d])(?P<sign>{TOUCHING}[$€£¥]?)?"
     r"(?P<figures>(?:(?<![\w.,])\.)?\d++(?:[.,']\d++|[ \xa0]\d{3}(?!\d))*+(?:e[+-]?\d{1,3}(?![\w.,]))?)",
     re.I,
 )
-"""Figures with the signs between them, which `_GROUPED` and `_PLAIN` read: `-$1,204.50`, `.5`, `2e3`."""
+"""Figures with the signs before and between them: `-$1,204.50`, `.5`, `2e3`. `_GROUPED` and `_PLAIN` read
+them."""
 _GROUPED = re.compile(
     r"([1-9]\d{0,2}(?P<mark>[.,' \xa0])\d{3}(?:(?P=mark)\d{3})*|[1-9]\d?(?:,\d\d)+,\d{3})"
     r"(?P<tail>(?!(?P=mark)|(?<=,\d{3}),)[.,]\d+)?"
 )
-"""Thousands: `1,204,500.5`, `1.204,5`, `1 204`, `1'204`; lakhs: `12,34,567`."""
+"""Figures in groups of thousands (`1,204,500.5`, `1.204,5`, `1 204`, `1'204`) or of lakhs (`12,34,567`). The
+group `mark` is the sign between the groups of digits, `tail` the fraction with its sign."""
 _PLAIN = re.compile(r"\d*[.,]?\d+(?:e[+-]?\d+)?", re.I)
 _APART = "x \u00d7 no nr rs kr us fr eur usd gbp chf jpy cny inr cad aud sek nok dkk pln czk brl mxn".split()
-"""Words that stand before a number without a blank, and make no identifier of it."""
+"""Words that may touch the number after them without making it an identifier: `EUR5`, `x3`."""
 _GLUED_BEFORE = re.compile(
     rf"(?:(?<=[^\W\d_{CJK}])|(?<=[-/_])(?<!--)(?:(?<=_)|"
     + "|".join(rf"(?<=[A-Z][\w-]{{{length}}}.)" for length in range(16))
@@ -66,7 +72,9 @@ _GLUED_BEFORE = re.compile(
     + "".join(rf"(?<!(?<![^\W\d_])(?i:{word}))" for word in _APART)
     + "".join(rf"(?<!(?<![^\W\d_])(?i:{word})-)" for word in _APART if len(word) == 3)
 )
-"""Ends where figures begin that belong to a name: `A4`, `B-12`, but not `EUR5` and `EUR-5`."""
+"""A pattern that matches, at the beginning of figures, if they belong to a name: `A4`, `B-12`, but not `EUR5`
+and `EUR-5`. It looks behind only, at 17 characters at most."""
+# Matches after figures if they belong to a name that goes on: `5B2`, `12A-3`; but not in `2h30`.
 _GLUED_BEHIND = re.compile(rf"(?!(?i:x|h|hrs?|min|m|s|d)\d)[^\W\d_{CJK}]{{1,8}}\d|[A-Z]{{1,8}}[-_/]\d")
 _BEHIND = re.compile(
     rf"(?:{RANGE})?"
@@ -74,17 +82,21 @@ _BEHIND = re.compile(
     r"([%‰]|(?:per|pour|por)\s(?:cent|ciento|cento)\b|mil\s(?:millones|milhões)\b|[^\W\d_]{2,})"
     r"|([kmbtKMBT])(?!\w)"
 )
-"""The word or sign that multiplies a number: `5 %`, `5 per cent`, `2 million`, `mil millones`, `3k`."""
+"""The word or sign after a number that multiplies it: `%`, `per cent`, `million`, `mil millones`, `k`. Group
+1 is the word or sign, and group 2 a letter that stands without a blank."""
+# The words after a number that add a half to it.
 _AND_A_HALF = re.compile(r"\s(?:and a half|et demie?|y medi[oa]|e mezz[oa]|e mei[oa]|en een halve?)(?!\w)")
 
 
 def addresses_of(text: str, marks: bytearray) -> Iterator[Reading]:
-    """Yield the e-mail addresses, URIs, IP addresses and UUIDs of a folded text. Mark their characters, and
-    those of phone numbers and other identifiers, as parts of something else: their figures are no numbers of
-    the text. Cost: linear."""
+    """Yield the e-mail addresses, URIs, IP addresses and UUIDs of a folded text.
+
+    In `marks` their characters, and those of phone numbers and other identifiers, become `PART`: their
+    figures are not numbers of the text. Cost: linear.
+    """
     for match in _ADDRESS.finditer(text):
         kind: Any = match.lastgroup
-        with suppress(ValueError):  # no IP address
+        with suppress(ValueError):  # not an IP address: passed over
             if kind == "ip":
                 ipaddress.ip_address(match[0])
             if kind is not None:
@@ -96,9 +108,10 @@ def addresses_of(text: str, marks: bytearray) -> Iterator[Reading]:
 def numerals_of(signs: Signs, marks: bytearray) -> Iterator[Reading]:
     """Yield the numbers that figures of a folded text state.
 
-    `1.204` is two numbers, and `1 204` three: the whole, and its parts. The figures of an identifier, of a
-    version, and those that are marked are parts, as is 5 of `-5`. A numeral of over 1,000 characters is cut
-    at its signs, and longer figures are no number. Cost: linear.
+    `1.204` may state two numbers (1204 and 1.204), and `1 204` three (1204, 1 and 204). Readings of the
+    figures of an identifier or a version are parts; so are those of marked figures, and 5 of `-5`. A numeral
+    of over 1,000 characters is cut at the signs in it; a piece that is still longer is not a number. Cost:
+    linear.
     """
     text = signs.text
     for match in _FRACTION.finditer(text):
@@ -106,11 +119,12 @@ def numerals_of(signs: Signs, marks: bytearray) -> Iterator[Reading]:
         fraction = unicodedata.numeric(sign) if sign else int(numerator) / int(denominator)
         mixed_number = Decimal(str(int(whole or 0) + fraction))
         yield Reading("number", mixed_number, *match.span(), marks[match.start()] == PART)
-        if sign or int(denominator) < 10:  # 7/10 and 85/100 are counts as well
+        # The figures of 3/4 are marked. Those of 7/10 and 85/100 are not: they may be counts, too.
+        if sign or int(denominator) < 10:
             mark_span(marks, *match.span())
     for match in _FIGURES.finditer(text):
         first, end = match.span("figures")
-        is_signed = text[signs.sign_starts.get(first, first)].isalpha()  # by a word
+        is_signed = text[signs.sign_starts.get(first, first)].isalpha()  # a word is the sign: `minus 5`
         is_name = not is_signed and _GLUED_BEFORE.match(text, first) is not None
         is_glued = is_name or _GLUED_BEHIND.match(text, end) is not None
         for value, start, end, is_part in _possible_values(match["figures"], first, is_glued):
@@ -126,8 +140,11 @@ def _possible_values(
     start: int,
     is_part: bool,
 ) -> Iterator[tuple[Decimal, int, int, bool]]:
-    """Yield what a run of figures and signs between them may state: value, start, end, whether it is a
-    part."""
+    """Yield the numbers that a run of figures may state: value, start, end, and whether it is a part.
+
+    `figures` are the text of the run, and `start` its offset in the whole text. `is_part`: whether the run is
+    a part of something else; then all its numbers are parts.
+    """
     end = start + len(figures)
     is_short = len(figures) <= _LONGEST
     is_whole = figures.isdecimal()
@@ -138,6 +155,7 @@ def _possible_values(
         yield Decimal(re.sub(r"\D", "", groups[1]) + tail), start, end, is_part
     if is_plain:
         yield Decimal(figures.replace(",", ".")), start, end, is_part
+    # The run is cut at the first of these signs that it has, and each piece is read in turn.
     mark = next((mark for mark in "\xa0 ,'." if mark in figures), "")
     if groups is not None and mark in "\xa0 ":  # 12 300 may be two numbers; 1 204,50 hardly is
         is_part = is_part or mark == "\xa0" or bool(groups["tail"]) or mark + "0" in figures
@@ -148,14 +166,16 @@ def _possible_values(
 
 
 def multiples_of(signs: Signs, marks: bytearray, numbers: Iterable[Reading]) -> Iterator[Reading]:
-    """Yield numbers of a folded text, and what the word behind each makes of it.
+    """Yield the numbers of a folded text, and the numbers that the signs and words around them make of these.
 
-    `19 %` is 19 and 0.19, `1.2 million` is 1.2 and 1200000, `two and a half` 2 and 2.5; `minus five` and
-    `(5)` are the negative and the number (`read_negative`). The words are marked as parts. A letter alone
-    must stand without a blank (`3k`). Cost: linear.
+    `numbers` are the readings to begin with. `19 %` states 19 and 0.19; `1.2 million` states 1.2 and 1200000;
+    `two and a half` states 2 and 2.5; `minus five` and `(5)` state the number and its negative
+    (`read_negative`). The words become `PART` in `marks`. A single letter must touch the number (`3k`). Cost:
+    linear.
     """
     text = signs.text
     for base in numbers:
+        # The forms of one number: itself and, with "and a half" after it, a half more.
         forms = [base]
         if (half := _AND_A_HALF.match(text, base.end)) is not None:
             value = _EXACT.add(Decimal(str(base.value)), Decimal("0.5"))
@@ -165,7 +185,8 @@ def multiples_of(signs: Signs, marks: bytearray, numbers: Iterable[Reading]) -> 
             signed_forms = [form]
             if negative := read_negative(signs, marks, form):
                 yield negative
-                signed_forms += [negative] * (negative.end > form.end)  # (5) % beside (5 %)
+                # `(5) %`: the bracket closes before the word, so the negative is multiplied as well.
+                signed_forms += [negative] * (negative.end > form.end)
             for number in signed_forms:
                 match = _BEHIND.match(text, number.end)
                 if match is None or marks[base.start] == PART:
@@ -174,7 +195,8 @@ def multiples_of(signs: Signs, marks: bytearray, numbers: Iterable[Reading]) -> 
                 word = re.sub(r"\s", "", match[group].lower())
                 for factor in FACTORS_OF.get(word, ()):
                     value = _EXACT.multiply(Decimal(str(form.value)), factor)
-                    is_part = form.is_part and text[base.start].isdecimal()  # a dozen is no article
+                    # `a` may be an article and is a part as a number, but `a dozen` is not.
+                    is_part = form.is_part and text[base.start].isdecimal()
                     multiple = Reading("number", value, number.start, match.end(), is_part)
                     yield multiple
                     if number is negative:

@@ -1,6 +1,8 @@
 """`StatedText`: some named texts, the values that they state, and the JSON text of each such value.
 
-A text *states* a value where its words name it: "twelve" and "12" both state the number 12.
+A text *states* a value where its words name it: "twelve" and "12" both state the number 12. A *reading*
+(`Reading`) is one stated value with its place in the text. Its *kind* is "number", "date" and so on. A
+*spelling* is a JSON text of the value, without quotes: the date of "3 May 2024" is spelled `2024-05-03`.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ KIND_OF_FORMAT: Final[Mapping[str, Kind]] = {
     "ipv6": "ip",
     "uuid": "uuid",
 }
-"""The kind of the values of a format, by its name. Strings of other formats are runs of the text."""
+"""The kind of the readings that a string of a format may come from, by the name of the format. A string of
+another format must be a piece of the text as it stands."""
 
 
 class StatedText:
@@ -47,9 +50,12 @@ class StatedText:
         return tuple((name, reading) for name, text in self.texts.items() for reading in readings_of(text))
 
     def spelled_readings(self, kind: Kind) -> Iterator[tuple[Reading, list[str]]]:
-        """Yield the readings of a kind, each with the spellings that its value may have as the content of a
-        JSON string, or as a numeral; the one that is meant where no zone is named first. Where no text states
-        a date with a time, a date alone is its beginning."""
+        """Yield the readings of a kind, each with the spellings that its value may have (`spellings_of`).
+
+        Spellings are the content of a JSON string, or a JSON number. For a time without a zone the spelling
+        without a zone comes first. Where no text states a date with a time ("datetime"), each date stands for
+        the beginning of its day.
+        """
         readings = [reading for _, reading in self.readings if reading.kind == kind]
         if kind == "datetime" and not readings:
             readings = [reading for _, reading in self.readings if reading.kind == "date"]
@@ -60,18 +66,21 @@ class StatedText:
 
 @lru_cache(maxsize=16)
 def stated_text(texts: tuple[tuple[str, str], ...]) -> StatedText:
-    """Return the `StatedText` of pairs of a name and a text. The last ones are kept, with their readings."""
+    """Return the `StatedText` of pairs of a name and a text. The last 16 are kept, with their readings."""
     return StatedText(dict(texts))
 
 
 def as_instants(date: Any) -> list[str]:
-    """Return the spellings of the beginning of a day, as a date with a time."""
+    """Return the spellings of the beginning of a day as a date with a time, without a zone and in UTC."""
     return [f"{date}T00:00:00", f"{date}T00:00:00Z"]
 
 
 def spellings_of(value: Any) -> list[str]:
-    """Return the spellings of the value of a reading: a numeral without an exponent, ISO 8601, or its
-    text."""
+    """Return the spellings of the value of a reading, the preferred one first.
+
+    A number is written without an exponent, and dates, times and durations as in ISO 8601. Every other value
+    is its own text. For example 14 days -> `["P14D", "P2W"]`.
+    """
     match value:
         case Decimal():
             plain = f"{value:f}"
@@ -84,7 +93,7 @@ def spellings_of(value: Any) -> list[str]:
             numbers = str(dt.timedelta(0, value.seconds)).split(":")
             parts = zip(numbers, "HMS", strict=True)
             clock = "".join(f"{int(count)}{letter}" for count, letter in parts if int(count))
-            # ISO 8601 writes whole weeks in two ways
+            # ISO 8601 can write whole weeks as days or as weeks.
             weeks = [f"P{days // 7}W"] if days and days % 7 == 0 and not clock else []
             day = f"{days}D" if days or not clock else ""
             return [f"P{day}{f'T{clock}' if clock else ''}", *weeks]

@@ -1,7 +1,12 @@
-"""OpenAI's custom tools, whose input is a text: any text, or one of a grammar in Lark, EBNF or a pattern.
+"""Reads OpenAI's custom tools, whose input is any text, or a text of a grammar in Lark, EBNF or a pattern.
 
-No model's format has a place for such an input. A custom tool is told to the model as a function of one
-string, `input`, and a call of it is read back from there.
+A *custom tool* takes a text where other tools take JSON arguments. Its *format* tells which texts it takes. A
+*syntax* is the language in which a grammar is written: "lark", "ebnf", "gbnf" or "regex". The *members* of a
+tool are the entries of its dict: name, description, format.
+
+No format of a model has a place for such an input. So a custom tool is shown to the model as a function with
+one string argument, `input`. Its input is read from this argument of the call. For example `{"type":
+"custom", "name": "run"}` becomes a function `run` whose call has the arguments `{"input": "ls -l"}`.
 """
 
 from __future__ import annotations
@@ -23,16 +28,16 @@ from structgen.machines.core.grammar import Grammar
 INPUT: Final = "input"
 """The one argument of the function that stands for a custom tool."""
 _EBNF_RULE: Final = re.compile(r"^\ufeff?[^\S\n]*[\w.<>\-]+\s*::=", re.MULTILINE)
-"""What begins a rule of EBNF. No line of Lark begins so: its comments have their sign first."""
+"""The beginning of a rule of EBNF, `name ::=`. No line of Lark begins so; comments begin with their sign."""
 _LARK_RULE: Final = re.compile(
     r"^\ufeff?[^\S\n]*(?:[?!]{0,2}_?[^\W\d]\w*(?:\{[^}\n]*\})?(?:\.-?\d+)?\s*:(?!:?=)|%(?:import|ignore|declare|override|extend)\b)",
     re.MULTILINE,
 )
-"""What begins a rule, a terminal or a directive of Lark."""
+"""The beginning of a rule, a terminal or a directive of Lark: `name:`, `NAME.2:`, `%import`."""
 
 
 def syntax_of(text: str) -> str:
-    """Return in which syntax a grammar is written, as its lines begin: "ebnf" or "lark"; "" for neither."""
+    """Return the syntax of a grammar by the beginnings of its lines: "ebnf" or "lark"; "" for neither."""
     return "ebnf" if _EBNF_RULE.search(text) else "lark" if _LARK_RULE.search(text) else ""
 
 
@@ -44,13 +49,16 @@ def grammar_of_text(
     where: str = "",
     specials: Mapping[str, int] | None = None,
 ) -> Grammar:
-    """Return the grammar of a text in a syntax: "lark", "ebnf", "gbnf", or "regex". Of the last only what
-    Rust's dialect and ECMA-262 read alike is read. "": EBNF or Lark, as its lines begin. `specials`: the ids
-    of special tokens by their texts, for a text that names tokens.
+    """Return the grammar that a text describes.
 
-    Errors: OptionError for a text without a syntax whose lines begin like neither; those of the grammars.
+    `syntax` is "lark", "ebnf", "gbnf" or "regex"; with "" the beginnings of the lines decide between EBNF and
+    Lark. A "regex" may only have what Rust's dialect and ECMA-262 read alike. `where` is the place of the
+    text, for errors. `specials` has the ids of special tokens by their texts, for a grammar that names them.
+
+    Raises OptionError where `syntax` is "" and the lines begin like neither, and the errors of the readers of
+    grammars.
     """
-    # llguidance's dialect of Lark has directives of its own
+    # llguidance's dialect of Lark has directives of its own.
     if syntax in ("", "lark") and is_llguidance(text):
         return llguidance_grammar(text, limits, specials or {})
     kind = "ebnf" if syntax == "gbnf" else syntax or syntax_of(text)
@@ -73,9 +81,12 @@ def grammar_of_format(
     where: str,
     specials: Mapping[str, int] | None = None,
 ) -> Grammar:
-    """Read {"type": "grammar", "syntax": "lark" | "regex" | ..., "definition": "..."} (custom tools of
-    responses). Chat completions have an inner object `grammar`; graders have a text there, whose syntax may
-    stand beside it."""
+    """Return the grammar of a format `{"type": "grammar", "syntax": "lark", "definition": "..."}`.
+
+    `target` is the format in one of three shapes. Responses have it as above. Chat completions have `syntax`
+    and `definition` in an inner object `grammar`. Graders have the text itself as `grammar`, and perhaps
+    `syntax` beside it. `where` is the place of the format, for errors; `specials` as in `grammar_of_text`.
+    """
     inner = target.get("grammar")
     syntax = target.get("syntax") or ""
     if isinstance(inner, str):
@@ -91,16 +102,19 @@ def grammar_of_format(
 
 
 def custom_members(tool: Mapping[str, Any], location: str, limits: Limits | None) -> dict[str, Any]:
-    """Return the members of a custom tool, whose shape was checked, with the `schema` and the `input` of the
-    `Tool` that it is told as. Errors: those of the grammar, with the place."""
-    # chat completions have the members one dict deeper
+    """Return the members of a custom tool, and two more for its `Tool`: `schema` and `input`.
+
+    `schema` is the schema of the arguments, and `input` the grammar of the text (None: any text). The shape
+    of `tool` must have been checked. `location` is its place, for errors. Raises the errors of the grammar.
+    """
+    # Chat completions have the members one dict deeper.
     if tool.get("custom") is not None:
         location = f"{location}/custom"
         tool = tool["custom"]
     input_format = tool.get("format") or {}
     grammar = None
     argument = {"type": "string"}
-    # the model is told the grammar in words, as no prompt has a place for it
+    # The description of the argument has the grammar, as no prompt has a place of its own for it.
     if input_format.get("type") == "grammar":
         grammar = grammar_of_format(input_format, limits, f"{location}/format")
         grammar_members = input_format.get("grammar") or input_format

@@ -1,7 +1,12 @@
 """The table of known formats, one row each, and the search for a format by a chat template.
 
-A *row* is a `ToolFormat`: the texts that one family of models writes around calls. Its *signs* are texts that
-stand in the chat templates of that family. `tool_format.py` describes each field.
+A *row* is a `ToolFormat`: the texts that one family of models writes around calls. A *chat template* is the
+program (in Jinja) that turns messages into the prompt of a model. The *signs* of a row are texts that all
+stand in the chat templates of its family. A *sibling* of a row is a row whose calls the same family may also
+write. `tool_format.py` describes each field.
+
+For example the row "llama" writes the call `{"name": "add", "parameters": {"a": 1}}`. `format_of` finds it by
+that name, or for a chat template with the texts `{"name": "` and `"parameters": `.
 """
 
 from __future__ import annotations
@@ -39,7 +44,8 @@ _DEEPSEEK: Final[Mapping[str, Any]] = MappingProxyType(
         "history": "text",
     }
 )
-"""What rows of one family have in common."""
+"""The fields that rows of one family share: `_MISTRAL`, `_GEMMA` and `_DEEPSEEK`. The constants above are
+texts that several rows share."""
 
 ROWS: Final = (
     ToolFormat("hermes", _HERMES, siblings=("qwen_3_coder",), signs=("<tool_call>", '"arguments": ')),
@@ -250,7 +256,8 @@ ROWS: Final = (
         signs=("<|channel|>", "to=functions."),
     ),
 )
-"""The formats, one row each; of two whose signs a template has, the one with more of them."""
+"""The formats, one row each. Where a chat template has the signs of several rows, the row with the longest
+signs is taken (`format_of`)."""
 
 FORMATS: Final = MappingProxyType({row.name: row for row in ROWS})
 _ALSO: Final = MappingProxyType(
@@ -264,26 +271,34 @@ _ALSO: Final = MappingProxyType(
         "[TOOL_CALLS]": (ToolFormat("one object behind [TOOL_CALLS]", f"[TOOL_CALLS] {_OBJECT}"),),
     }
 )
-"""What formats of the family with such a mark also take."""
+"""Further formats of calls that are read, by the trigger of a row with siblings. They have no row of their
+own: `format_of` does not find them."""
 
 
 def siblings_of(row: ToolFormat) -> tuple[ToolFormat, ...]:
-    """Return the formats of the same family, whose calls a reader takes too. Errors: those of `format_of`."""
+    """Return the formats whose calls a reader takes besides those of `row`: `_ALSO` first, then its siblings.
+
+    Raises the errors of `format_of`.
+    """
     return (*_ALSO.get(row.triggers[0], ()), *map(format_of, row.siblings)) if row.siblings else ()
 
 
 def format_of(format: Any, where: str = "format") -> ToolFormat:
-    """Return a format: a `ToolFormat`, the name of a row, the text of a chat template (Jinja), or what holds
-    one as `chat_template`, such as a tokenizer of transformers. `where`: the option's name, for errors.
+    """Return the row that `format` names.
 
-    Raises `OptionError`, which lists the names, for a name that is not known and for a template that shows
-    none of the formats.
+    `format` is one of four: a `ToolFormat`; the name of a row; the text of a chat template; or an object with
+    a chat template as `chat_template`, such as a tokenizer of transformers. `where` is the name of the
+    option, for errors.
+
+    Raises `OptionError`, which lists the names, for a name that is not known and for a chat template without
+    the signs of any row.
     """
     if isinstance(format, ToolFormat):
         return format
     names = ", ".join(FORMATS)
     if isinstance(format, str) and "{%" not in format and "{{" not in format:
         if format not in FORMATS:
+            # The one most similar name, if the similarity is 0.7 of 1 or more.
             close = get_close_matches(format, FORMATS, 1, 0.7)
             raise OptionError(
                 f"The format {format!r} is not known.",
@@ -304,7 +319,7 @@ def format_of(format: Any, where: str = "format") -> ToolFormat:
             where=where,
             cure=f"Name the format: {names}; or pass an sg.ToolFormat, or a tokenizer with a chat template.",
         )
-    # of several the one that is told by most of the template
+    # Of several rows, the one whose signs are longest together is the most specific.
     return max(fits, key=lambda row: sum(map(len, row.signs)))
 
 
@@ -314,7 +329,11 @@ def check_name(
     row: ToolFormat,
     where: str,
 ) -> None:
-    """Raise `OptionError` for a name of a tool or an argument that a reader would not find again."""
+    """Raise `OptionError` for a name of a tool or an argument that the format cannot write.
+
+    `pattern` is the pattern (`re`) of the names that the format can write and a reader finds again. `row` is
+    the format, and `where` the place of the name, both for the error.
+    """
     if re.fullmatch(pattern, name) is None:
         raise OptionError(
             f"The format {row.name} cannot write the name {name!r}.",

@@ -1,11 +1,17 @@
 """Finds which branches of a `oneOf` may hold at once, and the cases into which a key divides the branches.
 
+A *branch* is one schema of a `oneOf`; it *holds* for a value that meets it. A *pair* is two branches, by
+their numbers in the `oneOf`; the two *overlap* where one value may meet both. A *case* is a conjunction of
+*steps*: "this key is there", "branch 0 holds", "branch 3 does not hold". The *facts* of a branch are what it
+asks of single keys. Its *residue* is what it asks besides the keys that are assumed to be absent.
+
 A *discriminator* is a key whose value tells the branches apart, for example `kind`. Branches that it tells
 apart exclude each other where the key is there: none of them has to be denied. Where the key is optional, its
-absence is a case of its own. There the branches are compared by their other keywords: two that say the same
-cannot be the only one that holds.
+absence is a case of its own. There the branches are compared by their other keywords. If two branches have
+the same residue, neither can be the only one that holds.
 
-So a union of n objects with a discriminator becomes n conjunctions, or 2 n, and not n * (n - 1) denials.
+So a union of n objects with a discriminator becomes n conjunctions, or 2 n, and not n * (n - 1) denials. For
+example `{"oneOf": [A, B]}`, where A wants `"kind": "a"` and B `"kind": "b"`, has the cases "A" and "B".
 """
 
 from __future__ import annotations
@@ -34,11 +40,12 @@ from structgen.schema.meaning.place import bit_of_key
 from structgen.schema.reading.model import Schema
 
 _PAIRS_PER_ALTERNATIVE = 5
-"""So many pairs are compared for each of `limits.alternatives`: it costs less than a conjunction."""
+"""The number of pairs that may be compared for each of `limits.alternatives`. Comparing a pair costs less
+than making a conjunction, so it is more than one."""
 
 
 class OverlappingBranches:
-    """Cheap proofs that two schemas exclude each other; where none is found they may."""
+    """Finds cheap proofs that two branches exclude each other. Without a proof the two may overlap."""
 
     def __init__(self, reader: BranchReader, limits: Limits) -> None:
         self.reader = reader
@@ -47,7 +54,10 @@ class OverlappingBranches:
         self.limits = limits
 
     def branches_of(self, schema: Schema, rank: Rank, kind: int) -> list[Hold]:
-        """Return the branches of a `oneOf` that may hold for objects, or arrays."""
+        """Return the branches of the `oneOf` of `schema` that may hold for a value of `kind`.
+
+        `rank` is the position of the schema in the text, `kind` is OBJECT or ARRAY.
+        """
         parts = rank_parts(schema, rank, "oneOf", *schema.one_of)
         branches = map(self.reader.reader.hold_step, parts)
         # A branch for other types alone cannot hold.
@@ -59,7 +69,11 @@ class OverlappingBranches:
         rank: Rank,
         kind: int,
     ) -> Iterator[tuple[Hold, Hold]]:
-        """Yield the pairs of branches of a `oneOf` that may hold at once, in order."""
+        """Yield the pairs of branches of a `oneOf` that may hold at once, in the order of the branches.
+
+        `rank` is the position of the schema in the text, `kind` is OBJECT or ARRAY. Raises LimitError for
+        too many pairs.
+        """
         branches = self.branches_of(schema, rank, kind)
         facts = self._number_facts(branches, kind, frozenset(), frozenset())
         comparison = _BranchComparison(self, branches, facts, schema)
@@ -73,28 +87,31 @@ class OverlappingBranches:
         kind: int,
         required_keys: frozenset[str],
     ) -> Iterator[tuple[Step, ...]]:
-        """Yield the cases of a `oneOf`, each as steps: the values for which exactly one branch holds meet one
+        """Yield the cases of a `oneOf`, each as steps. A value for which exactly one branch holds meets one
         of the cases.
 
-        For example the case `(presence of "type", branch 0)`, if `type` tells branch 0 from all others.
-        `rank` is the position of the schema in the text, `kind` OBJECT or ARRAY, `required_keys` the keys
-        that are there in any case.
+        For example `(presence of "type", branch 0)` is a case if `type` tells branch 0 from all others.
+        `rank` is the position of the schema in the text. `kind` is OBJECT or ARRAY. `required_keys` are the
+        keys that are there in any case.
 
-        Cost: n log n comparisons where one key tells the branches apart; LimitError past so many pairs that
-        may overlap as `limits.alternatives` says.
+        Raises LimitError if more than `limits.alternatives` pairs may overlap. Cost: n log n comparisons
+        where one key tells the n branches apart.
         """
         branches = self.branches_of(schema, rank, kind)
 
+        # `others` are the branches that the case denies, `keys` its steps about the presence of keys.
         def make_case(branch_number: int, others: Iterable[int], *keys: Step) -> tuple[Step, ...]:
             branch = branches[branch_number]
             negations = (self.tables.negate_literal(branches[number].literal) for number in others)
             return (*keys, branch, *(Hold(literal, branch.rank) for literal in negations))
 
-        # Each round handles the objects that have a key; the next round handles those that lack it.
+        # Each round handles the objects that have one more key; the next round, those that lack it. `keys`
+        # are the keys that the objects of this round lack.
         keys: list[str] = []
         while True:
             facts = self._number_facts(branches, kind, frozenset(keys), required_keys)
-            # Branches that mean the same cannot be the only one; the first of them must still be denied.
+            # Branches with equal residues accept the same objects: none of them can be the only one that
+            # holds. The first of each group is kept, because the cases of other branches must deny it.
             groups_by_residue: dict[Hashable, list[int]] = {}
             for branch_number, branch in facts.items():
                 groups_by_residue.setdefault(branch.residue, []).append(branch_number)
@@ -104,6 +121,7 @@ class OverlappingBranches:
                 return
             comparison = _BranchComparison(self, branches, firsts, schema)
             overlaps = comparison.find_overlapping()
+            # `[]`: no pair overlaps, so no key is needed. `None`: too many pairs, so a key is.
             key = None if overlaps == [] else comparison.dividing_key(is_there=False)
             if key is not None:
                 # Where the key is there, branches that differ in it alone are not the same.
@@ -132,10 +150,10 @@ class OverlappingBranches:
         absent: frozenset[str],
         required_keys: frozenset[str],
     ) -> dict[int, BranchFacts]:
-        """Return the facts of the branches that may hold, by their numbers.
+        """Return the facts of the branches that may hold, by the numbers of the branches.
 
-        `absent` are keys that are not there, and `required_keys` keys that are: for example
-        `(branches, OBJECT, frozenset(), frozenset({"kind"}))`.
+        `absent` are keys that the object lacks, and `required_keys` are keys that it has. For example
+        `(branches, OBJECT, frozenset(), frozenset({"kind"}))` gives facts about objects with a key `kind`.
         """
         facts_by_number: dict[int, BranchFacts] = {}
         for number, branch in enumerate(branches):
@@ -161,8 +179,11 @@ class _BranchComparison:
         facts: Mapping[int, BranchFacts],
         schema: Schema,
     ) -> None:
-        """`branches` are all of a `oneOf`, `facts` those of the branches that are compared, by their numbers
-        (for example `{0: ..., 2: ...}`), `schema` the schema with the `oneOf`, for errors."""
+        """Take the branches of one `oneOf` and the facts that they are compared by.
+
+        `branches` are all branches of the `oneOf`. `facts` has the facts of each branch that is compared, by
+        its number: `{0: ..., 2: ...}` leaves branch 1 out. `schema` has the `oneOf`; errors name its place.
+        """
         self.tables = owner.tables
         self.scalars = owner.scalars
         self.limits = owner.limits
@@ -173,7 +194,8 @@ class _BranchComparison:
     def dividing_key(self, *, is_there: bool) -> str | None:
         """Return the key that divides the branches into most groups, or None where no key divides them.
 
-        `is_there`: a key that some branch requires; else one that some branch does not require.
+        A group is the branches that ask the same of the value under the key. With `is_there` only keys count
+        that some branch requires; without it only keys that some branch does not require.
         """
         required_counts = Counter(key for facts in self.facts.values() for key in facts.required_keys)
         # For each key the different conditions of the branches on its value: one group for each.
@@ -191,14 +213,14 @@ class _BranchComparison:
         return best
 
     def find_overlapping(self) -> list[tuple[int, int]] | None:
-        """Return the pairs of branches that may overlap; None: too many for `limits.alternatives`."""
+        """Return the pairs of branches that may overlap, or None for more than `limits.alternatives`."""
         max_pairs = self.limits.alternatives
         return overlapping_pairs(
             self._candidate_pairs(), self._are_apart, _PAIRS_PER_ALTERNATIVE * max_pairs, max_pairs
         )
 
     def all_overlapping(self) -> list[tuple[int, int]]:
-        """Return the pairs of branches that may overlap; LimitError where they are too many."""
+        """Return the pairs of branches that may overlap. Raises LimitError where they are too many."""
         pairs = self.find_overlapping()
         if pairs is None:
             raise LimitError(
@@ -210,7 +232,7 @@ class _BranchComparison:
         return pairs
 
     def _candidate_pairs(self) -> Iterable[tuple[int, int]]:
-        """Return the pairs that the values of one key do not tell apart."""
+        """Return the pairs of branches that the values of the best dividing key do not tell apart."""
         best = self.dividing_key(is_there=True)
         order = list(self.facts)
         if best is None:
@@ -219,7 +241,10 @@ class _BranchComparison:
         return ((order[i], order[j]) for i, j in neighbour_pairs(spans))
 
     def _key_spans(self, facts: BranchFacts, key: str) -> list[Span]:
-        """Return spans outside of which no value under a key lies."""
+        """Return spans that contain every value a branch with these facts allows under a key.
+
+        A span is a lower and an upper end, both included; `ALL` is the span of all values.
+        """
         if key not in facts.required_keys:
             return [ALL]
         if key in facts.finite:
@@ -232,7 +257,10 @@ class _BranchComparison:
         return spans_of(self.scalars.narrow_formulas(formulas, kind), kind)
 
     def _are_apart(self, a: int, b: int) -> bool:
-        """Return whether two branches exclude each other for a cheap reason. False: unknown."""
+        """Return whether there is a cheap proof that two branches, given by number, exclude each other.
+
+        False means that it is not known.
+        """
         facts = self.facts[a]
         other_facts = self.facts[b]
         # A key that one branch requires is there if both hold: its value would have to meet both.
@@ -249,6 +277,7 @@ class _BranchComparison:
 
 
 def _point_of(key: Hashable) -> tuple[object, ...]:
-    """Return where a value, given by its key of equality, lies among all values."""
+    """Return a point that orders values: the kind, then the value, or its text for other kinds than strings
+    and numbers. `key` is the value's key of equality."""
     kind = bit_of_key(key)
     return kind, key if kind in (STRING, NUMBER) else repr(key)

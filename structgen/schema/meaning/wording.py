@@ -1,4 +1,13 @@
-"""Formulas of strings and numbers in words, for people."""
+"""Describes formulas of strings and numbers in words, for people.
+
+A *formula* is a condition on a string or a number, such as a length, a pattern or ranges of numbers. A
+*clause* is the part of a description that comes from one such condition. An *entry* (`ValueMenu`) lists what
+may stand at a place: formulas of strings and numbers, objects, arrays, booleans and null. A *cut* is a point
+between numbers: a pair of a number and a flag. The cut lies just before the number, or after it if the flag
+is set.
+
+For example `All((Length(1, 5), Pattern("^a")))` becomes `a string of 1 to 5 characters that matches "^a"`.
+"""
 
 from __future__ import annotations
 
@@ -31,15 +40,19 @@ from structgen.schema.meaning.formulas import is_multiple
 from structgen.schema.reading.json_values import json_string
 
 MOST_TOLD = 8
-"""Words, clauses, conditions and places that one line tells of one thing."""
+"""The most words, clauses, conditions or places that one line names for one thing."""
 _MOST_ALTERNATIVES = 3
-"""Up to so many alternatives are described one by one in a line."""
+"""The most alternatives that a line describes one by one. A formula with more is described as a whole."""
 _FURTHER = " (with further conditions)"
 """The end of a description that leaves conditions out."""
 
 
 def describe_formulas(formulas: Iterable[Formula], describe: Callable[[Formula], str]) -> list[str]:
-    """Return the different descriptions of formulas and of their few alternatives, sorted, each once."""
+    """Return the descriptions of formulas, sorted, each once. A formula of few alternatives gives one
+    description for each of them.
+
+    `describe` puts one formula into words: `describe_strings` or `describe_numbers`.
+    """
     descriptions: set[str] = set()
     for formula in formulas:
         parts = _split_alternatives(formula)
@@ -54,7 +67,11 @@ def describe_kinds(
     an_object: str = "an object",
     an_array: str = "an array",
 ) -> list[str]:
-    """Return descriptions of the values that may stand at a place, kind by kind."""
+    """Return descriptions of the values that may stand at a place, kind by kind.
+
+    `an_object` and `an_array` are the words for an object and for an array. For example `["an object", "true
+    or false", "null"]` may come back.
+    """
     words: list[str] = []
     if entry.object is not None:
         words.append(an_object)
@@ -71,28 +88,32 @@ def describe_kinds(
 
 
 def string_descriptions(entry: ValueMenu) -> list[str]:
-    """Return the strings of a place in words, alternative by alternative."""
+    """Return descriptions of the strings that `entry` allows; an empty list where it allows none."""
     if entry.string is None:
         return []
     return describe_formulas(entry.string.formulas, describe_strings)
 
 
 def number_descriptions(entry: ValueMenu) -> list[str]:
-    """Return the numbers of a place in words, alternative by alternative."""
+    """Return descriptions of the numbers that `entry` allows; an empty list where it allows none."""
     if entry.number is None:
         return []
     return describe_formulas(entry.number.formulas, describe_numbers)
 
 
 def join_words(words: Sequence[str], joint: str = " and ") -> str:
-    """Return some words in a row, the last one behind a joint."""
+    """Return the words in a row, with `joint` before the last one: `["a", "b", "c"]` -> `a, b and c`."""
     if len(words) > 1:
         return joint.join((", ".join(words[:-1]), words[-1]))
     return "".join(words)
 
 
 def describe_strings(formula: Formula, some: str = "a string") -> str:
-    """Return a description of strings, which says so where it is not complete."""
+    """Return a description of the strings that meet a formula. It ends with `_FURTHER` where it leaves
+    conditions out.
+
+    `some` is the noun at its beginning, such as "a string" or "a key".
+    """
     if isinstance(formula, Words):
         return list_words(quote_text(word) for word in sorted(formula.of))
     size = ""
@@ -110,7 +131,7 @@ def describe_strings(formula: Formula, some: str = "a string") -> str:
                 clauses.append(f"in the format {name}")
             case Not(Words(words)):
                 clauses.append(f"other than {list_words(map(quote_text, sorted(words)), ' and ')}")
-            # A pattern that was made of banned texts is told as these texts.
+            # A long pattern that was made from banned texts is described by these texts.
             case Not(Pattern(source)) if len(source) > MOST_SHOWN and texts_of(source):
                 clauses.append(f"without {list_words(map(quote_text, texts_of(source) or ()), ' and ')}")
             case Not(Pattern(source)):
@@ -120,7 +141,7 @@ def describe_strings(formula: Formula, some: str = "a string") -> str:
     if len(clauses) > MOST_TOLD:
         clauses = clauses[:MOST_TOLD]
         further = True
-    # "a key that the schema does not name" is cut: the clauses say more of the key.
+    # "a key that the schema does not name" becomes "a key": the clauses describe the key better.
     if clauses and some.startswith("a key") and not clauses[0].startswith("that does not"):
         some = "a key"
     head = f"{some} of {size}" if size else some
@@ -129,7 +150,8 @@ def describe_strings(formula: Formula, some: str = "a string") -> str:
 
 
 def describe_numbers(formula: Formula) -> str:
-    """Return a description of numbers, which says so where it is not complete."""
+    """Return a description of the numbers that meet a formula, such as `an integer from 1 to 5`. It ends with
+    `_FURTHER` where it leaves conditions out."""
     subject = ""
     bounds = ""
     clauses = ""
@@ -144,9 +166,9 @@ def describe_numbers(formula: Formula) -> str:
                 subject = list_words(show_decimal(Decimal(value)) for value in listed_values)
             case Ranges():
                 ends = list(part.ends())
-                # Between two runs of numbers: where one ends and the next begins.
+                # The gaps between two runs of numbers: where one run ends and where the next begins.
                 gaps = [(end[0], begin[0]) for (_, end), (begin, _) in pairwise(ends) if end and begin]
-                # Only single numbers that are left out can be told in a line.
+                # A line can name single numbers that are left out, but not longer gaps.
                 if any(end != begin for end, begin in gaps):
                     further = True
                     continue
@@ -161,7 +183,7 @@ def describe_numbers(formula: Formula) -> str:
     if excluded_numbers:
         clauses += f" other than {list_words(excluded_numbers, ' and ')}"
     if divisors:
-        # A multiple of 6 is a multiple of 3: the larger divisor tells both.
+        # A multiple of 6 is a multiple of 3: naming the larger divisor is enough.
         largest_divisors = [
             of
             for of in divisors
@@ -177,8 +199,11 @@ def _describe_multiple(of: Decimal) -> str:
 
 
 def _split_alternatives(formula: Formula) -> Sequence[Formula]:
-    """Return the parts of a disjunction. Of ranges of numbers the single numbers are one part, and runs with
-    only single numbers left out between them are one."""
+    """Return the alternatives of a formula, or the formula alone.
+
+    The alternatives of ranges of numbers are: all single numbers together; and each run of numbers. Runs with
+    only single numbers between them count as one run: "from 1 to 9 other than 5".
+    """
     if isinstance(formula, Any_):
         return formula.of
     alternatives: list[Formula] = []
@@ -191,7 +216,7 @@ def _split_alternatives(formula: Formula) -> Sequence[Formula]:
                 if low and high and low[0] == high[0]:
                     single_numbers += low, high
                 elif runs and low and (last := runs[-1][-1]) and last[0] == low[0]:
-                    # It begins where the last run ends: only that number is left out.
+                    # This run begins at the number where the last one ends: only that number is left out.
                     runs[-1] += low, high
                 else:
                     runs.append([low, high])
@@ -233,7 +258,10 @@ def _cut_text(text: str) -> str:
 
 
 def describe_count(minimum: int, maximum: int | None, unit: str) -> str:
-    """Return a number of things in words; empty where it is not bounded."""
+    """Return a range of counts in words, such as `1 to 5 characters`; an empty text without bounds.
+
+    `maximum` is None where there is no upper bound. `unit` is the noun in the singular.
+    """
     if maximum is None and not minimum:
         return ""
     if minimum == maximum:
@@ -251,17 +279,20 @@ def describe_count(minimum: int, maximum: int | None, unit: str) -> str:
 
 
 def quote_text(text: str) -> str:
-    """Return a text between quotes, cut short."""
+    """Return a text as a JSON string in quotes, cut to MOST_SHOWN characters."""
     return json_string(_cut_text(text)).decode()
 
 
 def show_value(json_value: Json) -> str:
-    """Return a value as JSON, cut short."""
+    """Return a value as JSON text, cut to MOST_SHOWN characters."""
     return _cut_text(write_canonical(json_value))
 
 
 def list_words(words: Iterable[str], joint: str = "") -> str:
-    """Return `"a"`, or `one of "a", "b" (and 12 more)`; with a joint, `"a", "b"<joint>"c"`."""
+    """Return a list in words: `"a"` for one word, else `one of "a", "b" (and 12 more)`.
+
+    With `joint` the text is `"a", "b"<joint>"c"`. At most MOST_TOLD words are named.
+    """
     all_words: Sequence[str] = list(words)
     first_words = all_words[:MOST_TOLD]
     rest = len(all_words) - len(first_words)

@@ -1,9 +1,13 @@
 """The dialects: the keywords of each draft of JSON Schema, with their readers, in one table.
 
-A draft is a `Dialect`: a table from keyword to the function that reads it, so that a keyword that a draft
-does not know is simply not in its table. "v1" is the coming release. Sources: the JSON Schema drafts 3, 4, 6,
-7, 2019-09 and 2020-12 (Core and Validation), their meta-schemas, and of vocabularies Core 2019-09 and
-2020-12, section 8.1.2.
+A *draft* is a version of JSON Schema, such as "7" or "2020-12"; "v1" is the coming release. A *dialect*
+(`Dialect`) is the table of one draft: it maps each keyword to its *reader*, the function that reads it. A
+keyword that a draft does not know is not in its table. An *annotation* is a keyword without a reader, such as
+`title`: it has no effect on which values are valid. A *vocabulary* is a group of keywords that a meta-schema
+can leave out. For example `const` is in the dialects from draft 6 on, and its reader is `read_enum`.
+
+Sources: the JSON Schema drafts 3, 4, 6, 7, 2019-09 and 2020-12 (Core and Validation) and their meta-schemas;
+for vocabularies, Core 2019-09 and 2020-12, section 8.1.2.
 """
 
 from __future__ import annotations
@@ -20,20 +24,21 @@ from structgen.schema.reading.string_grammars import GRAMMAR
 
 
 class _Row(NamedTuple):
-    """Keywords that are read alike, in some drafts."""
+    """Keywords that are read by one reader, in a range of drafts."""
 
     names: tuple[str, ...]
     """The keywords."""
     reader: Reader | None
-    """None: they say nothing about which values are valid."""
+    """The function that reads the keywords; None for annotations."""
     since: str = "3"
     until: str = "v1"
-    """The first and the last draft that has them so."""
+    """`since` and `until` are the first and the last draft that read the keywords so."""
     holds: str = ""
-    """How they hold subschemas: "one", "list", "map", "maps" (of maps), "any" (one or a list); "": none."""
+    """How the keywords hold subschemas: "one" schema; a "list"; a "map" from names; "maps" (a map of maps);
+    "any" (one or a list); "" for no subschemas."""
     vocabulary: str = ""
-    """Which vocabulary has them, from 2019-09 on; "": that of applicators where they hold subschemas, else
-    that of validation."""
+    """The vocabulary of the keywords, from 2019-09 on. With "" it is "applicator" where the keywords hold
+    subschemas, else "validation"."""
 
 
 _TABLE: Final = (
@@ -111,13 +116,13 @@ _PARTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "format-assertion": ("format",),
     },
 }
-"""Draft -> its vocabularies that have keywords -> their names in the table."""
+"""For each draft its vocabularies that have readers, each with the names that `_TABLE` has for it."""
 _IDLE: Final = ("core", "meta-data", "content")
-"""Vocabularies that add no keyword."""
+"""Vocabularies that are known and add no reader: "core" is always there, the others are annotations."""
 
 
 def _keyword_rows(draft: str) -> Iterator[tuple[str, _Row]]:
-    """Yield the keywords of a draft, with their rows."""
+    """Yield the keywords of a draft, each with its row of the table."""
     number = DRAFTS.index(draft)
     for row in _TABLE:
         first = DRAFTS.index(row.since)
@@ -129,7 +134,7 @@ def _keyword_rows(draft: str) -> Iterator[tuple[str, _Row]]:
 
 @lru_cache(maxsize=len(DRAFTS))
 def dialect_of(draft: str) -> Dialect:
-    """Return the dialect of one of DRAFTS; made once for each."""
+    """Return the dialect of a draft, one of DRAFTS. Each is made once."""
     number = DRAFTS.index(draft)
     from_6, from_2019, from_2020 = (number >= DRAFTS.index(first) for first in ("6", "2019-09", "2020-12"))
     anchors: tuple[str, ...] = ()
@@ -156,10 +161,11 @@ def dialect_of(draft: str) -> Dialect:
 
 
 def with_vocabularies(whole_dialect: Dialect, meta: Mapping[str, Any]) -> Dialect:
-    """Return a draft's dialect with the vocabularies alone that a meta-schema names in `$vocabulary`.
+    """Return a dialect with only the vocabularies that a meta-schema names in `$vocabulary`.
 
-    Without that member it is the whole draft, as in drafts that know no vocabularies. A vocabulary that is
-    required and not known is in `unknown_vocabularies` of the dialect: its schemas must be refused.
+    `whole_dialect` is the dialect of the draft, and `meta` the meta-schema. `whole_dialect` itself comes back
+    where `meta` has no `$vocabulary`, and for drafts without vocabularies. A vocabulary that is required and
+    not known is listed in `unknown_vocabularies` of the dialect: schemas that use it must be refused.
     """
     vocabularies = meta.get("$vocabulary")
     parts = _PARTS.get(whole_dialect.draft)
@@ -174,10 +180,11 @@ def with_vocabularies(whole_dialect: Dialect, meta: Mapping[str, Any]) -> Dialec
         is_known = name in parts or name in _IDLE
         if draft == standard_draft and is_known:
             kept_groups.update(parts.get(name, ()))
-            # 2020-12 Validation, section 7.2.2: true or false, whoever knows the vocabulary asserts.
+            # 2020-12 Validation, section 7.2.2: an implementation that knows this vocabulary asserts formats,
+            # whether the vocabulary is required (true) or optional (false).
             asserts_formats = asserts_formats or name == "format-assertion"
         elif is_required:
-            # One that is optional and unknown is passed over: its keywords say nothing.
+            # An optional vocabulary that is not known is passed over: its keywords have no effect.
             unknown.append(uri)
     group_of = {
         name: row.vocabulary or ("applicator" if row.holds else "validation")

@@ -1,8 +1,14 @@
-"""One function for each keyword of JSON Schema: how its value becomes fields of a `Schema`.
+"""Reads the keywords of JSON Schema: one function turns the value of a keyword into fields of a `Schema`.
 
-A reader is handed the document, the schema, the keyword and its value. It sets fields of the schema, has
-subschemas read later (`Document.add_child`), and raises `SchemaError` for a value of a wrong kind. `dialects`
-says which drafts have which keyword.
+A *reader* is such a function, for example `read_pattern`. All readers take the same four arguments.
+`document` is the document that is being read. `schema` is the `Schema` whose fields are set. `keyword` is the
+name of the keyword, and `value` its value in the text of the schema (`schema.raw` is the whole text). A
+reader raises `SchemaError` for a value of a wrong kind. `dialects` lists which drafts have which keyword.
+
+A *field* is an attribute of `Schema`: `{"minLength": 2}` sets the field `min_length` to 2. A *child* is a
+schema inside a schema; `add_child` makes it now and has it read later. A *derived* schema has no text of its
+own: a reader makes it to express a keyword. An *applicator* is a keyword that applies schemas inside it to
+the same value, such as `allOf`; `schema.applicators` records those in the order in which they were read.
 """
 
 from __future__ import annotations
@@ -28,14 +34,15 @@ FORMATS = frozenset(
 )
 """The formats that are asserted: those of 2020-12 (Validation section 7.3), in every draft.
 
-A draft lets an implementation add formats (draft 6 Validation section 8.1), `uuid` in a schema of draft 4
-says what it means, and the validators whose verdicts label MaskBench assert all of them in all drafts.
+Three reasons: a draft lets an implementation add formats (draft 6 Validation section 8.1). The name `uuid` is
+clear in a schema of draft 4, too. And the validators that label MaskBench assert all formats in all drafts.
 """
 
 # --- Kinds of values ----------------------------------------------------------------------------------------
 
 _COUNT_CAP = 10**18
-"""Counts beyond this are taken as this: no document is so long, and 1e999999999 must not become an int."""
+"""The largest count. Larger ones are lowered to it: no document is so long, and 1e999999999 must not become
+an int of a billion digits."""
 
 
 _KEYWORDS_OF = MappingProxyType(
@@ -59,7 +66,8 @@ _KEYWORDS_OF = MappingProxyType(
         "grammar": (GRAMMAR,),
     }
 )
-"""The keywords that set a field of `Schema`; of every other field it is the name in camel case."""
+"""The keywords that set a field of `Schema`. A field that is not listed is set by one keyword: the name of
+the field in camel case, so `minLength` sets `min_length`."""
 SPEAKS_OF: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys(("pattern", "format", "min_length", "max_length", "grammar"), "string"),
@@ -72,13 +80,16 @@ SPEAKS_OF: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(("unevaluated_items", "contains", "min_contains", "max_contains"), "array"),
     }
 )
-"""Fields of `Schema` that speak of values of one type."""
+"""The fields of `Schema` that restrict values of one type alone, each with that type."""
 
 
 def idle_keywords(schema: Schema) -> list[str]:
-    """Return the keywords of a schema that speak of values of types that its own `type` does not allow. Not
-    those that ask for nothing, as generators write them, and neither `format` nor `additionalProperties`,
-    which are notes for other tools there. A schema that is derived from others has no keywords."""
+    """Return the keywords of a schema that have no effect, because its own `type` excludes their type.
+
+    For example `minLength` in `{"type": "integer", "minLength": 2}`. Keywords that ask for nothing are left
+    out: generators write them. So are `format` and `additionalProperties`, which are notes for other tools
+    there. A derived schema has no keywords.
+    """
     types = schema.types
     idle = list[str]()
     if schema.raw is None or types is None:
@@ -95,7 +106,7 @@ def idle_keywords(schema: Schema) -> list[str]:
 
 
 def keywords_of(field: str) -> tuple[str, ...]:
-    """Return the keywords that set a field of `Schema`."""
+    """Return the keywords that set a field of `Schema`: `"min_length"` -> `("minLength",)`."""
     keywords = _KEYWORDS_OF.get(field)
     if keywords:
         return keywords
@@ -106,7 +117,7 @@ def keywords_of(field: str) -> tuple[str, ...]:
 
 @cache
 def field_of(keyword: str) -> str:
-    """Return the field of `Schema` that holds what a keyword says."""
+    """Return the field of `Schema` that a keyword sets: `"not"` -> `"not_"`."""
     # `minLength` becomes `min_length`.
     plain = "".join(f"_{char.lower()}" if char.isupper() else char for char in keyword)
     fields = (field for field, keywords in _KEYWORDS_OF.items() if keyword in keywords)
@@ -124,7 +135,8 @@ def number_of(value: object) -> Decimal | None:
 
 
 def count_of(value: object) -> int | None:
-    """Return a JSON number that is an integer >= 0 (3, 3.0) as an int, or None for anything else."""
+    """Return a JSON number that is an integer >= 0 (3, 3.0) as an int, or None for anything else. Numbers
+    above `_COUNT_CAP` become `_COUNT_CAP`."""
     if value.__class__ is int:
         if value >= 0:
             return min(value, _COUNT_CAP)
@@ -163,7 +175,8 @@ def read_type(document: OpenDocument, schema: Schema, keyword: str, value: Any) 
 
 
 def read_enum(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
-    """Read `enum`, or `const`; where the schema has one already, the second must hold as well."""
+    """Read `enum` or `const`. Where the schema has both, the second one becomes a derived schema in `all_of`:
+    both must hold."""
     if keyword == "enum" and value.__class__ is not list:
         raise document.keyword_error(
             schema, "enum", "takes a list of values", "For one value, use const or a list of one."
@@ -186,7 +199,8 @@ _FLAGS = MappingProxyType({"minimum": "exclusiveMinimum", "maximum": "exclusiveM
 
 
 def read_bound(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
-    """Read a bound of numbers, as `minimum`; in draft 4 a boolean beside it says whether it is exclusive."""
+    """Read a bound of numbers, such as `minimum`. In draft 4 a boolean keyword beside it makes it exclusive:
+    `{"minimum": 0, "exclusiveMinimum": true}`."""
     bound = number_of(exact_copy(value, of_point=document.policies.of_point))
     if bound is None:
         old = "In draft 4 alone it is true or false beside the bound." if value.__class__ is bool else ""
@@ -223,7 +237,7 @@ def read_multiple_of(document: OpenDocument, schema: Schema, keyword: str, value
 
 
 def read_count(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
-    """Read a bound of lengths or counts, as `minLength` or `maxContains`."""
+    """Read a bound of lengths or counts, such as `minLength` or `maxContains`."""
     bound = count_of(value)
     if bound is None:
         raise document.keyword_error(schema, keyword, "takes an integer of at least 0", number_cure(value))
@@ -241,7 +255,10 @@ def read_pattern(document: OpenDocument, schema: Schema, keyword: str, value: An
 
 
 def read_format(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
-    """Read `format` where the policy or the dialect asserts it; else it is an annotation."""
+    """Read `format` where the policy or the dialect asserts formats. Elsewhere it is a note and sets nothing.
+
+    A custom format is a pattern, or pairs of a keyword and a number; it becomes a derived schema.
+    """
     if value.__class__ is not str:
         raise document.keyword_error(schema, "format", "takes a string")
     if document.policies.formats != "assert" and not schema.scope.dialect.asserts_formats:
@@ -271,7 +288,7 @@ def read_grammar(document: OpenDocument, schema: Schema, keyword: str, value: An
 
 
 def read_properties(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
-    """Read `properties`: `{"a": {"type": "null"}}` has one child, at the way `("properties", "a")`."""
+    """Read `properties`: `{"a": {"type": "null"}}` has one child, under the path `("properties", "a")`."""
     if value.__class__ is not dict:
         raise document.keyword_error(schema, "properties", "takes an object of schemas")
     schema.properties = {
@@ -296,7 +313,7 @@ def read_required(document: OpenDocument, schema: Schema, keyword: str, value: A
     """Read `required`, as from draft 4 on: a list of names."""
     if not _is_text_list(value):
         cure = ""
-        if value.__class__ is bool:  # as draft 3 has it, where each property says it of itself
+        if value.__class__ is bool:  # draft 3 has a boolean in the schema of each property
             cure = "Name the property in `required` of the object around it."
         raise document.keyword_error(schema, "required", "takes a list of names", cure)
     if value:
@@ -308,15 +325,16 @@ def read_required(document: OpenDocument, schema: Schema, keyword: str, value: A
 
 
 def read_dependencies(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
-    """Read `dependencies`, and the two keywords that replaced it, which may stand beside it.
+    """Read `dependencies`, `dependentRequired` or `dependentSchemas`, which may stand side by side.
 
-    2019-09 split the keyword and kept it in the meta-schema as deprecated. It is enforced there too, as the
-    test suite's optional/dependencies-compatibility.json has it: schemas without $schema rely on it.
+    2019-09 split `dependencies` into the two others and kept it in the meta-schema as deprecated. It is still
+    enforced there, as in the test suite's optional/dependencies-compatibility.json: schemas without $schema
+    rely on it.
     """
     takes = _DEPENDENT[keyword]
     if value.__class__ is not dict:
         raise document.keyword_error(schema, keyword, f"takes an object of {takes}")
-    # Under `dependencies` lists of names and schemas may stand side by side. These are the lists.
+    # `dependencies` maps a key to a list of names or to a schema. `names` has the lists; schemas come below.
     names = {
         key: listed
         for key, listed in value.items()
@@ -354,7 +372,7 @@ _DEPENDENT = MappingProxyType(
         "dependentSchemas": "schemas",
     }
 )
-"""What stands under the keys of each keyword."""
+"""What each keyword maps its keys to, in words for errors."""
 
 
 # --- Arrays -------------------------------------------------------------------------------------------------
@@ -382,7 +400,7 @@ def read_items(document: OpenDocument, schema: Schema, keyword: str, value: Any)
 
 def read_additional_items(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read `additionalItems`: the schema of the items for which the list in `items` has none."""
-    if schema.raw.get("items").__class__ is list:  # without a list it says nothing
+    if schema.raw.get("items").__class__ is list:  # without a list it has no effect
         read_schema(document, schema, keyword, value)
 
 
@@ -395,7 +413,7 @@ def read_unique_items(document: OpenDocument, schema: Schema, keyword: str, valu
 
 
 def read_contains(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
-    """Read `contains` as from 2020-12 on: the items that meet it are evaluated."""
+    """Read `contains` as from 2020-12 on: items that meet it count as evaluated (`unevaluatedItems`)."""
     read_schema(document, schema, keyword, value)
     schema.contains_evaluates = True
 
@@ -404,12 +422,12 @@ def read_contains(document: OpenDocument, schema: Schema, keyword: str, value: A
 
 
 def read_schema(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
-    """Read a keyword that holds one schema, as `not` or `propertyNames`."""
+    """Read a keyword that holds one schema, such as `not` or `propertyNames`."""
     setattr(schema, field_of(keyword), document.add_child(schema, value, (keyword,)))
 
 
 def read_schemas(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
-    """Read a keyword that holds a list of schemas, as `allOf`."""
+    """Read a keyword that holds a list of schemas, such as `allOf`."""
     field = field_of(keyword)
     # Another keyword may have set the field before (a `format` adds to `all_of`): both hold.
     earlier_schemas = getattr(schema, field)
@@ -418,9 +436,10 @@ def read_schemas(document: OpenDocument, schema: Schema, keyword: str, value: An
 
 
 def read_children(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> tuple[Schema, ...]:
-    """Return the schemas of a list, to be read, in its order; `keyword` is the list's, for example `anyOf`.
+    """Return the children for a list of schemas, in its order. They are read later.
 
-    Raises `SchemaError` for anything else than a list.
+    `keyword` is the keyword whose value is the list, for example `anyOf`. Raises `SchemaError` for anything
+    else than a list, and for an empty list outside draft 3.
     """
     # draft 3 alone lets the list be empty
     may_be_empty = schema.scope.dialect.draft == "3"
@@ -430,13 +449,13 @@ def read_children(document: OpenDocument, schema: Schema, keyword: str, value: A
 
 
 def read_if(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
-    """Read `if`, `then` or `else`."""
+    """Read `if`, `then` or `else`. Without its partner `then` or `else` has no effect."""
     others = ("then", "else") if keyword == "if" else ("if",)
     if not schema.raw.keys().isdisjoint(others):
         read_schema(document, schema, keyword, value)
         schema.applicators += (keyword,)
     elif keyword == "if":
-        # Alone it asserts nothing; what it evaluates matters where something is unevaluated.
+        # `if` alone asserts nothing. But the members that it evaluates matter for `unevaluated*`.
         document.tests.append((schema, value))
 
 
@@ -450,8 +469,8 @@ def read_reference(document: OpenDocument, schema: Schema, keyword: str, value: 
 
 
 def read_property_dependencies(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
-    """Read `propertyDependencies`, a proposal of v1: where a property has a certain string, the schema under
-    that string holds, too. For example `{"kind": {"cat": {"required": ["claws"]}}}`."""
+    """Read `propertyDependencies`, a proposal of v1: where a property equals a listed string, the schema
+    under that string must hold, too. For example `{"kind": {"cat": {"required": ["claws"]}}}`."""
     if value.__class__ is not dict or not all(member.__class__ is dict for member in value.values()):
         raise document.keyword_error(schema, "propertyDependencies", "takes an object of objects of schemas")
     for name, members in value.items():
@@ -461,7 +480,8 @@ def read_property_dependencies(document: OpenDocument, schema: Schema, keyword: 
             with_word = document.derive_schema(
                 pointer, types=TYPES["object"], required=(name,), properties={name: word_schema}
             )
-            # A plain `if` would count the property as evaluated. Two negations mean the same and do not.
+            # A plain `if` would count the property as evaluated. Two negations around it mean the same, and
+            # leave the property unevaluated.
             inverse = document.derive_schema(pointer, not_=with_word)
             test = document.derive_schema(pointer, not_=inverse)
             then = document.add_child(schema, member, ("propertyDependencies", name, word))

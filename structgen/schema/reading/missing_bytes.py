@@ -1,4 +1,14 @@
-"""JSON text of a vocabulary that lacks bytes: how characters are written then, and which values are left."""
+"""Finds how JSON text is written when no token has certain bytes, and which values can still be written.
+
+The *missing bytes* are the bytes that no token of a vocabulary can write. A *way* to write a character is its
+own UTF-8, or an *escape* such as `\\n` or `\\u000a`. A *spelling* is the bytes of a way that was chosen. A
+*writable* character has a way without missing bytes. The policy of escapes tells which ways may be used:
+
+- "utf8": one way each, raw where JSON allows it; "ascii": the same, with escapes from 0x7F on;
+- "canonical": one way in keys and constants, all ways in other strings; "any": all ways everywhere.
+
+For example without the byte of `é`'s UTF-8, 0xC3, the policy "any" writes `é` as `\\u00e9`.
+"""
 
 from __future__ import annotations
 
@@ -20,55 +30,65 @@ _KINDS: Final = (
     ("array", (b"[]",)),
     ("object", (b"{}",)),
 )
-"""Kinds of values, each with texts of which one can be written if any of its texts can."""
+"""The kinds of values, each with its shortest texts. A kind has a writable value if one of these texts has no
+missing bytes. For example every number needs at least one digit."""
 _SHORT: Final = {34: b'"', 92: b"\\", 47: b"/", 8: b"b", 12: b"f", 10: b"n", 13: b"r", 9: b"t"}
-"""Characters with an escape of two, and its second."""
+"""The code points that have an escape of two characters, each with the second one: 10 -> `n` for `\\n`."""
 _LENGTHS: Final = (0x80, 0x800, 2), (0x800, 0xD800, 3), (0xE000, 0x10000, 3), (0x10000, 0x110000, 4)
 """Ranges of characters beyond ASCII: the first, the one after the last, and how many bytes of UTF-8 each
 takes. Surrogates (0xD800 to 0xDFFF) have no UTF-8."""
 _NUMERAL: Final = b"0123456789-+.eE"
 MANY: Final = 80
-"""So many plain characters are plenty: from here on strings are not narrowed to the writable characters."""
+"""From this number of plain characters on, `limits_of` gives no pattern of the writable strings. All
+printable characters of ASCII without the quote and the backslash are 93."""
 
 
 class Quoting:
-    """How strings and keys are written under a policy of escapes, without some bytes. Made by `quoting_of`.
+    """Writes strings and keys under a policy of escapes, without missing bytes. Made by `quoting_of`.
 
-    A text has one way under "utf8" and "ascii"; under "canonical" keys and constants have one, and other
-    strings all; under "any" all have all.
+    `escapes` is the policy: "utf8", "ascii", "canonical" or "any" (see the module). `missing` are the missing
+    bytes.
     """
 
     def __init__(self, escapes: str, missing: frozenset[int]) -> None:
         self.missing = missing
-        """Bytes that no text has."""
+        """The missing bytes: no text may have them."""
         self.numerals_lack = not missing.isdisjoint(_NUMERAL)
         """Whether some numerals cannot be written."""
         self.plain = bytes({*range(32, 127)}.difference(missing, b'"\\'))
-        """The characters of ASCII that are written as they are, ascending."""
+        """The printable ASCII characters that can be written as they are, in ascending order."""
         self.is_ascii = escapes == "ascii"
+        # Writes a whole string in the usual way, without regard to the missing bytes.
         self._whole = ascii_string if self.is_ascii else json_string
+        # Whether lone surrogates may be written, and whether keys and constants may use all escapes.
         self.lone = escapes == "any"
+        # Whether other strings may use all escapes.
         self._free = escapes in ("any", "canonical")
         # Without a choice of escapes their digits are in lower case.
         self.lost_digits = missing if self._free or not missing else missing.union(b"ABCDEF")
-        """Bytes that escapes do not have."""
+        """The bytes that no escape may have: the missing ones and, without a choice of escapes, A to F."""
         self._ways: dict[str, bytes] = {}
         self.blank = self.plain[:1] or self.write_literal(" ")[1:-1]
-        """The cheapest text of one more character."""
+        """The shortest spelling of one more character of a string."""
 
     def write_literal(self, text: str) -> bytes:
-        """Return the shortest JSON text of a decoded string, quotes included; where none is without the
-        missing bytes, one that has some."""
+        """Return the shortest JSON text of a string that has no missing bytes, quotes included.
+
+        Where there is none, a JSON text with missing bytes comes back: the caller checks it.
+        """
         spelling = self._whole(text)
         if not self.missing or self.missing.isdisjoint(spelling):
             return spelling
         return b'"%b"' % b"".join(map(self._write_character, text))
 
     def escape_cases(self, way: bytes) -> list[bytes]:
-        """Return the spellings of an escape that can be written: with digits in lower case, as `way` has
-        them, and each in the case that is not missing."""
+        """Return the spellings of an escape that have no missing bytes; a spelling may come twice.
+
+        `way` is the escape, for example `\\u00E9`. Three spellings are tried: all digits in lower case; the
+        digits of `way`; and each digit in lower case, or in upper case where the lower one is missing.
+        """
         lower_way = way.lower()
-        # The upper case of bytes: that of a character may be two characters.
+        # The upper case is taken of bytes: in a `str` it may be two characters (`ß` -> `SS`).
         mixed_way = bytes(
             byte if byte not in self.missing else ord(bytes((byte,)).upper()) for byte in lower_way
         )
@@ -94,6 +114,7 @@ class Quoting:
                 # Characters beyond 0xFFFF are two code units: each four digits begin with \u.
                 units = char.encode("utf-16-be", "surrogatepass").hex()
                 digits = [digit if ord(digit) not in self.missing else digit.upper() for digit in units]
+                # A text times True is the text, and times False it is empty.
                 escape = "".join("\\u" * (index % 4 == 0) + digit for index, digit in enumerate(digits))
                 ways.append(escape.encode())
             # The shortest way that is left; where none is, the usual one, for a caller that checks it.
@@ -102,18 +123,21 @@ class Quoting:
 
     @cached_property
     def strings(self) -> str | None:
-        """A pattern of the strings that can be written; None: all."""
+        """A pattern of the strings that can be written; None where all can."""
         return _pattern_of(self._string_characters)
 
     @cached_property
     def keys(self) -> str | None:
-        """A pattern of the keys and constants that can be written; None: all."""
+        """A pattern of the keys and constants that can be written; None where all can."""
         return _pattern_of(self._written_characters(self.lone))
 
     @cached_property
     def unwritable_characters(self) -> tuple[frozenset[int], str | None]:
-        """The bytes of UTF-8 that only characters have which cannot be written; and, where other characters
-        cannot be written either, a pattern of the strings that can. Cost: some 10 ms."""
+        """The characters that cannot be written in strings: pairs of `lost` bytes and a pattern.
+
+        `lost` are the bytes of UTF-8 that only unwritable characters have: a string without them is writable,
+        if the pattern is None. Else the pattern describes the writable strings. Cost: some 10 ms.
+        """
         writable = self._string_characters
         if writable is None:
             return frozenset(), None
@@ -128,8 +152,11 @@ class Quoting:
         return self._written_characters(self._free)
 
     def _written_characters(self, free: bool) -> npt.NDArray[np.bool_] | None:
-        """Return for each code point whether some way to write it has no missing byte; None: all can be
-        written. `free`: all escapes may be used. This is the one table of how characters are written."""
+        """Return for each code point whether some way to write it has no missing byte; None where all can be
+        written.
+
+        With `free` all escapes may be used. No other function decides this.
+        """
         cases = ("%x", "%X") if free else ("%x",)
         # For each hexadecimal digit whether it can be written.
         digits = [any(ord(case % value) not in self.missing for case in cases) for value in range(16)]
@@ -143,7 +170,7 @@ class Quoting:
         if has_escapes:
             digit = np.array(digits)
             unit = np.arange(0x10000)
-            # A code unit can be escaped if its four digits can be written.
+            # A code unit can be escaped if its four digits (4 bits each) can be written.
             units = digit[unit >> 12] & digit[unit >> 8 & 15] & digit[unit >> 4 & 15] & digit[unit & 15]
             escapable[:0x10000] = units
             # A character beyond 0xFFFF is a high and a low surrogate; they ascend with its number.
@@ -151,13 +178,14 @@ class Quoting:
             low_surrogates = units[0xDC00:0xE000]
             escapable[0x10000:] = np.logical_and.outer(high_surrogates, low_surrogates).ravel()
         if not free:
-            # Only control characters are escaped then, and under "ascii" all characters from 0x7F on.
+            # Without all escapes only control characters are escaped; under "ascii" also all from 0x7F on.
+            # The slice ends at 0x7F under "ascii", else at the last character.
             escapable[32 : 0x7F if self.is_ascii else None] = False
             escapable[list(_SHORT)] = False
         if not self.lone:
-            escapable[0xD800:0xE000] = True  # they cannot be written for another reason
+            escapable[0xD800:0xE000] = True  # lone surrogates: the policy rules them out
         if 92 not in self.missing:  # the backslash
-            # A slash is escaped only where all escapes may be used.
+            # A slash (47) is escaped only where all escapes may be used.
             short = [point for point in _SHORT if free or point != 47]
             escapable[short] |= [self.missing.isdisjoint(_SHORT[point]) for point in short]
         writable |= escapable
@@ -167,14 +195,17 @@ class Quoting:
         """Return for each code point whether it can be written as it is."""
         raw_characters = characters_without(self.missing)
         raw_characters[0x80:] &= not self.is_ascii
-        # JSON escapes control characters, the quote and the backslash always (RFC 8259, section 7).
+        # JSON always escapes control characters, the quote (34) and the backslash (92): RFC 8259, section 7.
         raw_characters[[*range(32), 34, 92]] = False
         raw_characters[0x7F] &= not self.is_ascii
         return raw_characters
 
 
 def _pattern_of(writable: npt.NDArray[np.bool_] | None) -> str | None:
-    """Return a pattern of the strings of some code points; None for all."""
+    """Return a pattern of the strings of writable code points; None where all are writable.
+
+    `writable` has a flag for each code point, or is None.
+    """
     if writable is None:
         return None
     import numpy as np  # start-up: few vocabularies lack bytes
@@ -188,7 +219,7 @@ def _pattern_of(writable: npt.NDArray[np.bool_] | None) -> str | None:
 
 
 def characters_without(missing: frozenset[int]) -> npt.NDArray[np.bool_]:
-    """Return for each code point whether its UTF-8 has none of some bytes; False for surrogates."""
+    """Return for each code point whether its UTF-8 has no missing byte; False for surrogates."""
     import numpy as np  # start-up: few vocabularies lack bytes
 
     is_writable = np.zeros(0x110000, np.bool_)
@@ -202,7 +233,8 @@ def characters_without(missing: frozenset[int]) -> npt.NDArray[np.bool_]:
 
 
 def _bytes_of(characters: npt.NDArray[np.bool_]) -> frozenset[int]:
-    """Return the bytes of the UTF-8 of some code points; `characters` has a flag for each."""
+    """Return the bytes that occur in the UTF-8 of some code points. `characters` has a flag for each code
+    point: whether it is one of them."""
     import numpy as np  # start-up: few vocabularies lack bytes
 
     byte_values = {*np.flatnonzero(characters[:0x80]).tolist()}
@@ -216,8 +248,11 @@ def _bytes_of(characters: npt.NDArray[np.bool_]) -> frozenset[int]:
 
 
 def _first_bytes(first: int, end: int, count: int) -> npt.NDArray[np.uint8]:
-    """Return for each block of 64 characters of `count` bytes, from `first` to before `end`, the bytes that
-    these characters share: all but the last, which may be any byte inside a character."""
+    """Return for each block of 64 characters the bytes of UTF-8 that these characters share.
+
+    The blocks go from `first` to before `end`; each of their characters has `count` bytes. The characters of
+    a block share all bytes but the last one, which runs from 0x80 to 0xBF. One row for each block.
+    """
     import numpy as np  # start-up: few vocabularies lack bytes
 
     text = "".join(map(chr, range(first, end, 64))).encode()
@@ -226,15 +261,17 @@ def _first_bytes(first: int, end: int, count: int) -> npt.NDArray[np.uint8]:
 
 @lru_cache(maxsize=64)
 def quoting_of(escapes: str, missing: frozenset[int] = frozenset()) -> Quoting:
-    """Return how strings are written under a policy of escapes, without some bytes."""
+    """Return the `Quoting` of a policy of escapes and the missing bytes. The last 64 are kept."""
     return Quoting(escapes, missing)
 
 
 def limits_of(quoting: Quoting, policies: Policies) -> tuple[dict[str, Any], tuple[bool, ...], str | None]:
-    """Return the limits of every value whose text has none of the missing bytes: fields of `Schema`, which of
-    true and false the value is not, and a pattern of its keys (None: any).
+    """Return the limits of every value whose text has no missing bytes: three parts.
 
-    Strings get a pattern only where few characters are left: `Scalars` narrows the others.
+    The first part is fields of `Schema`, for example `{"max_items": 1}` where the comma is missing. The
+    second is the booleans that cannot be written, such as `(True,)`. The third is a pattern of the keys that
+    can be written, or None where keys need no pattern. Strings and keys get a pattern only where fewer than
+    `MANY` characters are left: `Scalars` narrows the others.
     """
     missing = quoting.missing
     kinds = frozenset(kind for kind, texts in _KINDS if any(map(missing.isdisjoint, texts)))

@@ -1,12 +1,17 @@
-"""Schemas that a server for OpenAI's strict structured outputs refuses, and the policies of such a server.
+"""Finds what a server for OpenAI's strict structured outputs refuses in a schema, and has its policies.
+
+The *subset* is the part of JSON Schema that such a server takes. A *refusal* is one breach of the subset: a
+place, a keyword and a sentence. A *node* is one schema inside the whole schema. Its *level* is the number of
+objects around it, itself included. For example in `{"type": "object", "properties": {"a": {}}}` the root is
+refused because "a" is not required, and the node at `#/properties/a` because it has no type.
 
 Sources, as they stood in November 2026: the guide "Structured model outputs", section "Supported schemas"
 (developers.openai.com/api/docs/guides/structured-outputs), and where it is silent the server's own errors: on
 keywords beside `$ref`, references to other schemas than definitions, schemas without a type, arrays without
-items, look-arounds, and `default`. A keyword that the guide does not name as supported is refused, other
-annotations apart: `minLength` is in its list for fine-tuned models alone, and the server refuses it for all.
-It does not say how levels of nesting are counted; here an object inside an object, through arrays and anyOf
-too, is one level more, and `$ref` is not followed (recursive schemas are supported).
+items, look-arounds, and `default`. A keyword that the guide does not name as supported is refused, except for
+some annotations. The guide lists `minLength` for fine-tuned models alone, and the server refuses it for all.
+The guide does not describe how levels of nesting are counted. Here an object inside an object is one level
+more, also through arrays and anyOf. `$ref` is not followed: recursive schemas are supported.
 """
 
 from __future__ import annotations
@@ -31,18 +36,18 @@ OPENAI_STRICT: Mapping[str, Any] = MappingProxyType(
         "formats": "assert",
     }
 )
-"""Keyword arguments of `sg.json_schema` for schemas written for OpenAI's strict structured outputs: what such
-a server refuses is refused, and keys come in the order of the schema."""
+"""The keyword arguments of `sg.json_schema` for schemas written for OpenAI's strict structured outputs. They
+refuse what such a server refuses, and keys come in the order of the schema."""
 
 DEEPEST = 10
 PROPERTIES = 5_000
-"""OpenAI's limits of one schema: levels of objects, and properties of all objects together."""
+"""OpenAI's limits of one schema: DEEPEST levels of objects, and PROPERTIES properties of all objects."""
 CHARACTERS = 120_000
-"""Of all names of properties and definitions, and all strings in enum and const, together."""
+"""The most characters of all names of properties and definitions, and all strings in enum and const."""
 ENUM_VALUES = 1_000
-"""Of all enums together."""
+"""The most values of all enums together."""
 LONG_ENUM, LONG_ENUM_CHARACTERS = 250, 15_000
-"""Strings of one enum with more than 250 values have at most 15,000 characters together."""
+"""The strings of one enum with more than 250 values have at most 15,000 characters together."""
 FORMATS = ("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid")
 _SUPPORTED = frozenset(
     (
@@ -55,24 +60,31 @@ _SUPPORTED = frozenset(
 _MAPS = ("properties", "$defs", "definitions")
 _TYPED = frozenset(("type", "enum", "const", "$ref", "anyOf", "oneOf", "allOf", "not"))
 """Keywords beside which a schema needs no type, or which are refused themselves."""
+# The targets that `$ref` may have: the root `#`, or a definition such as `#/$defs/NAME`.
 _TARGET = re.compile(r"#(?:/(?:\$defs|definitions)/[^/]*)?")
+# A pattern with a look-around, `(?=`, `(?!`, `(?<=` or `(?<!`, that no backslash escapes.
 _LOOK_AROUND = re.compile(r"(?s)(?:\\.|[^\\])*?\(\?<?[=!]")
 _Told: TypeAlias = tuple[str, str]
-"""A keyword, and what is wrong with it."""
+"""A refusal without its place: the keyword, and a sentence about the fault."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenAIRefusal:
-    """One thing that such a server refuses."""
+    """One thing in a schema that a server for OpenAI's strict structured outputs refuses."""
 
     pointer: str
-    """Where the schema stands; "#" where it is the schema as a whole."""
+    """The JSON pointer of the node with the fault; "#" for the root and for the schema as a whole."""
     keyword: str
+    """The keyword to blame; "" where the node is not an object."""
     why: str
+    """One sentence about the fault."""
 
 
 def find_refusals(schema: Json) -> list[OpenAIRefusal]:
-    """Return the parts of a schema that the documented subset rules out, in the order of its text. Linear."""
+    """Return the refusals of a schema, in the order of its text; those of its totals come last.
+
+    Cost: linear in the size of the schema.
+    """
     refusals_so_far = [OpenAIRefusal("#", *refusal) for refusal in _root_refusals(schema)]
     nodes: list[dict[str, Any]] = []
     stack: list[tuple[Json, str, int]] = [(schema, "#", 0)]
@@ -97,7 +109,7 @@ def find_refusals(schema: Json) -> list[OpenAIRefusal]:
 
 
 def check_subset(schema: Json) -> None:
-    """Raise `UnsupportedError` for the first thing that the subset rules out, and name how many more."""
+    """Raise `UnsupportedError` for the first refusal of a schema; the error counts the further ones."""
     all_refusals = find_refusals(schema)
     if all_refusals:
         first = all_refusals[0]
@@ -111,6 +123,7 @@ def check_subset(schema: Json) -> None:
 
 
 def _root_refusals(schema: Json) -> Iterator[_Told]:
+    """Yield the rules for the root that a schema breaks."""
     if isinstance(schema, dict):
         if "anyOf" in schema:
             yield "anyOf", "The root is no anyOf."
@@ -132,6 +145,7 @@ def _is_object(node: dict[str, Any]) -> bool:
 
 
 def _subschema_refusals(node: dict[str, Any], is_root: bool, level: int) -> Iterator[_Told]:
+    """Yield the rules for every schema that one node breaks. `level` is the level of the node."""
     is_object = _is_object(node)
     types = _types_of(node)
     target = node.get("$ref")
@@ -144,7 +158,7 @@ def _subschema_refusals(node: dict[str, Any], is_root: bool, level: int) -> Iter
     # A table of the rules: whether the schema breaks the rule, the keyword to blame, the sentence.
     for is_broken, keyword, why in (
         (
-            # Not `>`: the first object that is too deep is named, and not those inside of it.
+            # `==` and not `>`: only the first object that is too deep is named, not the objects inside it.
             is_object and level == DEEPEST + 1,
             "properties",
             f"Objects are nested more than {DEEPEST} levels deep.",
@@ -182,11 +196,12 @@ def _subschema_refusals(node: dict[str, Any], is_root: bool, level: int) -> Iter
 
 
 def _child_nodes(node: dict[str, Any], level: int) -> Iterator[tuple[Json, str, int]]:
-    """Yield the schemas inside one, each with its way from there and the level that it starts from."""
+    """Yield the schemas inside a node: each with its path from the node, such as `properties/a`, and the
+    level of what is around it. `level` is the level of the node."""
     for keyword in _MAPS:
         members = node.get(keyword)
         if isinstance(members, dict):
-            # Definitions start anew: their depth is counted in themselves, as `$ref` is not followed.
+            # A definition starts from level 0, as `$ref` is not followed.
             start_level = level if keyword == "properties" else 0
             for name, child in members.items():
                 yield child, f"{keyword}/{escape(name)}", start_level
@@ -199,7 +214,7 @@ def _child_nodes(node: dict[str, Any], level: int) -> Iterator[tuple[Json, str, 
 
 
 def _total_refusals(nodes: Sequence[dict[str, Any]]) -> Iterator[_Told]:
-    """Yield the limits that the schema as a whole exceeds."""
+    """Yield the limits that the schema as a whole exceeds. `nodes` are all schemas of it."""
     maps = [
         (keyword, node[keyword]) for node in nodes for keyword in _MAPS if isinstance(node.get(keyword), dict)
     ]

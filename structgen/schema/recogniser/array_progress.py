@@ -35,10 +35,10 @@ Progress: TypeAlias = tuple[Unmet, tuple[int, ...]]
 """The open obligations of a thread, and the number of items that each counter has counted, up to its
 bound."""
 Values: TypeAlias = frozenset[Literal]
-"""The values of some items, as literals."""
+"""The values of several items, each as its literal."""
 
 MANY_KINDS = 3
-"""The most kinds of required items for which every combination is tried that one item may meet."""
+"""The most kinds of required items for which all combinations are tried that one item may meet at once."""
 _NONE: Values = frozenset()
 _Part: TypeAlias = tuple[tuple[Literal, ...], int]
 """One choice for an item: the literals that it meets, and 1 where it then meets an obligation or counts, else
@@ -65,7 +65,7 @@ class ArrayProgress:
         self.shapes = shapes
         self.limits = limits
         self.singly = False
-        """Whether `pays_singly` was true for some rest of this network."""
+        """Whether `pays_singly` has returned True for some array of this network."""
 
     def item_demand(self, shape: ArrayShape, index: int) -> int:
         """Return the demand on the item at an index."""
@@ -317,8 +317,10 @@ class ArrayProgress:
 
 
 def counts_singly(shape: ArrayShape, unmet: Unmet) -> bool:
-    """Return whether a thread asks only for least numbers of many kinds of items. Each item may then count
-    for one kind."""
+    """Return whether a thread asks only that each of many kinds of items comes some number of times at least.
+
+    Then each item may count for one kind alone.
+    """
     if unmet or shape.hi is not None or shape.unique or len(shape.counters) <= MANY_KINDS:
         return False
     return all(counter.max_count is None for counter in shape.counters)

@@ -56,6 +56,7 @@ class ItemsAdded(NamedTuple):
     text: JsonPieces
     """The items of the rest with their commas; empty where no text is wanted."""
     previous: ItemsAdded | None
+    """The state before the last items; None at the beginning of the search."""
 
 
 @dataclass(slots=True)
@@ -126,10 +127,11 @@ class ArrayWitness:
         return required_demands
 
     def _search_rest(self, progress: Progress, with_text: bool, live: Live) -> ItemsAdded | None:
-        """Return the items of the shortest rest, without a text those of any rest, or None. LimitError past
-        `limits.oracle_steps`.
+        """Return the items of the shortest rest, or None where there is no rest.
 
-        `live`: without a text it holds the answers for other states, and takes those of all states met.
+        Without `with_text` the items of any rest are returned. `live` then holds known answers for other
+        states, and takes the answers for all states that the search meets. Raises LimitError past
+        `limits.oracle_steps`.
         """
         shape = self.shape
         effects = self.effects
@@ -140,7 +142,7 @@ class ArrayWitness:
         if is_watched:
             self._end = self.index + effects.longest_rest(shape, progress, self.index, self.cap)
         start = ItemsAdded(progress, self._cap_count(self.index), _NONE, EMPTY, None)
-        # Each state with its shortest text so far.
+        # Each state with its shortest text so far. The key is `ItemsAdded[:3]`: progress, size, chosen.
         met: dict[tuple[Progress, int, Values], JsonPieces] = {}
         is_ordered = with_text and not self.any_will_do
         # A heap: by the length of the text (Dijkstra's algorithm), or by the step, the last one first.
@@ -230,7 +232,7 @@ class ArrayWitness:
                     yield ItemsAdded(after, self._cap_count(count + times), chosen, items, now)
 
     def _is_enough(self, now: ItemsAdded) -> bool:
-        """Return whether nothing asks for the next item as such, nor for its value to come again."""
+        """Return whether nothing requires the next item, and nothing requires its value to come again."""
         if now.size < max(self.shape.uniform_from, self.shape.lo) or needs_repeat(now.progress):
             return False
         unmet, _ = now.progress
@@ -307,7 +309,7 @@ class ArrayWitness:
         return unmet, tuple(old + (new - old) * times for old, new in pairs)
 
     def _add_different(self, now: ItemsAdded, times: int) -> Iterator[ItemsAdded]:
-        """Yield the array after so many items of one demand: the shortest values that are not yet written,
+        """Yield the array after `times` items of one demand: the shortest values that are not yet written,
         the shortest first. An item that has begun goes on in the same way."""
         demand = self.effects.item_demand(self.shape, now.size)
         values = self.distinct.unused_values(demand, self.ask, self.values_so_far | now.chosen)
@@ -400,7 +402,7 @@ class ArrayWitness:
         return _NONE
 
     def _with_value(self, value: Literal) -> ArrayWitness:
-        """Return the question about the array with one more value among its items."""
+        """Return the search for a rest of the array with one more value among its items."""
         return replace(self, values_so_far=self.values_so_far | {value})
 
     def narrow_demand(self, progress: Progress, demand: int) -> list[int]:
@@ -449,7 +451,7 @@ class ArrayWitness:
 
 
 def _append_items(now: ItemsAdded, texts: Iterable[JsonPieces], times: int) -> JsonPieces:
-    """Return the text of an array's rest after more items, so many times over."""
+    """Return the text of a rest with `times` copies of one more item after it."""
     pieces = tuple(piece for text in texts for piece in (b",", text))
     # The first item of an array has no comma before it.
     first = pieces if now.size else pieces[1:]

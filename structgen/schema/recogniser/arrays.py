@@ -90,7 +90,7 @@ class Arrays:
         self.is_alive: Callable[[int], bool]
         """A function that returns whether some value meets a demand; set by the network."""
         self.ask_alive: Ask
-        """The same question with a text as its answer (`Ask`): empty, or None for no value; set by the
+        """A function that answers `is_alive` with a text (`Ask`): empty for yes, None for no; set by the
         network."""
         self._states: dict[tuple[object, ...], ArrayState] = {}
         self._live: Live = {}
@@ -343,7 +343,7 @@ class Arrays:
 
 
 def _join_threads(threads: list[Thread]) -> list[Thread]:
-    """Return the threads after an item that met them all. Threads that differ only in their counts are joined
+    """Return the threads after an item that all of them can take. Those that differ only in counts are joined
     where each item counts for one kind: the item then counts for each kind to which it belongs."""
     if not any(len(shape.counters) > MANY_KINDS for _, shape, _ in threads):
         return threads

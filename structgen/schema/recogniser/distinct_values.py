@@ -179,7 +179,7 @@ class DistinctValues:
         return min(count, need)
 
     def _count_strings(self, formula: Formula, need: int) -> int:
-        """Return how many strings a formula has, up to `need`."""
+        """Return the number of strings that meet a formula, counted up to `need`."""
         if isinstance(formula, Words):
             return len(formula.of)
         # Finitely many excluded words and a least length leave infinitely many strings.

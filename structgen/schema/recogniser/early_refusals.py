@@ -26,7 +26,7 @@ _MAX_STEPS: Final = 2000
 def refuse_early(network: SchemaNetwork) -> None:
     """Raise `UnsupportedError`, with the schemas, for a place whose strings cannot be decided.
 
-    Cost: some 50 us a step; a member of an object or array at each of its residues is a step.
+    Cost: some 50 us a step. A step is one member or item at one residue of an object or array.
     """
     places = deque((network.root,))
     residues = deque[tuple[int, int]]()

@@ -1,13 +1,19 @@
 """Excluded values: which of the values that an object or array must not equal are still possible while it is
 written.
 
-For example `{"not": {"const": {"a": 1}}}` excludes `{"a": 1}`. After `{"a":2` the object differs from it in
-any case, and the exclusion is dropped.
+An *excluded value* is an object or array that the written one must not equal. The *rest* of an excluded value
+is the part of it that has not been written yet; an *exclusion* (`Differs`) is the set of these rests. A *way*
+is one combination of a demand on the next value and the *unmet* obligations after it. An *obligation* is a
+set of alternatives, one of which must come true.
 
-An excluded value could be an obligation: this key has another value, or is absent, or another key is there.
-But an item under `uniqueItems` must differ from all items before it. The effects of one member on twenty such
-obligations are a million cases. So equality is decided in one pass: the excluded values that agree with the
-written part are kept, and each member removes those that differ there.
+For example `{"not": {"const": {"a": 1}}}` excludes `{"a": 1}`, whose rest is first `{("a", 1)}`. A member
+`"a":1` leaves the empty rest: the object must not close now. After `{"a":2` the object differs from the
+excluded value in any case, and the exclusion is dropped.
+
+Each excluded value could be an obligation of its own: this key has another value, or is absent, or another
+key is there. But an item under `uniqueItems` must differ from all items before it. The effects of one member
+on twenty such obligations are a million cases. So equality is decided in one pass. The excluded values that
+agree with the written part are kept, and each member removes the excluded values that differ there.
 """
 
 from __future__ import annotations
@@ -26,8 +32,8 @@ UnwrittenMembers = frozenset[tuple[str, Literal]]
 
 
 def split_exclusion(unmet: tuple[Obligation, ...]) -> tuple[tuple[Obligation, ...], Differs[Any] | None]:
-    """Return the ordinary obligations, and the obligation that lists the excluded values (None: no such)."""
-    # There is at most one: `Shapes` joins all excluded values.
+    """Return the ordinary obligations of `unmet`, and the one that lists the excluded values, or None."""
+    # At most one obligation lists them: `Shapes` joins all excluded values.
     for index, obligation in enumerate(unmet):
         if len(obligation) == 1 and isinstance(obligation[0], Differs):
             ordinary = (*unmet[:index], *unmet[index + 1 :])
@@ -43,11 +49,11 @@ def member_ways(
 ) -> list[Way]:
     """Return the ways to take a member that also follow `exclusion`.
 
-    `ways` are the ways without it, for example `[(demand, ())]`. `key` is the member's; None: a key that no
-    excluded value has. Each way is split: a way for each value that excluded objects have under the key, and
-    before these one for all other values.
+    `ways` are the ways before `exclusion` is considered, for example `[(demand, ())]`. `key` is the key of
+    the member, or None for a key that no excluded value has. Each way is split. Its first part is the way for
+    values that no excluded object has under the key. Then comes one way for each value that some have.
     """
-    # For each value under the key the excluded objects that have it, without that member.
+    # For each value under the key: the rests of the excluded objects with this member, after it.
     after: dict[Literal, list[UnwrittenMembers]] = {}
     if key is not None:
         for rest in exclusion.rests:
@@ -62,7 +68,10 @@ def item_ways(
     ways: list[Way],
     exclusion: Differs[tuple[Literal, ...]],
 ) -> list[Way]:
-    """Return the ways to take the next item that also follow `exclusion`."""
+    """Return the ways to take the next item that also follow `exclusion`.
+
+    `ways` are the ways before `exclusion` is considered. They are split as in `member_ways`.
+    """
     after: dict[Literal, list[tuple[Literal, ...]]] = {}
     for rest in exclusion.rests:
         # An excluded array without a next item is shorter: this array differs from it now.
@@ -77,8 +86,11 @@ def _split_ways(
     ways: list[Way],
     after: dict[Literal, list[ValueRest]],
 ) -> list[Way]:
-    """Return the ways split by the next value. `after` has the rests of the excluded values after each
-    literal."""
+    """Return the ways, each split by the next value.
+
+    `after` maps the literal of a next value to the rests of the excluded values that have it there. A way
+    with a hopeless demand (no value meets it) is left out.
+    """
     if not after:
         return ways
     none_literal = tables.constants.none_of(frozenset(after))
@@ -92,7 +104,7 @@ def _split_ways(
             if rests is None:
                 split_ways.append((narrowed_demand, unmet))
                 continue
-            # The value equals that of some excluded ones: later parts must differ from theirs.
+            # The value equals the one in some excluded values: a later part must differ from theirs.
             exclusion: tuple[Obligation, ...] = ((Differs(frozenset(rests)),),)
             split_ways.append((narrowed_demand, unmet + exclusion))
     return split_ways
@@ -101,20 +113,24 @@ def _split_ways(
 def reachable_values(
     exclusion: Differs[UnwrittenMembers], gone: Callable[[str], bool]
 ) -> Differs[UnwrittenMembers] | None:
-    """Return the excluded values that can still be completed where some keys may not come any more (`gone`
-    says of a key whether), or None."""
+    """Return the excluded values that the object may still come to equal, or None where there is none.
+
+    `gone` returns whether a key can no longer be written. An excluded value with such a key in its rest is
+    dropped.
+    """
     rests = frozenset(rest for rest in exclusion.rests if not any(gone(key) for key, _ in rest))
     return Differs(rests) if rests else None
 
 
 def is_other_value(alternative: Alternative) -> bool:
-    """Return whether an object or array that closes now is none of the excluded values."""
-    # An empty rest is a value that is written in full: closing now would equal it.
+    """Return whether the alternative is an exclusion, and an object or array that closes now differs from all
+    excluded values."""
+    # An empty rest: the excluded value is written in full, and closing now would equal it.
     return isinstance(alternative, Differs) and all(alternative.rests)
 
 
 def values_of(rests: Collection[UnwrittenMembers]) -> dict[str, set[Literal]]:
-    """Return the literals that objects have under each of their keys."""
+    """Return for each key of the rests the literals that the rests have under it."""
     values: dict[str, set[Literal]] = {}
     for rest in rests:
         for key, literal in rest:

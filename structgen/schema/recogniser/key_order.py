@@ -50,7 +50,7 @@ def declared_keys(schemas: Iterable[Schema]) -> list[str]:
 
 
 def _applied_schemas(schema: Schema, mentioned_keys: dict[str, None]) -> Iterator[Schema]:
-    """Yield the schemas that apply to the same value, in text order,
+    """Yield the schemas that apply to the same value as a schema, in text order,
     noting `properties` as they are passed."""
     for name in schema.applicators or _READ:
         if name == "properties":

@@ -64,7 +64,7 @@ class AskedSets(NamedTuple):
 
 
 class ObligationsLeft:
-    """The obligations that a value leaves open. They are computed when they are first asked for.
+    """The obligations that a member's value leaves open. They are computed when they are first asked for.
 
     A union of n objects has n outcomes of its discriminator, and each leaves n - 1 obligations.
     """
@@ -122,6 +122,7 @@ class MemberStep(NamedTuple):
         index = self.frame.index[key]
         if index < self.frame.ordered_count:
             return key != self.key and index < self.members_after.pos
+        # Bit `index` of the mask is 1 if the key is written.
         return bool(self.members_before.mask >> index & 1)
 
     def left_of(self, obligation: Obligation) -> Obligation | None:
@@ -213,6 +214,7 @@ class Members:
     def _pattern_matches(self, frame: Frame, source: str, member_key: MemberKey) -> bool:
         if isinstance(member_key, str):
             return self.scalars.pattern_matches(source, member_key)
+        # -1 is the number of no predicate: the frame does not have this pattern.
         return frame.pattern_at.get(source, -1) in member_key.true_predicates
 
     def ways_to_take(
@@ -346,6 +348,7 @@ class Members:
                         ]
                     )
                     if not new_literals:
+                        # -1: every value meets the obligation (`AskedSets.sets`).
                         bits = -1
                         break
                     if not self.scalars.are_contradictory((*base_literals, *new_literals)):

@@ -81,6 +81,7 @@ class ObjectFrames:
                 ordered_count = 0 if self.any_order else len(names)
                 frame = Frame(frame_id, demands, tuple(names), ordered_count)
                 if shape.lo or shape.hi is not None:
+                    # One more than the maximum, so that too many members differ from just enough.
                     frame.cap = max(shape.lo, -1 if shape.hi is None else shape.hi + 1)
                 return frame
         return self._general_frame(frame_id, demands, shapes)
@@ -315,7 +316,7 @@ class ObjectFrames:
 def _mentions_of_keys(
     shapes: Sequence[ObjectShape],
 ) -> tuple[dict[str, None], dict[str, None], dict[Literal, None], dict[str, None], int]:
-    """Return what shapes say about keys, as five results in the order of the schema:
+    """Return five things that shapes mention about keys, each in the order of the schema:
 
     the keys that they name; their patterns; the schemas of keys (all keys must meet them, or some key must
     not); the keys on whose presence something depends; the number up to which members are counted.

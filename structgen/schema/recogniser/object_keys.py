@@ -53,6 +53,7 @@ class FrameStanding:
 
     def __init__(self, shape: ObjectShape, frame: Frame) -> None:
         ordered_indices: list[int] = []
+        # The required keys without a position in the order, as bits: bit i is the key with index i.
         self.free_required = 0
         for key in shape.required_keys:
             index = frame.index[key]
@@ -63,6 +64,7 @@ class FrameStanding:
         ordered_indices.sort()
         self.required_indices = ordered_indices
         """The indices of the required keys that have a position in the order, ascending."""
+        # The last index of `required_indices`; -1: there is none.
         self.last = ordered_indices[-1] if ordered_indices else -1
         self.ready_keys: frozenset[str] | None = None
         """The keys that other keys or obligations require and that may come at any time; computed on
@@ -74,7 +76,7 @@ class FrameStanding:
         """Return the indices of the required keys that are still to be written, ascending."""
         owed = self.required_indices[bisect_left(self.required_indices, members_so_far.pos) :]
         free = self.free_required & ~members_so_far.mask
-        # From the lowest bit to the highest: `free & -free` is the lowest one.
+        # From the lowest bit to the highest: `free & -free` is the lowest, and `free & free - 1` clears it.
         while free:
             owed.append((free & -free).bit_length() - 1)
             free &= free - 1
@@ -120,15 +122,16 @@ class Frame:
         self.index = {name: index for index, name in enumerate(self.names)}
 
     def members_after(self, members_so_far: MembersSoFar, member_key: MemberKey) -> MembersSoFar:
-        """Return the members after one more."""
+        """Return the written members after one more member, whose key is `member_key`."""
         index = self.index[member_key] if isinstance(member_key, str) else -1
         return self.after_index(members_so_far, index)
 
     def after_index(self, members_so_far: MembersSoFar, index: int) -> MembersSoFar:
-        """Return the members after one more, whose key is named at an index (-1: not named)."""
+        """Return the written members after one more member. `index` is the index of its key, or -1 for a key
+        that the frame does not name."""
         size = min(members_so_far.size + 1, self.cap)
         mask = members_so_far.mask
-        # Keys without a position come behind all that have one: no ordered key may come after them.
+        # Keys without a position come after all ordered keys: no ordered key may follow them.
         if index < 0:
             return MembersSoFar(self.ordered_count, mask, size)
         if index < self.ordered_count:

@@ -205,6 +205,7 @@ class Witness:
                 class_index, number = slot
                 first_key = self._key_text((class_index, 0), member.key)
                 entries.append((ordered_count, first_key, number, key, member.text))
+        # Sorted by the first three parts alone: position, key, number.
         entries.sort(key=lambda entry: entry[:3])
         parts: list[bytes | JsonPieces] = []
         for *_, key, value in entries:
@@ -282,7 +283,10 @@ class Witness:
         return False
 
     def _surely_differs(self, plan: MemberPlan, rest: UnwrittenMembers) -> bool:
-        """Return whether every object of a plan differs from one of which these members are not written."""
+        """Return whether every object of a plan surely differs from an excluded one.
+
+        `rest` has the members of the excluded object that are not written yet.
+        """
         rest_values = dict(rest)
         # Another key than the value has, or more members.
         if any(slot not in rest_values for slot in plan.members):
@@ -344,7 +348,7 @@ class Witness:
     def _different_plans(
         self, plan: MemberPlan, exclusion: Differs[UnwrittenMembers]
     ) -> Iterator[MemberPlan]:
-        """Yield the plans of objects that differ from the smallest of some excluded values."""
+        """Yield the plans of objects that differ from the smallest value that `exclusion` excludes."""
         values = values_of(exclusion.rests)
         smallest = min(exclusion.rests, key=lambda rest: (len(rest), sorted(rest)))
         smallest_values = dict(smallest)
@@ -376,7 +380,7 @@ class Witness:
         slot: Slot,
         literals: tuple[Literal, ...],
     ) -> MemberPlan | None:
-        """Return the plan with more asked of a member, or None where no value is known to meet that."""
+        """Return the plan with further literals for a member, or None if no value is known to meet them."""
         member = plan.members[slot]
         stronger = self._make_member(member.key, member.literals.union(literals))
         if stronger is None:
@@ -389,7 +393,7 @@ class Witness:
         name: str,
         literals: tuple[Literal, ...],
     ) -> MemberPlan | None:
-        """Return the plan with one named member more, or None where it cannot come."""
+        """Return the plan with one more named member, or None where that member cannot come."""
         if name in plan.members or not self._may_come(name):
             return None
         return self._add_members(plan, (name,), literals)
@@ -456,7 +460,7 @@ class Witness:
         return replace(plan, members=members)
 
     def _make_member(self, member_key: MemberKey, literals: frozenset[Literal]) -> Member | None:
-        """Return a member that meets the shape and the literals, or None where no value is known to."""
+        """Return a member whose value meets the shape and the literals, or None if none is known."""
         demand = self.effects.base_demand(self.frame, self.shape, member_key)
         if demand != NOTHING and literals:
             # Sorted: equal sets of literals are one demand, whose answer is known.
@@ -475,7 +479,7 @@ class Witness:
         return len(self._fresh_keys(key_class, needed_count))
 
     def _fresh_keys(self, key_class: KeyClass, needed_count: int) -> list[str]:
-        """Return so many keys of a class, the shortest first, or all that there are."""
+        """Return `needed_count` new keys of a class, the shortest first, or all that there are."""
         names = self._fresh.get(key_class.index, [])
         if len(names) < needed_count:
             names = self.frames.fresh_keys(self.frame, key_class, needed_count, self.used_keys)
@@ -541,7 +545,8 @@ class Witness:
 
 def keys_of(rest: JsonPieces) -> Iterator[str]:
     """Yield the keys of a shortest rest."""
-    # Its parts are keys and values in turn, and the brace (`Witness._plan_text`).
+    # Its parts are keys and values in turn, and the brace at the end (`Witness._plan_text`). The slice takes
+    # every second part, which is a key such as `,"a":`, and leaves the brace out.
     for key in rest.parts[:-1:2]:
         assert isinstance(key, bytes), "a key before its value"
         yield json.loads(key.lstrip(b",").removesuffix(b":"))

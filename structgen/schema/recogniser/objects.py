@@ -70,8 +70,11 @@ class Objects:
         any_order: bool,
         residues: list[Any],
     ) -> None:
-        """`residues` is the network's list of residues; new ones are added to it. `any_order`: keys may come
-        in any order (property_order="any")."""
+        """Take the parts that all objects of a network share.
+
+        `residues` is the network's list of residues; new ones are added to it. `any_order`: keys may come
+        in any order (property_order="any").
+        """
         self.tables = tables
         self.shapes = shapes
         self.frames = ObjectFrames(tables, scalars, shapes, limits, any_order=any_order)
@@ -82,7 +85,7 @@ class Objects:
         self.is_alive: Callable[[int], bool]
         """A function that returns whether some value meets a demand; set by the network."""
         self.ask_alive: Ask
-        """The same question with a text as its answer (`Ask`): empty, or None for no value; set by the
+        """A function that answers `is_alive` with a text (`Ask`): empty for yes, None for no; set by the
         network."""
         self._states: dict[tuple[object, ...], ObjectState] = {}
         self._live: dict[tuple[object, ...], bool] = {}
@@ -438,6 +441,7 @@ class Objects:
         frame = state.frame
         if (members_so_far.size or frame.watched_bits) and all(shape.simple for _, shape, _ in threads):
             # The count and the watched keys were for other threads: without them more residues are equal.
+            # The two shifts clear the bits of the ordered keys.
             free_mask = members_so_far.mask >> frame.ordered_count << frame.ordered_count
             members_so_far = MembersSoFar(members_so_far.pos, free_mask, 0)
         return self.intern_state(frame, members_so_far, True, threads)
@@ -481,5 +485,5 @@ def _is_presence(alternative: Alternative) -> TypeGuard[AtKey]:
 
 
 def _is_ahead(shape: ObjectShape, unmet: Unmet, other_unmet: Unmet) -> bool:
-    """Return whether a thread owes less than another."""
+    """Return whether the unmet obligations of one thread are fewer, and all among those of another."""
     return bool(other_unmet) and frozenset(unmet) < frozenset(other_unmet)

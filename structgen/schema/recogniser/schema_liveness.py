@@ -116,7 +116,7 @@ class Oracle:
         return answers[demand]
 
     def _answer_at_once(self, demand: int, with_text: bool) -> bool:
-        """Note the answer for a demand where it needs no search; return whether that was so."""
+        """Note the answer for a demand if no search is needed, and return whether it was noted."""
         if with_text:
             # A search that ends with any value may ask for a text, which may rest on its own demand: it does
             # not wait for the answer.
@@ -135,7 +135,7 @@ class Oracle:
         return True
 
     def _search_answers(self, root: int, with_text: bool) -> None:
-        """Note the answer for a demand, and for those on which it rests.
+        """Search for the answer for a demand, and note it with those of the demands that it depends on.
 
         Where any value will do, the search goes down at once, and ends when the root has one. For a shortest
         text, a demand that waits for others is asked again when all on the stack have been answered, and not

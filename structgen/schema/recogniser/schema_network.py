@@ -70,7 +70,7 @@ class SchemaNetwork:
         *,
         widest: Callable[[], NumberOracle] | None = None,
     ) -> None:
-        """Return the network of a document; UnsatisfiableSchema where no document is accepted.
+        """Make the network of a document. Raises UnsatisfiableSchema where no document is accepted.
 
         `strings` and `numbers` answer questions about sets of strings and numbers. `widest` makes the number
         oracle of the widest policies. It tells a contradiction in the schema from one with the policies.
@@ -135,15 +135,17 @@ class SchemaNetwork:
     # ir.Network
 
     def entry(self, place: int) -> ValueMenu:
-        """Return how a value at `place` may begin. Every type listed has a live value."""
+        """Return the menu of the values that may stand at `place`. Every listed type has a live value."""
         menu = self._entries.get(place)
         if menu is None:
             menu = self._entries[place] = self._make_menu(self.tables.places[place])
         return menu
 
     def scalars_of(self, place: int) -> Hashable | None:
-        """Return a key for a place of one plain schema of scalars: places with equal keys mean the same. None
-        for other places."""
+        """Return a key of comparison for a place of one plain schema of scalars, or None for other places.
+
+        Places with equal keys accept the same values.
+        """
         demands = self.tables.places[place]
         if len(demands) == 1:
             return self.tables.scalars_of(demands[0])
@@ -239,7 +241,7 @@ class SchemaNetwork:
     def simple(self, residue: int) -> SimpleObject | None:
         """Return the residue of a plain object in a form in which the engine can go on by itself, else None.
 
-        O(number of names) once for each object, O(1) for its other residues.
+        Cost: linear in the number of names for the first residue of an object, constant for its others.
         """
         state = self._object_state(residue)
         if len(state.threads) != 1:
@@ -277,14 +279,16 @@ class SchemaNetwork:
         )
 
     def simple_after(self, residue: int, index: int) -> int:
-        """Return the residue of a plain object after the key at an index of its names (-1: one not named).
+        """Return the residue of a plain object after a member whose key has an index among its names.
 
-        The same as `after` for a residue for which `simple` is not None.
+        `index` is -1 for a key that is not named. The residue must be one for which `simple` is not None; the
+        answer is the same as that of `after`.
         """
         state = self._object_state(residue)
         frame = state.frame
         pos, mask, _ = frame.after_index(state.members_so_far, index)
-        # Of the ordered keys the position is enough: their bits are cleared, so that residues are equal.
+        # For ordered keys the position is enough: the two shifts clear their bits, so that more residues are
+        # equal.
         free_mask = mask >> frame.ordered_count << frame.ordered_count
         members_so_far = MembersSoFar(pos, free_mask, 0)
         return self.objects.intern_state(frame, members_so_far, True, state.threads).id
@@ -314,7 +318,7 @@ class SchemaNetwork:
 
     @property
     def looked_for(self) -> Collection[bytes]:
-        """The texts of those values of items on which rests of arrays have depended so far."""
+        """The texts of the values of items on which rests of arrays have depended so far."""
         return self.arrays.distinct.looked_for.values()
 
     def look_for(self, texts: Iterable[bytes]) -> None:
@@ -329,7 +333,7 @@ class SchemaNetwork:
         return self.arrays.progress.singly
 
     def wants_again(self, residue: int) -> bool:
-        """Return whether some item of the array must still be repeated; it may be any item."""
+        """Return whether the array must still repeat some item, whichever it is."""
         return any(needs_repeat(progress) for _, _, progress in self._array_state(residue).threads)
 
     def finish_place(self, place: int) -> Demands:
@@ -504,6 +508,7 @@ class SchemaNetwork:
         return self.objects.state_after(state, moves, member_key, met)
 
     def _live_place(self, demand: int) -> int:
+        """Return the place of a demand, or -1 where no value meets the demand."""
         if not self.oracle.is_alive(demand):
             return -1
         return self.tables.place((demand,))

@@ -1,12 +1,17 @@
 """Finds the reason why no value meets some schemas: a smallest set of keywords that leaves no value.
 
-Keywords are taken out one by one, and the rest is asked again. A keyword without which there is still no
-value is not part of the reason. For example of `{"minimum": 5, "maximum": 3, "title": "x"}` the first two are
-named.
+A *keyword* is here a pair of a schema and one of its fields (an attribute of `Schema`). The *roots* are the
+schemas that a value must meet, or must not meet if they are *negated*. The *oracle* tells whether any value
+meets some schemas. A *contradiction* is a set of keywords that together leave no value.
 
-A schema with fewer keywords must only allow more. So the keys or items that one keyword leaves to another
-stay apart when the first keyword goes (`_LEFT_OVER`). An operator that may deny the schemas inside it goes or
-stays whole (`_divisible_fields`).
+Keywords are taken out, and the oracle is asked about copies of the schemas without them. A keyword without
+which there is still no value is not part of the reason. For example in `{"minimum": 5, "maximum": 3, "title":
+"x"}` the contradiction is `minimum` and `maximum`.
+
+A schema with fewer keywords must only allow more. So `additionalProperties` must not suddenly hold for the
+keys of `properties` when `properties` is taken out: those keys stay, with the schema `true` (`_LEFT_OVER`).
+An operator such as `not`, which may deny the schemas inside it, is taken out or kept as a whole
+(`_divisible_fields`).
 """
 
 from __future__ import annotations
@@ -25,9 +30,9 @@ from structgen.schema.reading.model import Schema, parts_of, with_others
 from structgen.schema.recogniser.schema_liveness import Oracle
 
 _CARRIED = ("applicators", "bans", "by_value", "plain_integers", "contains_evaluates")
-"""Fields that are set beside a keyword, or for the place, and are no keywords themselves."""
+"""Fields that a reader sets beside the field of a keyword, or for the place. They are not keywords."""
 _COUNTS = ("min_contains", "max_contains")
-"""Fields that belong to `contains`."""
+"""Fields that belong to `contains`, and are taken out with it."""
 _LEFT_OVER = MappingProxyType(
     {
         "properties": ("additional", "unevaluated_properties"),
@@ -37,9 +42,11 @@ _LEFT_OVER = MappingProxyType(
         "items": ("unevaluated_items",),
     }
 )
-"""Fields, and the fields that speak of the keys or items that they leave over."""
+"""Fields, each with the fields for the keys or items that it leaves over: `items` is for those that `prefix`
+does not describe."""
 _DENIED = "denied"
-"""In place of a field: the whole of a schema that no value may meet."""
+"""Stands in a keyword in place of a field: the whole of a negated schema, which no value may meet."""
+# The fields of `Schema` with a default on the class; those in `__slots__` have none.
 _FIELDS = tuple(name for name in Schema.__annotations__ if name not in Schema.__slots__)
 
 Keyword: TypeAlias = tuple[Schema, str]
@@ -47,16 +54,17 @@ Keyword: TypeAlias = tuple[Schema, str]
 
 
 class Contradiction(NamedTuple):
-    """Keywords that leave no document."""
+    """Keywords that together leave no value, and what an error says about them."""
 
     keywords: tuple[str, ...]
-    """JSON pointers; that of an entry of a list or a map where it is `false`."""
+    """The JSON pointers of the keywords, such as `#/minimum`. An entry of a list or map that is `false` has
+    the pointer of the entry."""
     places: tuple[str, ...]
-    """The places of their schemas, in the order of the text."""
+    """The JSON pointers of the schemas that have the keywords, in the order of the text."""
     explanation: str
     """The keywords in words, with their places."""
     cure: str
-    """What to change."""
+    """A sentence about what to change."""
 
 
 def find_contradiction(
@@ -64,13 +72,16 @@ def find_contradiction(
     roots: Sequence[Literal],
     fixed_schemas: Sequence[Schema] = (),
 ) -> Contradiction:
-    """Return keywords of the schemas of some literals that no value meets together.
+    """Return a smallest set of keywords of the roots that no value meets together.
 
-    `fixed_schemas`: schemas that the value meets too, and whose keywords stay and are not named. A schema
-    inside that no value meets either is searched in place of the one around it. Halves of the keywords are
-    taken out, then quarters, at last single ones, until none can go. Cost: some questions to the oracle for
-    each keyword that is left; a fifth of `Limits.oracle_steps` subschemas, or 16 times as many listed values,
-    are copied for them. Past that the set may not be the smallest, and the words say so.
+    `roots` are the schemas, as literals that may be negated. `fixed_schemas` are schemas that the value must
+    meet too; their keywords are never taken out and never named. Where no value meets a schema inside a root
+    either, that inner schema is searched instead.
+
+    All keywords are tried first, then halves of them, then quarters, at last single ones, until none can be
+    taken out. Cost: some questions to the oracle for each keyword that is left. At most a fifth of
+    `Limits.oracle_steps` subschemas, or 16 times as many listed values, are copied for them. Past that the
+    set may not be the smallest, and `explanation` says so.
     """
     search = _Search(oracle, roots, fixed_schemas)
     is_sure = search.reduce_keywords()
@@ -95,7 +106,7 @@ def find_contradiction(
         verb = "exclude it" if several else "excludes it"
     explanation = f"{join_words(place_texts)} {verb}"
     cure = "Relax one of them." if several else "Relax it."
-    # Is `oneOf` the reason because two of its branches hold? Then with `anyOf` in its place a value is left.
+    # With `anyOf` in place of `oneOf` a value may be left. Then the reason is that two branches hold at once.
     choices = [schema.pointer or "#" for schema, field in search.keywords if field == "one_of"]
     if choices and not search.is_empty(frozenset(search.keywords), overlapping=True):
         explanation += f": branches of oneOf ({join_words(choices)}) hold together"
@@ -109,7 +120,7 @@ def find_contradiction(
 
 
 class _Search:
-    """The search for the keywords of one contradiction."""
+    """The search for the keywords of one contradiction. It holds the keywords that are not taken out yet."""
 
     def __init__(
         self,
@@ -123,14 +134,17 @@ class _Search:
         self.negated_schemas = [root.schema for root in roots if root.is_negated]
         self.fixed_literals = tuple(map(oracle.tables.literal_of, fixed_schemas))
         self.copies_left = oracle.limits.oracle_steps // 5
-        """Subschemas that may still be copied."""
+        """The number of subschemas that may still be copied."""
         self.leaf_copies: dict[tuple[int, frozenset[str]], Schema] = {}
-        """Copies of schemas that hold no other schemas, by the original's id and the fields that are kept."""
+        """The copies of schemas without inner schemas, by the id of the original and the fields it keeps."""
         self.keywords = self._reached_keywords(None)
         """The keywords that are not taken out."""
 
     def reduce_keywords(self) -> bool:
-        """Take out the keywords that can go; return whether no other can."""
+        """Take out all keywords that can be taken out.
+
+        Return whether the rest is surely a smallest set; False where the search ended at its limit.
+        """
         leading_keywords, inner_schema = self._find_inner_schema()
         if leading_keywords:
             part = _Search(self.oracle, [self.oracle.tables.signed_literal(inner_schema)], ())
@@ -144,13 +158,17 @@ class _Search:
         return self._take_out_keywords()
 
     def _find_inner_schema(self) -> tuple[list[Keyword], Schema]:
-        """Return the keywords that lead from the root to the innermost schema that no value meets, and that
-        schema; no keywords and the root where there is none, or the roots are several."""
+        """Return the innermost schema that no value meets, and before it the keywords that lead there from
+        the root.
+
+        No keywords and the root come back where there is no such schema, and where there are several roots.
+        """
         schema, *others = (*self.root_schemas, *self.negated_schemas)
         leading_keywords: list[Keyword] = []
         if self.negated_schemas or others or self.fixed_literals:
             return leading_keywords, schema
         visited: set[int] = set()
+        # Goes one schema inward each time; the `else` of the `for` runs where no inner schema is empty.
         while True:
             visited.add(schema.id)
             for fields, inner_schema in _inner_schemas(schema):
@@ -162,8 +180,10 @@ class _Search:
                 return leading_keywords, schema
 
     def _take_out_keywords(self) -> bool:
-        """Take out groups of keywords, ever smaller ones, while no value is left; return whether the rest is
-        a smallest set."""
+        """Take out groups of keywords, ever smaller ones, as long as there is still no value without them.
+
+        Return whether the rest is surely a smallest set; False where the search ended at its limit.
+        """
         size = len(self.keywords)
         while size and self.copies_left > 0:
             previous = self.keywords
@@ -181,10 +201,11 @@ class _Search:
         return self.copies_left > 0
 
     def is_empty(self, kept_keywords: frozenset[Keyword], *, overlapping: bool = False) -> bool:
-        """Return whether no value meets the roots with some keywords alone; False where that is unknown.
-        `overlapping`: several branches of a oneOf may hold."""
+        """Return whether no value meets the roots if they have `kept_keywords` alone; False where that is
+        unknown. With `overlapping` several branches of a `oneOf` may hold, as if it were an `anyOf`."""
         tables = self.oracle.tables
 
+        # Returns the copy, and those of its fields whose inner schemas are to be copied in turn.
         def copy_schema(schema: Schema) -> tuple[Schema, Mapping[str, object]]:
             fields = _set_fields(schema, kept_keywords)
             inner_fields = _divisible_fields(schema, fields)
@@ -209,8 +230,8 @@ class _Search:
         schemas: Iterable[Schema],
         negated_schemas: Iterable[Schema] = (),
     ) -> bool:
-        """Return whether no value meets all of some schemas and the fixed ones, and none of those that are
-        negated; False where that is unknown."""
+        """Return whether there is no value that meets all `schemas` and all fixed schemas, and none of
+        `negated_schemas`. False where that is unknown."""
         tables = self.oracle.tables
         try:
             literals = [*map(tables.literal_of, schemas)]
@@ -218,12 +239,12 @@ class _Search:
             demand = tables.intern_demand((*literals, *self.fixed_literals))
             return not self.oracle.is_alive(tables.of_value(demand))
         except StructgenError:
-            # A limit: the explanation is worth less than an answer, and names more keywords then.
+            # The oracle met a limit. The keyword is kept: the explanation may name more than it must.
             return False
 
     def _reached_keywords(self, kept_keywords: frozenset[Keyword] | None) -> list[Keyword]:
-        """Return the keywords that are reached from the roots through kept keywords (None: through all), in
-        the order of the text."""
+        """Return the keywords that are reached from the roots through `kept_keywords`, in the order of the
+        text. None: all keywords are kept."""
         keywords = [(schema, _DENIED) for schema in self.negated_schemas]
         visited: set[int] = set()
         stack = self.root_schemas[::-1]
@@ -241,8 +262,8 @@ class _Search:
 
 
 def _inner_schemas(schema: Schema) -> Iterator[tuple[tuple[str, ...], Schema]]:
-    """Yield the schemas that the value, or a member or item of it, must meet, each with the fields that say
-    so."""
+    """Yield the schemas that every value of `schema`, or a member or item of it, must meet. Before each stand
+    the names of the fields that require it, such as `("types", "properties", "required")`."""
     if schema.ref is not None:
         yield ("ref",), schema.ref
     for part in schema.all_of:
@@ -259,7 +280,7 @@ def _inner_schemas(schema: Schema) -> Iterator[tuple[tuple[str, ...], Schema]]:
 
 
 def _has_loop(keywords: Iterable[Keyword]) -> bool:
-    """Return whether one of some keywords leads back to its own schema through some of them."""
+    """Return whether some keyword leads back to its own schema, through `keywords` alone."""
     inner_ids: dict[int, set[int]] = {}
     for schema, field in keywords:
         if field != _DENIED:  # a negation leads nowhere
@@ -273,7 +294,10 @@ def _has_loop(keywords: Iterable[Keyword]) -> bool:
 
 
 def _set_fields(schema: Schema, kept_keywords: frozenset[Keyword] | None) -> dict[str, object]:
-    """Return the fields that a schema sets, without the keywords that are taken out."""
+    """Return the fields that a schema sets, by their names, without the keywords that are taken out.
+
+    `kept_keywords` are the keywords that stay; None: all.
+    """
     fields: dict[str, object] = {}
     for name in _FIELDS:
         value = getattr(schema, name)
@@ -282,15 +306,17 @@ def _set_fields(schema: Schema, kept_keywords: frozenset[Keyword] | None) -> dic
         if kept_keywords is None or not _is_keyword(schema, name) or (schema, name) in kept_keywords:
             fields[name] = value
         elif any((schema, left_over) in kept_keywords for left_over in _LEFT_OVER.get(name, ())):
-            # Its names stay, and their schemas become `true`.
+            # The keyword is taken out, but another one needs its names: their schemas become `true`.
             true_schemas = {part.id: ALWAYS.schema for part in parts_of([value])}
             fields[name] = with_others(value, true_schemas)
     return fields
 
 
 def _divisible_fields(schema: Schema, fields: Mapping[str, object]) -> dict[str, object]:
-    """Return the fields of a schema whose inner schemas have keywords that can be taken out one by one. The
-    schemas inside a field that may deny them go or stay with the field."""
+    """Return those of `fields` whose inner schemas have keywords that can be taken out one by one.
+
+    The other fields may deny the schemas inside them, and are taken out or kept as a whole.
+    """
     whole_fields = ["not_", "if_", "one_of"]
     # An upper bound, or the bound 0, counts items that must not meet the schema.
     if schema.max_contains is not None or not schema.min_contains:
@@ -303,18 +329,19 @@ def _is_keyword(schema: Schema, field: str) -> bool:
     if field in _CARRIED or field in _COUNTS:
         return False
     if field == "verdict":
-        # `"items": false` goes with its keyword; of the entries of lists and maps each may be made true.
+        # `"items": false` is taken out with `items`. But an entry `false` of a list or a map can be taken out
+        # alone. `at` is the path from the schema around: of one part for a keyword, of two for an entry.
         is_of_keyword = isinstance(schema.at, tuple) and len(schema.at) == 1
         return schema.verdict is False and not is_of_keyword
     if schema.bans:
-        return False  # no part of the text
-    # A reader may have put schemas into `all_of` for another keyword: it is not one of the text then.
+        return False  # it is not written in the text
+    # A reader may have put derived schemas into `all_of` for another keyword, without an `allOf` in the text.
     is_written = isinstance(schema.raw, dict)
     return field != "all_of" or not is_written or bool(_keyword_in(schema.raw, field))
 
 
 def _keyword_in(raw: Mapping[str, object], field: str) -> str | None:
-    """Return the keyword of a schema's text that sets a field, None where there is none."""
+    """Return the keyword in the text of a schema (`raw`) that sets a field, or None."""
     names = keywords_of(field)
     if field in ("enum", "exclusive_minimum", "exclusive_maximum"):
         # Two keywords set this field: the first one of the text counts.
@@ -323,8 +350,10 @@ def _keyword_in(raw: Mapping[str, object], field: str) -> str | None:
 
 
 def _name_keyword(schema: Schema, field: str) -> tuple[str, str, str]:
-    """Return the place and the keyword of a field; and the keyword with its value, where the value is short
-    and holds no schemas."""
+    """Return three texts for a keyword: the pointer of its schema, its name, and its name with the value.
+
+    For example `("#", "minimum", "minimum 5")`. The value is left out where it is long or holds schemas.
+    """
     place = schema.pointer or "#"
     if field == _DENIED:
         return _name_operator(place)
@@ -348,7 +377,8 @@ def _name_keyword(schema: Schema, field: str) -> tuple[str, str, str]:
 
 
 def _name_operator(place: str) -> tuple[str, str, str]:
-    """Return the place, the keyword and the word of the operator around the schema at a place."""
+    """Return the texts of `_name_keyword` for the operator around the schema at a place: `"#/not"` gives
+    `("#", "not", "not")`."""
     place, _, keyword = place.rpartition("/")
     if keyword.isdigit():
         # An entry of a list: the keyword is one segment further out.

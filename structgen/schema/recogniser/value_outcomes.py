@@ -22,13 +22,13 @@ from structgen.schema.meaning.place import NOTHING, PlaceTables
 from structgen.schema.meaning.scalars import Scalars, ValueSet
 
 _NAMED_SETS = 3
-"""The most finite sets that are tested one by one; the demands then name the keywords of the text."""
+"""The most finite sets that are tested one by one. The demands then name keywords of the schema's text."""
 _CELLS_FOR_ALTERNATIVES = 10
-"""The cost of one outcome, in alternatives: the automata must decide whether it is empty."""
+"""The cost of one outcome, counted in alternatives of the limit: automata must decide if it is empty."""
 
 
 class ValueOutcome(NamedTuple):
-    """Some values, and the sets in which each of them certainly lies."""
+    """A demand for some values, and the sets in which each of these values certainly lies."""
 
     demand: int
     """The demand on these values. All lie in the sets of `met`; some may lie in further sets, too."""
@@ -59,8 +59,8 @@ class ValueOutcomes:
         base: int,
         set_literals: Sequence[tuple[Literal, ...]],
     ) -> list[ValueOutcome]:
-        """Return outcomes such that the values of a base that lie in some combination of the asked sets are
-        in one whose `met` is that combination.
+        """Return outcomes that cover all values of a base. A value in some combination of the sets is in an
+        outcome whose `met` is that combination.
 
         `set_literals`: sets of values, each as the literals that all of its values meet. LimitError past a
         tenth of `limits.alternatives`. Cost: the number of outcomes times that of sets; of constants, their
@@ -151,11 +151,15 @@ class ValueOutcomes:
         set_literals: Sequence[tuple[Literal, ...]],
         finite: list[int],
     ) -> list[tuple[Literal, int]]:
-        """Return the literals of groups of values that lie in the same finite sets, all values that are in
-        none first; each with the bits of the sets in which it lies."""
+        """Return groups of values in the same finite sets: the literal of each group, and its sets as
+        bits. The first group has all values that no list names.
+
+        `finite` has the numbers of the finite sets in `set_literals`, complements of lists included.
+        """
         constants = self.tables.constants
         # For each value the bits of the lists that have it.
         lists_of_value: dict[Literal, int] = {}
+        # The sets that are complements of lists, as bits.
         complements = 0
         for number in finite:
             literal = set_literals[number][0]

@@ -38,7 +38,7 @@ class WideUnions:
     def __init__(self, frames: ObjectFrames) -> None:
         self._frames = frames
         self.is_alive: Callable[[int], bool]
-        """Set by the network: whether some value meets a demand."""
+        """A function that returns whether some value meets a demand; set by the network."""
         self._defaults: dict[int, KeyDefaults | None] = {}
 
     def can_take(self, frame: Frame, threads: Threads) -> bool:
