@@ -211,7 +211,7 @@ class StringCompletions:
                 break
             steps += [self._end_flags(demand)] * remaining
         THIS_CALL.count_work(len(steps) * self._trans.size)
-        # The costs of all states, backwards: first those after the last step, at the end those before the first.
+        # The costs of all states, backwards: the first array is after the last step.
         layers = [far]
         usable = np.flatnonzero(self._costs >= 0)
         for ends in reversed(steps):

@@ -69,8 +69,8 @@ def ray_answers(
     which ends with this call.
 
     `make`: the function that makes a worker. `size`: the number of tasks of a shard. `count`: the number of
-    workers; None: one for each processor of the cluster, or for each GPU if workers have GPUs. A worker that
-    the cluster has no room for yet receives shards once it has started. `gpu`: whether each worker has a GPU;
+    workers; None or 0: one for each processor of the cluster, or for each GPU if workers have GPUs. A worker
+    that the cluster has no room for yet starts later. `gpu`: whether each worker has a GPU;
     None: each has one if the cluster has any. `at_once`: the number of shards that a worker answers at the
     same time, each in a thread. `report_count`: a function that is called with the number of workers.
 
@@ -139,7 +139,7 @@ def _end_actors(ray: Any, actors: Sequence[Any]) -> None:
 
 
 def _pickle_maker(pickler: Any, make: Callable[[], Worker]) -> bytes:
-    """Return `make`, the function that makes a worker, pickled. Raises OptionError if it cannot be pickled."""
+    """Return `make`, pickled. Raises OptionError if it cannot be pickled."""
     try:
         sent: bytes = pickler.dumps(make)
     except TypeError as error:
