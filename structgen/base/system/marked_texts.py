@@ -1,7 +1,7 @@
 """Makes pages of texts in which the places of values are marked, with a table of the values beside them.
 
-A *value* is a part of an answer that was found in a text. A *mark* is a place of a value in a text. A *field* is
-the path of values of one kind, and has a colour: `/items/3/name` belongs to the field `/items/*/name`. A
+A *value* is a part of an answer that was found in a text. A *mark* is a place of a value in a text. A *field*
+is the path of values of one kind, and has a colour: `/items/3/name` belongs to the field `/items/*/name`. A
 *piece* is a part of a text in which all characters have the same marks. A *block* is a part of a text that a
 browser lays out as a whole.
 
@@ -173,7 +173,7 @@ Click on a value for its place, and on a mark for its {{ noun }}.</p>
 
 
 class Mark(NamedTuple):
-    """A place of a value in a text, from `start` to `end` - 1. Marks are sorted by length. `value`: its number."""
+    """A place of a value in a text, from `start` to `end` - 1. Marks sort by length. `value`: its number."""
 
     length: int
     start: int

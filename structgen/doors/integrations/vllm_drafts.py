@@ -77,7 +77,7 @@ def draft_for(manager: Any, versions: Sequence[str]) -> None:
 
 def _replace_proposals(others: Any) -> Any:
     """Return a replacement for the scheduler's method that receives the proposals of workers. It replaces
-    them by our drafts, and then calls the original method, `others`."""
+    them by our drafts, and then calls `others`, the original method, with these."""
     from vllm.platforms import current_platform  # optional: the engine
     from vllm.v1.outputs import DraftTokenIds
 
