@@ -132,8 +132,8 @@ class _Reader:
             raise self.dialect_error(self.text[self.at - 1 : self.at + 1], "a quantifier of a quantifier")
 
     def read_count(self) -> None:
-        """Read a `{m,n}`, whose first brace was read already. A brace that does not begin a
-        count is a character."""
+        """Read a `{m,n}`, whose first brace was read already. A brace that does not begin a count
+        is a character."""
         match = _COUNT.match(self.text, self.at - 1)
         if match is None or not (match[1] or match[3]):
             self.out.append(r"\{")

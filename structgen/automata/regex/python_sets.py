@@ -26,7 +26,7 @@ from structgen.automata.unicode.charsets import Ranges, complement, union
 _compiler: Any = import_module("re._compiler")
 _ASCII: Ranges = ((0, 0x7F),)
 _PAST_LETTERS = 0x40000
-"""The first code point after the last one that is a letter, a digit or a space, or has case."""
+"""All letters, digits, spaces and characters with case are below this code point."""
 
 
 @functools.lru_cache(maxsize=4096)

@@ -212,7 +212,7 @@ def field_of(path: str) -> str:
 
 
 def colour_classes(fields: Iterable[str]) -> dict[str, str]:
-    """Return the CSS class of the colour of each field. There are 24 colours; the 25th field has the first again."""
+    """Return the CSS class of the colour of each field. There are 24; the 25th field has the first again."""
     return {name: f"c{at % (len(_COLOURS) * len(_LINES))}" for at, name in enumerate(dict.fromkeys(fields))}
 
 

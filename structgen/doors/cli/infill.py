@@ -77,9 +77,8 @@ def _fill_template(language: TargetLanguage) -> Infilled:
     model, template = model_name(options.get("model")), None
     if "template" in options:
         file = options.get("template")
-        template = read_input(file, f"--template {file}").removesuffix(
-            "\n"
-        )  # editors add a newline at the end of a file
+        # editors add a newline at the end of a file
+        template = read_input(file, f"--template {file}").removesuffix("\n")
     known_fields = options.get("given")
     if known_fields is not None and not isinstance(known_fields, Mapping):
         known_fields, _name = read_json_option(str(known_fields), "--given", "Write the known fields: {...}.")

@@ -163,8 +163,8 @@ class BenchRun:
     """The versions of the engines by name; empty until the first results."""
 
     def results_of_cases(self, cases: Iterable[Case]) -> Iterator[list[CaseResult]]:
-        """Yield the results of each case, one for each engine: first those of an earlier run in
-        `out`, then the others as they are done.
+        """Yield the results of each case, one for each engine: first those of an earlier run in `out`,
+        then the others as they are done.
 
         Raises StructgenError if an engine cannot run, and OptionError if `out` belongs to another run.
         """
