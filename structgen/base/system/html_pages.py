@@ -156,9 +156,8 @@ def render_page(title: str, template: str, style: str = "", script: str = "", **
     )
     environment.globals["NOTHING"] = NOTHING
     environment.filters |= {
-        "css": lambda share: (
-            f"{100 * min(max(share, 0.0), 1.0):.2f}%"
-        ),  # a share as a length in CSS: 0.5 -> 50.00%
+        # a share as a length in CSS: 0.5 -> 50.00%
+        "css": lambda share: f"{100 * min(max(share, 0.0), 1.0):.2f}%",
         "percent": format_percent,
         "number": format_number,
         "counted": format_count,

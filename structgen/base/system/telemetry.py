@@ -37,17 +37,15 @@ class CallSpan:
     def __init__(self, span: Any) -> None:
         """`span`: the span of OpenTelemetry; None: the process has no tracer, and all methods do nothing."""
         self._span = span
-        self._is_over = (
-            span is None or not span.is_recording()
-        )  # a sampler may keep no record of a span, but pass its context on
+        # a sampler may keep no record of a span, but pass its context on
+        self._is_over = span is None or not span.is_recording()
 
     def __enter__(self) -> CallSpan:
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is not None and not isinstance(
-            error, GeneratorExit
-        ):  # the end of a loop over a generator is not an error
+        # the end of a loop over a generator is not an error
+        if error is not None and not isinstance(error, GeneratorExit):
             self.record_error(error)
         self.end()
 
@@ -175,15 +173,13 @@ def call_span(
     are None are left out. Cost: one look-up where nobody traces, some microseconds under a tracer.
     """
     api: Any = sys.modules.get(TRACING)
-    if not hasattr(
-        api, "use_span"
-    ):  # the name that the module defines last: another thread may be importing it
+    # the name that the module defines last: another thread may be importing it
+    if not hasattr(api, "use_span"):
         return _NONE
     parent = None
     if api.get_current_span().get_span_context().is_valid:
-        kind = (
-            "INTERNAL" if kind == "SERVER" else kind
-        )  # the framework around the application has made a span of the kind SERVER
+        # the framework around the application has made a span of the kind SERVER
+        kind = "INTERNAL" if kind == "SERVER" else kind
     elif parent_headers:
         from opentelemetry.propagate import extract  # optional: opentelemetry
 
