@@ -1,4 +1,9 @@
-"""Control tokens, such as `<|im_start|>`: marks of a chat template write them, texts of messages never.
+"""Encodes chat prompts so that only the chat template writes control tokens, never the text of a message.
+
+A *control token* is a special token with a text, such as `<|im_start|>`. A *chat template* writes messages as
+one text; the control tokens that it writes are its *marks*. A *sign* is a character with which a control
+token begins or ends, such as `<`. A *guard* is a character that replaces a sign; a *guarded* text has guards
+instead of signs where people wrote them.
 
 A chat template joins its marks and the texts of people. To tell both apart in what it writes, the signs with
 which names of control tokens begin and end, as `<` and `>`, are replaced in the texts of people by characters
@@ -19,19 +24,22 @@ from typing import Any, Final
 from structgen.tokens.tokenizer import Tokenizer
 
 _FIRST: Final = 0x10F000
-"""The first of the characters that stand for signs: of a private plane that no fonts use."""
+"""The first guard. The guards are in a private plane of Unicode that no fonts use."""
 
 
 class ControlTokens:
-    """The control tokens of one tokenizer, which may be none. `ids`: their ids by their texts; `backend`:
-    their `tokenizers.Tokenizer`; None: another library encodes."""
+    """The control tokens of one tokenizer; there may be none.
+
+    `ids`: the ids of the control tokens by their texts. `backend`: the `tokenizers.Tokenizer` that encodes;
+    None: another library encodes.
+    """
 
     def __init__(self, ids: Mapping[str, int], backend: Any = None) -> None:
         self.ids = dict(ids)
         self._backend = backend
         self._renamed_tokenizer: Any = None
         """The tokenizer with the other names, made when a text first needs it."""
-        secret = secrets.token_hex(8)  # these names no text may write either
+        secret = secrets.token_hex(8)  # random, so that no text can contain these names
         self._names = {text: f"\ufdd0{secret}{at:05}\ufdd0" for at, text in enumerate(ids)}
         words = [text for text in ids if _is_of_words(text[0])]
         # A sign such as `<` is guarded wherever it stands; a letter only where a whole token would follow.
@@ -51,17 +59,18 @@ class ControlTokens:
         self._begins = re.compile("|".join([*edge_patterns, *word_patterns]) or "(?!)")
 
     def may_stand_in(self, value: Any) -> bool:
-        """Tell whether a text inside of a value has signs of control tokens."""
+        """Return whether a text inside a value has a sign, so that it may contain a control token."""
         return any(map(self._begins.search, _texts_inside(value)))
 
     def stand_in(self, value: Any) -> bool:
-        """Tell whether a text inside of a value writes a control token."""
+        """Return whether a text inside a value contains the whole text of a control token."""
         return any(map(self._own.search, _texts_inside(value)))
 
     def guard_value(self, value: Any) -> Any:
-        """Return a value in whose texts, its keys too, other characters stand for the signs."""
+        """Return a value with guarded texts: in all strings inside it, and in keys, guards replace the
+        signs."""
         if isinstance(value, str):
-            # First the signs: what a letter begins is found in what is then left.
+            # Signs first: then letters are looked for that begin a control token in what remains.
             guarded_text = value.translate(self._table)
             return self._words.sub(lambda sign: self._guards[sign[0]], guarded_text)
         if isinstance(value, Mapping):
@@ -74,7 +83,8 @@ class ControlTokens:
         return value
 
     def restore_signs(self, text: str) -> str:
-        """Return a text with its signs, also where a template wrote it as JSON in ASCII."""
+        """Return a text with signs instead of guards, also where a template wrote the guards as escapes of
+        JSON."""
         for sign, guard in self._guards.items():
             escaped_guard = json.dumps(guard)[1:-1]
             escaped_sign = json.dumps(sign)[1:-1]
@@ -82,13 +92,15 @@ class ControlTokens:
         return text.translate(self._back)
 
     def are_made_in(self, text: str) -> bool:
-        """Tell whether a guarded text has control tokens beside its marks."""
+        """Return whether a guarded text, with its signs restored, has more control tokens than its marks."""
         mark_count = len(self._own.findall(text))
         return len(self._own.findall(self.restore_signs(text))) > mark_count
 
     def encode_guarded(self, text: str, tokenizer: Tokenizer) -> list[int]:
-        """Return the tokens of a guarded text: control tokens for its marks alone. `tokenizer`: the same, for
-        texts without control tokens."""
+        """Return the tokens of a guarded text. Only its marks become control tokens.
+
+        `tokenizer`: the tokenizer that encodes the texts between the marks if there is no backend.
+        """
         if self._backend is None:
             # No library that could take other names: the texts between the marks are encoded one by one.
             tokens = list[int]()
@@ -111,11 +123,11 @@ class ControlTokens:
         return [ids.get(token, token) for token in encoding.ids]
 
     def encoded_plainly(self, text: str, tokenizer: Tokenizer) -> list[int]:
-        """Return the tokens of a guarded text as `Tokenizer.encode` has them. A control token that is none of
-        its marks is encoded in two parts."""
+        """Return the tokens of a guarded text as `Tokenizer.encode` returns them. A control token that a
+        person wrote is encoded in two parts, so that it becomes plain text."""
         plain = text.translate(self._back)
-        # A guard is one character for one sign, so places in both texts are the same. Cut behind the first
-        # character, no part is a control token.
+        # A guard is one character for one sign, so places in both texts are the same. After a cut behind
+        # its first character, neither part is a control token.
         cuts: list[int] = []
         for match in self._own.finditer(plain):
             guarded_part = text[match.start() : match.end()]
@@ -128,12 +140,13 @@ class ControlTokens:
 
 
 def _is_of_words(sign: str) -> bool:
-    """Tell whether a character stands in most texts, so that it alone tells nothing."""
+    """Return whether a character is common in texts (a letter, a digit, a space), so that it is a sign only
+    before the rest of a control token."""
     return sign.isalnum() or sign.isspace()
 
 
 def _texts_inside(value: Any) -> Iterator[str]:
-    """Yield the texts inside of a value, and its keys."""
+    """Yield all strings inside a value: in lists, in tuples, and as keys and values of mappings."""
     stack = [value]
     while stack:
         node = stack.pop()
@@ -146,7 +159,10 @@ def _texts_inside(value: Any) -> Iterator[str]:
 
 
 def _any_of(texts: Iterable[str]) -> str:
-    """Return a pattern of texts, longer ones first, that tries what they begin with together once."""
+    """Return a pattern that matches any of some texts, longer ones first: `ab`, `ac` -> `(?:a(?:b|c))`.
+
+    Common beginnings are written once; the pattern is "" for no text.
+    """
     tails: dict[str, list[str]] = {}
     for text in texts:
         tails.setdefault(text[:1], []).append(text[1:])
@@ -164,7 +180,10 @@ def _any_of(texts: Iterable[str]) -> str:
 
 
 def _rename_tokens(backend: Any, names: Mapping[str, str]) -> Any:
-    """Return a `tokenizers.Tokenizer` in which tokens have other names, and the texts of before are none."""
+    """Return a copy of a `tokenizers.Tokenizer` in which control tokens have other texts.
+
+    `names`: the new text for each old one. The old texts are not tokens of the copy.
+    """
     file = json.loads(backend.to_str())
     for token in file["added_tokens"]:
         token["content"] = names.get(token["content"], token["content"])

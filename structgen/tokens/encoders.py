@@ -75,7 +75,7 @@ def _tiktoken_encoder(
     """Return `tiktoken.Encoding.encode_ordinary` of byte-pair ranks, which are token ids, and a pattern."""
     with require_extras("Encoding with byte-pair ranks", "tokenizers", kind=TokenizerError):
         from tiktoken import Encoding
-    # In reverse, so that the smallest id wins where several tokens have equal bytes.
+    # In reverse, so that the smallest id remains if several tokens have equal bytes.
     ranks = {token: i for i, token in reversed(list(enumerate(tokens))) if token}
     try:
         encoding = Encoding("structgen", pat_str=pattern, mergeable_ranks=ranks, special_tokens=dict(special))
@@ -148,8 +148,11 @@ def sentencepiece_processor(model: bytes) -> Any:
 
 
 class FewestTokens:
-    """Encodes with the fewest tokens. Of several such sequences it takes the one with the longest first
-    token; of tokens with equal bytes, the smallest id."""
+    """Encodes a text with the fewest tokens.
+
+    If several sequences have so few tokens, it takes the one with the longest first token. If several tokens
+    have equal bytes, it takes the smallest id.
+    """
 
     def __init__(self, tokens: Sequence[bytes | None]) -> None:
         """Make an encoder. `tokens`: the bytes of each token."""

@@ -1,9 +1,9 @@
 """Reads SentencePiece models (`tokenizer.model`), and tokenizers of transformers that contain one.
 
-A token's bytes are the output of SentencePiece's own decoder for its piece inside a text: `▁` is a blank, and
-a piece of the type BYTE (`<0x0A>`) is that byte. Control, unknown and unused pieces write no text. Many
-models add a blank before a text when they encode, and remove it when they decode; it belongs to no token. The
-model itself is read by the sentencepiece package.
+A *piece* is a token of such a model, as a text. A token's bytes are the output of SentencePiece's own decoder
+for its piece inside a text: `▁` is a blank, and a piece of the type BYTE (`<0x0A>`) is that byte. Control,
+unknown and unused pieces write no text. Many models add a blank before a text when they encode, and remove it
+when they decode; it belongs to no token. The model itself is read by the sentencepiece package.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from structgen.tokens.encoders import sentencepiece_processor
 from structgen.tokens.tokenizer_reading import END_TEXTS, TokenizerFile
 
 _BLANK: Final = "\u2581"
+"""The mark `▁`, which stands for a blank in a piece."""
 _AGAIN: Final = "Download the file again."
 _SETTINGS: Final = 3
 """The field `normalizer_spec` of a serialized model. Every trainer writes it, after the pieces."""
@@ -57,12 +58,12 @@ def read_with_pieces(tokenizer: Any) -> TokenizerFile:
     size = max([len(tokenizer) - 1, *added_tokens]) + 1
     tokens: list[bytes | None] = [None] * size
     ids: dict[str, int] = {}
-    of_pieces = [-1] * processor.get_piece_size()
+    of_pieces = [-1] * processor.get_piece_size()  # the id of the token of each piece; -1: it has none
     unknown = processor.unk_id()
     all_ids = list(range(len(tokenizer)))
     for i, text in enumerate(tokenizer.convert_ids_to_tokens(all_ids)):
         piece = processor.piece_to_id(text)
-        # For a text that is no piece the library answers with the unknown piece.
+        # For a text that is not a piece, the library returns the number of the unknown piece.
         if piece != unknown or text == processor.id_to_piece(unknown):
             tokens[i] = base.tokens[piece]
             of_pieces[piece] = i
@@ -78,9 +79,11 @@ def read_with_pieces(tokenizer: Any) -> TokenizerFile:
 
 
 def _read_processor(processor: Any, model: bytes) -> TokenizerFile:
+    """Return the contents of a model, which is loaded in `processor` and serialized in `model`. Raises
+    TokenizerError."""
     try:
         return _read_pieces(processor, model)
-    except UnicodeDecodeError as error:  # a piece that is no UTF-8
+    except UnicodeDecodeError as error:  # a piece that is not UTF-8
         raise TokenizerError("the SentencePiece model is damaged.", cure=_AGAIN) from error
 
 
@@ -133,7 +136,7 @@ def _refuse_part(processor: Any, model: bytes) -> None:
     takes it for a smaller model."""
     at = 0
     fields = set[int]()
-    data = model + bytes(10)  # a field of another kind than these may lead past the end
+    data = model + bytes(10)  # zeros, because a damaged field may lead past the end
     while at < len(model):  # a field: its number and 3 bits, its length in 7 bits a byte, and so many bytes
         key = data[at]
         length = 0

@@ -17,10 +17,10 @@ S = TypeVar("S")
 
 
 def tokens_along(vocabulary: Vocabulary, data: bytes) -> list[list[int]]:
-    """Return for each length from 1 on the tokens that are the first bytes of `data`, of that length.
+    """Return the tokens that `data` begins with: at index `n - 1` the list of those with `n` bytes.
 
-    The list ends at the length from which on no token begins with `data`'s bytes. Cost: 1 us for each byte
-    and for each sibling in the trie.
+    The list ends at the first length at which no token begins with so many bytes of `data`. Cost: 1 us for
+    each byte and for each sibling in the trie.
     """
     return [_tokens_at(vocabulary, node) for node in _nodes_along(vocabulary, data)]
 
@@ -71,7 +71,7 @@ def first_crossing(
     `start`, `step`: as in `tokens_behind`, which decides whether the bytes after `data` are accepted. Cost:
     that of `tokens_behind` for each index from which the longest token would reach the end.
     """
-    # A token that begins earlier cannot reach the end.
+    # A token that begins earlier is too short to reach beyond the end.
     first_place = max(len(data) - vocabulary.max_token_bytes + 1, 0)
     for at in range(first_place, len(data)):
         crossings = tokens_behind(vocabulary, data[at:], start, step)
@@ -81,8 +81,8 @@ def first_crossing(
 
 
 def _nodes_along(vocabulary: Vocabulary, data: bytes) -> list[int]:
-    """Return the nodes of the first byte of `data`, of the first two bytes, and so on, as far as the trie has
-    them."""
+    """Return the nodes for the first byte of `data`, for the first two bytes, and so on. The list ends where
+    the trie has no node."""
     nodes = vocabulary.nodes
     path = list[int]()
     for byte in data:

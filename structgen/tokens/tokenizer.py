@@ -1,4 +1,10 @@
-"""Any tokenizer as bytes: the bytes of each token, the special tokens, the end tokens, and a fingerprint."""
+"""`Tokenizer`: the tokenizer of any library, as the bytes of each token.
+
+A *token* is a number, its *id*, with the bytes that it writes. A *special* token writes no text. An *end
+token* is a special token that ends a text. The *fingerprint* is a digest of all these; equal tokenizers have
+equal ones. A *reading* is the contents of a tokenizer's file (`TokenizerFile`). A *form* is a tuple of plain
+values from which the encoder of a tokenizer is made (`encoders`).
+"""
 
 from __future__ import annotations
 
@@ -29,7 +35,7 @@ from structgen.tokens.tokenizer_sources import (
 )
 
 UTF8_BYTES: Final = frozenset((*range(0xC0), *range(0xC2, 0xF5)))
-"""The bytes that texts have."""
+"""The bytes that occur in UTF-8."""
 
 
 @final
@@ -51,9 +57,9 @@ class Tokenizer:
     special_ids: tuple[int, ...]
     """Ids of the special tokens, ascending."""
     missing_bytes: tuple[int, ...]
-    """The bytes, of all 256, that are no token by themselves, ascending."""
+    """The bytes that are not a token by themselves, ascending."""
     absent_bytes: tuple[int, ...]
-    """The bytes that stand in no token at all, ascending: no text that tokens write holds one."""
+    """The bytes that are in no token at all, ascending. Tokens cannot write a text with such a byte."""
     fingerprint: str
     """40 hex digits: BLAKE2b of all tokens' bytes, special ids and end ids; the same in every process.
 
@@ -68,7 +74,8 @@ class Tokenizer:
         eos_token_ids: Iterable[int],
         encoder: Form | None = None,
     ) -> None:
-        """`tokens` and ends are from a `from_` method; `encoder` is a form of structgen.tokens.encoders."""
+        """Called by the `from_` methods. `tokens`: the bytes of each token. `encoder`: the form of an
+        encoder."""
         ends = tuple(sorted(set(eos_token_ids)))
         checked_tokens = _check_tokens(tokens, ends)
         lengths, data = _pack_tokens(checked_tokens)
@@ -186,11 +193,11 @@ class Tokenizer:
         vocab_size: int | None,
         more_special: Iterable[int] = (),
     ) -> Tokenizer:
-        """Return the tokenizer of what a file or an object holds.
+        """Return the tokenizer of a reading.
 
-        End tokens are `eos_token_id` if it is given, else `own_ends`, which the files beside it name, else
-        the likely ones of the reading. `vocab_size` widens the vocabulary by special ids; `more_special`:
-        further ids that are special.
+        End tokens are `eos_token_id` if it is given, else `own_ends`, which other files or the object name,
+        else the likely ends of the reading. `vocab_size`: the number of ids; further ids are special.
+        `more_special`: ids that are special as well. Raises TokenizerError.
         """
         ends = own_ends if eos_token_id is None else end_ids(eos_token_id, reading.ids, "eos_token_id")
         ends = ends or reading.likely_ends

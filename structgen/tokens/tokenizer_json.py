@@ -54,7 +54,7 @@ def read_tokenizer_object(file: Any) -> TokenizerFile:
 
 
 def _refuse_models(model: dict[str, Any]) -> None:
-    """Raise TokenizerError for models whose texts are not their tokens one after another."""
+    """Raise TokenizerError for a model whose texts are not the concatenation of its tokens."""
     kind = model.get("type", "BPE")
     if kind not in ("BPE", "Unigram"):
         raise _file_error(
@@ -101,8 +101,11 @@ def _added_tokens(file: dict[str, Any]) -> Iterator[tuple[str, int, bool]]:
 
 
 def _list_steps(step: dict[str, Any] | None, members: str) -> Iterator[dict[str, Any]]:
-    """Yield the steps of a decoder, normalizer or pre-tokenizer in order, sequences opened. `members`: the
-    member of a sequence that holds its steps."""
+    """Yield the steps of a decoder, normalizer or pre-tokenizer in order.
+
+    A step of the type Sequence is replaced by its own steps; `members` is the name of the member that has
+    them, such as "decoders". `step`: the outermost step, or None.
+    """
     stack: list[Any] = [step] if step else []
     while stack:
         top = stack.pop()
@@ -114,15 +117,17 @@ def _list_steps(step: dict[str, Any] | None, members: str) -> Iterator[dict[str,
                 cure=_AGAIN,
             )
         if top["type"] == "Sequence":
-            # its steps take its place, the first one on top
+            # its steps replace it on the stack, the first one on top
             stack.extend(reversed(inner))
         else:
             yield top
 
 
 def _piece_reader(file: dict[str, Any], model: dict[str, Any]) -> _Piece:
-    """Return the function that makes bytes of a token's text, as the file's decoder does inside of a text.
-    Raises for steps that do not leave tokens as they are."""
+    """Return a function from a token's text to its bytes, as the file's decoder writes them inside a text.
+
+    Raises TokenizerError for a decoder that changes tokens depending on their neighbours.
+    """
     # The output of the decoder for one token inside a text.
     decoders = list(_list_steps(file.get("decoder"), "decoders"))
     if not decoders:
@@ -173,13 +178,14 @@ def _piece_reader(file: dict[str, Any], model: dict[str, Any]) -> _Piece:
 
 
 def _utf8_bytes(piece: str) -> bytes:
+    """Return a piece in UTF-8."""
     # JSON may contain lone surrogates, which have no UTF-8: such a token can never be text.
     return piece.encode("utf-8", "surrogatepass")
 
 
 def _byte_alphabet() -> dict[str, int]:
-    # GPT-2's: a byte that is a visible character of Latin-1 is written as itself, the others as U+0100 and
-    # on.
+    """Return the byte for each character of GPT-2's alphabet, which writes any bytes as visible text."""
+    # A byte that is a visible character of Latin-1 is written as itself; the others are U+0100 and following.
     visible = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     hidden = sorted(set(range(256)) - set(visible))
     alphabet = {chr(byte): byte for byte in visible}

@@ -1,4 +1,8 @@
-"""The result of every reader of tokenizer files: bytes by id, ids by text, likely end tokens, an encoder."""
+"""`TokenizerFile`: the result of every reader of tokenizer files.
+
+A *reader* is a function from one kind of file or object to a TokenizerFile. An *end token* ends a model's
+answer.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,8 @@ END_TEXTS: Final = frozenset(
 
 
 MOST_IDS: Final = 1 << 24
-"""More ids than any model has. A file with a larger id is damaged, and must not use up all memory."""
+"""The first number that is not accepted as an id. No model has so many ids: a file with a larger one is
+damaged, and must not use up all memory."""
 
 
 def is_id(value: object) -> bool:

@@ -1,6 +1,9 @@
 """Recognises the kind of a tokenizer argument (a file, a folder or a library's object), and has it read.
 
-A file is recognised by its contents, an object by its members; no library is imported for that.
+A file is recognised by its contents, an object by its attributes; no library is imported for that. A
+*reading* is the contents of a tokenizer (`TokenizerFile`). A *holder* is an object that contains a tokenizer,
+such as a processor of images and texts. *Byte-pair ranks* are tiktoken's format of a file: a token in base64
+and its rank in each line.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ _NAMES: Final = ("tokenizer.json", "tekken.json", "tokenizer.model")
 _OTHER_IDS: Final = ("spiece.model", "sentencepiece.bpe.model")
 """SentencePiece models in folders of models whose ids differ from the file's."""
 _RANKS: Final = re.compile(rb"[A-Za-z0-9+/]+={0,2} \d+\r?\n")
+"""The first line of byte-pair ranks: base64, a blank, a number."""
 
 
 def read_path(path: Path) -> tuple[TokenizerFile, list[int]]:
@@ -88,11 +92,11 @@ def read_model_file(path: Path) -> TokenizerFile:
 
 
 def read_object(tokenizer: Any) -> tuple[TokenizerFile, list[int], list[int]]:
-    """Return the contents of a library's object, the end tokens that it names, and further special ids.
+    """Return (contents, end tokens, further special ids) of an object of a library.
 
-    Objects of transformers (fast ones, those that contain a SentencePiece model, and those of mistral_common,
-    also inside a processor), `tokenizers.Tokenizer`, `SentencePieceProcessor`, and the tokenizers of
-    mistral_common. Raises TokenizerError for anything else.
+    It may be an object of transformers (fast ones, those that contain a SentencePiece model, and those of
+    mistral_common, also inside a processor), a `tokenizers.Tokenizer`, a `SentencePieceProcessor`, or a
+    tokenizer of mistral_common. Raises TokenizerError for anything else.
     """
     ends: list[int] = []
     special: list[int] = []
@@ -128,7 +132,8 @@ def read_object(tokenizer: Any) -> tuple[TokenizerFile, list[int], list[int]]:
 
 
 def end_ids(ends: EndTokens, ids: Mapping[str, int], where: str) -> list[int]:
-    """Return the ids of end tokens that are given by id or by text. Raises TokenizerError, naming `where`."""
+    """Return the ids of end tokens that are given by id or by text. `ids`: the ids of tokens by text. Raises
+    TokenizerError, which names `where`."""
     is_single = isinstance(ends, str) or not isinstance(ends, Iterable)  # a text is an Iterable, too
     several: Any = [ends] if is_single else ends
     out = []
@@ -143,7 +148,7 @@ def end_ids(ends: EndTokens, ids: Mapping[str, int], where: str) -> list[int]:
             out.append(ids[end])
             continue
         try:
-            out.append(operator.index(end))  # takes numpy's whole numbers, and no float
+            out.append(operator.index(end))  # accepts integers of numpy, but not floats
         except TypeError as error:
             raise TokenizerError(
                 f"{end!r} is neither a token id nor a token's text.",
@@ -222,6 +227,7 @@ def _add_tokens(folder: Path, reading: TokenizerFile) -> None:
 
 
 def _ends_of_folder(folder: Path, ids: Mapping[str, int]) -> list[int]:
+    """Return the end tokens that the other files of a model's folder name, ascending. `ids`: ids by text."""
     # Generation stops at the union: a chat model's end of turn may be in one file, the end of text in
     # another.
     ends: set[int] = set()

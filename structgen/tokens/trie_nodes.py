@@ -1,4 +1,7 @@
-"""The word of a trie's node: 64 bits, taken apart here and nowhere else.
+"""Reads the fields of a trie's node, which is one word of 64 bits. No other module takes words apart.
+
+A *node* stands for a beginning of tokens; its *byte* is the last byte of it, and its *depth* the number of
+its bytes. A *slot* is the number of a distinct string of tokens.
 
     bits 0-7     byte
     bits 8-19    depth: 1 for the root's children
@@ -52,12 +55,13 @@ class NodeFields(NamedTuple):
     byte: Any
     depth: Any
     slot: Any
-    """Plus one; 0: no string ends at the node."""
+    """The slot plus one; 0: no string ends at the node."""
     end: Any
 
 
 def fields_of(word: Any) -> NodeFields:
-    """Return the fields of a word, in Python; of an array of words (int64), arrays of them."""
+    """Return the fields of a word, or of an array of words (int64) as arrays. For Python, not for compiled
+    code."""
     return NodeFields(
         word & 0xFF,
         (word >> DEPTH_SHIFT) & DEPTH_BITS,

@@ -1,4 +1,9 @@
-"""A tokenizer's tokens as the arrays of compiled walks: made once, then read from a file."""
+"""`Vocabulary`: the tokens of a tokenizer as arrays for compiled code, made once and then read from a file.
+
+The arrays hold a *trie*, a tree of the bytes of all tokens (`trie`). A *node* stands for a beginning of
+tokens; a *slot* is the number of a distinct string of bytes; tokens of equal bytes share a slot. V is the
+number of tokens, n the number of nodes.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +34,8 @@ _RECENT: Final = 4
 """How many recent vocabularies stay in memory, with their masks in stores, after their last user: a server
 that drops one grammar before it makes the next would otherwise read them again (13 MB, 8 ms)."""
 _WORTH_A_FILE: Final = 1 << 16
-"""Below so many bytes of tokens the arrays are made in a millisecond, and no file is written."""
+"""The least number of bytes in all tokens for which a file is written. Fewer take a millisecond without
+one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +120,7 @@ class Vocabulary:
 
     @classmethod
     def _read_or_build(cls, tokenizer: Tokenizer) -> Vocabulary:
-        """Return the vocabulary from its file; where there is none, made and written."""
+        """Return the vocabulary from its file. If there is no usable file, make the arrays and write one."""
         text = b"".join(filter(None, tokenizer.token_bytes))
         if len(text) < _WORTH_A_FILE:
             return cls._build_arrays(tokenizer)
@@ -163,8 +169,10 @@ class Vocabulary:
 
     @classmethod
     def _from_file(cls, tokenizer: Tokenizer, file: ArrayFile) -> Vocabulary | None:
-        """Return the vocabulary in a file, whose owner and checksum are right; None if an array is missing,
-        or if there are not as many tokens. Cost: 10 us."""
+        """Return the vocabulary in a file. None: an array is missing, or the number of tokens differs.
+
+        The owner and the checksum of the file have been checked. Cost: 10 us.
+        """
         if not file.numbers.keys() >= set(_NUMBERS) or not file.arrays.keys() >= set(_ARRAYS):
             return None
         if file.numbers["vocab_size"] != len(tokenizer.token_bytes):

@@ -1,9 +1,12 @@
-"""The labels of international host names (IDNA 2008, RFC 5890 to 5893) as a pattern.
+"""Makes a pattern for the labels of international host names (IDNA 2008, RFC 5890 to 5893).
 
-Letters are PVALID, written from left to right, and compose with no letter before them, so that a label needs
-no rule but its length. That is the length of its A-label, which Punycode (RFC 3492) makes of the whole label;
-no small automaton measures it, so labels that might be too long are left out. What else is left out stands in
-`named_formats.CUTS`.
+A *label* is a part of a host name between two dots. An *A-label* is its form in ASCII, which Punycode (RFC
+3492) makes of the whole label: `bücher` -> `xn--bcher-kva`. An A-label has at most 63 octets. No small
+automaton can measure this length, so the pattern leaves out all labels that might be too long.
+
+The letters of the pattern are allowed everywhere in a label (PVALID), are written from left to right, and do
+not combine with a letter before them. So a label of them needs no rule besides its length.
+`named_formats.CUTS` describes what else the pattern leaves out.
 """
 
 from __future__ import annotations
@@ -17,20 +20,21 @@ from structgen.automata.unicode.range_tables import read_ranges, read_table
 DOTS: Final = ".\u3002\uff0e\uff61"
 """The characters that separate labels (RFC 3490, section 3.1), as a class of characters writes them."""
 _LDH: Final = "(?![A-Za-z0-9]{2}--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-"""Labels of letters, digits and hyphens that are no A-labels."""
+"""A pattern for labels of ASCII letters, digits and hyphens that are not A-labels."""
 _LOWER: Final[Ranges] = ((0x30, 0x39), (0x61, 0x7A))
+"""The digits 0 to 9 and the letters a to z."""
 _TIERS: Final = (
     (0x700, 14),
     (0xA000, 11),
     (LAST + 1, 9),
 )
-"""Code points, each with the most characters of a label of smaller ones: so many Punycode never makes longer
-than 63 octets, of one more it may (tests/automata/test_idna.py works them out)."""
+"""Pairs (end, most): a label of code points below `end` may have at most `most` characters. Its A-label then
+never exceeds 63 octets; with one more character it may (tests/automata/test_idna.py computes the numbers)."""
 
 
 @functools.lru_cache(maxsize=1)
 def label_pattern() -> str:
-    """Return a pattern of the labels."""
+    """Return the pattern for one label."""
     letters = read_ranges(read_table("idna_table.txt")["letters"])
     ways = [_LDH]
     # Punycode spends more octets on larger code points: each tier allows larger ones, and fewer of them.
@@ -42,6 +46,6 @@ def label_pattern() -> str:
 
 
 def _class_pattern(ranges: Ranges) -> str:
-    """Return a character class."""
+    """Return the pattern for a class of characters."""
     inside = "".join(f"\\u{{{low:x}}}-\\u{{{high:x}}}" for low, high in ranges)
     return f"[{inside}]"

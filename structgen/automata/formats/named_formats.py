@@ -1,4 +1,8 @@
-"""Formats by name as formulas over patterns. What no plain pattern can say is left out, never let in.
+"""Makes the formula of a format of JSON Schema, such as `date` or `email`.
+
+A *format* is a named set of strings. A *formula* is a condition on a string: a pattern, a length, or a
+combination of formulas. Strings that no pattern of a moderate size can describe are left out: a formula never
+accepts a string outside the format. A *portion* is a part of a name, of which a limited number is allowed.
 
 A format has up to three meanings. *Alone*, it may hold a length, which is counted beside the automaton.
 Beside other patterns a length would multiply their states, so texts are counted in portions
@@ -47,10 +51,13 @@ _GROUP = "[0-9A-Fa-f]{1,4}"
 
 
 def _ipv6_pattern(least_hidden: int, octets: str) -> str:
-    """Return RFC 4291 section 2.2's addresses, `::` standing for at least `least_hidden` groups."""
+    """Return a pattern of the addresses of RFC 4291, section 2.2.
+
+    `least_hidden`: the least number of groups that `::` replaces. `octets`: the pattern of an IPv4 address.
+    """
     last = f"(?:{_GROUP}:{_GROUP}|{octets})"
     forms = [f"(?:{_GROUP}:){{6}}{last}"]
-    # One form for each number of groups before `::`; behind it stand at most as many as then have room.
+    # One form for each number of groups before `::`; after it there are at most `room` groups.
     for groups_before in range(9 - least_hidden):
         head = f"{_GROUP}(?::{_GROUP}){{{groups_before - 1}}}" if groups_before else ""
         room = 8 - least_hidden - groups_before
@@ -88,7 +95,11 @@ _IPRIVATE = r"\u{E000}-\u{F8FF}\u{F0000}-\u{FFFFD}\u{100000}-\u{10FFFD}"
 
 
 def _reference_pattern(extra: str, private: str, *, relative: bool) -> str:
-    """Return the URI or URI-reference of RFC 3986 appendix A; of RFC 3987 with its additional characters."""
+    """Return a pattern of the URIs of RFC 3986, appendix A, or of the IRIs of RFC 3987.
+
+    `extra`, `private`: the additional characters of RFC 3987 in general and in queries, or "". `relative`:
+    whether references without a scheme are accepted, too.
+    """
     percent_escape = "%[0-9A-Fa-f]{2}"
     unreserved_characters = rf"A-Za-z0-9\-._~{extra}"
     sub_delims = "!$&'()*+,;="
@@ -167,10 +178,11 @@ _QUOTED = r'"(?:[ !#-\[\]-~]|\\[ -~])*"'
 
 
 def _portions_pattern(dots: str, others: str = "") -> str:
-    """Return a pattern of names within 253 characters: 15 portions, each of 16 characters of a label, or of
-    the last 15 or fewer with the dot, and 13 characters; or 14 of them and 15.
+    """Return a pattern of names of at most 253 characters: 15 portions, each of 16 characters of a label, or
+    of the last 15 or fewer with the dot, and 13 characters; or 14 of them and 15.
 
-    `dots`, `others`: what a class of characters holds, the dots and what the characters of labels are not.
+    `dots`: the characters that separate labels. `others`: further characters that labels do not have. Both
+    are written as inside a class of characters.
     """
     inner = f"[^{dots}{others}]"
     portion = f"(?:{inner}{{16}}|{inner}{{0,15}}[{dots}])"
@@ -256,14 +268,14 @@ _NO_REGEX: Final = "|".join(
         r"^[^\\]*\\$",
     )
 )
-"""Strings that are no patterns."""
+"""Strings that are not patterns."""
 _FORMULA_MAKERS: Final[dict[str, Callable[[], Formula]]] = {
     "email": _email_pattern,
     "idn-hostname": _idn_host_name,
     "idn-email": _idn_email,
     "regex": _regex_pattern,
 }
-"""Formats that are made when they are asked for."""
+"""Functions that make the formulas of formats when they are first needed."""
 _DENIED: Final[dict[str, Formula]] = {
     "date-time": Pattern(f"^{_DATE}[Tt]{_ANY_TIME}$"),
     "time": Pattern(f"^{_ANY_TIME}$"),
@@ -273,7 +285,7 @@ _DENIED: Final[dict[str, Formula]] = {
     "idn-email": Pattern("^[^]+@[^]+$"),
     "regex": Not(Pattern(_NO_REGEX)),
 }
-"""Formulas that every string of a format meets, where the format leaves some out."""
+"""For formats whose formula leaves strings out: a formula that every string of the format meets."""
 
 
 def require_known(name: str) -> None:
@@ -288,8 +300,10 @@ def require_known(name: str) -> None:
 
 @functools.lru_cache(maxsize=64)
 def meaning_of(name: str, *, is_denied: bool, alone: bool) -> Formula:
-    """Return the strings of a format as a formula. `alone`: beside it nothing is asked but lengths and
-    excluded words. `is_denied`: the formula holds every string of the format, perhaps with others.
+    """Return the formula of a format.
+
+    `alone`: whether the string has no other conditions than lengths and excluded words. `is_denied`: whether
+    the formula is negated afterwards; then it must accept every string of the format, perhaps with others.
 
     Raises `UnsupportedError` for an unknown format.
     """

@@ -1,6 +1,11 @@
-"""Patterns that count one class of characters, as a pattern that does not count and a length.
+"""Rewrites a pattern with one counted class as a pattern without a count and a condition on the length.
 
-`^a[bc]{2,9}$` are the strings of `^a[bc]*$` with three to ten characters: all else in it has a fixed length.
+A *counted class* is a class of characters with a quantifier that allows several counts, such as `[bc]{2,9}`.
+If all other parts of a pattern have a fixed length, the count follows from the length of the whole string:
+
+    ^a[bc]{2,9}$  ->  ^a[bc]*$ and a length of 3 to 10 characters
+
+A *loose* quantifier allows several counts: `*`, `+`, `?`, `{2,}` and `{2,9}` do, `{2}` does not.
 """
 
 from __future__ import annotations
@@ -26,26 +31,27 @@ _QUANTIFIERS: Final = re.compile(
     r"\\.|\[(?:[^\]\\]|\\.)*\]|\{(\d+)(?:,\1)?\}\??|(?P<loose>[*+]|(?<!\()\?|\{\d+,(?P<most>\d*)\})\??",
     re.DOTALL,
 )
-"""The quantifiers of a pattern, the `loose` ones with several counts; and parts in which a sign of theirs is
-a character."""
+"""Matches each quantifier of a pattern; the group `loose` has the ones with several counts, and `most` their
+upper bound. Escapes and classes match as a whole, because signs of quantifiers are plain characters in
+them."""
 _FEWEST_TO_SPLIT: Final = 16
-"""The least upper bound of a quantifier that is taken out. `^[0-9]{1,5}$` has a state for each count, fewer
-than are visited to measure the distances that a bound beside an automaton needs."""
+"""The least upper bound of a quantifier that is taken out. An automaton has a state for each count, so few
+counts are cheaper than a separate condition on the length."""
 
 
 @functools.lru_cache(maxsize=1024)
 def without_count(pattern: Pattern) -> Formula:
-    """Return the conjunction of an anchored pattern without its one counted class and a length.
+    """Return a formula for the strings of a pattern: a pattern without the count, and a length.
 
-    The pattern itself if it is another one: not anchored at both ends, with other parts of several lengths,
-    with assertions, or with a bound below _FEWEST_TO_SPLIT.
+    The pattern itself is returned if it is not anchored at both ends, has another part of several lengths,
+    has assertions inside, or has a bound below _FEWEST_TO_SPLIT.
     """
     source = pattern.source
     loose = [match for match in _QUANTIFIERS.finditer(source) if match["loose"]]
     # The text alone refuses most patterns: reading one takes milliseconds.
     if len(loose) != 1:
         return pattern
-    upper_bound = int(loose[0]["most"] or 0)
+    upper_bound = int(loose[0]["most"] or 0)  # 0: the quantifier has no upper bound
     if upper_bound < _FEWEST_TO_SPLIT:
         return pattern
     tree = parse_ecma(source)

@@ -1,4 +1,7 @@
-"""Trees written as ECMA-262 patterns (flag u): the form in which formulas and JSON Schemas hold patterns.
+"""Writes syntax trees of regular expressions as ECMA-262 patterns (flag u): tree -> text.
+
+A *tree* is a pattern without capturing groups and flags (`syntax_tree`). A *form* is a Python pattern with
+neither A nor U, whose `\\d`, `\\s` and `\\w` mean ASCII. For example, the form `\\d+` becomes `^(?:[0-9]+)$`.
 
 A formula (`structgen.base.language.ir.Pattern`) names a pattern by its ECMA-262 text: it is equal when the
 text is, it can be shown to a person, and it is the `pattern` of a JSON Schema for the same texts.
@@ -28,8 +31,10 @@ _CODE_POINT: Final = re.compile(r"\\u\{([0-9a-f]+)\}")
 
 
 def ecma_of_form(pattern: str, flags: int = 0) -> str:
-    """Return an ECMA-262 pattern that a search finds in exactly the texts that a pattern of a form matches
-    whole (`parse_form`): those of re.fullmatch, where the flags have A or U.
+    """Return an ECMA-262 pattern for the texts that a form matches as a whole (`parse_form`).
+
+    A search for the result succeeds in exactly these texts. If the flags have A or U, they are the texts that
+    re.fullmatch accepts.
 
     Errors and cost: those of `parse_form` and `look_behinds.remove_look_aheads`.
     """
@@ -67,8 +72,8 @@ def ecma_text(node: Node) -> str:
 
 
 def portable_text(node: Node) -> str:
-    """Return a tree as a pattern of the same texts in ECMA-262, in Python's re and in Rust's regex, where
-    there is nothing that asserts."""
+    """Return a tree as a pattern that ECMA-262, Python's re and Rust's regex read alike, if the tree has no
+    assertions."""
     return _CODE_POINT.sub(_portable_character, ecma_text(node))
 
 
@@ -87,7 +92,7 @@ def _repetition_text(node: Repetition) -> str:
     of = node.of
     min_count = node.min_count
     max_count = node.max_count
-    # Copies of optional copies have any number up to the product: one count says it.
+    # Copies of optional copies: every number up to the product is possible, so one count is enough.
     while isinstance(of, Repetition) and of.min_count == 0:
         inner: Repetition = of
         of = inner.of
@@ -108,7 +113,8 @@ def _repetition_text(node: Repetition) -> str:
 
 
 def _class_text(ranges: Ranges) -> str:
-    """Return a class without the lone surrogates, which no UTF-8 text has: fewer sets are then distinct."""
+    """Return a class as a pattern, without surrogates: no text in UTF-8 has them, and more classes become
+    equal."""
     ranges = complement(union((*complement(ranges), SURROGATES)))
     if len(ranges) == 1 and ranges[0][0] == ranges[0][1]:
         return code_point(ranges[0][0])
@@ -120,7 +126,7 @@ def _class_text(ranges: Ranges) -> str:
 
 
 def code_point(point: int) -> str:
-    """Return a code point as a pattern."""
+    """Return a code point as a pattern: a letter or digit of ASCII itself, another one as `\\u{...}`."""
     char = chr(point)
     if char.isascii() and char.isalnum():
         return char

@@ -28,8 +28,8 @@ def remove_look_aheads(node: Node, where: str = "pattern") -> Node:
     """Return a tree that matches the same texts and whose look-behinds contain no look-aheads.
 
     `where`: the place of the pattern, for errors. Raises `RegexError` for a look-behind that looks ahead by
-    more than one character. Cost: linear, besides the ways of look-behinds that look ahead, which are written
-    out one by one.
+    more than one character. Cost: linear in the nodes and in the ways of look-behinds that look ahead, since
+    each way is written out.
     """
     match node:
         case Concatenation(parts):
@@ -53,10 +53,10 @@ def _make_look_behind(holds: bool, of: Node, where: str) -> Node:
         return LookAround(False, holds, of)
     ways = _ways_of_body(of, where)
     if holds:
-        # One way holds: its body stands behind, and what it says of the text after it comes true.
+        # Some way holds: its body matches before this position, and its conditions on the text after it hold.
         sequences = [concatenate_nodes(LookAround(False, True, body), *after) for body, after in ways]
         return make_alternation(sequences)
-    # No way holds: each of them fails by its body or by what must follow.
+    # No way holds: in each of them the body or a condition on the text after it fails.
     failures: list[Node] = []
     for body, after in ways:
         is_not_behind = LookAround(False, False, body)
@@ -89,11 +89,14 @@ def _ways_of_body(of: Node, where: str) -> list[tuple[Node, list[Node]]]:
 
 
 _MOST_SEQUENCES = 4096
-"""The most ways of one look-behind."""
+"""The most ways of one look-behind that are written out."""
 
 
 def _spread_sequences(node: Node, where: str) -> list[list[Node]]:
-    """Return the ways of a node of one width: sequences of sets and assertions."""
+    """Return the ways of a node whose texts all have one width, as sequences of sets and assertions.
+
+    Raises `RegexError` for more than _MOST_SEQUENCES ways.
+    """
     match node:
         case Concatenation(parts):
             words: list[list[Node]] = [[]]

@@ -1,8 +1,10 @@
-"""Counts of parts that may be empty or long in several ways, as plain counts of parts that are not empty.
+"""Simplifies repetitions in a syntax tree, so that the repeated parts never match the empty text.
 
-`(a?){9}` is `a{0,9}`, `(a|aa){3}` is `a{3,6}`, `(a{1,3}){0,5}` is `a{0,15}`, and a copy in `(a?b?){9}` is one
-of `a`, `b` and `ab` (`SomeOf`: some of the parts in their order, at least one). The same texts match. A
-backtracking matcher would try them in another order; an automaton has no order.
+A *count* is a node with a least and a greatest number of copies: `a{2,5}` is _Count(a, 2, 5). Counts of
+counts become one count where no number of copies is lost. `SomeOf` is a node: some of its parts in their
+order, at least one. Examples: `(a?){9}` is `a{0,9}`, `(a|aa){3}` is `a{3,6}`, `(a{1,3}){0,5}` is `a{0,15}`,
+and a copy in `(a?b?){9}` is one of `a`, `b` and `ab` (SomeOf((a, b))). The same texts match. A backtracking
+matcher would try them in another order; an automaton has no order.
 """
 
 from __future__ import annotations
@@ -23,8 +25,10 @@ from structgen.automata.regex.syntax_tree import (
 
 
 class _Count(NamedTuple):
-    """`min_count` to `max_count` copies of a node (None: no bound); of no node, the empty text. `min_count`
-    0: it may be empty."""
+    """`min_count` to `max_count` copies of the node `of`.
+
+    `of`: None for the empty text. `max_count`: None for no bound. The count may be empty if `min_count` is 0.
+    """
 
     of: Node | None
     min_count: int
@@ -49,7 +53,7 @@ def _count_node(node: Node) -> _Count:
 
 
 def _repeat_count(part: _Count, min_count: int, max_count: int | None) -> _Count:
-    """Return `min_count` to `max_count` copies of a count of copies."""
+    """Return the count of `min_count` to `max_count` copies of the count `part`; None: no bound."""
     if part.of is None or max_count == 0:
         return _Count(None, 0, 0)
     if part.min_count == 0:
@@ -65,7 +69,7 @@ def _repeat_count(part: _Count, min_count: int, max_count: int | None) -> _Count
 
 
 def _join_counts(parts: list[_Count]) -> _Count:
-    """Return counts one after another; equal nodes are counted together."""
+    """Return the concatenation of some counts as one count; neighbours of equal nodes are added."""
     counts: list[_Count] = []
     for part in parts:
         if part.of is None:
@@ -87,7 +91,7 @@ def _join_counts(parts: list[_Count]) -> _Count:
         # All may be empty: one or more of them in their order, or the empty text.
         copies = [_write_node(part._replace(min_count=1)) for part in counts]
         return _Count(SomeOf(tuple(copies)), 0, 1)
-    # Some may not be empty: those between them that may are joined, run by run.
+    # Some counts are never empty. Each run of optional counts between them becomes one count.
     joined_parts: list[_Count] = []
     for has_least, run in groupby(counts, lambda part: part.min_count > 0):
         if has_least:
@@ -98,10 +102,11 @@ def _join_counts(parts: list[_Count]) -> _Count:
 
 
 def _count_alternatives(parts: list[_Count]) -> _Count:
-    """Return alternatives; counts of one node that leave no number between them out are one."""
+    """Return the alternation of some counts as one count. Counts of the same node without a gap between their
+    numbers are merged: `a{1,2}|a{3,5}` -> `a{1,5}`."""
     if all(part.min_count == part.max_count == 1 for part in parts):
         return _Count(make_alternation(list(map(_write_node, parts))), 1, 1)  # trees take long to hash
-    apart: list[_Count] = []
+    apart: list[_Count] = []  # counts with a gap after them
     counts: dict[Node, _Count] = {}
     for part in sorted(parts, key=lambda part: part.min_count):
         of = part.of

@@ -45,6 +45,7 @@ _NARROW_MEMBERS = {
 members may be missing. `W` is not here: `_Reader.shorthand_members` has its members."""
 _SYNTAX = frozenset(r"^$\.*+?()[]{}|/")
 _COUNT = re.compile(r"\{(\d*)(,?)(\d*)\}")
+"""A count: the groups are the least number, the comma and the greatest number, each perhaps empty."""
 _CATEGORY = re.compile(r"\{(L[ultmo]?|M[nce]?|N[dlo]?|P[cdseifo]?|S[mcko]?|Z[slp]?|C[cfo]?)\}|([LMNPSZ])")
 
 
@@ -131,7 +132,8 @@ class _Reader:
             raise self.dialect_error(self.text[self.at - 1 : self.at + 1], "a quantifier of a quantifier")
 
     def read_count(self) -> None:
-        """Read a `{m,n}`, whose first brace was read already. A brace that begins no count is a character."""
+        """Read a `{m,n}`, whose first brace was read already. A brace that does not begin a count
+        is a character."""
         match = _COUNT.match(self.text, self.at - 1)
         if match is None or not (match[1] or match[3]):
             self.out.append(r"\{")
@@ -197,7 +199,7 @@ class _Reader:
         """Return the members of the class escape with the letter `char`, as text inside brackets."""
         if self.wide:
             return _WIDE_MEMBERS[char]
-        # the default serves `W`: the ASCII characters that are no letters of words
+        # the default is for `W`: the ASCII characters outside [A-Za-z0-9_]
         return _NARROW_MEMBERS.get(char, r"\x00-/:-@\[-\^`\{-\x7f")
 
     def common_escape(self, char: str) -> str:

@@ -1,8 +1,14 @@
 """The characters that the classes of Python's regular expressions match.
 
-re itself is asked which code points its classes and its case folding match, so the answer is that of the
-running Python. Flags with neither A nor U are those of a form (`python_syntax.parse_form`): the classes are
-ASCII's, and a letter matches its other case where both are in ASCII or neither is (U+212A is no `k`).
+A *class* is a set of characters, such as `[a-f]`; a *category* is a class with a letter, such as `\\d`. An
+*item* is a part of a class in re's parse tree: `("LITERAL", 97)`, `("RANGE", (97, 102))` or `("CATEGORY",
+"CATEGORY_DIGIT")`. *Ranges* are a set of code points, as pairs (first, last): `[a-c]` -> `((97, 99),)`.
+
+This module asks re itself which code points its classes and its case folding match, so the answer is that of
+the running Python. The flags I, A and U are re.IGNORECASE, re.ASCII and re.UNICODE. A *form* is a pattern
+that has neither A nor U (`python_syntax.parse_form`): its categories contain ASCII characters only. In a form
+a letter matches its other case if both letters are in ASCII, or if neither is. For example, `k` does not
+match the Kelvin sign U+212A.
 """
 
 from __future__ import annotations
@@ -20,15 +26,19 @@ from structgen.automata.unicode.charsets import Ranges, complement, union
 _compiler: Any = import_module("re._compiler")
 _ASCII: Ranges = ((0, 0x7F),)
 _PAST_LETTERS = 0x40000
-"""The code points from here on are no letters, digits or spaces, and have no case."""
+"""All letters, digits, spaces and characters with case are below this code point."""
 
 
 @functools.lru_cache(maxsize=4096)
 def members_of(op: str, value: Any, flags: int) -> Ranges:
-    """Return the code points that LITERAL, NOT_LITERAL or IN matches under flags (only I, A and U matter)."""
+    """Return the code points that a node of re's parse tree matches under `flags` (only I, A and U matter).
+
+    `op`: LITERAL, NOT_LITERAL or IN. `value`: the operand of the node, a code point or the items of a class.
+    For example, ("LITERAL", 97) -> ((97, 97),).
+    """
     is_negated, items = class_items(op, value)
     if flags & re.IGNORECASE and not flags & (re.ASCII | re.UNICODE):
-        # A form: ASCII folds among itself, and what is beyond ASCII among itself.
+        # A form: case folding joins ASCII characters with one another, and all others with one another.
         inside = members_of("IN", items, re.ASCII | re.IGNORECASE)
         beyond = tuple(("RANGE", pair) for pair in _subtract_ranges(inside, _ASCII))
         folded_members: Ranges = ()
@@ -63,16 +73,17 @@ def _ranges_of_item(item: Any, ascii_only: bool) -> Iterable[tuple[int, int]]:
 
 
 def _subtract_ranges(ranges: Ranges, others: Ranges) -> Ranges:
-    """Return the code points of some ranges that are in no other ones."""
+    """Return the code points of `ranges` that are not in `others`."""
     outside = union((*complement(ranges), *others))
     return complement(outside)
 
 
 @functools.lru_cache(maxsize=8)
 def category_members(letter: str, ascii_only: bool) -> Ranges:
-    r"""Return the members of `\d`, `\s` or `\w`, asked of re.
+    r"""Return the members of `\d`, `\s` or `\w`, as re finds them.
 
-    Unicode's take some 5 ms the first time.
+    `letter`: d, s or w. `ascii_only`: whether only ASCII characters are members. Cost: some 5 ms for the
+    first call with all of Unicode.
     """
     flags = re.ASCII if ascii_only else re.UNICODE
     size = 0x80 if ascii_only else _PAST_LETTERS
@@ -84,9 +95,10 @@ def category_members(letter: str, ascii_only: bool) -> Ranges:
 
 @functools.lru_cache(maxsize=1)
 def cased_points() -> tuple[Ranges, str]:
-    """Return the code points that have case, as ranges and as a text; some 5 ms the first time.
+    """Return the code points that have case, as ranges and as a text.
 
-    They are those that lower() or upper() changes: re folds no others.
+    A code point has case if lower() or upper() changes it: re folds no others. Cost: some 5 ms for the first
+    call.
     """
     points: list[str] = []
     for block in range(0, _PAST_LETTERS, 4096):
@@ -99,13 +111,13 @@ def cased_points() -> tuple[Ranges, str]:
 
 
 def code_points(start: int, end: int) -> str:
-    """Return the text of all code points in a range."""
+    """Return the text of the code points from `start` to `end` - 1, in order."""
     points = np.arange(start, end, dtype="<u4")
     return points.tobytes().decode("utf-32-le", "surrogatepass")
 
 
 def in_brackets(item: Any) -> str:
-    """Return an item of a class as re writes it inside brackets."""
+    """Return the pattern that re reads, inside brackets, as an item of a class."""
     kind, value = item
     if kind == "LITERAL":
         return f"\\U{value:08x}"
@@ -116,14 +128,15 @@ def in_brackets(item: Any) -> str:
 
 
 def category_letter(name: str) -> str:
-    """Return the letter of the escape of a category of re's parse tree, in lower case."""
-    kind = name.rpartition("_")[2]  # CATEGORY_NOT_DIGIT: DIGIT
+    """Return the letter of a category of re's parse tree, in lower case: `CATEGORY_NOT_DIGIT` -> `d`."""
+    kind = name.rpartition("_")[2]  # CATEGORY_NOT_DIGIT -> DIGIT
     return {"DIGIT": "d", "SPACE": "s", "WORD": "w"}[kind]
 
 
 def class_items(op: str, value: Any) -> tuple[bool, Any]:
-    """Return whether LITERAL, NOT_LITERAL or IN is negated, and its items."""
+    """Return (whether the class is negated, its items) for a node of re's parse tree: LITERAL, NOT_LITERAL or
+    IN."""
     if op == "IN":
         is_negated = value[:1] == (("NEGATE", "None"),)
-        return is_negated, value[is_negated:]
+        return is_negated, value[is_negated:]  # without the sign NEGATE, which comes first
     return op == "NOT_LITERAL", (("LITERAL", value),)

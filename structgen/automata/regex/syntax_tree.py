@@ -20,21 +20,21 @@ DEPTH: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class CharacterClass:
-    """One code point out of a set; the empty set matches nothing."""
+    """A node that matches one code point of a set. With the empty set it matches nothing."""
 
     ranges: Ranges
 
 
 @dataclass(frozen=True, slots=True)
 class Concatenation:
-    """A concatenation; empty means the empty word."""
+    """Some parts one after another. Without parts it matches the empty text."""
 
     parts: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Alternation:
-    """An alternation of at least two parts; the first is tried first."""
+    """A choice between at least two parts, which Python tries in order."""
 
     parts: tuple[Node, ...]
 
@@ -97,11 +97,13 @@ Node: TypeAlias = Union[
 TEXT_START: Final = TextStart()
 TEXT_END: Final = TextEnd()
 EMPTY: Final = Concatenation(())
+"""Matches the empty text only."""
 NOTHING: Final = CharacterClass(())
+"""Matches no text at all."""
 
 
 def word_boundary(letters: Ranges, holds: bool) -> Node:
-    r"""Return `\b`, or `\B` where `holds` is false, as look-arounds. `letters`: those that words have."""
+    r"""Return `\b` as look-arounds, or `\B` if `holds` is false. `letters`: the characters of words."""
     word = CharacterClass(letters)
     ways: list[Node] = []
     for is_after_letter in (True, False):
@@ -138,7 +140,7 @@ def descendants_of(node: Node) -> list[Node]:
 
 
 def looks_ahead(node: Node) -> bool:
-    """Return whether a node asks for what follows, by a look-ahead or the end of the text."""
+    """Return whether a node depends on the text after it, by a look-ahead or the end of the text."""
     return any(
         isinstance(inner, TextEnd) or (isinstance(inner, LookAround) and inner.ahead)
         for inner in descendants_of(node)
@@ -156,7 +158,7 @@ def concatenate_nodes(*parts: Node) -> Node:
 
 
 def make_alternation(parts: list[Node]) -> Node:
-    """Return an alternation of any number of parts; of none, a node that matches nothing."""
+    """Return a node that matches what any of the parts matches; without parts, NOTHING."""
     if not parts:
         return NOTHING
     return parts[0] if len(parts) == 1 else Alternation(tuple(parts))

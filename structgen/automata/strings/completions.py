@@ -4,7 +4,11 @@ A *demand* is a formula on a string; a *completion* (or *rest*) of a state is a 
 meets a demand. The *spelling* of a character is how it is written in JSON: a line feed is spelled `\\n`. The
 *cost* of a completion is the length of its spelling in bytes.
 
-For each demand the completion of the least cost is taken; of several, the one whose spelling is smallest.
+A *class* is a set of characters that the automaton does not tell apart; `kind` is the number of a class. The
+*outcome* of a state is the set of demands that a text meets if it ends there.
+
+For each demand the completion of the least cost is taken. If several have this cost, the one whose spelling
+is smallest is taken. For example, with the demand `^ab*c$` the start has the completion "ac" of cost 2.
 The costs of all states are computed backwards from the accepting states. Then the text is read forwards: each
 character is the smallest one that leads to a state of the right cost. This is right because no spelling of a
 character is a prefix of another one.
@@ -36,11 +40,12 @@ _LEAST_STATES: Final = 128
 class StringCompletions:
     """The shortest completions of the states of one spec.
 
-    For example, with one demand `^ab*c$` the start has the completion "ac".
+    A *spec* is the condition on one string that was compiled to the automaton `of`.
 
-    `of`: the automaton. `outcomes`: outcome `n` of a state is the set of demands `outcomes[n - 1]`.
-    `spelling`, `missing`: how characters are written, and which bytes cannot be (`unicode.partition`).
-    `lone`: whether lone surrogates can be written.
+    `of`: the automaton. `outcomes`: a state with the number `n` in `of.accept` has the outcome
+    `outcomes[n - 1]`; the number 0 means that no text may end there. `spelling`: how characters are written
+    in JSON (`unicode.partition`). `lone`: whether lone surrogates can be written. `missing`: the bytes that
+    cannot be written.
     """
 
     def __init__(
@@ -55,7 +60,7 @@ class StringCompletions:
         self._accept = of.accept
         self._outcomes = outcomes
         alphabet = of.alphabet
-        # the cheapest character of each class: (its cost, its spelling, its code point)
+        # the cheapest character of each class: (its cost, its spelling, its code point); None: none is known
         cheapest: list[tuple[int, bytes, int] | None] = [None] * alphabet.width
         lives = np.asarray((self._trans >= 0).any(axis=0))
         starts = alphabet.starts.tolist()
@@ -76,6 +81,7 @@ class StringCompletions:
             point = max(low, 0xD800)
             if lone and cheapest[kind] is None and point < min(end, 0xE000):
                 cheapest[kind] = 6, b"\\u%04x" % point, point
+        # the code point and the cost of each class's cheapest character; -1 where no character can be written
         self._points = [-1] * alphabet.width
         self._costs: Longs = np.full(alphabet.width, -1, np.int64)
         spelled_kinds: list[tuple[bytes, int]] = []
@@ -108,12 +114,14 @@ class StringCompletions:
         return sorted(frozenset().union(*self._outcomes))
 
     def complete_state(self, state: int) -> dict[int, str]:
-        """Return for each demand that can still be met its shortest completion (see the module). Cost: states
-        times classes for each demand, once."""
+        """Return the shortest completion of a state for each demand that can still be met.
+
+        Cost: the number of states times the number of classes, for the first call with each demand.
+        """
         return {demand: self._shortest_text(state, demand) for demand in self.demands_of(state)}
 
     def _end_flags(self, demand: int) -> Flags:
-        """Return a flag for each state: a text that ends there meets the demand."""
+        """Return for each state whether a text that ends there meets the demand."""
         met = [False, *(demand in outcome for outcome in self._outcomes)]
         return np.array(met, np.uint8)[self._accept]
 
@@ -134,7 +142,7 @@ class StringCompletions:
         """
         far = next(layers)
         points = []
-        while far[state]:  # 0: the state accepts, and nothing more is written
+        while far[state]:  # at cost 0 the state accepts, and the completion ends
             cost = int(far[state])
             far = next(layers)
             state, kind = self._take_step(state, cost, far)
@@ -153,14 +161,16 @@ class StringCompletions:
         raise AssertionError("a state of an automaton leads to no end")
 
     def complete_in_phases(self, state: int, phases: Sequence[Phase], written_count: int) -> dict[int, str]:
-        """Return for each demand that can still be met its shortest completion, for a spec in phases.
+        """Return the shortest completion of a state for each demand that can still be met, in phases.
 
-        The outcomes of the automaton are then sets of its formulas; `Phase.asks` has the formula that a
-        demand is in a phase (`length_phases`). `written_count`: the number of characters before `state`.
+        A *phase* is a range of lengths of the string in which each demand stands for one formula of the
+        automaton (`length_phases`). Demand `d` stands for the formula `phase.asks[d]`. The outcomes of the
+        automaton are here sets of formulas. `phases`: the phases in order, from the present one on.
+        `written_count`: the number of characters before `state`.
 
-        Cost: for a demand that cannot be met in the present phase, states times classes for each character
-        up to the end of the phase. Raises `LimitError` where every demand needs more characters than the
-        search keeps.
+        Raises `LimitError` if every demand needs more characters than the search keeps. Cost: for a demand
+        that cannot be met in the present phase, the number of states times the number of classes, for each
+        character up to the end of the phase.
         """
         texts: dict[int, str] = {}
         last_error: LimitError | None = None
@@ -201,10 +211,11 @@ class StringCompletions:
                 break
             steps += [self._end_flags(demand)] * remaining
         THIS_CALL.count_work(len(steps) * self._trans.size)
+        # The costs of all states, backwards: the first array is after the last step.
         layers = [far]
         usable = np.flatnonzero(self._costs >= 0)
         for ends in reversed(steps):
-            # Index -1 (nothing follows) reads the FAR that is appended.
+            # A transition of -1 leads to no state; as an index it reads the FAR that is appended.
             costs_after = np.append(layers[-1], FAR)[self._trans[:, usable]]
             ways = costs_after + self._costs[usable]
             cheapest_ways = ways.min(axis=1, initial=FAR)

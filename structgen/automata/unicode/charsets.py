@@ -1,4 +1,8 @@
-"""Sets of code points as sorted ranges: their algebra, and the classes that patterns name."""
+"""Sets of code points as sorted ranges, with union and complement, and the classes that patterns name.
+
+A *range* is a pair (first code point, last code point). A set is the tuple of its ranges, ascending, with a
+gap between any two: the digits and `a` are `((0x30, 0x39), (0x61, 0x61))`. Equal sets are equal tuples.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,12 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
-"""Disjoint, sorted, non-touching inclusive ranges of code points (surrogates included)."""
+"""A set of code points: sorted ranges with gaps between them. Both ends of a range are inclusive."""
 
 LAST = 0x10FFFF
+"""The largest code point of Unicode."""
 SURROGATES = (0xD800, 0xDFFF)
-"""The first and the last: halves of pairs in UTF-16, in no text of UTF-8."""
+"""The first and the last surrogate. Surrogates are halves of pairs in UTF-16; UTF-8 never has them."""
 ANY: Ranges = ((0, LAST),)
 DIGIT: Ranges = ((0x30, 0x39),)
 WORD: Ranges = (
@@ -35,7 +40,7 @@ SPACE: Ranges = (
 
 
 def union(ranges: Iterable[tuple[int, int]]) -> Ranges:
-    """Return the union of any ranges, in normal form; O(n log n)."""
+    """Return the set of all code points in some ranges, which may overlap in any order. Cost: O(n log n)."""
     disjoint: list[tuple[int, int]] = []
     for low, high in sorted(ranges):
         # Ranges that touch are joined, too, so that equal sets have equal tuples.
@@ -48,7 +53,7 @@ def union(ranges: Iterable[tuple[int, int]]) -> Ranges:
 
 
 def complement(ranges: Ranges) -> Ranges:
-    """Return every other code point, lone surrogates included; O(n)."""
+    """Return the set of all code points that are not in a set; surrogates count as well. Cost: O(n)."""
     rest: list[tuple[int, int]] = []
     low = 0
     for first, last in ranges:

@@ -1,4 +1,9 @@
-"""How characters are spelled, and the cheapest one of a range."""
+"""Finds the cheapest character of a range of code points.
+
+The *spelling* of a character is how it is written in a text; there are three kinds, JSON, PLAIN and ASCII. A
+character is cheaper than another if its spelling has fewer bytes, or as many but smaller ones. For example,
+in JSON the letter `a` costs 1 byte and a line feed, spelled `\\n`, costs 2.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +11,17 @@ import functools
 import json
 
 JSON, PLAIN, ASCII = range(3)
-"""Spellings, which say how many bytes a character takes: in JSON text, in UTF-8 alone, and in JSON text in
-ASCII alone."""
+"""The kinds of spellings: in a JSON text, in UTF-8 without escapes, and in a JSON text of ASCII only."""
 
 
 @functools.cache
 def _order_of_ascii(spelling: int, missing: frozenset[int]) -> tuple[tuple[int, bytes], ...]:
-    """Return the spelling of each ASCII character in a string: how many bytes, and which (RFC 8259,
-    section 7), by an escape where a byte of it is `missing`. PLAIN: a byte each; those that JSON writes as
-    themselves come first, so that a completion has no control character where another is as short."""
+    """Return (number of bytes, spelling) for each ASCII character inside a string (RFC 8259, section 7).
+
+    `missing`: bytes that cannot be written; a character with such a byte is written as an escape. With PLAIN
+    each character takes one byte. There the characters that JSON escapes are sorted last, so that a
+    completion avoids control characters.
+    """
     spellings: list[bytes] = []
     for point in range(0x80):
         literal = json.dumps(chr(point), ensure_ascii=spelling == ASCII)
@@ -35,10 +42,11 @@ def cheapest_point(
     spelling: int,
     missing: frozenset[int],
 ) -> tuple[int, bytes, int] | None:
-    """Return the bytes of the cheapest code point of a range in a spelling, with the point; None where
-    all are surrogates. `missing`: bytes for the want of which escapes are written.
+    """Return (number of bytes, spelling, code point) for the cheapest character of a range.
 
-    Compare these: fewer bytes come first, then smaller ones. O(1) past ASCII.
+    The result is None if the range has only surrogates. `low`, `high`: the first and the last code point.
+    `missing`: as in `_order_of_ascii`. Results can be compared: the smaller one is cheaper. Cost: O(1) beyond
+    ASCII.
     """
     cheapest: tuple[int, bytes, int] | None = None
     if low < 0x80:
@@ -70,4 +78,5 @@ _FIRSTS = (
     0xE000,
     *range(0x10000, 0x110000, 0x40000),
 )
-"""The first characters with each first byte of UTF-8."""
+"""The first code points of blocks that have equal first bytes in UTF-8: in another block a missing byte may
+not occur."""

@@ -1,7 +1,9 @@
-r"""The properties that `\p{...}` names in ECMA-262, from the table unicode_properties.txt.
+r"""Returns the code points of a Unicode property, as `\p{...}` names it in ECMA-262.
 
-The table is written by scripts/make_unicode_properties.mjs, and says in its first line which version of
-Unicode it holds.
+A *property* is a named set of characters: `\p{Lu}` are the capital letters, `\p{Script=Greek}` the Greek
+ones. A *kind* of names is gc (general categories), sc (scripts), scx (script extensions) or b (binary
+properties). The sets are read from the table unicode_properties.txt, which
+scripts/make_unicode_properties.mjs writes. Its first line names the version of Unicode.
 """
 
 from __future__ import annotations
@@ -17,12 +19,12 @@ _KINDS = {
     **dict.fromkeys(("Script", "sc"), ("sc",)),
     **dict.fromkeys(("Script_Extensions", "scx"), ("scx", "sc")),
 }
-"""The kinds of names in the table among which the value of a property is looked for."""
+"""The name of a property -> the kinds of names in the table that its value may have, the first one first."""
 
 
 @functools.lru_cache(maxsize=1)
 def _property_table() -> dict[tuple[str, str], str]:
-    """Return the written ranges by (kind, name); some 0.5 ms, once."""
+    """Return the ranges, as the table writes them, by (kind, name). Cost: some 0.5 ms, once."""
     table: dict[tuple[str, str], str] = {}
     for head, ranges in read_table("unicode_properties.txt").items():
         kind, names = head.split(" ")

@@ -1,4 +1,9 @@
-"""Tables of code points in the package: lines of a name and ranges, as scripts/ writes them."""
+"""Reads tables of code points that are files of the package, written by programs in scripts/.
+
+Each line is a name, a tab and ranges; the first line describes the source of the table. A range is written as
+the gap since the end of the range before, and its length less one if that is not 0, in base 36. For example,
+`1c-2 1` is the range of 3 code points from 48 on, (48, 50), and then, after a gap of 1, (52, 52).
+"""
 
 from __future__ import annotations
 
@@ -8,18 +13,14 @@ from structgen.automata.unicode.charsets import Ranges
 
 
 def read_table(name: str) -> dict[str, str]:
-    """Return the lines of a table but its first, by what stands before the tab."""
+    """Return the ranges of each line of a table, as text, by the name before the tab. `name`: the file."""
     text = files("structgen.automata.unicode").joinpath(name).read_text("ascii")
     _, *lines = text.splitlines()  # the first line says where the table is from
     return dict(line.split("\t") for line in lines)
 
 
 def read_ranges(text: str) -> Ranges:
-    """Return ranges from how a table writes them.
-
-    For each: the gap since the end of the one before, and one less than its length where that is not 0, in
-    base 36.
-    """
+    """Return the ranges that a table writes as `text`, in the form that the module describes."""
     ranges: list[tuple[int, int]] = []
     end = 0
     for word in text.split():

@@ -1,4 +1,9 @@
-"""Sets of code points as automata over the bytes of their UTF-8, shared by all that are made in a process."""
+"""Turns a set of code points into an automaton that reads the bytes of one character in UTF-8.
+
+A *node* is a state of the automaton inside a character. It has for each byte the node after it, None if the
+byte may not come, or DONE if the byte completes the character. Equal nodes are one object in a process. A
+*sequence* is a list of byte ranges, such as [C3] [A0-BF] for the code points U+00E0 to U+00FF.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +20,20 @@ _LIMITS: Final = (0x7F, 0x7FF, 0xFFFF, 0x10FFFF)
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ByteNode:
-    """A state inside a character: what follows each byte. Equal ones are the same object."""
+    """A state inside a character. Equal nodes are the same object."""
 
     after: tuple[ByteNode | None, ...]
-    """[256]: None where the byte may not come; `DONE` where it completes the character."""
+    """[256]: the node after each byte; None: the byte may not come; `DONE`: it completes the character."""
 
 
 DONE: Final = ByteNode(())
+"""The node after the last byte of a character."""
 
 
 @functools.lru_cache(maxsize=1 << 16)
 def intern_node(after: tuple[tuple[int, int, ByteNode], ...]) -> ByteNode:
-    """Return the node at which some bytes in a row each, the first and the last, have a node behind them."""
+    """Return the node with some edges. Each edge (low, high, node) leads from the bytes low to high to a
+    node."""
     row: list[ByteNode | None] = [None] * 256
     for low, high, node in after:
         row[low : high + 1] = [node] * (high - low + 1)
@@ -35,9 +42,9 @@ def intern_node(after: tuple[tuple[int, int, ByteNode], ...]) -> ByteNode:
 
 @functools.lru_cache(maxsize=1 << 12)
 def node_of(ranges: Ranges) -> ByteNode:
-    """Return the automaton of one character out of a set; lone surrogates have no UTF-8 and are left out.
+    """Return the first node of the automaton for one character of a set.
 
-    Cost: some 3 us a range, once for equal sets.
+    Surrogates have no UTF-8 and are left out. Cost: some 3 us for each range, once for equal sets.
     """
     sequences: list[tuple[tuple[int, int], ...]] = []
     for low, high in ranges:
@@ -47,7 +54,8 @@ def node_of(ranges: Ranges) -> ByteNode:
 
 @functools.lru_cache(maxsize=1 << 12)
 def written_with(node: ByteNode, available: frozenset[int]) -> ByteNode | None:
-    """Return a node without the characters that need other bytes than these; None where none is left."""
+    """Return a node without the characters that need a byte which is not `available`; None if none is
+    left."""
     edges: list[tuple[int, int, ByteNode]] = []
     for byte, after in enumerate(node.after):
         if after is not None and byte in available:
@@ -58,7 +66,7 @@ def written_with(node: ByteNode, available: frozenset[int]) -> ByteNode | None:
 
 
 def _join_sequences(sequences: list[tuple[tuple[int, int], ...]]) -> ByteNode:
-    """Return the node of sequences of byte ranges, ascending and disjoint."""
+    """Return the first node for some sequences, which are ascending and disjoint."""
     groups: list[tuple[int, int, list[tuple[tuple[int, int], ...]]]] = []
     for (low, high), *rest in sequences:
         if groups and groups[-1][:2] == (low, high):
@@ -74,7 +82,7 @@ def _join_sequences(sequences: list[tuple[tuple[int, int], ...]]) -> ByteNode:
 
 
 def _byte_sequences(low: int, high: int) -> Iterator[tuple[tuple[int, int], ...]]:
-    """Yield the sequences of byte ranges whose products are the code points, ascending.
+    """Yield the sequences that together spell the code points from `low` to `high`, ascending.
 
     The ranges of two sequences are equal or disjoint at the first place in which they differ.
     """
@@ -93,10 +101,11 @@ def _byte_sequences(low: int, high: int) -> Iterator[tuple[tuple[int, int], ...]
 
 
 def _split_by_tail(low: int, high: int, size: int) -> Iterator[tuple[tuple[int, int], ...]]:
-    """Yield the sequences of code points that all take `size` continuation bytes."""
+    """Yield the sequences for the code points from `low` to `high`, which all take `size` continuation
+    bytes."""
     # Where the first bytes differ, the last bytes must be free: ends that cut through them are split off.
     for at in range(1, size + 1):
-        below = (1 << 6 * at) - 1  # the bits of the last `at` bytes
+        below = (1 << 6 * at) - 1  # the bits of the last `at` bytes: a continuation byte has 6 bits
         if low & ~below != high & ~below:
             if low & below:
                 yield from _split_by_tail(low, low | below, size)

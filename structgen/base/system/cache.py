@@ -46,7 +46,8 @@ def cache_folder() -> Path:
 
 
 class ForeignFile(OSError):
-    """A file in the cache folder that somebody else could have written, or that is no plain file."""
+    """The error for a file in the cache folder that another user could have written, or that is not a plain
+    file."""
 
     def __init__(self, why: str, number: int = errno.EPERM) -> None:
         super().__init__(number, why)
@@ -56,20 +57,20 @@ _PLAIN: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | get
 _READ: Final = os.O_RDONLY | _PLAIN | getattr(os, "O_NONBLOCK", 0)  # a named pipe would wait for a writer
 _WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _PLAIN
 _LARGEST: Final = 1 << 32
-"""Bytes above which a file is none of ours."""
+"""The most bytes of a file that is read; we never write larger ones."""
 
 
 class TrustedFile:
     """A file of the cache folder, open for reading, that nobody else could have written.
 
-    Its facts are those of the open file: what lies under the path by now does not matter.
+    `facts` describe the open file, even if the path leads to another file by now.
     """
 
     __slots__ = ("_handle", "facts", "path")
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Raise FileNotFoundError where there is no such file, ForeignFile where it is not ours to trust, and
-        OSError where it cannot be opened. Cost: 10 us."""
+        """Open the file. Raises FileNotFoundError if there is none, ForeignFile if it cannot be trusted, and
+        OSError if it cannot be opened. Cost: 10 us."""
         self.path = os.fspath(path)
         self._handle = -1
         try:
@@ -107,12 +108,12 @@ class TrustedFile:
 
     @property
     def size(self) -> int:
-        """The bytes that it had when it was opened."""
+        """The number of bytes that the file had when it was opened."""
         return self.facts.st_size
 
     def read_bytes(self) -> npt.NDArray[np.uint8]:
-        """Return all of it, at a multiple of 64 bytes, in memory of its own; nothing where it was cut short
-        meanwhile. Raises OSError. Cost: 0.1 ms a megabyte."""
+        """Return a copy of the whole file at an address that is a multiple of 64; an empty array if the file
+        was shortened meanwhile. Raises OSError. Cost: 0.1 ms for each megabyte."""
         if self.size > _LARGEST:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         room = np.empty(self.size + 63, np.uint8)
@@ -129,8 +130,8 @@ class TrustedFile:
 
 
 def check_owner(facts: os.stat_result) -> None:
-    """Raise ForeignFile unless a file is a plain one that belongs to this user or to root, and that nobody
-    else may write to. Windows says neither: there the folder's own permissions count."""
+    """Raise ForeignFile unless a file is a plain file that belongs to this user or to root, and that no other
+    user may write to. Windows does not report this: there only the permissions of the folder protect it."""
     if stat.S_ISDIR(facts.st_mode):
         raise ForeignFile("it is a folder", errno.EISDIR)
     if not stat.S_ISREG(facts.st_mode):
@@ -144,7 +145,7 @@ def check_owner(facts: os.stat_result) -> None:
 
 
 def is_own(facts: os.stat_result) -> bool:
-    """Return whether a file belongs to this user: others' files are never deleted."""
+    """Return whether a file belongs to this user. Files of other users are never deleted."""
     return not hasattr(os, "geteuid") or facts.st_uid == os.geteuid()
 
 

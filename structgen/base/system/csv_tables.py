@@ -1,7 +1,8 @@
-"""Tables as CSV in which no cell of text is a formula to a spreadsheet.
+"""Writes tables as CSV in which a spreadsheet reads no text as a formula.
 
-A spreadsheet computes a cell that begins as a formula does, whoever wrote it, and formulas can run programs
-and send cells away: "CSV Injection" of OWASP, CWE-1236. An apostrophe in front makes the cell a text.
+A *formula* is a cell that a spreadsheet computes, such as `=1+1`. It computes every cell that begins so, also
+in a text from a stranger, and formulas can run programs and send cells away ("CSV Injection" of OWASP,
+CWE-1236). To *guard* a cell is to put an apostrophe before it, which makes it a text: `=1+1` -> `'=1+1`.
 """
 
 from __future__ import annotations
@@ -33,14 +34,17 @@ _AMOUNT: Final = re.compile(
     """,
     re.VERBOSE,
 )
-"""What begins with a sign and is no formula: it has no call, no reference, and, but for the hyphens, slashes
-and parentheses of a phone number, no operator. `[^\\S\\t-\\r]` is a blank, and no tab or end of line."""
+"""A text that begins with a sign and is not a formula: it has no call, no reference, and, but for the
+hyphens, slashes and parentheses of a phone number, no operator. `[^\\S\\t-\\r]` is a blank, and no tab or end
+of line."""
 
 
 def csv_table(rows: Iterable[Iterable[Any]], *, formulas: bool = False) -> str:
-    """Return rows as CSV (RFC 4180). Cells of text that could be formulas are guarded, but not with
-    `formulas`; numbers stay as they are. Halves of characters, which no file can hold, are written as
-    escapes. Cost: linear."""
+    """Return rows as CSV (RFC 4180). Numbers stay as they are.
+
+    `formulas`: whether formulas are allowed; if not, texts that could be formulas are guarded. Lone
+    surrogates, which no file can contain, are written as escapes. Cost: linear.
+    """
     text = StringIO()
     writer = csv.writer(text)
     for row in rows:

@@ -1,4 +1,7 @@
-"""Locks that a fork leaves whole: nobody is inside one while the process is copied.
+"""Locks that are safe when the process forks: no other thread holds one while the process is copied.
+
+A *fork* copies the process; the copy is the *child*. A *rank* is a class of locks, such as STORES; the
+*height* of a lock orders locks of one rank. The *place* of a lock is its position in the order of all locks.
 
 A child of `os.fork` has one thread. What another thread was changing at that moment would stay half changed
 for ever, and the lock around it taken. So a fork waits until it holds every lock made here; parent and child
@@ -27,7 +30,7 @@ GRAMMARS, STORES, QUEUES, CODE = RANKS = range(4)
 come first, and of one height the older ones: a whole before its parts, and before what replaces it."""
 
 _Order: TypeAlias = tuple[int, ...]
-"""The place of a lock: its rank, less its height, its number."""
+"""The place of a lock: (rank, -height, number), where the number is larger for a newer lock."""
 
 
 class ForkListener(Protocol):

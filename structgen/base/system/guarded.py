@@ -1,4 +1,4 @@
-"""Code of a caller's that may fail, while what asks it goes on."""
+"""Calls functions of users of the package, which may fail, so that the work around them goes on."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from time import perf_counter
 from typing import Any, Final
 
 SLOW: Final = 5.0
-"""Seconds of a call of a drafter, or of a scheduler of infilling, that are too many: all texts of the batch
-wait for it."""
+"""The most seconds for a call of a drafter, or of a scheduler of infilling: all texts of the batch wait for
+it."""
 
 
 class GuardedCall:
-    """A function of a caller's: it may raise, take too long, or return what was not asked for.
+    """A wrapper of a user's function, which may raise, take too long, or return a wrong value.
 
-    A call returns what the function returns. Where the function fails, the call returns what `on_fault`
-    makes of the error, so nothing of the function's reaches who asks; what `on_fault` raises does. Nothing
-    here ends a function that hangs: give one that asks a `WorkerProcess`, which has a limit of its own.
+    A call returns the value of the function. If the function fails, the call returns the value of `on_fault`
+    for the error; only errors of `on_fault` reach the caller. A function that hangs is not ended: for that,
+    give a function that asks a `WorkerProcess`, which has a limit of its own.
 
     Cost: about 1 us a call.
     """
@@ -29,8 +29,11 @@ class GuardedCall:
         seconds: float,
         on_fault: Callable[[Exception], Any],
     ) -> None:
-        """`call` raises an error for a wrong answer. A call of more than so many `seconds` is a TimeoutError
-        from the second one on: the first may have loaded code or read a long text."""
+        """Wrap the function `call`, which must raise an error for a wrong value.
+
+        `seconds`: a longer call counts as a TimeoutError the second time; the first one may have loaded code
+        or read a long text. `on_fault`: a function from an error to the value of the call.
+        """
         self._call = call
         self._seconds = seconds
         self._on_fault = on_fault

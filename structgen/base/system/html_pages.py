@@ -1,6 +1,10 @@
-"""Pages of one self-contained HTML file: jinja2 templates that share a style, tokens in colours and plots.
+"""Makes HTML pages, each one file that loads nothing else, and the HTML of values in notebooks.
 
-A template is the body of a page. It may call the macros below: `facts`, `token`, `bar`, `plot` and `key`.
+A *page* is a whole document of HTML. A *template* is the body of a page in the language of jinja2; all pages
+share the head and the style below. A template may call these macros: `facts` (names with their values),
+`token` (the text of a token, redder for a larger number), `bar` (intervals on a line), `plot` (columns over
+an axis) and `key` (the meanings of colours). A *cell* is the place of a notebook that shows one value. A
+*share* is a part of a whole, as a number from 0 to 1.
 """
 
 from __future__ import annotations
@@ -100,30 +104,32 @@ _HEAD: Final = """\
 """
 
 _MOST_ROWS: Final = 20
-"""Rows of a table in a notebook."""
+"""The most rows of a table in a notebook."""
 _LONGEST: Final = 400
-"""Characters of a text in such a table."""
+"""The most characters of one value in such a table; the rest is replaced by an ellipsis."""
 _MOST_IN_CELL: Final = 1 << 22
-"""Characters of a page that a notebook shows: a text of some 5,000 tokens."""
+"""The most characters of a page that a notebook shows: those of a text of some 5,000 tokens."""
 NOTHING: Final = 0.0005
-"""A share that counts as none: it would be shown as 0.0 %."""
+"""Shares below this one count as none, because one decimal place would show them as 0.0 %."""
 
 
 class Column(NamedTuple):
     """A column of a plot."""
 
     share: float
-    """Its height, in the unit of the vertical axis."""
+    """The height of the column, in the unit of the vertical axis."""
     at: float
-    """Where its tick stands, in columns from the left."""
+    """The place of its tick, in columns from the left."""
     tick: str
-    """The name below it; "" for none."""
+    """The name of its tick, shown below the column; "" for no tick."""
     hint: str
+    """The text that a browser shows while the pointer is on the column."""
     low: float = 0.0
-    """The ends of its interval; none is drawn where they are equal."""
+    """The lower end of its interval. No interval is drawn if both ends are equal."""
     high: float = 0.0
+    """The upper end of its interval."""
     beside: float | None = None
-    """The height of a grey column behind it, from 0 to 1 of the whole axis."""
+    """The height of a grey column that is drawn behind it, as a share of the whole axis; None: there is none."""
 
 
 def write_page(path: Path, page: str) -> None:
@@ -133,10 +139,12 @@ def write_page(path: Path, page: str) -> None:
 
 
 def render_page(title: str, template: str, style: str = "", script: str = "", **values: Any) -> str:
-    """Return a page as HTML. What is put into the template is escaped, and control characters become visible.
+    """Return a page as HTML.
 
-    `style` is added to that of all pages. A page with a `script` has a policy: a browser runs this script,
-    applies this style, and loads nothing. Cost: some 50 ms for the first page, of jinja2's import.
+    `template`: the body, in which jinja2 replaces names by `values`; they are escaped, and their control
+    characters become visible. `style`: CSS that is added to the style of all pages. `script`: JavaScript. A
+    page with a script has a security policy: a browser runs only this script, applies only this style, and
+    loads nothing. Cost: some 50 ms for the first page, which imports jinja2.
     """
     from jinja2 import Environment  # start-up time
 
@@ -148,12 +156,13 @@ def render_page(title: str, template: str, style: str = "", script: str = "", **
     )
     environment.globals["NOTHING"] = NOTHING
     environment.filters |= {
-        "css": lambda share: f"{100 * min(max(share, 0.0), 1.0):.2f}%",  # a length, from 0 to 100
+        # a share as a length in CSS: 0.5 -> 50.00%
+        "css": lambda share: f"{100 * min(max(share, 0.0), 1.0):.2f}%",
         "percent": format_percent,
         "number": format_number,
         "counted": format_count,
     }
-    # The digest of the policy is of the whole style: a browser refuses one that differs in a character.
+    # The policy has the digest of the whole style: a browser refuses a style that differs by a character.
     style = _STYLE + style
     policy = (
         f"default-src 'none'; style-src {_policy_digest(style)}; script-src {_policy_digest(script)}; "
@@ -170,13 +179,16 @@ def render_page(title: str, template: str, style: str = "", script: str = "", **
 
 
 def _policy_digest(text: str) -> str:
+    """Return the digest of a style or a script, as a Content-Security-Policy names it."""
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
 def frame_page(page: str, short_text: str, permission: str = "") -> str:
-    """Return a page as a notebook shows it, in a frame of its own in which nothing runs but what is
-    `permission` (a word of the attribute `sandbox`); where it is too long for a notebook, what is
-    `short_text` of it."""
+    """Return the HTML with which a notebook shows a page in a frame.
+
+    `short_text`: the text that is shown instead of a page that is too long. `permission`: what the page may
+    do inside the frame, as a word of the HTML attribute `sandbox`, such as "allow-scripts"; "": nothing runs.
+    """
     if len(page) > _MOST_IN_CELL:
         return f"<p>{html.escape(short_text)}</p>"
     frame = f'sandbox="{permission}" style="width:100%;height:32rem;border:0"'
@@ -188,8 +200,11 @@ def notebook_cell(
     heads: Sequence[str] = (),
     rows: Iterable[Sequence[Any]] = (),
 ) -> str:
-    """Return what a notebook shows: facts with their names, and a table below them. All values are escaped,
-    long ones are cut, and the table has twenty rows at most."""
+    """Return the HTML of a cell: a table of facts with their names, and a table of `rows` below it.
+
+    `heads`: the names of the columns of `rows`. All values are escaped, and long ones are cut. The lower
+    table has twenty rows at most, and is left out if there are no rows.
+    """
     facts_html = "".join(f"<tr><th>{in_cell(name)}</th><td>{in_cell(fact)}</td></tr>" for name, fact in facts)
     rows_html = ""
     for row in islice(rows, _MOST_ROWS):
@@ -200,13 +215,14 @@ def notebook_cell(
 
 
 def in_cell(value: Any, max_characters: int = _LONGEST) -> str:
-    """Return the beginning of a value as HTML: escaped, control characters and half characters visible."""
+    """Return the beginning of a value as HTML. It is escaped; control characters and lone surrogates become
+    visible."""
     text = str(value)
     return html.escape(printable(text if len(text) <= max_characters else f"{text[:max_characters]} …"))
 
 
 def format_percent(share: float) -> str:
-    """Return a share from 0 to 1 as a percentage with one decimal place."""
+    """Return a share as a percentage with one decimal place: 0.25 -> `25.0%`, 0.0001 -> `< 0.1%`."""
     if share <= 0 or share > 1 - 1e-12:
         return f"{share:.0%}"
     if share < NOTHING:
@@ -215,7 +231,7 @@ def format_percent(share: float) -> str:
 
 
 def format_number(value: float) -> str:
-    """Return a number with three digits."""
+    """Return a number with three digits, or two if it is below 0.001: 12.345 -> `12.3`."""
     return f"{value:.3g}" if value == 0 or value >= 1e-3 else f"{value:.1e}"
 
 

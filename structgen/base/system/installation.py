@@ -1,7 +1,8 @@
-"""The command that a person types where a package is missing, as this copy of structgen was installed.
+"""Makes the command with which a person installs a missing package.
 
-The name of the distribution finds nothing on an index that does not have it. So a copy that came from a
-folder or a file is installed from there again, with the extra that is missing: pip's record of the copy
+An *extra* is a named group of optional packages: `pip install structgen-toolkit[ray]` installs the extra
+`ray`. A *distribution* is a package under its name on PyPI. A copy of structgen that was installed from a
+folder or a file must be installed from there again, since an index may not have it. Pip's record of the copy
 (PEP 610) names the place.
 """
 
@@ -62,7 +63,7 @@ _MODULES: Final = {
     "rank-bm25": "rank_bm25",
     "text2num": "text_to_num",
 }
-"""Modules that are not named as their packages are."""
+"""The modules of packages whose module has another name."""
 
 
 def not_installed(

@@ -1,4 +1,7 @@
-"""Public names that are loaded when they are first used (PEP 562), so that `import structgen` is cheap."""
+"""Loads public names when they are first used (PEP 562), so that `import structgen` is cheap.
+
+The *home* of a name is the module that defines it.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,11 @@ def lazy_names(
     homes: Mapping[str, str],
     modules: str = "",
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """Return `__getattr__` and `__dir__` of a package.
+    """Return the functions `__getattr__` and `__dir__` of a package.
 
-    `homes` has the names that each module defines, with blanks between; `modules` the modules of the package
-    that are public themselves. A name is stored in the package when it was loaded. `dir` lists the public
-    names, loaded or not. The error of a name that is not there says where a method is that went.
+    `homes`: for each module, the names that it defines, separated by blanks. `modules`: the public modules of
+    the package, separated by blanks. A name that was loaded is stored in the package. `dir` lists the public
+    names, loaded or not. The AttributeError for a name that was removed says what replaces it.
     """
 
     def load_name(name: str) -> object:
@@ -50,6 +53,8 @@ def lazy_names(
 
 
 def public_name(name: str) -> Any:
-    """Return a public name of `import structgen`, for a room below the one that defines it. The module is
-    loaded by this call, if it was not."""
+    """Return the object of a public name of `import structgen`, and load its module if necessary.
+
+    For modules that must not import the home of the name themselves.
+    """
     return getattr(sys.modules["structgen"], name)

@@ -1,4 +1,9 @@
-"""Pages of texts with a mark at each place of a value, and a table of the values beside them.
+"""Makes pages of texts in which the places of values are marked, with a table of the values beside them.
+
+A *value* is a part of an answer that was found in a text. A *mark* is a place of a value in a text. A *field*
+is the path of values of one kind, and has a colour: `/items/3/name` belongs to the field `/items/*/name`. A
+*piece* is a part of a text in which all characters have the same marks. A *block* is a part of a text that a
+browser lays out as a whole.
 
 A click on a value shows its places, a click on a mark shows its values; Enter does what a click does, and a
 field searches in texts and table. A page is one file with a policy: it loads nothing, and runs its own script
@@ -20,7 +25,7 @@ from structgen.base.system.html_pages import render_page
 # ruff: noqa: E501 (markup)
 
 MOST_AT_ONCE: Final = 50
-"""Values of one mark; further ones are counted."""
+"""The most values of a piece that are shown; further ones are counted."""
 # Okabe and Ito's colours, which colour-blind people tell apart, and a grey; then again with other lines
 _COLOURS: Final = ("e69f00", "56b4e9", "009e73", "d55e00", "cc79a7", "0072b2", "f0e442", "999999")
 _LINES: Final = ("solid", "dashed", "dotted")
@@ -168,7 +173,7 @@ Click on a value for its place, and on a mark for its {{ noun }}.</p>
 
 
 class Mark(NamedTuple):
-    """A place of a value, by its number, in a text; of two the shorter one is first."""
+    """A place of a value in a text, from `start` to `end` - 1. Marks sort by length. `value`: its number."""
 
     length: int
     start: int
@@ -179,13 +184,21 @@ class Mark(NamedTuple):
 def marked_page(
     title: str, template: str, texts: Mapping[str, str], marks: Mapping[str, Iterable[Mark]], **values: Any
 ) -> str:
-    """Return a page of texts by name, and of their marks, as HTML.
+    """Return a page as HTML.
 
-    `template`: the macros `head()` and `row(one)`, which write the rows of the table; they may call `cut` for
-    what may be long, and `line` for a value. `values`: `told`, the first sentence; `noun`, what a row is
-    about; `rows`; `shown`, what has a `path` and a `value` by the numbers of marks, and `classes`, of each
-    the class of its colour; pairs `fields` of names and classes; `remarks`, shown as warnings. Cost: linear
-    in texts, marks and rows; 3 s and 22 MB for 10 MB of text and 50,000 values.
+    `texts`: the texts by name. `marks`: the marks of each text. `template`: the macros `head()` and
+    `row(one)`, which write the rows of the table; they may call `cut` for a long text, and `line` for a
+    value. `values` has these members for the template:
+
+        told      the first sentence of the page
+        noun      the name of what a row describes
+        rows      the arguments of `row`
+        shown     for the number of each value, an object with a `path` and a `value`
+        classes   for the number of each value, the class of its colour
+        fields    pairs (name of a field, class of its colour)
+        remarks   sentences that are shown as warnings
+
+    Cost: linear in texts, marks and rows; 3 s and 22 MB for 10 MB of text and 50,000 values.
     """
     borders = {name: {block.end() for block in _BLOCK.finditer(text)} for name, text in texts.items()}
     parts = {name: pieces_of_text(len(text), marks[name], borders[name]) for name, text in texts.items()}
@@ -194,12 +207,12 @@ def marked_page(
 
 
 def field_of(path: str) -> str:
-    """Return the field that a JSON Pointer leads to: the same for all members of a list."""
+    """Return the field of a JSON Pointer, the same for all members of a list: `/a/3` -> `/a/*`."""
     return re.sub(r"/\d+(?=/|$)", "/*", path)
 
 
 def colour_classes(fields: Iterable[str]) -> dict[str, str]:
-    """Return the class of the colour of each field; from the 25th on colours come again."""
+    """Return the CSS class of the colour of each field. There are 24; the 25th field has the first again."""
     return {name: f"c{at % (len(_COLOURS) * len(_LINES))}" for at, name in enumerate(dict.fromkeys(fields))}
 
 
@@ -208,9 +221,12 @@ def pieces_of_text(
     marks: Iterable[Mark],
     borders: Collection[int] = (),
 ) -> Iterator[tuple[int, int, list[int], int]]:
-    """Yield the pieces of a text, at all of whose characters the same values stand: its ends, the values,
-    those of the shortest mark first, and how many more there are. A piece ends at each of the borders. Marks
-    are not empty."""
+    """Yield (start, end, values, more) for each piece of a text.
+
+    `length`: that of the text. `marks`: its marks, none of them empty. `borders`: places at which a piece
+    must end. The values are the numbers of the first marks of the piece, the shortest mark first; `more` is
+    the number of marks that are left out.
+    """
     marks_by_start, marks_by_end = (defaultdict[int, list[Mark]](list) for _ in range(2))
     for mark in marks:
         marks_by_start[mark.start].append(mark)

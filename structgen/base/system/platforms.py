@@ -1,4 +1,4 @@
-"""The things that this platform lacks, and the effects: docs/platforms.md has the whole list."""
+"""Tells which features this platform has; docs/platforms.md describes the effects of missing ones."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def _has_module(module: str) -> bool:
 
 
 HAS_FORK = sys.platform == "linux" and hasattr(os, "fork")
-"""Whether a process may begin as a copy of this one. macOS has forks, and its own libraries fail in them."""
+"""Whether a process can begin as a copy of this one. macOS has forks, but its libraries fail in the copy."""
 BOUNDS_MEMORY = sys.platform == "linux" and _has_module("resource")
-"""Whether a process can be held to an amount of memory. macOS takes such a limit, and does not keep it."""
+"""Whether the memory of a process can be limited. macOS accepts such a limit, but does not enforce it."""
 
 
 def processors() -> int:

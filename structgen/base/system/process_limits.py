@@ -1,4 +1,8 @@
-"""Limits of a process that runs code or input of somebody else: memory, processor time, no network."""
+"""Limits what a process may use that runs code of, or reads input from, somebody else.
+
+The limits are of memory and processor time, and the process has no network. *Processor time* is the time in
+which a processor works for the process. To *confine* a process is to limit its memory and its network.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +16,16 @@ from typing import Final
 from structgen.base.system.platforms import BOUNDS_MEMORY
 
 OUT_OF_TIME: Final = -getattr(signal, "SIGPROF", signal.NSIG)
-"""The exit code of a process that `bound_processor_time` ended; without the signal that of none."""
+"""The exit code of a process that `bound_processor_time` ended: minus the number of the signal SIGPROF. On
+platforms without this signal it is a number that no process has."""
 _log = logging.getLogger("structgen")
 
 
 def make_confinement(memory: int) -> Callable[[], None]:
-    """Return a function that confines the process in which it is called. The log tells, once, where a
-    platform bounds no memory."""
+    """Return a function that confines the process in which it is called. `memory`: as in `confine_process`.
+
+    If the platform does not limit memory, the log says so once.
+    """
     if not BOUNDS_MEMORY:
         _tell_unbounded()
     return partial(confine_process, memory)
@@ -30,10 +37,10 @@ def _tell_unbounded() -> None:
 
 
 def confine_process(memory: int) -> None:
-    """Bound the memory of this process to so many bytes more than it has, and take its sockets away.
+    """Limit the memory of this process, and take its sockets away.
 
-    Only Linux bounds memory. The network is taken away as far as Python's sockets are concerned: this is no
-    sandbox for code that means harm.
+    `memory`: how many bytes it may take in addition to those that it has; only Linux has this limit. Only
+    sockets of Python are taken away: this is not a sandbox for malicious code.
     """
     if BOUNDS_MEMORY:
         import resource  # optional: not on Windows
@@ -46,10 +53,10 @@ def confine_process(memory: int) -> None:
 
 
 def bound_processor_time(seconds: float) -> None:
-    """End this process when it has used so many more seconds of processor time, whatever it does then. A
-    second call replaces the first. Seconds in which it waits, or other processes run, do not count.
+    """End this process after it has used `seconds` more of processor time. A second call replaces the first.
 
-    Without the timers of POSIX (Windows) nothing is bounded.
+    Time in which the process waits, or other processes run, does not count. Without the timers of POSIX
+    (Windows) there is no limit.
     """
     if hasattr(signal, "SIGPROF"):
         signal.signal(signal.SIGPROF, signal.SIG_DFL)  # a profiler of the parent may have another handler

@@ -1,4 +1,4 @@
-"""How far something has come, on standard error: a bar on a terminal, lines elsewhere."""
+"""Shows the progress of long work on standard error: a bar on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from contextlib import contextmanager
 from structgen.base.printable import printable
 
 _SECONDS_A_LINE = 10.0
-"""Between two lines where there is no terminal."""
+"""The seconds between two lines if there is no terminal."""
 
 
 @contextmanager
 def open_progress(name: str, unit: str = "", *, has_estimate: bool = True) -> Iterator[Callable[..., None]]:
-    """Yield what tells how far something has come: `report_line(done, total=None, said="")`. A terminal has a
-    bar until the end, and a notebook's cell one line; elsewhere a line is printed each ten seconds, as in
-    `bulk: 3 of 9 texts`. `has_estimate`: the bar has an estimate of the time that is left, from the steps so
-    far."""
+    """Yield a function that shows the progress: `report_line(done, total=None, said="")`.
+
+    `done`: the number of steps so far. `total`: the number of all steps; None: not known. `said`: a comment.
+    A terminal shows a bar until the end, and a notebook one line. Elsewhere a line is printed every ten
+    seconds, such as `bulk: 3 of 9 texts`, where `name` is "bulk" and `unit` is "texts". `has_estimate`:
+    whether the bar shows an estimate of the remaining time.
+    """
     from rich.console import Console  # start-up time
 
     console = Console(stderr=True, highlight=False, emoji=False)

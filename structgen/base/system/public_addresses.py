@@ -1,4 +1,8 @@
-"""Inner modules that people may have imported: where a room of before is now."""
+"""Names the new place of an inner module that has moved, if somebody imports it by its old path.
+
+A *room* is a folder of modules of the package. For example, `import structgen.core` fails with a message that
+names `structgen.machines.core`.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +17,11 @@ MOVED: Final = {
     "decoding": ("engine", "infilling", "samplers", "speculation"),
     "doors": ("cli", "integrations", "maskbench", "serving", "typed"),
 }
-"""The rooms that stood beside one another, by the folder that each is in now."""
+"""For each folder, the rooms that are in it now and were in the package itself before."""
 
 
 class _MovedRooms:
-    """The last finder of modules: it refuses paths of before by the name that they have now.
+    """The last finder of modules that Python asks: it refuses an old path, and names the new one.
 
     Cost: nothing for an import that another finder answers.
     """
@@ -25,7 +29,7 @@ class _MovedRooms:
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         """Raise ModuleNotFoundError for a module of a room that moved; return None for every other name."""
         package, room = f"{name}.".split(".")[:2]
-        # `find_spec` of the standard library imports nothing: somebody asks what there is
+        # a caller in importlib.util only asks whether the module exists, and imports nothing
         if package != "structgen" or sys._getframe(2).f_globals["__name__"] == "importlib.util":
             return
         if room == "monitors":
@@ -42,5 +46,5 @@ class _MovedRooms:
 
 
 def refuse_moved() -> None:
-    """Let an import of a path of before say where its room is. Called once, by `import structgen`."""
+    """Have imports of old paths fail with the new path. `import structgen` calls this once."""
     sys.meta_path.append(_MovedRooms())

@@ -1,12 +1,15 @@
-"""The public call that is under way in this thread, so that its cost is bounded as a whole.
+"""Bounds the work of each public call as a whole.
 
-A mask or a token may ask thousands of questions, each of them bounded. The searches that answer them spend
-steps, some 20 us each, and all searches of a call together may spend `Limits.oracle_steps` (`spend_steps`).
-So does the making of automata (`count_work`). What a process holds already costs a call as much as what it
-must make (`charge_bill`): the same input has the same answer everywhere. A question outside of any call
-counts by itself.
+A *call* is one use of a public function, such as filling a mask, in one thread. It may need thousands of
+searches and automata. A *step* is a unit of this work, some 20 us. All steps of a call are counted together,
+and may be `Limits.oracle_steps` at most (`spend_steps` for searches, `count_work` for automata).
 
-Who works for somebody that may go away says so by a `Stop`: once it is set, the next step ends the work.
+A *bill* is the number of steps that each part of a thing took to make, by the part's number. If a thing is in
+a cache already, its bill is charged (`charge_bill`) as if the call had made it. So the same input is refused
+or accepted in every process, whatever its caches hold. A part is *paid* once in a call. Work outside of any
+call has no limit.
+
+A `Stop` is a flag for work whose result is no longer wanted: once it is set, the next step ends the work.
 """
 
 from __future__ import annotations
@@ -22,23 +25,23 @@ from structgen.base.errors import LimitError, OutOfMemoryError
 from structgen.base.limits import DEFAULT, Limits
 
 NUMBERS: Final = 1_000
-"""The numbers that compiled code reads in a step."""
+"""How many numbers compiled code reads in the time of one step."""
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 
 class WorkStopped(BaseException):
-    """Nobody waits for the result any more."""
+    """The exception that ends work whose result is no longer wanted."""
 
 
 class Stop:
-    """Says from another thread that nobody waits for some work any more."""
+    """A flag with which another thread ends some work."""
 
     __slots__ = ("flag",)
 
     def __init__(self) -> None:
         self.flag = bytearray(1)
-        """1 once it is set: compiled code reads it too."""
+        """One byte, 1 once the flag is set. It is a byte array because compiled code reads it too."""
 
     def set(self) -> None:
         """Have the work end at its next step."""
@@ -49,8 +52,8 @@ _NEVER: Final = Stop()
 
 
 class Part:
-    """A call that is under way, as a context: it is under way while a frame holds this. So a call is over
-    however its frame ended, by an interrupt between two instructions too."""
+    """The context of a call. The call lasts as long as a frame refers to this object. So the call is over
+    however its frame ends, even by an interrupt between two instructions."""
 
     __slots__ = ("__weakref__",)
 
@@ -63,7 +66,7 @@ class Part:
 
 
 class _Call(threading.local):
-    """The call of a thread."""
+    """The present call of each thread, and its counts."""
 
     def __init__(self) -> None:
         self._part: Callable[[], Part | None] = _no_call
@@ -75,13 +78,13 @@ class _Call(threading.local):
         self._paid: set[int] = set()
         """The things that this call has made, or was charged for."""
         self._bill: dict[int, int] = {}
-        """The steps of what is being made, and of what it is made of."""
+        """The bill of the thing that is being made."""
         self._item: int | None = None
-        """The thing that is being made; None: nothing that is billed."""
+        """The number of the thing that is being made; None: nothing with a bill is being made."""
 
     def begin_call(self, limits: Limits) -> Part:
-        """Return the context of a call under some limits. A call inside another is a part of it, under that
-        one's."""
+        """Return the context of a call with some limits. A call inside another one belongs to the outer call,
+        and has its limits."""
         part = self._part()
         if part is None:
             part = Part()
@@ -94,7 +97,7 @@ class _Call(threading.local):
         return part
 
     def run_until(self, stop: Stop, do: Callable[[], T]) -> T:
-        """Call `do` and return its result. Raises WorkStopped once the stop is set; the errors of `do`."""
+        """Return the result of `do`. Raises WorkStopped once `stop` is set, and the errors of `do`."""
         outer_stop = self.stop
         try:
             self.stop = stop
@@ -103,7 +106,7 @@ class _Call(threading.local):
             self.stop = outer_stop
 
     def check_stop(self) -> None:
-        """Raise WorkStopped where nobody waits any more."""
+        """Raise WorkStopped if the stop of the present work is set."""
         if self.stop.flag[0]:
             raise WorkStopped
 
@@ -115,14 +118,16 @@ class _Call(threading.local):
         where: Callable[[], str] = lambda: "grammar",
         cure: str = "",
     ) -> None:
-        """Count steps of this call, some 20 us each. Outside of calls there is no limit.
+        """Add steps to those of this call. Outside of calls there is no limit.
 
-        `subject` is looked for, at the place that `where` returns. Raises LimitError (oracle_steps) past the
-        limit of one call; WorkStopped. Cost: 0.1 us."""
+        `subject`: what is searched, for messages. `where`: a function that returns the place of the subject.
+        `cure`: the advice of the error. Raises LimitError (oracle_steps) past the limit, and WorkStopped.
+        Cost: 0.1 us.
+        """
         self.check_stop()
         self.spent += steps
         if self.spent > limits.oracle_steps and self._part() is not None:
-            self.spent = limits.oracle_steps  # what is refused is not done
+            self.spent = limits.oracle_steps  # the refused steps are not done, so they do not count
             raise LimitError(
                 f"{subject} was not found out within the work of one call, {limits.oracle_steps:,} steps.",
                 limit="oracle_steps",
@@ -131,8 +136,8 @@ class _Call(threading.local):
             )
 
     def count_work(self, numbers: int) -> None:
-        """Count a step, and one for so many numbers that the making of automata reads. Errors:
-        `spend_steps`."""
+        """Count the work of making an automaton that reads so many numbers: one step, and one more for each
+        NUMBERS of them. Errors: those of `spend_steps`."""
         steps = 1 + numbers // NUMBERS
         if self._item is not None:
             self._bill[self._item] += steps
@@ -145,10 +150,11 @@ class _Call(threading.local):
         return max(self._limits.oracle_steps - self.spent, 0) * NUMBERS
 
     def bill_work(self, item: int, make: Callable[[], T]) -> tuple[T, Mapping[int, int]]:
-        """Return the result of `make`, and the steps of each thing that it is made of. Raises its errors.
+        """Return the result of `make`, and its bill. Raises the errors of `make`.
 
-        `item`: names what is made, by the hash of what it is made from: a bill of formulas would hash and
-        compare each of them whenever it is paid."""
+        `item`: the number of the result, a hash of what it is made from. Numbers are cheaper to look up in a
+        bill than formulas.
+        """
         # The bill of what is made around this one goes on afterwards.
         outer = self._bill, self._item
         bill = {item: 0}
@@ -161,14 +167,17 @@ class _Call(threading.local):
         return result, bill
 
     def charge_bill(self, bill: Mapping[int, int]) -> None:
-        """Count the steps of what is held already, if this call did not count them. Errors: `spend_steps`."""
+        """Count the steps of a thing from a cache, without its parts that this call has paid.
+
+        Errors: those of `spend_steps`.
+        """
         steps = sum(steps for item, steps in bill.items() if item not in self._paid)
         self._note_paid(bill)
         if steps:
             self.spend_steps(steps, self._limits, _AUTOMATA, str)
 
     def _note_paid(self, bill: Mapping[int, int]) -> None:
-        """Add a bill to that of what is being made, and note its items as paid by this call."""
+        """Add a bill to the bill of the thing that is being made, and mark its parts as paid by this call."""
         if self._item is not None:
             self._bill.update(bill)
         if self._part() is not None:
@@ -186,8 +195,11 @@ THIS_CALL: Final = _Call()
 
 
 def billed_cache(maxsize: int) -> Callable[[F], F]:
-    """Return a decorator as `functools.lru_cache` for a function that counts steps (`count_work`), and takes
-    its arguments by position: a result that is held costs a call as many steps as a new one."""
+    """Return a decorator like `functools.lru_cache` for a function that counts steps (`count_work`).
+
+    A result from the cache costs a call as many steps as a new one. Arguments are given by position.
+    `maxsize`: the most results that the cache keeps.
+    """
 
     def decorate(make: F) -> F:
         @lru_cache(maxsize)

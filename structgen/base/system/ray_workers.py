@@ -1,7 +1,13 @@
-"""Work on Ray: shards of tasks go to actors, each of which has a worker of its own.
+"""Runs tasks on a cluster of Ray (a library that runs Python on several machines).
 
-If the process of a worker is killed, Ray starts it again and makes the call again; whoever hands out tasks
-writes the answers down, and asks next time for what is missing alone. Nothing that was compiled is sent: an
+A *task* is a value that a worker answers. A *shard* is a list of tasks that are sent together. An *actor* is
+an object of Ray in a process of its own; it makes a *worker* there, which is a function from a shard to its
+answers. The first answer of each call is the *facts* of the worker, such as its versions; one answer for each
+task follows. All workers must report the same facts. With shards of two tasks:
+
+    tasks [a, b, c] -> shards [a, b] and [c] -> the facts, then answers to a, b, c in any order of shards
+
+If the process of an actor is killed, Ray starts it again and repeats its calls. Nothing compiled is sent: an
 actor makes its worker in its own process, once.
 """
 
@@ -19,20 +25,23 @@ from structgen.base.system.installation import require_extras
 from structgen.base.system.result_files import Answers
 
 Worker: TypeAlias = Callable[[Sequence[Any]], Answers]
-"""The function that an actor makes in its process: it answers a shard, which is some tasks or none."""
+"""A function from a shard, which may be empty, to the facts of the worker and the answers to the tasks."""
 
 
 class RayActor:
-    """An actor: makes its worker when it is first called."""
+    """The class of an actor, which makes its worker when it is first called."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._worker: Worker | None = None
 
     def answer(self, sent: bytes, shard: Sequence[Any]) -> list[Any] | StructgenError:
-        """Return the answers of the worker to a shard, or the error of ours, which Ray would wrap. `sent`,
-        the pickled maker of the worker, comes with each call: a process that was started again has none
-        yet."""
+        """Return what the worker answers to a shard: its facts, then one answer for each task.
+
+        A StructgenError of the worker is returned, not raised, because Ray would wrap a raised one. An
+        OSError becomes a StructgenError. `sent`: the function that makes the worker, pickled. Each call
+        carries it, because a process that was started again has no worker yet.
+        """
         try:
             with self._lock:
                 if self._worker is None:
@@ -54,17 +63,20 @@ def ray_answers(
     at_once: int = 1,
     report_count: Callable[[int], None] = lambda count: None,
 ) -> Answers:
-    """Yield what all workers say of themselves, then the answers, in the order in which shards of `size`
-    tasks are done. The cluster is the one that Ray finds (RAY_ADDRESS), or one that it starts on this machine
-    for as long.
+    """Yield the facts that all workers report, then the answers of all shards as shards are done.
 
-    `count`: how many workers; by default as many as the cluster has processors, or GPUs if `gpu`. Those that
-    find no room yet are given shards once they do. `gpu`: whether each has one; None: where the cluster has
-    any. `at_once`: shards that a worker has at a time, each in a thread. `report_count`: is told how many
-    workers there are.
+    The cluster is the one that Ray finds (RAY_ADDRESS). If there is none, Ray starts one on this machine,
+    which ends with this call.
 
-    Raises OptionError where Ray is not installed, or the cluster has no GPU; StructgenError where a worker
-    does, where it says another thing of itself than the first one, or fails otherwise than by its end.
+    `make`: the function that makes a worker. `size`: the number of tasks of a shard. `count`: the number of
+    workers; None or 0: one for each processor of the cluster, or for each GPU if workers have GPUs. A worker
+    that the cluster has no room for yet starts later. `gpu`: whether each worker has a GPU;
+    None: each has one if the cluster has any. `at_once`: the number of shards that a worker answers at the
+    same time, each in a thread. `report_count`: a function that is called with the number of workers.
+
+    Raises OptionError if Ray is not installed, if `make` cannot be pickled, or if the cluster has no such
+    device. Raises StructgenError if a worker raises it, fails otherwise than by the end of its process, or
+    reports other facts than the first worker.
     """
     with require_extras("A run on Ray", "ray", where="ray", kind=OptionError):
         import ray  # optional: ray
@@ -72,13 +84,13 @@ def ray_answers(
     if is_ours:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     actors = list[Any]()
-    going = dict[Any, Any]()
+    going = dict[Any, Any]()  # the calls that have not ended, each with its actor
     try:
         count, has_gpu = _count_workers(ray.cluster_resources(), count, gpu)
         report_count(count)
         # once for all actors: Ray's store gives each machine one copy
         sent = ray.put(_pickle_maker(ray.cloudpickle, make))
-        # a worker and a call whose process was killed are made again, as often as it takes
+        # -1: Ray starts killed processes again, and repeats their calls, without limit
         restarts = {"max_restarts": -1, "max_task_retries": -1, "max_concurrency": at_once}
         actor = ray.remote(num_cpus=1, num_gpus=int(has_gpu), **restarts)(RayActor)
         actors += [actor.remote() for _ in range(count)]
@@ -97,7 +109,7 @@ def ray_answers(
             "are imported.",
         ) from failed
     finally:
-        for call in going:  # or Ray says on stdout that they are not made again
+        for call in going:  # otherwise Ray prints on stdout that these calls are not repeated
             ray.cancel(call)
         for worker in actors:
             ray.kill(worker)
@@ -106,8 +118,11 @@ def ray_answers(
 
 
 def _count_workers(resources: dict[str, Any], count: int | None, gpu: bool | None) -> tuple[int, bool]:
-    """Return how many workers there are, and whether each has a GPU: `count` and `gpu` of `ray_answers` for a
-    cluster of some resources. Errors: OptionError where it has no such device."""
+    """Return (the number of workers, whether each has a GPU).
+
+    `resources`: the numbers of the cluster's devices by name, "CPU" and "GPU". `count`, `gpu`: those of
+    `ray_answers`. Errors: OptionError if the cluster has no such device.
+    """
     has_gpu = bool(resources.get("GPU")) if gpu is None else gpu
     count = count or int(resources.get("GPU" if has_gpu else "CPU", 0))
     if count < 1:
@@ -117,14 +132,14 @@ def _count_workers(resources: dict[str, Any], count: int | None, gpu: bool | Non
 
 
 def _end_actors(ray: Any, actors: Sequence[Any]) -> None:
-    """End actors that were started and do nothing now. In order, so that they take their folders with
-    them."""
+    """End actors that have started and have no call. They end by themselves, so they delete their folders;
+    after 60 seconds they are no longer waited for."""
     terminations = [worker.__ray_terminate__.options(max_task_retries=0).remote() for worker in actors]
     ray.wait(terminations, num_returns=len(terminations), timeout=60)
 
 
 def _pickle_maker(pickler: Any, make: Callable[[], Worker]) -> bytes:
-    """Return the maker of a worker, pickled. Raises OptionError where it cannot be pickled."""
+    """Return `make`, pickled. Raises OptionError if it cannot be pickled."""
     try:
         sent: bytes = pickler.dumps(make)
     except TypeError as error:
@@ -137,10 +152,14 @@ def _pickle_maker(pickler: Any, make: Callable[[], Worker]) -> bytes:
 
 
 def _hand_out(ray: Any, sent: Any, shards: deque[Sequence[Any]], going: dict[Any, Any]) -> Answers:
-    """Hand out shards to actors as their calls end; yield what the first one says of itself, then the
-    answers to all shards. `going` holds the calls that have not ended, each with its actor."""
-    about = None
-    shard_calls = set[Any]()
+    """Send the next shard to an actor whenever one of its calls ends. Yield the facts of the first worker,
+    then the answers to all shards.
+
+    `sent`: the pickled maker in Ray's store. `going`: the calls that have not ended, each with its actor; at
+    first they are calls with empty shards. Raises StructgenError as `ray_answers` does.
+    """
+    about = None  # the facts of the first worker, once it has answered
+    shard_calls = set[Any]()  # those of `going` that have a shard with tasks
     while shards or shard_calls or about is None:
         (done,), _ = ray.wait([*going], num_returns=1)
         # first out of `going`: whatever happens next, the call has ended

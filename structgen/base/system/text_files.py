@@ -1,4 +1,7 @@
-"""The texts of files: schemas, grammars."""
+"""Reads the texts of files, such as schemas and grammars.
+
+A *byte order mark* is the character U+FEFF, with which some editors begin a file; it is left out.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,10 @@ _TO_SCHEMAS = "Read a JSON Schema with sg.json_schema; in the shell: --schema FI
 
 
 def read_text(path: Path, fault: type[GrammarError] = GrammarError) -> str:
-    """Return the text of a file in UTF-8, each line break as a newline, without a byte order mark. Raises a
-    `fault` where the file cannot be read, or is not UTF-8."""
+    """Return the text of a file in UTF-8, with each line break as a line feed and no byte order mark.
+
+    `fault`: the class of the error that is raised if the file cannot be read, or is not UTF-8.
+    """
     try:
         return path.read_text("utf-8-sig")
     except OSError as error:
@@ -34,7 +39,8 @@ def read_text(path: Path, fault: type[GrammarError] = GrammarError) -> str:
 
 @contextmanager
 def name_file_in_errors(path: Path) -> Iterator[None]:
-    """Have an OSError of a block that names no file, as that of a full disk does, name this one."""
+    """Have an OSError that the block raises name this file if it names none, as the error of a full disk
+    does."""
     try:
         yield
     except OSError as error:
@@ -44,8 +50,11 @@ def name_file_in_errors(path: Path) -> Iterator[None]:
 
 
 def grammar_text(source: str | os.PathLike[str], where: str, cure: str) -> tuple[str, str | None]:
-    """Return the text of a grammar that is given as one or as a path, without a byte order mark, and its
-    file. Raises `OptionError` for something else (`where`, `cure`), `GrammarError` for JSON."""
+    """Return (text of a grammar without a byte order mark, path of its file or None).
+
+    `source`: the text itself, or a path object. Raises `OptionError`, with `where` and `cure`, for another
+    type; `GrammarError` for JSON, or a file that cannot be read.
+    """
     file = os.fspath(source) if isinstance(source, os.PathLike) else None
     text = source if file is None else read_text(Path(file))
     if not isinstance(text, str):

@@ -1,4 +1,4 @@
-"""A wait of more than two seconds is told: one line on stderr, on a terminal or not.
+"""Prints a line on stderr if a wait takes more than two seconds, on a terminal or not.
 
 Loading a model, compiling inner loops and reading a large grammar may take so long. A level above WARNING of
 the log `structgen` switches the lines off: `logging.getLogger("structgen").setLevel("ERROR")`.
@@ -16,16 +16,16 @@ from contextlib import contextmanager, suppress
 from structgen.base.printable import printable
 
 SECONDS = 2.0
-"""A shorter wait is not worth a line."""
+"""The seconds after which a wait is announced."""
 PATIENCE = 120.0
-"""Seconds after which another process is taken to hang: one that starts, or that compiles for this one."""
+"""The seconds after which another process, which starts or compiles for this one, counts as hanging."""
 _log = logging.getLogger("structgen")
 _lines = 0
-"""How many lines this process has written: a wait inside another one is told in its place."""
+"""The number of lines that this process has written. A wait is not announced if one inside it was."""
 
 
 def write_notice(line: str) -> None:
-    """Write a line to stderr. A stderr that is closed costs the line alone."""
+    """Write a line to stderr. If stderr is closed, nothing is written and nothing is raised."""
     global _lines
     _lines += 1
     if sys.stderr is not None and _log.isEnabledFor(logging.WARNING):
@@ -36,9 +36,9 @@ def write_notice(line: str) -> None:
 
 @contextmanager
 def announce_wait(activity: str) -> Iterator[None]:
-    """Tell `activity` is done inside the block, once it takes two seconds, unless something in it was told.
+    """Print a line with `activity` once the block takes two seconds, unless the block itself printed a line.
 
-    Cost: a thread, 0.1 ms. In other threads than the main one, such as a server's, nothing is told.
+    Cost: a thread, 0.1 ms. In other threads than the main one, such as a server's, nothing is printed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,9 @@
-"""An object in a process of its own, with a time limit: for functions that may hang or crash."""
+"""Calls a function in another process, with a limit of time, because the function may hang or crash.
+
+A `WorkerProcess` belongs to this process, its *owner* or *parent*. A *call* sends arguments to the other
+process through a *connection*, a pipe. The *reply* is a pair (error, answer), of which one is None:
+`(None, 3)` if the function returned 3.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +21,18 @@ from structgen.base.system.waits import PATIENCE
 
 
 class LateError(StructgenError):
-    """A call did not answer in time."""
+    """The error of a call that was not answered in time. The process has been ended."""
 
 
 class NotStartedError(StructgenError):
-    """The process could not be started."""
+    """The error of a process that could not be started."""
 
 
 class EndedError(StructgenError):
-    """The process has ended by itself; `code` is its exit code, below 0 for a signal."""
+    """The error of a call whose process ended by itself."""
 
     code: int | None = None
+    """The exit code of the process; -n: the signal n ended it."""
 
 
 class WorkerProcess:
@@ -34,9 +40,9 @@ class WorkerProcess:
 
     The process starts at the first call. It ends with `end()`, when this object is deleted, or when this
     Python process ends. If a call exceeds its limit, or Ctrl-C interrupts it, the process is ended at once;
-    the next call starts another. On Linux the process is a fork of this one; elsewhere, and with `is_fresh`,
-    it is a new Python process, and the function must be picklable. Cost: about 0.1 ms a call, and what is
-    sent.
+    the next call starts another process. On Linux the process is a fork of this one; elsewhere, and with
+    `is_fresh`, it is a new Python process, and the function must be picklable. Cost: about 0.1 ms a call, and
+    what is sent.
     """
 
     def __init__(
@@ -48,8 +54,12 @@ class WorkerProcess:
         *,
         is_fresh: bool = False,
     ) -> None:
-        """`answer`: the function. `name`: what messages call it, such as "checker f"; `where`: the option
-        that messages point to. `begin` is called in the process before its first answer."""
+        """Prepare the process; it starts at the first call.
+
+        `answer`: the function. `name`: its name in messages, such as "checker f". `where`: the option that
+        messages point to. `begin`: a function that is called in the process before the first answer.
+        `is_fresh`: whether it is a new Python process on all platforms.
+        """
         self._answer = answer
         self._name = name
         self._where = where
@@ -63,11 +73,11 @@ class WorkerProcess:
         self._end: weakref.finalize[..., Any] | None = None
 
     def call_function(self, arguments: tuple[Any, ...], seconds: float, question: str, cure: str) -> Any:
-        """Return the result of the function for these arguments; its errors are raised here. `question` and
-        `cure` are for messages: what was asked, and what to do if there is no answer in time.
+        """Return the result of the function for some arguments.
 
-        Raises LateError after so many seconds, NotStartedError if there is no process, EndedError if it has
-        ended by itself.
+        `seconds`: the limit of time. `question`: what is asked, for messages, such as "to compile". `cure`:
+        the advice of the LateError. Raises the error of the function; LateError after `seconds`;
+        NotStartedError if the process cannot be started; EndedError if it has ended by itself.
         """
         with self._lock:
             if self._is_asked:
@@ -85,7 +95,7 @@ class WorkerProcess:
         try:
             raise error
         finally:
-            del error  # or it would hold this frame, which holds this object, until garbage is collected
+            del error  # otherwise it keeps this frame, and so this object, until garbage is collected
 
     def _exchange_call(
         self,
@@ -94,8 +104,8 @@ class WorkerProcess:
         question: str,
         cure: str,
     ) -> tuple[Exception | None, Any]:
-        """Return the function's error, or None and its answer: `(None, 3)`. The arguments and errors are
-        those of `call_function`; the lock is held."""
+        """Return the reply to one call. The arguments and errors are those of `call_function`. The caller
+        holds the lock."""
         try:
             if self._process is None:
                 self._start_process()
@@ -150,7 +160,7 @@ class WorkerProcess:
 
     @property
     def is_running(self) -> bool:
-        """Whether there is a process, so that the next call starts none."""
+        """Whether there is a process already. If not, the next call starts one."""
         return self._process is not None
 
     def end(self) -> None:
@@ -162,7 +172,7 @@ class WorkerProcess:
 
 
 def _kill_process(process: Any, connection: Any, owner: int) -> None:
-    """End the process and close the connection; `owner`: the process that may."""
+    """End the process and close the connection. `owner`: the id of the only process that may end it."""
     # A fork of the owner has this object too; only the owner may end the process.
     if os.getpid() == owner:
         if process.pid is not None:

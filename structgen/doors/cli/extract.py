@@ -1,4 +1,9 @@
-"""`structgen extract`: everything that a type asks for, from files of any length."""
+"""The command `structgen extract`: reads all items that a type describes, from files of any length.
+
+An *item* is one object of the type or schema. Long files are divided into *pages* of some tokens each, which
+a model reads one by one. A *piece* is a part of a file that was not asked, with the reason. With `--page` the
+command also writes a page of HTML that shows the items beside the text.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +25,7 @@ from structgen.doors.cli.target_language import resolve_target
 if TYPE_CHECKING:
     from structgen.doors.extraction.extraction import Extraction
 
+# the names of options of sg.extract: those about its pages, and those about the writing of answers
 _OF_PAGES = (
     "overlap",
     "merge",
@@ -113,7 +119,7 @@ def _check_page(page: Path, files: list[Path]) -> None:
 
 
 def _read_target(requests: ModelRequests) -> Any:
-    """Return the type, or the grammar of the schema. Raises OptionError where there is neither."""
+    """Return the type of `--type`, or the grammar of `--schema`. Raises OptionError if neither is given."""
     options = requests.options
     if "type" in options:
         return resolve_target(str(options.get("type")), "--type", "module:Class, or list[module:Class]")
@@ -124,8 +130,12 @@ def _read_target(requests: ModelRequests) -> Any:
 
 
 def _print_extraction(extraction: Extraction[Any], options: CommandOptions, is_strict: bool) -> int:
-    """Write the page; print the items unless they have a file, and a summary of what is missing. Return the
-    exit status."""
+    """Print the results of an extraction, and return the exit status that `extract` documents.
+
+    The items are printed on stdout, unless `--out` names a file for them. The page of HTML is written.
+    Failures, hints and a summary are printed on stderr. `is_strict`: whether a piece that was not asked makes
+    the status 1.
+    """
     from structgen.base.system.html_pages import format_count
 
     if "out" not in options:
@@ -145,7 +155,7 @@ def _print_extraction(extraction: Extraction[Any], options: CommandOptions, is_s
         reasons = ", ".join(dict.fromkeys(piece.reason for piece in unasked))
         summary += f"; not asked: {format_count(len(unasked), 'piece')} with {reasons}"
     echo(f"{items}, {summary}", err=True)
-    # stopped by max_requests, or by Ctrl-C
+    # An extraction is stopped by the limit max_requests (status 1), or else by Ctrl-C (status 130).
     if extraction.is_stopped:
         return 1 if extraction.is_limited else 130
     return int(

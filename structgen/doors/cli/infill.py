@@ -1,4 +1,10 @@
-"""`structgen infill`: a masked-diffusion model fills the holes of a template."""
+"""The command `structgen infill`: a masked-diffusion model fills the holes of a template.
+
+A *template* is a text with *holes*, places that the model fills. A *field* is a member of a JSON document;
+with a schema, the fields that are not given are filled. A *slot* is a place for one token of a hole. The
+*canvas* is the list of the tokens in all slots; a masked-diffusion model fills them in any order, some in
+each step.
+"""
 
 from __future__ import annotations
 
@@ -61,14 +67,18 @@ def infill(options: CommandOptions) -> None:
 
 
 def _fill_template(language: TargetLanguage) -> Infilled:
-    """Return the result of `sg.infill` under the options of the command. Errors: those of `sg.infill`."""
+    """Call `sg.infill` with the options of the command, and return its result.
+
+    Errors: those of `sg.infill`, and OptionError for a file that cannot be read or is not as it should be.
+    """
     import structgen as sg
 
     options = language.options
     model, template = model_name(options.get("model")), None
     if "template" in options:
         file = options.get("template")
-        template = read_input(file, f"--template {file}").removesuffix("\n")  # editors end a file with one
+        # editors add a newline at the end of a file
+        template = read_input(file, f"--template {file}").removesuffix("\n")
     known_fields = options.get("given")
     if known_fields is not None and not isinstance(known_fields, Mapping):
         known_fields, _name = read_json_option(str(known_fields), "--given", "Write the known fields: {...}.")
@@ -77,18 +87,20 @@ def _fill_template(language: TargetLanguage) -> Infilled:
 
     @cache
     def load_tokenizer() -> sg.Tokenizer:
+        """Return the tokenizer of the model, which is loaded once."""
         return sg.Tokenizer.from_huggingface(model_path(model))
 
     def print_canvas(step: DenoisingStep, canvas: Canvas) -> None:
+        """Print the number of a step, and the text of the canvas after it with a mark for each empty slot."""
         texts = list[str]()
         for token in step.canvas:
             if token >= 0:
                 texts.append(load_tokenizer().decode([token]).decode("utf-8", "replace"))
-            elif token == -1:  # a slot that is not filled yet; other numbers are no slots
+            elif token == -1:  # a slot that is not filled yet; other negative numbers are not slots
                 texts.append("\u2591")
         echo(f"{step.number:>4}  {''.join(texts)}", err=True)
 
-    # all but the model and the template
+    # the names of the options of sg.infill; the first two parameters are the model and the template
     option_names = list(signature(sg.infill).parameters)[2:]
     infill_options = options.select_given(option_names)
     infill_options["given"] = known_fields
@@ -105,8 +117,11 @@ def _fill_template(language: TargetLanguage) -> Infilled:
 
 
 def _read_schema(source: Path | str) -> dict[str, Any]:
-    """Return the schema of a file, or of a text, as a dict, in which `sg.infill` finds the known fields.
-    Raises GrammarError, which names the file."""
+    """Return a schema as a dict, as `sg.infill` needs it to find the known fields.
+
+    `source`: a file, or the text of a schema. The schema `true` becomes {}, and `false` becomes {"not": {}}.
+    Raises GrammarError, which names the file.
+    """
     import structgen as sg
 
     schema = sg.json_schema(source, strict=None).schema
@@ -114,8 +129,11 @@ def _read_schema(source: Path | str) -> dict[str, Any]:
 
 
 def _read_slots(value: Any) -> int | dict[str, int] | None:
-    """Return the slots of `--slots`: a number for all holes, or numbers by name; None where it is not
-    given."""
+    """Return the numbers of slots: `40` -> 40 for all holes, `name=40` -> {"name": 40}.
+
+    `value`: the value or values of `--slots`; the result is None if there is none. Raises OptionError for
+    another form.
+    """
     if isinstance(value, Mapping):
         return dict(value)
     counts: dict[str, int] = {}
@@ -128,4 +146,4 @@ def _read_slots(value: Any) -> int | dict[str, int] | None:
                 cure="Write a number for all holes, or NAME=NUMBER for each.",
             )
         counts[name] = int(count)
-    return counts.get("", counts or None)
+    return counts.get("", counts or None)  # "": the number for all holes

@@ -1,7 +1,9 @@
 """Printing: all commands print through this module, which escapes control characters for the terminal.
 
-`echo` and `echo_table` print messages, names and tables. `print_payload` prints a generated document as it
-is. `refuse` prints an error and ends the command.
+A text is *printable* if its control characters are replaced by escapes that are visible, so that a document
+cannot change the terminal. The *payload* of a command is the generated text, which is printed unchanged.
+`echo` and `echo_table` print messages, names and tables. `print_payload` prints the payload. `refuse` prints
+an error and ends the command: to *refuse* is to stop with a message and a cure.
 """
 
 from __future__ import annotations
@@ -25,13 +27,16 @@ from structgen.doors.cli.flags import GONE, NAMES, RENAMED
 
 
 def echo(text: str = "", *, err: bool = False) -> None:
-    """Print lines of text (to stderr: `err`), printable."""
+    """Print lines of text, made printable. `err`: whether they go to stderr."""
     typer.echo(printable(text), err=err)
 
 
 def echo_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, err: bool = False) -> None:
-    """Print a table of aligned columns, those of numbers to the right. What is wider than the screen goes on
-    in the next line. `head`: of each column, or ""."""
+    """Print a table of aligned columns. Columns of numbers are aligned to the right.
+
+    A cell that is wider than its column goes on in the next line. `head`: the name of each column, or "";
+    without any name the table has no head. `err`: whether the table goes to stderr.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -46,6 +51,7 @@ def echo_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, err: bool 
     console = Console(stderr=err, highlight=False)
     with console.capture() as lines:
         console.print(table)
+    # blanks at the ends of lines are removed, also before the escape sequences of colours
     printed_table = re.sub(r" +((?:\x1b\[[0-9;]*m)*)$", r"\1", lines.get(), flags=re.MULTILINE)
     typer.echo(printed_table, nl=False, err=err, color=console.is_terminal)
 
@@ -61,25 +67,28 @@ def echo_json_text(value: Any) -> None:
 
 
 def print_payload(text: str, *, newline: bool = True) -> None:
-    """Print text exactly as it is: what a command returns to whoever reads its output."""
+    """Print the payload of a command exactly as it is. `newline`: whether a line feed is added."""
     typer.echo(text, nl=newline)
 
 
 def standard_input() -> BinaryIO:
-    """Return the bytes of standard input. On a terminal, print to stderr that they are waited for."""
+    """Return the stream of standard input. On a terminal, first print on stderr that input is expected."""
     if sys.stdin.isatty():
         echo("Reading standard input (end with Ctrl-D) ...", err=True)
     return sys.stdin.buffer
 
 
 def has_piped_input() -> bool:
-    """Return whether standard input is there and is no terminal: a pipe, a file, or empty."""
+    """Return whether standard input exists and is not a terminal: it is then a pipe or a file."""
     return sys.stdin is not None and not sys.stdin.closed and not sys.stdin.isatty()
 
 
 def read_input(file: Path, option: str) -> str:
-    """Return the text of a file, or of standard input for `-`. Raises OptionError where it cannot be read or
-    is not UTF-8, which names the option."""
+    """Return the text of a file, or of standard input for `-`. Line ends become line feeds.
+
+    `option`: the name of the option that named the file, for errors. Raises OptionError if the file cannot be
+    read, or is not UTF-8.
+    """
     name = "standard input" if str(file) == "-" else str(file)
     try:
         data = standard_input().read() if str(file) == "-" else file.read_bytes()
@@ -95,7 +104,10 @@ def read_input(file: Path, option: str) -> str:
 
 
 def file_error(error: OSError, name: str, option: str = "") -> OptionError:
-    """Return the error of a file that cannot be opened, with the cure."""
+    """Return the error for a file that cannot be opened, with a cure.
+
+    `name`: the path of the file. `option`: the name of the option that named it.
+    """
     cure = {
         errno.ENOENT: "Check the path.",
         errno.EISDIR: "Name a file in it.",
@@ -111,14 +123,14 @@ def file_error(error: OSError, name: str, option: str = "") -> OptionError:
 
 
 def refuse(error: StructgenError | OSError, as_json: bool, status: int = 2) -> NoReturn:
-    """Print an error (as a JSON object, or to stderr) and exit."""
+    """Print an error and end the command with an exit status. `as_json`: as in `print_error`."""
     print_error(error, as_json)
     raise typer.Exit(status)
 
 
 @contextmanager
 def refuse_errors(as_json: bool) -> Iterator[None]:
-    """Refuse the errors of a block."""
+    """Print a StructgenError or an OSError that the block raises, and end the command."""
     try:
         yield
     except (StructgenError, OSError) as error:
@@ -126,9 +138,9 @@ def refuse_errors(as_json: bool) -> Iterator[None]:
 
 
 def print_error(error: StructgenError | OSError, as_json: bool) -> None:
-    """Print an error, as a JSON object, or to stderr."""
+    """Print an error: on stdout as a JSON object if `as_json`, else as a line on stderr."""
     if isinstance(error, BrokenPipeError):
-        raise error  # whoever read the output has gone, as `head` does: typer ends the command in silence
+        raise error  # the reader of the output has ended, as `head` does: typer ends the command silently
     if isinstance(error, OSError):
         error = file_error(error, "standard output" if error.filename is None else str(error.filename))
     if as_json:
@@ -144,12 +156,12 @@ class CommandGroup(TyperGroup):
     """The group of all commands. Messages about wrong usage repeat what was typed, escaped."""
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
-        """Read the command line, as typer does."""
+        """Read the command line as typer does; messages about wrong usage are escaped."""
         with _escape_messages():
             return super().make_context(*arguments, **options)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command, as typer does. An error that the command left over is told as `refuse` tells it."""
+        """Run a command as typer does. An error that the command does not handle is printed by `refuse`."""
         with _escape_messages():
             try:
                 return super().invoke(ctx)
@@ -159,11 +171,11 @@ class CommandGroup(TyperGroup):
 
 @contextmanager
 def _escape_messages() -> Iterator[None]:
-    """Escape the messages of wrong usage in a block, and add hints to them."""
+    """Change the messages about wrong usage that a block raises: make them printable, and add hints."""
     try:
         yield
     except Exception as error:
-        # of click's errors, which typer brings along under a name of its own
+        # errors of click have a message; typer contains click under another name, so the class is not asked
         message = getattr(error, "message", None)
         if isinstance(message, str):
             extra = re.search(r"^Got unexpected extra argument.*? \((.+)\)$", message, re.DOTALL)
@@ -176,8 +188,11 @@ def _escape_messages() -> Iterator[None]:
 
 
 def _hint_of_option(text: str, context: Any) -> str:
-    """Return a hint at the option of a text that stands alone on the command line; "" if the command has
-    none."""
+    """Return a hint for a text without an option: `a.json` -> `. Write --schema a.json`.
+
+    `text`: the text on the command line. `context`: click's context, or None. The hint is "" if the command
+    does not have the option.
+    """
     option_names = (
         {name for parameter in context.command.params for name in parameter.opts} if context else ()
     )
@@ -187,8 +202,11 @@ def _hint_of_option(text: str, context: Any) -> str:
 
 
 def _hint_of_name(option: str, context: Any) -> str:
-    """Return a hint at an option that is no flag here: how it is written, or which command has it; "" if none
-    has."""
+    """Return a hint for an option that is not a flag here: how to write it, or which command has it.
+
+    `option`: the option as it was typed. `context`: click's context, or None. The hint is "" if no command
+    has the option.
+    """
     command = str(getattr(context, "info_name", ""))
     name = option.lstrip("-").replace("-", "_").removeprefix("no_")
     name = RENAMED.get(name, name)

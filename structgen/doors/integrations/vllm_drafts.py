@@ -26,12 +26,13 @@ HOOKS: Final = (
     Hook(f"{_MANAGER}._get_constraint_bounds", ("self", "request", "spec_tokens", "...")),
     Hook("vllm.v1.outputs:DraftTokenIds", ("req_ids", "draft_token_ids")),
 )
-"""The functions of vLLM that create our class, that we replace, that the replaced one calls, and that we
+"""The names of vLLM that we depend on, each with its parameters. In order: the function that creates our
+class; the method that we replace; the method that checks our drafts in it; the method and the class that we
 call."""
 
 
 class Drafts:
-    """vLLM's proposer in a worker, which leaves the proposals to the scheduler."""
+    """The proposer in a worker, with the methods that vLLM calls. It proposes nothing; the scheduler does."""
 
     name: Final = "structgen.integrations.vllm_drafts.Drafts"
 
@@ -76,7 +77,7 @@ def draft_for(manager: Any, versions: Sequence[str]) -> None:
 
 def _replace_proposals(others: Any) -> Any:
     """Return a replacement for the scheduler's method that receives the proposals of workers. It replaces
-    them by our drafts, and then calls the original method, `others`."""
+    them by our drafts, and then calls `others`, the original method, with these."""
     from vllm.platforms import current_platform  # optional: the engine
     from vllm.v1.outputs import DraftTokenIds
 
@@ -84,6 +85,7 @@ def _replace_proposals(others: Any) -> Any:
 
     @wraps(others)
     def update_draft_token_ids(self: Any, draft_token_ids: Any) -> None:
+        """Replace the proposals of workers, `draft_token_ids`, by our drafts for the same requests."""
         manager = self.structured_output_manager
         drafts = getattr(manager, "structgen_drafts", None)
         if drafts is None:
@@ -108,14 +110,16 @@ def _replace_proposals(others: Any) -> Any:
 
 
 def _constrained_text(manager: Any, request: Any) -> Any:
-    """Return the text of a request if a grammar constrains its next token, else None."""
+    """Return our text object of a request if a grammar constrains its next token, else None."""
     if not request.use_structured_output or manager._get_constraint_bounds(request, ()).constraint_start:
         return None
     return request.structured_output_request.grammar.text
 
 
 def _draft_room(request: Any, model_len: int, on_cpu: bool) -> int:
-    """Return how many tokens may be proposed for a request.
+    """Return how many tokens may be proposed for a request; a number below 1 means none.
+
+    `model_len`: the most tokens of a text of the model. `on_cpu`: whether vLLM runs on a CPU.
 
     The number is 0 if a seed makes the request's draws repeatable, because vLLM's verification draws other
     tokens than its sampler, though from the same law. On a CPU it is 0 for any request that draws, because
@@ -125,4 +129,4 @@ def _draft_room(request: Any, model_len: int, on_cpu: bool) -> int:
     if params.temperature and (on_cpu or params.seed is not None):
         return 0
     remaining: int = min(request.max_tokens - request.num_output_tokens, model_len - request.num_tokens)
-    return remaining - 1
+    return remaining - 1  # the model itself writes one more token in each step

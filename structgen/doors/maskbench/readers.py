@@ -1,4 +1,13 @@
-"""JSONSchemaBench as cases, from each of the layouts in which people keep it."""
+"""Reads the schemas of JSONSchemaBench from files, as cases.
+
+A *case* is one schema with its instances; an *instance* is a JSON text that is valid or not. A *split* is a
+named part of the set, such as `Github_easy`. A *source* is the name of a case and a function that reads it.
+Three layouts are read:
+
+    a JSON file {"schema": ..., "tests": [{"data": ..., "valid": true}, ...]}: a case of MaskBench
+    any other JSON file: a *bare* schema, without instances
+    a parquet table with a schema in each row: bare schemas, as on the Hugging Face hub
+"""
 
 from __future__ import annotations
 
@@ -18,15 +27,16 @@ from structgen.base.json_text.raw_json import read_as_written, write_as_read
 from structgen.base.system.installation import require_extras
 
 _NAME_COLUMNS: Final = ("unique_id", "name", "id")
+"""The columns of a table that may name a row; the first one that is there does."""
 
 
 class ReaderError(StructgenError):
-    """A path holds nothing that can be read as JSONSchemaBench."""
+    """The error for a path without anything that can be read as JSONSchemaBench."""
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One JSON text to replay: as `json.dumps(ensure_ascii=False)` writes it, numerals as in the file."""
+    """One JSON text to replay, as `json.dumps(ensure_ascii=False)` writes it; numerals are as in the file."""
 
     text: bytes
     valid: bool
@@ -34,36 +44,41 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One schema with its instances; `name` is its place under the path that was given."""
+    """One schema with its instances. `name`: its path under the path that was given."""
 
     name: str
     split: str
     schema: str
     instances: tuple[Instance, ...] = ()
     bare: bool = False
-    """A schema alone: it is compiled, and walked instead of replayed."""
+    """Whether it is a schema alone. An engine compiles it, and writes a random text instead of replaying
+    one."""
     problem: str = ""
-    """Why the file could not be read; no engine sees such a case, and it passes for none."""
+    """The reason why the file could not be read; "" if it was. Such a case counts as refused by each
+    engine."""
 
     @property
     def digest(self) -> bytes:
-        """What tells it from any other case."""
+        """The digest of all that the case contains."""
         return blake2b(repr(self).encode(), digest_size=16).digest()
 
 
 def data_digest(cases: Iterable[Case]) -> str:
-    """Return the digest of some cases, which is the same in any order."""
+    """Return the digest of some cases. It does not depend on their order."""
     sorted_digests = sorted(case.digest for case in cases)
     return blake2b(b"".join(sorted_digests), digest_size=16).hexdigest()
 
 
 Source: TypeAlias = tuple[str, Callable[[], Case]]
-"""The name of a case, and what reads it."""
+"""The name of a case, and the function that reads it."""
 
 
 def select_cases(paths: Sequence[Path], *, sample: int | None = None, seed: int = 0) -> list[Source]:
-    """Return the cases under the paths: all, or `sample` of them drawn by the seed over sorted names. Raises
-    `ReaderError` where a path holds no case."""
+    """Return the sources of the cases under some paths.
+
+    `sample`: how many are drawn at random; None: all are returned. `seed`: the seed of the draw. Raises
+    `ReaderError` if a path has no case.
+    """
     pool = [source for path in paths for source in sources_of(path)]
     if sample is not None and sample < len(pool):
         # Positions are drawn, and sorted again, so that a sample has the order of the whole.
@@ -73,14 +88,17 @@ def select_cases(paths: Sequence[Path], *, sample: int | None = None, seed: int 
 
 
 def sources_of(path: Path) -> list[Source]:
-    """Return all cases under a path, which is a file of JSON or parquet, or a folder of them, sorted by name.
-    Raises `ReaderError` where there is none."""
+    """Return the sources of all cases under a path, sorted by name.
+
+    `path`: a file of JSON or parquet, or a folder of such files. Raises `ReaderError` if there is no case.
+    """
     folder = path if path.is_dir() else path.parent
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     tables = [file for file in files if file.suffix == ".parquet"]
     root = folder.resolve().name
     sources = list[Source]()
-    # A folder with tables is JSONSchemaBench from the hub. JSON files beside them are about it, and no cases.
+    # A folder with tables is JSONSchemaBench from the hub. JSON files beside them describe it, and are not
+    # cases.
     if path.exists():
         for file in tables or files:
             name = file.relative_to(folder).as_posix()
@@ -97,9 +115,10 @@ def sources_of(path: Path) -> list[Source]:
 
 
 def split_of(name: str, root: str) -> str:
-    """Return the split that a name tells: `Github_easy---o1.json`, `Kubernetes/x.json`, `JME_7.json`.
+    """Return the split in the name of a case.
 
-    `root` is the split of a name that tells none: what the folder around it is called.
+    `Github_easy---o1.json` -> `Github_easy`; `Kubernetes/x.json` -> `Kubernetes`; `JME_7.json` -> `JME`.
+    `root`: the result for any other name, which is the name of the folder around the file.
     """
     folder, _, base = name.removesuffix(".json").rpartition("/")
     if "---" in base:
@@ -112,7 +131,8 @@ def split_of(name: str, root: str) -> str:
 
 
 def parse_case(name: str, data: bytes, root: str) -> Case:
-    """Return the case in the bytes of one JSON file, of either layout; what is wrong is in `problem`."""
+    """Return the case in the bytes of one JSON file, of either layout. Nothing is raised: `Case.problem` has
+    the fault of a file that cannot be read. `root`: as in `split_of`."""
     split = split_of(name, root)
     try:
         text = data.decode("utf-8-sig")
@@ -145,12 +165,16 @@ def _is_maskbench(value: Any) -> bool:
 
 
 def _case_of_file(name: str, path: Path, root: str) -> Case:
-    """Return the case in a file of JSON."""
+    """Return the case in a JSON file. The parameters are those of `parse_case`."""
     return parse_case(name, path.read_bytes(), root)
 
 
 def _read_rows(file: Path, folder: str, root: str) -> Iterator[Source]:
-    """Yield the rows of a table: bare schemas, as JSONSchemaBench is on the Hugging Face hub."""
+    """Yield the sources of the rows of a parquet table, which are bare schemas.
+
+    `folder`: the folder of the table under the given path, or "". `root`: as in `split_of`. Raises
+    `ReaderError` if the table cannot be read or has no schemas.
+    """
     with require_extras("A parquet file", "pyarrow", where=str(file), kind=ReaderError):
         import pyarrow
         from pyarrow.parquet import read_table

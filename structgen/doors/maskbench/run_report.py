@@ -1,4 +1,11 @@
-"""What a run amounts to: one report, a plain value, which is shown as JSON or as tables."""
+"""Makes the report of a run: a plain value, which is shown as JSON or as tables.
+
+A *result* is what one engine did with one schema (`CaseResult`). It is a list of *steps*: the compilation,
+then one for each instance. A step has a *verdict*, such as RIGHT or CRASHED. The *outcome* of a result is its
+worst verdict. A *measure* is a kind of time, such as `mask` (the time to fill a mask) or `commit` (the time
+to take a token). A *position* of a text is a mask and the token after it. A *figure* is a number over all
+times of a measure: the mean, a percentile, the maximum.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +28,7 @@ PERMILLES: Final = {
     "p99": 990,
     "p99_9": 999,
 }
-"""The percentiles of a report, in thousandths."""
+"""The percentiles of a report by name, in thousandths: p99_9 is the 99.9th percentile."""
 COUNTS: Final = {
     "passing": (Verdict.RIGHT, "passing: all instances judged right"),
     "refused": (Verdict.REFUSED, "refused to compile"),
@@ -32,11 +39,10 @@ COUNTS: Final = {
     "crashed": (Verdict.CRASHED, "crashed"),
     "timed_out": (Verdict.TIMED_OUT, "timed out"),
 }
-"""The counts of schemas, what each is of, and the words that a table has for them: they are read without a
-legend."""
+"""The counts of schemas by name: the verdict that is counted, and the words for it in a table."""
 EXCLUSIVE: Final = ("passing", "refused", "limited", "crashed", "timed_out")
-"""Counts of the worst that happened to a schema. The others are of all that happened: a schema that refuses a
-valid instance may accept an invalid one too, and is then in both."""
+"""The counts in which each schema counts for its worst verdict only. In the other counts a schema counts for
+each of its verdicts: an engine may refuse a valid instance and accept an invalid one of the same schema."""
 MEASURES: Final = {
     "first mask": "first mask",
     "first mask + commit": "first + token",
@@ -47,17 +53,19 @@ MEASURES: Final = {
     "schema cpu": "schema, CPU",
     "pause": "garbage",
 }
-"""What a table calls the measures; JSON has their names and all percentiles. `mask + commit` judges
-an engine, since an engine may do the same work in either call."""
+"""The words for each measure in a table; JSON has the names of the measures. `mask + commit` is the measure
+that compares engines, since an engine may do the same work in either call."""
 Table: TypeAlias = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 """A title, the heads of columns, and rows."""
 Report: TypeAlias = dict[str, Any]
-"""`common_schemas`, and `engines`: of each its counts in all and by split, and the times (ns) over all
-schemas that it compiled and over those that every engine compiled."""
+"""A dict of two members. `common_schemas` is the number of schemas that every engine compiled. `engines` has
+a dict for each engine: its counts (`all`, and `splits` by split), and figures in ns (`ns` over all schemas
+that it compiled, `ns_common` over the common ones)."""
 
 
 def report_of(results: Sequence[CaseResult]) -> Report:
-    """Return the report of the results of a run. Cost: sorting all times, 16 bytes a position and engine."""
+    """Return the report of the results of a run. Cost: all times are sorted, and take 16 bytes for each
+    position and engine."""
     by_engine: dict[str, list[CaseResult]] = {}
     for result in results:
         by_engine.setdefault(result.engine, []).append(result)
@@ -66,7 +74,7 @@ def report_of(results: Sequence[CaseResult]) -> Report:
     for cases in by_engine.values():
         compiled_names.append({case.name for case in cases if len(times_by_measure(case)["first mask"])})
     common_names = set.intersection(*compiled_names) if compiled_names else set[str]()
-    # "all" stands for the whole in the report already.
+    # A split that is called "all" is left out: in a report this name means the whole set.
     splits = sorted({result.split for result in results} - {"all"})
     engine_reports = {}
     for engine, cases in by_engine.items():
@@ -85,9 +93,12 @@ def report_of(results: Sequence[CaseResult]) -> Report:
 
 
 def count_results(results: Sequence[CaseResult]) -> dict[str, Any]:
-    """Return the counts of an engine's schemas, by the names of `COUNTS`, then refusals by reason, and
-    instances by verdict."""
-    # Of each schema the worst verdict, and each verdict that it has at all.
+    """Return the counts of the results of one engine.
+
+    They are: `schemas`, the number of all; the names of `COUNTS`; `refused_by_reason`, the number of refusals
+    for each reason; and `instances`, the number of instances for each verdict.
+    """
+    # `outcomes` counts the worst verdict of each schema; `occurring` counts each of its verdicts once.
     outcomes = Counter(case.outcome for case in results)
     occurring = Counter[Verdict]()
     for case in results:
@@ -105,10 +116,13 @@ def count_results(results: Sequence[CaseResult]) -> dict[str, Any]:
 
 
 def times_by_measure(case: CaseResult) -> dict[str, Any]:
-    """Return the times of a schema by measure, arrays of ns; a sum is of a position with both its times.
+    """Return the times of a schema by measure, as arrays of ns.
 
-    `first mask + commit` is of the first text, whose first token may be what the engine left for later.
-    `schema cpu` is of the schema with all its texts; `pause`: of each garbage collection."""
+    `first mask`: the compilation, up to the first mask. `first mask + commit`: the same and the first token
+    of the first text, because an engine may delay work until then. `mask + commit`: the sum for each position
+    that has both times. `schema cpu`: the CPU time of the schema with all its texts. `pause`: the time of
+    each garbage collection. An array is empty if nothing was measured.
+    """
     first, *instances = [step.times for step in case.steps] or [array("q")]
     no_times = np.array([], np.int64)
     # A row for each position: the time of its mask, and of its token; NOT_MEASURED is negative.
@@ -121,7 +135,7 @@ def times_by_measure(case: CaseResult) -> dict[str, Any]:
     first_sums = [first[0] + commit_times[0]] if has_first_commit else []
     pauses = [step.pauses for step in case.steps]
     cpu = [step.cpu for step in case.steps if step.cpu >= 0]
-    # The first of them is the compilation's.
+    # The first CPU time is that of the compilation, if it has a time at all.
     compile_cpu = cpu[:1] if len(first) else []
     schema_cpu = [sum(cpu)] if len(cpu) > 1 else []
     return {
@@ -137,8 +151,10 @@ def times_by_measure(case: CaseResult) -> dict[str, Any]:
 
 
 def timing_figures(durations: ArrayLike) -> dict[str, float]:
-    """Return the figures of some times: `count`, `avg`, percentiles by nearest rank, so that each is a
-    measured time, and `max`; none where there is no time."""
+    """Return the figures of some times: `count`, `avg`, the percentiles and `max`; {} if there is no time.
+
+    Percentiles are those of the nearest rank, so that each one is a measured time.
+    """
     sorted_times = np.sort(durations)
     count = len(sorted_times)
     if not count:
@@ -152,7 +168,8 @@ def timing_figures(durations: ArrayLike) -> dict[str, float]:
 
 
 def _figures_of(results: Sequence[CaseResult]) -> dict[str, dict[str, float]]:
-    """Return the figures of each measure over some schemas, without measures that have no time."""
+    """Return the figures by measure over the results of some schemas. Measures without a time are left
+    out."""
     if not results:
         return {}
     case_times = [times_by_measure(case) for case in results]
@@ -165,7 +182,7 @@ def _figures_of(results: Sequence[CaseResult]) -> dict[str, dict[str, float]]:
 
 
 def report_tables(report: Report) -> Iterator[Table]:
-    """Yield the tables of a report: the counts, reasons of refusals, times."""
+    """Yield the tables of a report: counts, passing schemas by split, reasons of refusals, and times."""
     by_engine = report["engines"]
     engine_reports = by_engine.values()
     words = {"schemas": "schemas", **{name: label for name, (_, label) in COUNTS.items()}}
@@ -214,7 +231,7 @@ def _speed_table(by_engine: Mapping[str, Any], member: str, scope: str) -> Table
 
 
 def format_microseconds(ns: float) -> str:
-    """Return a time in microseconds with three digits that count, or all before the point."""
+    """Return a time in microseconds, with three significant digits or as a whole number: 1234 -> `1.23`."""
     # The limits are half a digit lower: 9.996 is shown as 10.0.
     value = ns / 1000
     if value < 9.995:

@@ -1,4 +1,11 @@
-"""A run: every case through every engine, each engine in a process of its own, with a limit on its time."""
+"""Runs every case through every engine, and collects the results.
+
+A *case* is one schema with its instances (`readers.Case`). An *engine* is a library that makes masks for a
+schema. A *step* of a case is the compilation of its schema, or the replay of one instance. The *verdict* of a
+step says whether the engine was right. A *task* is a case with its number. A *line* is the plain value that a
+task results in: `{"line": number, "results": [one for each engine]}`. A *job* is a set of processes, one for
+each engine, that works on one case at a time. An engine that exceeds the limit of time is ended.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +29,16 @@ from structgen.doors.maskbench.readers import Case, data_digest
 from structgen.doors.maskbench.replay import Replay
 
 _START_SECONDS: Final = 600.0
-"""An engine may compile its inner loop and read its vocabulary before the first case."""
+"""The most seconds that the start of an engine takes: it may compile code, and read its vocabulary."""
 Task: TypeAlias = tuple[int, Case]
+"""The number of a case in the run, and the case."""
 
 
 class EngineProcess:
-    """One engine's process: started when first needed, and again after it was killed or died."""
+    """The process of one engine. It is started when it is first needed, and again after it has ended."""
 
     def __init__(self, config: EngineConfig, timeout: float) -> None:
-        """`timeout`: seconds, for the compilation and each instance."""
+        """`timeout`: the most seconds for the compilation, and for each instance."""
         self._config = config
         self._timeout = timeout
         self._process = WorkerProcess(Replay(config), f"engine {config.name}", "--engine", is_fresh=True)
@@ -51,7 +59,10 @@ class EngineProcess:
         return self._version
 
     def run_case(self, case: Case) -> CaseResult:
-        """Return what came of one case. A process that hangs is ended, a death is noted; neither raises."""
+        """Return the results of one case. If the process hangs or dies, the verdict of the last step says so.
+
+        Raises StructgenError if the engine cannot be started.
+        """
         result = CaseResult(case.name, case.split, self._config.name)
         if case.problem:
             refusal = StepResult(Verdict.REFUSED, reason=case.problem, detail=case.problem)
@@ -61,12 +72,12 @@ class EngineProcess:
         try:
             result.steps.append(self._ask_process(self._timeout, "compile", case))
             if result.steps[0].kind == Verdict.RIGHT:
-                # A bare schema has no instance, and one walk.
+                # A bare schema has no instances; one random walk through its masks replaces them.
                 step_count = 1 if case.bare else len(case.instances)
                 for index in range(step_count):
                     result.steps.append(self._ask_process(self._timeout, "replay", index))
         except LateError:
-            # The call that hangs has a time, which is a lower bound. An instance has pairs of times.
+            # The time of the call that hangs is a lower bound. An instance has pairs of times (mask, token).
             times = [int(self._timeout * 1e9)]
             if result.steps:
                 times.append(NOT_MEASURED)
@@ -79,20 +90,22 @@ class EngineProcess:
         return result
 
     def _ask_process(self, seconds: float, question: str, *arguments: Any) -> Any:
-        """Return the answer of a method of `Replay` in the process. Raises LateError after so many seconds,
-        and EndedError where the process died."""
+        """Return the answer of the method `question` of `Replay`, called in the process with `arguments`.
+
+        Raises LateError after `seconds`, and EndedError if the process died.
+        """
         request = (question, *arguments)
         cure = "Give a longer --timeout."
         return self._process.call_function(request, seconds, f"to {question}", cure)
 
 
 class Engines:
-    """Engines in processes, which start when they are first called and end with `end_all`."""
+    """The processes of all engines for each job. They start when first needed; `end_all` ends them."""
 
     def __init__(self, configs: Sequence[EngineConfig], timeout: float, jobs: int = 1) -> None:
         self._names = [config.name for config in configs]
         self._processes: list[list[EngineProcess]] = []
-        """Of each job, one for each engine."""
+        """The processes of each job, one for each engine."""
         for _ in range(jobs):
             self._processes.append([EngineProcess(config, timeout) for config in configs])
 
@@ -102,11 +115,11 @@ class Engines:
             process.end()
 
     def __call__(self, tasks: Iterable[Task]) -> Answers:
-        """Yield the versions of the engines; then a line for each task, which is a case and its number: one
-        engine after another on one case, then the next case. Raises StructgenError where one cannot run.
+        """Yield the versions of the engines, and then the line of each task.
 
-        With several jobs, several cases at a time, in the order in which they are done; their times then
-        disturb each other.
+        The engines work on a case one after another, and then the next case follows. With several jobs,
+        several cases run at the same time and disturb each other's times; lines come in the order in which
+        the cases are done. Raises StructgenError if an engine cannot run.
         """
         # The engines of the first job tell their versions. Those of other jobs start with their first case.
         first_engines = self._processes[0]
@@ -131,28 +144,31 @@ class Engines:
 
 @dataclass
 class BenchRun:
-    """Engines over a set of cases."""
+    """A run of some engines over some cases, with its options."""
 
     configs: list[EngineConfig]
     _: KW_ONLY
     timeout: float
-    """Seconds for a compilation, and for each instance."""
+    """The most seconds for a compilation, and for each instance."""
     jobs: int = 1
-    """Cases at a time."""
+    """The number of cases that run at the same time."""
     out: Path | None = None
     """A file that takes a line of results for each case, with which a later run goes on
     (`system.result_files`)."""
     on_ray: bool = False
+    """Whether the cases run on a cluster of Ray, not in processes of this machine."""
     workers: int | None = None
-    """Of Ray, each with engines of its own; by default as many as it has processors."""
+    """The number of workers of Ray, each with engines of its own; None: one for each of its processors."""
     versions: dict[str, str] = field(default_factory=dict)
-    """Of the engines, once there are results."""
+    """The versions of the engines by name; empty until the first results."""
 
     def results_of_cases(self, cases: Iterable[Case]) -> Iterator[list[CaseResult]]:
-        """Yield the results of each case, one for each engine: those of an earlier run, then the others as
-        they are done. Raises StructgenError where an engine cannot run, and OptionError where `out` is of
-        another run."""
-        # By its number a task, which is that number and the case.
+        """Yield the results of each case, one for each engine: first those of an earlier run in `out`,
+        then the others as they are done.
+
+        Raises StructgenError if an engine cannot run, and OptionError if `out` belongs to another run.
+        """
+        # number -> task, which is (number, case)
         tasks = dict(enumerate(enumerate(cases)))
         # The generators are closed where the caller stops early: that ends the engines.
         with ExitStack() as stack:
