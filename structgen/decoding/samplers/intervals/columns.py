@@ -113,10 +113,10 @@ def _value_at_path(path: Path, value: Any) -> Any:
 
 
 def _number_of_draw(read_number: Callable[[Any], Any], value: Any, text: str, where: str) -> Any:
-    """Return the number of one draw, as `read_number(value)` gives it: a bool stays one.
+    """Return the number of one draw, the answer of `read_number(value)`; a bool stays a bool.
 
-    `text`: the text of the draw, for messages, as is `where`, for example "expectation". Raises
-    StructgenError, with the text, for an exception of the function, and for what is no finite number.
+    `text`, the text of the draw, and `where`, the method that was called, are for messages. Raises
+    StructgenError, with the text, if the function raises or if its answer is not a finite number.
     """
     try:
         answer = read_number(value)
@@ -143,7 +143,7 @@ def _number_of_draw(read_number: Callable[[Any], Any], value: Any, text: str, wh
 
 
 def _check_range(value_range: Any) -> Bounds:
-    """Return a range that was named. Raises OptionError."""
+    """Return the range that the caller gave, as a pair of floats. Raises OptionError if it is not a range."""
     try:
         minimum, maximum = value_range
     except (TypeError, ValueError):
