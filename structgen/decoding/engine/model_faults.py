@@ -1,4 +1,7 @@
-"""Errors of a model, in the form in which they become the errors of texts."""
+"""Turns an error that a model raised into the error of the texts which the model was writing.
+
+For example, a ValueError("bad shape") becomes a StructgenError "The model failed: ValueError: bad shape".
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from structgen.base.errors import StructgenError
 
 
 def wrap_model_error(error: Exception) -> StructgenError:
-    """Return the error that the texts of a pass get for an error of the model. Its cause is the first one."""
+    """Return the error that the texts of a pass get for `error`, which the model raised. The cause of the
+    returned error is `error`."""
     fault = "The model failed"
     cure = "Look at the model."
     # a StructgenError says by itself what is wrong: its class would say nothing more
@@ -24,6 +28,6 @@ def wrap_model_error(error: Exception) -> StructgenError:
 
 
 def is_memory(error: Exception) -> bool:
-    """Tell whether memory ran out."""
-    # torch's CPU allocator raises a RuntimeError
+    """Return whether an error says that memory ran out."""
+    # torch's CPU allocator raises a RuntimeError, which only its message identifies
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)

@@ -1,5 +1,8 @@
-"""Compiled loops over rows of numbers, for the forward pass and the choice of a token: exponentials, maximum,
-sum."""
+"""Compiled loops over rows of numbers: exponentials, maximum and sum.
+
+A *row* is a one-dimensional array, such as the scores of one token. The forward pass and the choice of a
+token use these loops. A *chain* is one of several partial results in a loop that do not wait for each other.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,11 @@ Real: TypeAlias = float | np.floating[Any]
 
 @jit
 def exponential(x: Real) -> Any:
-    """Return e^x for x <= 0, to seven digits; below e^-87 it is e^-87. A polynomial after a power of two
-    (Cephes' expf), so that loops over it vectorise."""
+    """Return e^x for x <= 0, to seven digits; for x below -87 it returns e^-87.
+
+    The result is a power of two times a polynomial (Cephes' expf), so that loops over this function
+    vectorise.
+    """
     if x < np.float32(-87.0):
         x = np.float32(-87.0)
     # e^x is 2^n e^r with an integer n and a small rest r; the constant is 1 / ln 2
@@ -35,7 +41,8 @@ def exponential(x: Real) -> Any:
     y = np.float32(y * r + np.float32(1.6666665459e-1))
     y = np.float32(y * r + np.float32(5.0000001201e-1))
     y = np.float32(y * r * r + r + np.float32(1.0))
-    # the bits of the float 2^n: its exponent stands from bit 23 on, with 127 added
+    # The polynomial's coefficients are those of Cephes. The bits of the float 2^n: the exponent n + 127 is in
+    # bits 23 to 30, and all other bits are 0.
     exponent = np.int32(n) + np.int32(127)
     bits = np.int32(exponent << np.int32(23))
     return np.float32(y * bits.view(np.float32))
@@ -43,15 +50,17 @@ def exponential(x: Real) -> Any:
 
 @jit
 def write_exponentials(row: Array, start: int, count: int, top: Real, out: Array) -> None:
-    """Write e^(row - top) for `count` numbers from `start` to `out`."""
+    """Write e^(number - top) to `out`, for the `count` numbers of `row` from index `start` on. `top` is at
+    least as great as each of them."""
     for i in range(count):
         out[i] = exponential(np.float32(row[np.uint64(start + i)] - top))
 
 
 @jit
 def row_maximum(row: Array) -> Any:
-    """Return the maximum of a row, NaN ignored."""
-    # four chains: a comparison need not wait for the one before it
+    """Return the maximum of a row, NaN ignored; minus infinity for an empty row."""
+    # Four chains: a comparison need not wait for the one before it. `whole` is the length rounded down to a
+    # multiple of 4 (`& ~3` clears the lowest two bits).
     a = b = c = d = row.dtype.type(-np.inf)
     whole = len(row) & ~3
     for i in range(0, whole, 4):
@@ -66,7 +75,7 @@ def row_maximum(row: Array) -> Any:
 
 @jit
 def sum_range(values: Array, start: int, count: int) -> Any:
-    """Return the sum of `count` numbers from `start`."""
+    """Return the sum of the `count` numbers of `values` from index `start` on."""
     # four chains, always added in this order: the result is the same to the bit in any batch
     a = b = c = d = 0.0
     whole = start + (count & ~3)

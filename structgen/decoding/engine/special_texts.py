@@ -1,4 +1,9 @@
-"""The texts of a model's special tokens. In a tokenizer for masks these tokens have ids only, no bytes."""
+"""Finds the texts of a model's special tokens, such as `<|im_end|>`.
+
+A *special token* marks a part of a chat or the end of a text; a model gives it a text as its name. In a
+tokenizer for masks these tokens have ids only, no bytes. An *added token* is one that tokenizer.json lists
+beside the vocabulary; special tokens are among them. Example of a result: `{"<|im_end|>": 2}`.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +20,11 @@ _ESCAPED = re.compile(r"\\u\{([0-9a-fA-F]+)\}")
 
 
 def special_texts(name: str, tokenizer: Any = None) -> dict[str, int]:
-    """Return the id of each special token by its text, from a model's folder or from a given tokenizer of
-    transformers. Cost: reading the folder's tokenizer.json."""
+    """Return the id of each special and added token by its text; {} if none is known.
+
+    They are read from `tokenizer` if it is one of transformers, else from the folder of the model `name` ("":
+    no folder). Cost: reading the folder's tokenizer.json.
+    """
     if hasattr(tokenizer, "all_special_tokens") and hasattr(tokenizer, "convert_tokens_to_ids"):
         special_ids: dict[str, int] = {
             text: tokenizer.convert_tokens_to_ids(text) for text in tokenizer.all_special_tokens
@@ -44,12 +52,12 @@ def without_bytes(token_ids: dict[str, int], tokenizer: Tokenizer) -> dict[str, 
 
 def warn_of_special_texts(grammar: TextGrammar, specials: dict[str, int]) -> None:
     """Warn if a grammar spells the text of a special token. The model writes that token; to the model, the
-    same text in ordinary tokens means something else."""
-    # as its literals are, without escapes: a mark such as <|im_end|> has signs that a pattern escapes
+    same text in ordinary tokens means something else. `specials` has the tokens' ids by their texts."""
+    # Escapes are undone, because a pattern escapes the signs of a mark such as <|im_end|>.
     literal_text = _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)), grammar.canonical)
     grammar_text = literal_text.replace("\\", "")
     for text, token in specials.items():
-        # a text of one or two characters stands in many grammars by chance
+        # a text of one or two characters occurs in many grammars by chance
         if len(text) > 2 and text in grammar_text:
             warnings.warn(
                 f"The grammar spells {text!r} in ordinary tokens, and the model has a special token of that "

@@ -1,4 +1,10 @@
-"""Pages that show how a text, or the filling of a canvas, came to be: each one file, nothing outside it."""
+"""Pages that show how a text was written, or how a canvas was filled. Each page is one file of HTML that
+needs no other file.
+
+A *step* is the choice of one token, with its figures (`requests.Step`). The *mask* forbids the tokens that
+the grammar does not allow. A page shows the tokens of the text in colours, facts about the whole text, and a
+table with a row for each step. For example, a token whose step lost half of its mass to the mask is half red.
+"""
 
 from __future__ import annotations
 
@@ -42,13 +48,15 @@ _TEMPLATE: Final = """\
 
 
 class ShownToken(NamedTuple):
-    """A token on a page. `red` is the strength of its colour, from 0 to 1; without a hint it has none.
-    `kind` is its look, a class of the style: "forced", "steered", "fixed", "new", or "open" (a box)."""
+    """A token on a page."""
 
     text: str
     red: float = 0.0
+    """The strength of its colour, from 0 to 1; a token without a hint has no colour."""
     hint: str = ""
+    """The figures that a reader sees while the mouse is over the token."""
     kind: str = ""
+    """The token's look, a class of the style: "forced", "steered", "fixed", "new", or "open" (a box)."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,12 +75,13 @@ class Trace:
         return f"<Trace: a page of {len(self.page):,} characters; write(path) writes it>"
 
     def _repr_html_(self) -> str:
-        """Return the page in a frame; its `repr`, where it is too long for a notebook."""
+        """Return the page in a frame, or its `repr` if the page is too long for a notebook."""
         return frame_page(self.page, repr(self))
 
 
 def describe_speculation(usage: Usage) -> str:
-    """Return in words how many passes of the model a text took, and what became of the guesses."""
+    """Return in words how many passes of the model a text took, and how many guessed tokens were checked and
+    accepted."""
     each = f" ({usage.tokens_per_call:.2f} tokens a call)" if usage.calls else ""
     # "taken: none" where guesses were checked and all were refused
     accepted_counts = ", ".join(f"{name} {count:,}" for name, count in usage.accepted.items()) or "none"
@@ -88,8 +97,10 @@ def describe_speculation(usage: Usage) -> str:
 def trace_page(title: str, rows: Sequence[dict[str, Any]], **template_fields: Any) -> str:
     """Return the page as HTML: a text, facts, and a table of steps, without columns that are empty.
 
-    A cell of a row is a text or a list of pieces. `template_fields`: `pieces` and `legend` of the text, pairs
-    `in_all`, and perhaps `removed`, the plot of the mass that masks removed.
+    Each of `rows` is a step: its cells by the names of their columns. A cell is a text or a list of
+    `ShownToken`s. `template_fields` are the other values of the template: `pieces` (the tokens of the text),
+    its `legend`, `in_all` (pairs of a name and a fact), and perhaps `removed`, the columns of the plot of the
+    mass that masks removed.
     """
     # all rows have the columns of the first one
     columns = next(iter(rows), ())
@@ -130,7 +141,7 @@ def text_page(result: Result, tokenizer: Tokenizer, title: str) -> str:
     ]
     removed_columns = []
     for index, step in enumerate(steps):
-        # the axis has two labels alone, at its ends
+        # the axis has only two labels, one at each end
         label = f"token {index:,}" if index in (0, len(steps) - 1) else ""
         removed_columns.append(Column(step.removed, index + 0.5, label, pieces[index].hint))
     has_removed = any(step.removed >= NOTHING for step in steps)
@@ -146,6 +157,7 @@ def text_page(result: Result, tokenizer: Tokenizer, title: str) -> str:
 
 
 def _show_token(token: int, tokenizer: Tokenizer) -> str:
+    """Return the text of a token; a sign for an end token."""
     if token in tokenizer.eos_token_ids:
         return "⟨end⟩"  # it has no bytes
     return tokenizer.decode([token]).decode("utf-8", "replace")

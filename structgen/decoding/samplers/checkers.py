@@ -1,7 +1,9 @@
-"""Constraints that no grammar expresses: the methods of a checker, and their arguments.
+"""Defines checkers, constraints that no grammar expresses: their methods, and the arguments of these.
 
-A checker is an object with at least one of six methods. A missing one of the first four counts as True, of
-the last two as 0.
+A *checker* is an object with at least one of six methods. A *prefix* is the text so far. A JSON value has
+*closed* once its last byte is written. If one of the first four methods is missing, the answer is True; if
+one of the last two is missing, it is 0. A function such as `lambda value: value["low"] <= value["high"]` is a
+checker too.
 
     viable(prefix: bytes) -> bool      may a valid text begin with these bytes?
     closed(event: Closed) -> bool      a JSON value has just closed: may the document still be valid?
@@ -62,11 +64,11 @@ class GeneratedText(NamedTuple):
     """The tokens and bytes so far, the argument of `mask`, `weigh` and `guess`."""
 
     tokens: tuple[int, ...]
-    """The token ids of the text, the prompt's not among them."""
+    """The token ids of the text, without those of the prompt."""
     text: bytes
-    """Their bytes."""
+    """The bytes of these tokens."""
     value: Any = None
-    """Of a whole text, in `weigh`: its value, as `final` gets it."""
+    """The value of a whole text, as `final` gets it; None except in `weigh`."""
 
 
 @runtime_checkable
@@ -123,8 +125,9 @@ class Weighing(Protocol):
     """A potential: a real-valued weight of whole texts, for the methods with weights."""
 
     def weigh(self, text: GeneratedText) -> float:
-        """Return the log-weight of a text that is of the grammar and passes every checker: the target's
-        probability of the text is multiplied by its exp. At most 300; minus infinity: the text is not valid.
+        """Return the log-weight of a text of the grammar that passes every checker. The target's probability
+        of the text is multiplied by exp(log-weight). It is at most 300; minus infinity: the text is not
+        valid.
         """
         ...
 
@@ -134,9 +137,11 @@ class Guessing(Protocol):
     """A critic (a twist): it tells particles which prefixes are worth going on with."""
 
     def guess(self, prefix: GeneratedText) -> float:
-        """Return a guess at the log-weight that texts with this prefix have. It changes the variance of
-        "smc" and "awrs" and not their law; other methods do not ask it. It is called after each token, at
-        most 300. Minus infinity says that no text with this prefix has a weight.
+        """Return a guess at the log-weight of the texts with this prefix, at most 300. Minus infinity says
+        that no text with this prefix has a weight.
+
+        The guess changes the variance of "smc" and "awrs", but not their law; other methods do not ask for
+        it. It is called after each token.
         """
         ...
 
@@ -203,6 +208,7 @@ class TypeChecker:
 
 
 def _mark_function(function: Callable[..., Any]) -> str:
-    """Return a text that identifies a function in this process."""
+    """Return a text that identifies a function: its name, and its id in this process unless it is one of
+    pydantic's own."""
     name = f"{function.__module__}.{getattr(function, '__qualname__', function)}"
     return name if name.startswith(("pydantic.", "pydantic_core.")) else f"{name} {id(function)}"

@@ -1,5 +1,10 @@
-"""A further model of a product: the target is P(x) times Q(x) to a power, on the valid texts (a product of
-experts, Hinton 2002; as potentials of particles Lew et al. 2023)."""
+"""Adds a second model to a target, as a checker that weighs texts.
+
+The sampled model gives a text x the probability P(x), and the second model, the *expert*, gives it Q(x). The
+target is then proportional to P(x) Q(x)^power on the valid texts: a product of experts (Hinton 2002; as
+potentials of particles Lew et al. 2023). With power 1, a text that Q finds twice as likely gets twice the
+weight. A *row* is a model's distribution after one prefix, the unit of cost.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +27,9 @@ from structgen.tokens.tokenizer import Tokenizer
 class Expert:
     """A model Q as a checker: `sg.sample(checkers=[sg.samplers.Expert(model, prompt, power=1.0)])`.
 
-    Q reads the same tokens behind a prompt of its own, so it needs the tokenizer of the sampled model.
-    Particles are weighted by its probability of the prefix, whole texts by that of the text with its end.
-    Cost: a row of Q for each prefix that a particle reaches and that is not known yet.
+    Q reads the same tokens after a prompt of its own, so it needs the tokenizer of the sampled model.
+    Particles are weighted by the probability that Q gives their prefix, and whole texts by that of the text
+    with its end. Cost: a row of Q for each prefix that a particle reaches and that is not known yet.
     """
 
     def __init__(
@@ -36,8 +41,8 @@ class Expert:
         tokenizer: Tokenizer | Any | None = None,
         name: str = "",
     ) -> None:
-        """`model`, `tokenizer` and `name` are those of `sg.sample`. `power` may be negative: less of what Q
-        likes. Raises OptionError as `sg.sample`."""
+        """`model`, `prompt`, `tokenizer` and `name` mean the same as in `sg.sample`. With a negative `power`,
+        texts that Q finds likely get less weight. Raises the same OptionErrors as `sg.sample`."""
         self.power = checks.check_number("power", power, -1e3, 1e3, "a number from -1,000 to 1,000")
         # Q reads any text: the grammar holds the sampled model alone.
         problem = Problem(model, text(), tokenizer, name)
@@ -46,8 +51,8 @@ class Expert:
         self.tokenizer = problem.tokenizer
         self._ends = np.array(sorted(self.tokenizer.eos_token_ids), np.int64)
         self._laws: dict[Tokens, tuple[float, float]] = {}
-        """Of a prefix log Q(prefix), and log Q(end | prefix)."""
-        # Siblings in a row share the row of their parent.
+        """For each known prefix a pair: log Q(prefix), and log Q(end | prefix)."""
+        # Prefixes that differ only in the last token need the same row, so the last 64 rows are kept.
 
         def read_law(tokens: Tokens) -> Any:
             """Return the log-probabilities of the next token after a prefix."""
@@ -63,7 +68,7 @@ class Expert:
 
     @property
     def model_rows(self) -> int:
-        """Rows of this model so far."""
+        """The number of rows that the expert has read so far."""
         return self._rows.count
 
     def weigh(self, written: GeneratedText) -> float:
@@ -80,7 +85,8 @@ class Expert:
 
     def _find_law(self, tokens: Tokens) -> tuple[float, float]:
         """Return log Q(prefix), and log Q(end | prefix). Cost: a row for each token that is not known yet."""
-        # Particles grow token by token, so all but the last one is usually known.
+        # Particles grow token by token, so the prefix without its last token is usually known. Below, the
+        # loop looks for the longest known prefix; -1 means that not even the empty prefix is known.
         known_count = len(tokens)
         while known_count >= 0 and tokens[:known_count] not in self._laws:
             known_count -= 1

@@ -1,4 +1,13 @@
-"""Draws of several runs of one target as the draws of one run."""
+"""Joins the draws of two runs of one target, as if one run had made them.
+
+- The *target* is the law of the texts: the model, its prompt, the grammar, the temperature and the checkers.
+- An *attempt* is one try of a run to draw a text; its arrays name draws by their numbers (`Attempts`).
+- A *repeat* is a draw of a text that was known before. The method "raj" sums known texts, so their order
+  matters.
+- The *bracket* is the proven bounds on Z, the probability that a text of the model is valid.
+
+For example, a run of 100 draws with seed 1 and one of 50 draws with seed 2 become 150 draws.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +27,17 @@ from structgen.decoding.samplers.target import Bounds, Floats, Tokens
 
 
 def seeds_of(draws: Draws[Any]) -> list[int]:
-    """Return the seeds of the runs that draws are from."""
+    """Return the seeds of the runs that made the draws."""
     return list(draws.about.get("seeds", [draws.about.get("seed")]))
 
 
 def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool = False) -> dict[str, Any]:
-    """Return the fields of the draws of two runs together, the earlier one first if they share a tree. Raises
-    OptionError, see `Samples.joined`, which asks for the name of the target unless the second run goes on
-    with the first."""
+    """Return the fields of the joined draws of two runs. If the runs share a tree, `first` is the earlier
+    one.
+
+    `are_of_one_run` says that the second run continues the first. Otherwise both targets need names that are
+    equal. Raises OptionError for draws that cannot be joined (see `Samples.joined`).
+    """
     first_attempts, later_attempts = _check_joinable(first, second, are_of_one_run)
     order = _joined_order(first, second)
     names = ("texts", "values", "token_ids", "masses")
@@ -38,7 +50,7 @@ def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool
         columns[name] = [column[at] for at in order] if column else []
     tokens = columns["token_ids"]
     logprobs = np.concatenate((first.logprobs, second.logprobs))[order]
-    # `places`: of each draw of both runs, in their own order, the number that it has among all draws.
+    # `places` has, for each draw of the first run and then of the second, its number among the joined draws.
     places = np.arange(len(order))
     if first.method == "raj":  # an attempt is the first draw of its text
         first_of = {text: at for at, text in reversed(list(enumerate(tokens)))}
@@ -70,15 +82,17 @@ def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool
 
 
 def _add_statistics(first: Statistics, later: Statistics) -> Statistics:
-    """Return the statistics of two runs as of one, which ended as the later one did."""
-    # All fields are numbers to be added, but the reason of the end.
+    """Return the sums of the statistics of two runs. The reason why the run ended is that of the later
+    run."""
+    # All fields are numbers, except `stopped`, the reason of the end.
     summed_names = [field.name for field in fields(Statistics) if field.name != "stopped"]
     counts = {name: getattr(first, name) + getattr(later, name) for name in summed_names}
     return replace(later, **counts)
 
 
 def _check_joinable(first: Draws[Any], second: Any, are_of_one_run: bool) -> tuple[Attempts, Attempts]:
-    """Return the attempts of both. Raises OptionError where they cannot be joined."""
+    """Return the attempts of both runs. Raises OptionError if they cannot be joined. `are_of_one_run` is as
+    in `joined_fields`."""
     reason = ""
     if not isinstance(second, Draws):
         raise OptionError(f"A {type(second).__name__} has no draws.", where="joined", cure="Give Samples.")
@@ -100,8 +114,11 @@ def _check_joinable(first: Draws[Any], second: Any, are_of_one_run: bool) -> tup
 
 
 def _joined_order(first: Draws[Any], second: Draws[Any]) -> list[int]:
-    """Return the order of the draws of both: as they are, or, where known texts are summed, each text before
-    its repeats."""
+    """Return the order of the joined draws: numbers that count the first run's draws and then the second's.
+
+    For "raj" the first draw of each text comes before all repeats. For other methods the order does not
+    change.
+    """
     if first.method != "raj":
         return list(range(len(first.texts) + len(second.texts)))
     met_texts: set[Tokens] = set()

@@ -1,7 +1,12 @@
-"""`most_probable`: the likeliest texts of a grammar, with a proof that there are no likelier ones.
+"""Finds the likeliest texts of a grammar, with a proof that there are no likelier ones (`most_probable`).
 
-Best-first search over prefixes: the log-probability of a prefix is at least that of each text that begins
-with it. So a text that is likelier than all prefixes still open is the likeliest of all. With
+- A *node* is a prefix whose row (the model's distribution of the next token) was read.
+- An *edge* is a token after a node. It is *open* if the prefix with that token was not read yet.
+- The *score* of a prefix or text is minus its log-probability, so the smallest score is the likeliest.
+
+The search is best-first: the log-probability of a prefix is at least that of each text that begins with it.
+So a text that is likelier than all open prefixes is the likeliest of all. For example, if the text "yes" has
+the probability 0.6, all other texts together have at most 0.4, and nothing more needs to be read. With
 `sg.substring_of(document)` the result is exact-extract's (Castel et al., "How Optimal is Greedy Decoding for
 Extractive Question Answering?", 2021): the likeliest span of a passage.
 """
@@ -42,13 +47,14 @@ class MostProbable:
     """The result of `most_probable`."""
 
     texts: list[ProbableText]
-    """The likeliest first; fewer than asked for, where there are no more or the budget ended."""
+    """The texts, likeliest first. There are fewer than asked for if there are no more or the budget ended."""
     is_certain: bool
     """Whether it is proved that no other text is likelier than one of these."""
     bound: float
-    """No text that is missing here has a greater log-probability; -inf: there is no other."""
+    """The greatest log-probability that a text which is not among `texts` may have; -inf: there is no
+    other."""
     model_rows: int
-    """Rows of logits that were read."""
+    """The number of rows of logits that were read."""
 
 
 @options_named("sg.most_probable(model, prompt, grammar, k=3)", options=TargetOptions, defaults=DEFAULTS)
@@ -110,12 +116,12 @@ class _Node:
 
 
 _Edge: TypeAlias = tuple[float, int, _Node, int]
-"""Minus the log-probability, a number that orders equal ones, a node, and which of its tokens comes next
-(END: the text ends at the node)."""
+"""A tuple of four: the score, a number that orders edges of equal scores, a node, and the index of one of its
+tokens (END: the text ends at the node)."""
 
 
 class _Search:
-    """The prefixes that are open, and the texts that were found."""
+    """The state of a search: the open edges, as a heap, and the texts that were found."""
 
     def __init__(self, target: Target, k: int, *, is_canonical: bool) -> None:
         self._target = target
@@ -123,13 +129,14 @@ class _Search:
         self._is_canonical = is_canonical
         self._open: list[_Edge] = []
         self.finished_edges: list[_Edge] = []
-        """The k + 1 likeliest texts found, likeliest first."""
+        """The k + 1 likeliest texts that were found so far, likeliest first."""
         self._left_out = math.inf
-        """Minus the greatest log-probability of what was never opened."""
+        """The smallest score of the edges that were never opened; infinity: there are none."""
         self._numbers = count()
 
     def find_likeliest(self, budget: float, together: int) -> bool:
-        """Search until the k likeliest texts are known; return False if the budget ended before."""
+        """Search until the k likeliest texts are known, and return True; return False if `budget` rows were
+        read before. `together` is the most prefixes of one pass."""
         self._read_prefixes([(self._target.start(), 0.0)])
         while not self._is_proved():
             if self._target.rows.count >= budget:
@@ -148,10 +155,12 @@ class _Search:
         return self.finished_edges[self._k - 1][0]
 
     def _take_likeliest(self, max_count: int) -> Iterator[tuple[Prefix, float]]:
-        """Yield the likeliest open prefixes, which are then open no more."""
+        """Yield up to `max_count` of the likeliest open prefixes, each with its score. They are then no
+        longer open."""
         while max_count and not self._is_proved():
             score, _, node, rank = heapq.heappop(self._open)
-            # Of a node one token is open at a time, the likeliest that was not taken: the heap stays small.
+            # Only one token of a node is open at a time, the likeliest that was not taken. So the heap is
+            # small.
             self._push_edge(node, rank + 1, score + node.logprobs[rank])
             prefix = self._target.extend_prefix(node.prefix, node.tokens[rank])
             if prefix is not None:
@@ -159,14 +168,15 @@ class _Search:
                 yield prefix, score
 
     def _push_edge(self, node: _Node, rank: int, node_score: float) -> None:
-        """Open a node's token, if it has one. `node_score`: minus the node's own log-probability."""
+        """Open token number `rank` of a node, if the node has so many. `node_score` is the score of the
+        node's prefix."""
         if rank < len(node.tokens):
             edge = node_score - node.logprobs[rank], next(self._numbers), node, rank
             heapq.heappush(self._open, edge)
 
     def _read_prefixes(self, prefixes: Sequence[tuple[Prefix, float]]) -> None:
-        """Read prefixes, given with their scores (minus log P), and open the tokens that may follow; note the
-        texts that end there."""
+        """Read prefixes, given with their scores, and open the tokens that may follow them. Store the texts
+        that end after them."""
         steps = self._target.read_steps([prefix for prefix, _ in prefixes])
         for (prefix, score), step in zip(prefixes, steps, strict=True):
             if step.end > 0 and self._target.accepts_text(prefix) and self._is_wanted(prefix):
@@ -189,7 +199,8 @@ class _Search:
             self._push_edge(node, 0, score)
 
     def _is_wanted(self, prefix: Prefix) -> bool:
-        """Return whether a text in these tokens counts: of canonical ones the tokenizer's own."""
+        """Return whether a text counts in these tokens. In a search for canonical texts, only the tokens that
+        the tokenizer itself would write count."""
         if not self._is_canonical:
             return True
         try:
@@ -204,7 +215,7 @@ class _Search:
         return -min([self._left_out, *(edge[0] for edge in others)])
 
     def describe_edge(self, edge: _Edge) -> ProbableText:
-        """Return the text, the value and the log-probability of an ended edge."""
+        """Return the text, the value and the log-probability of a finished edge, one whose text ends."""
         score, _, node, _ = edge
         prefix = node.prefix
         text = prefix.text.decode("utf-8", "replace")

@@ -1,4 +1,10 @@
-"""A checker in a process of its own, with a time limit: for predicates that may hang or crash."""
+"""Runs a checker in a process of its own, with a time limit, because a checker may hang or crash.
+
+A *checker* is an object whose methods judge texts (`checkers`). Its *state* after a prefix is the values of
+its attributes, as bytes of pickle. The *worker process* keeps one copy of the checker. Each call sends a
+method's name, its argument and a state, and returns the answer and the state after it. For example, the call
+("viable", b"{", None) returns (True, state).
+"""
 
 from __future__ import annotations
 
@@ -89,8 +95,8 @@ class InProcess:
             raise
 
     def _ask_process(self, method: str, argument: Any) -> Any:
-        """Return the answer of a method in the process, and note the state after it. Raises LateError, and
-        StructgenError for a state that is too large."""
+        """Return the answer of a method in the process, and store the state after it. Raises LateError after
+        the time limit, and StructgenError for a state that is too large."""
         request = method, argument, self._state
         answer, self._state = self._worker.call_function(request, self._seconds, method, _LATE)
         if self._state is not None and len(self._state) > MOST_STATE:
@@ -108,12 +114,13 @@ class InProcess:
     mask = partialmethod(_ask_process, "mask")
     weigh = partialmethod(_ask_process, "weigh")
     guess = partialmethod(_ask_process, "guess")
-    """The checker's methods, asked there. A late answer of the last three is always an error."""
+    """The checker's methods, called in the process. A late answer of the last three is always an error,
+    because it cannot count as False."""
 
 
 class _CheckerServer:
-    """A checker as a function of the worker process: a method, its argument and the checker's state make an
-    answer and the state after it."""
+    """The function that the worker process runs. It takes a method's name, its argument and the checker's
+    state, and returns the answer and the state after it (None: the checker has no state)."""
 
     def __init__(self, checker: Any) -> None:
         self._checker = checker
@@ -127,7 +134,7 @@ class _CheckerServer:
 
 
 def _restore_checker(checker: Any, state: bytes | None) -> Any:
-    """Return a copy of the checker with a given state."""
+    """Return a copy of the checker with a given state; None: the initial state."""
     if state is None:
         return copy_checker(checker)
     attributes = pickle.loads(state)

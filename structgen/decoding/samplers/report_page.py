@@ -1,4 +1,13 @@
-"""The page of `structgen sample-report`: one self-contained HTML file."""
+"""Makes the page of `structgen sample-report`: one HTML file that needs no other.
+
+- A *draw* is a text with a weight; its *share* is its weight divided by the sum of all weights.
+- *Z* is the probability that the model, left alone, writes a valid text.
+- The *mass removed* at a token is the share of the model's probability that the grammar forbids there.
+- *Masking* is drawing from the allowed tokens alone, which changes the distribution of the texts.
+- An *attempt* is one try to draw a text; a *part of a run* is its first attempts.
+
+For example, a share of 30 % with the interval 25 % to 36 % is a bar with a line across its end.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +35,9 @@ from structgen.decoding.samplers.samples import Samples, interval_words
 # ruff: noqa: E501 (markup)
 
 _HEAVIEST: Final = 80
-"""Draws whose weights are drawn: a page is wide enough for so many columns."""
+"""The most draws whose weights are plotted: a page is wide enough for so many columns."""
 _PARTS: Final = 16
-"""Beginnings of a run whose interval of Z is drawn; each takes some 0.02 s."""
+"""The number of parts of a run whose interval of Z is plotted; each takes about 0.02 s."""
 
 _TEMPLATE: Final = """\
 <p class=faint>Made by {{ samples.method }}. {{ {
@@ -181,8 +190,8 @@ def page_of(samples: Samples[Any], report: Report) -> str:
 
 
 def _list_cards(samples: Samples[Any], report: Report) -> list[tuple[str, str, str]]:
-    """Return the main numbers, each with its name and a remark."""
-    # The cards are in the order in which they are read: what the run is worth comes first.
+    """Return the cards at the top of the page. A card is a main number of the run, its name, and a remark."""
+    # The cards are in the order in which they are read: the worth of the run comes first.
     statistics = samples.statistics
     attempts = format_count(statistics.attempts, "attempt")
     cards = []
@@ -214,14 +223,14 @@ def _list_cards(samples: Samples[Any], report: Report) -> list[tuple[str, str, s
 
 
 def _growth_columns(samples: Samples[Any]) -> list[Column]:
-    """Return Z and its interval after each part of a run, from the attempts and what they had proved by then;
-    no column where the run has no intervals. Cost: some 0.2 s of CPU for 300 draws."""
+    """Return a column of the plot for each part of a run: Z and its interval, from the attempts of that part.
+    The list is empty if the run has no intervals. Cost: about 0.2 s of CPU for 300 draws."""
     attempts = samples.attempts
     if attempts is None or samples.lists_all or not samples.has_intervals:
         return []
     batches = np.unique(attempts.batches)
     columns = list[Column]()
-    # Some batches at equal distances, with the last one.
+    # `_PARTS` batches at equal distances, the last batch among them.
     positions = np.linspace(0, len(batches) - 1, _PARTS).round().astype(int)
     for last in np.unique(batches[positions]):
         part = attempts.first_batches(int(last) + 1)
@@ -242,7 +251,8 @@ def _growth_columns(samples: Samples[Any]) -> list[Column]:
         tick = f"{len(part):,}" if len(columns) % 3 == 0 else ""
         hint = f"{format_count(len(part), 'attempt')}: {format_number(z)} (95 %: {interval_words(format_number(low), format_number(high))})"
         columns.append(Column(z, len(columns) + 0.5, tick, hint, low, high))
-    # Before the first texts were drawn next to nothing is excluded: that may not make the rest flat.
+    # The first intervals are very wide. The axis ends at the highest one after the first quarter of the
+    # columns, so that the others do not look flat.
     top = max(column.high for column in columns[len(columns) // 4 :])
     cut_columns = []
     for column in columns:
@@ -252,7 +262,8 @@ def _growth_columns(samples: Samples[Any]) -> list[Column]:
 
 
 def _removed_columns(samples: Samples[Any], report: Report) -> dict[str, Any]:
-    """Return what the grammar removes: at each position, and from the likeliest texts."""
+    """Return the values of the template about the mass that the grammar removes at each position of a
+    token."""
     positions = [position for position in report["removed_by_position"] if position["reached"] >= NOTHING]
     highs = [position["removed"].high or position["removed"].value for position in positions]
     # A little room above the highest column; 1 where nothing is removed.
@@ -288,20 +299,21 @@ def _removed_columns(samples: Samples[Any], report: Report) -> dict[str, Any]:
 
 
 def _text_pieces(samples: Samples[Any], report: Report, text: str) -> list[tuple[str, float]]:
-    """Return the tokens of a text, each with the share of the model's mass that was forbidden where it
-    stands; the text alone, where that is not known."""
+    """Return pairs of a token of a text and the share of the model's mass that was forbidden at its place. If
+    the shares are not known, return one pair of the whole text and 0."""
     at = samples.texts.index(text)
     masses = samples.masses[at] if report["removed_by_position"] else None
     if masses is None:
         return [(text, 0.0)]
-    # A token that is no UTF-8 by itself has no text of its own.
+    # A token that is not valid UTF-8 by itself is shown as the replacement character.
     tokens = [samples.pieces.get(token, "\ufffd") for token in samples.token_ids[at]]
     tokens.append("⟨end⟩")
     return [(token, 1 - min(mass, 1.0)) for token, mass in zip(tokens, masses, strict=True)]
 
 
 def _bar_parts(value: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Return the parts of a value's bar: its share, its interval, and that under masking."""
+    """Return the parts of a value's bar, tuples of a begin, an end, a colour, and perhaps "line". They are
+    the value's share, its interval, and its interval under masking."""
     share: Estimate = value["share"]
     masked: Estimate | None = value["masked"]
     parts: list[tuple[Any, ...]] = [(0.0, share.value, "blue")]

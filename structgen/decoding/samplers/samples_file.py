@@ -1,10 +1,16 @@
-"""Draws in a file of JSON lines: the first line describes the run, each other is a draw (`_Draw`).
+"""Writes draws to a file of JSON lines, and reads them again.
 
-Numbers that JSON does not have are texts: "nan", "inf", "-inf".
+The first line, the *head*, describes the run. Each other line is a *draw*: a text with its tokens,
+log-probability and weights (`_Draw`). For example, a file of two draws:
 
-The first line has the fields of `Draws` that are no list of draws, and the format and the number of draws.
-The attempts of the run are among them, dead ends too, from which the intervals are: those of a file are those
-of the run.
+    {"format": "structgen samples 2", "draws": 2, "method": "cars", ...}
+    {"text": "yes", "token_ids": [9], "logprob": -0.7, ...}
+    {"text": "no", "token_ids": [4], "logprob": -1.2, ...}
+
+Numbers that JSON does not have are written as texts: "nan", "inf", "-inf". The head has the format, the
+number of draws, and the fields of `Draws` that are not lists of draws. Among them are the run's *attempts*,
+its tries to draw a text, with those that failed. The intervals are computed from them, so a file gives the
+same intervals as the run.
 """
 
 from __future__ import annotations
@@ -29,17 +35,18 @@ from structgen.decoding.samplers.target import Bounds, Tokens
 
 _FORMAT: Final = "structgen samples 2"
 _ROUNDED: Final = 1 + 1e-6
-"""The most that an allowed mass may be: 1, and what rounding adds."""
+"""The greatest allowed mass: 1, with a margin for rounding errors."""
 _SHARED: Final = (
     *("method", "is_exact", "is_biased", "is_json", "log_z", "bracket", "statistics", "target", "about"),
     *("pieces", "log_z_of_clouds", "ranges", "attempts"),
 )
-"""The fields of `Draws` that the first line has."""
+"""The names of the fields of `Draws` that the head has."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Draw:
-    """A draw, and the allowed masses z after its prefixes, if they are known."""
+    """A draw as a line of the file. `masses` are the allowed masses z after its prefixes, the last one after
+    the whole text; None: not known."""
 
     text: str
     token_ids: Tokens
@@ -51,7 +58,7 @@ class _Draw:
 
 
 def lines_of(samples: Draws[Any]) -> Iterator[dict[str, Any]]:
-    """Yield the object of each draw."""
+    """Yield the members of each draw's line."""
     weights = samples.weights
     for at, text in enumerate(samples.texts):
         members: dict[str, Any] = {
@@ -78,9 +85,11 @@ def write_samples(samples: Draws[Any], path: Path) -> None:
 
 
 def read_samples(path: Path) -> dict[str, Any]:
-    """Return the fields of `Samples`. The values are those of the JSON texts, or the texts.
+    """Return the fields of `Samples` that a file holds. The values of draws are parsed JSON, or else the
+    texts.
 
-    Raises StructgenError, which names the line, if the file is damaged or not ours; OSError.
+    Raises StructgenError, which names the line, if the file is damaged or is not one of ours. Raises OSError
+    if it cannot be read.
     """
     head, *lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
     with _located_errors(f"{path}, line 1"):
@@ -90,7 +99,7 @@ def read_samples(path: Path) -> dict[str, Any]:
                 f"its format is {header.get('format')!r}, and this version reads {_FORMAT!r}; earlier ones "
                 "do not say what was tried, without which there is no interval"
             )
-        # `ranges` is no field but a cached property, and the number of draws is no member of `Draws`.
+        # `ranges` is a cached property of `Draws` and not a field, and `draws` is not a member of it.
         hints = _hints(Draws) | {"draws": int, "ranges": Mapping[str, Bounds]}
         head_hints = {name: hints[name] for name in ("draws", *_SHARED)}
         run = _read_members(head_hints, header, "it")
@@ -103,7 +112,7 @@ def read_samples(path: Path) -> dict[str, Any]:
         _require_valid("ranges", are_ranges)
         if attempts is not None:
             _check_attempts(attempts, count)
-    # The number tells a file that was cut at the end of a line.
+    # The number of draws reveals a file that was cut at the end of a line.
     if len(lines) != count:
         raise StructgenError(
             f"The first line says that {count:,} draws follow, and {len(lines):,} lines do.",
@@ -130,11 +139,12 @@ def read_samples(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def _located_errors(where: str) -> Iterator[None]:
-    """Raise what is wrong with a line as StructgenError, with its place."""
+    """Turn an error about a line into a StructgenError. `where` names the file and the line."""
     try:
         yield
     except (ValueError, RecursionError) as error:
-        # The first two are ValueErrors of the parser, the third one comes from a line that is nested deeply.
+        # These three mean that the line is not JSON. The parser raises the first two, which are ValueErrors;
+        # a line that is nested too deeply raises the third.
         is_json = not isinstance(error, json.JSONDecodeError | UnicodeError | RecursionError)
         raise StructgenError(
             f"No draws can be read from it: {'' if is_json else 'it is not JSON: '}{error}.",
@@ -144,7 +154,7 @@ def _located_errors(where: str) -> Iterator[None]:
 
 
 def _check_draw(draw: _Draw) -> None:
-    """Raise ValueError for numbers that no draw has."""
+    """Raise ValueError if a number of a draw is one that no draw can have."""
     _require_valid("logprob", math.isfinite(draw.logprob))
     _require_valid("log_weight", math.isfinite(draw.log_weight))
     if draw.masses is not None:
@@ -153,7 +163,8 @@ def _check_draw(draw: _Draw) -> None:
 
 
 def _check_attempts(attempts: Attempts, draws: int) -> None:
-    """Raise ValueError for numbers that no run has. A comparison with NaN is false."""
+    """Raise ValueError if a number of the attempts is one that no run can have. `draws` is the number of
+    draws. A comparison with NaN is false, so NaN is refused."""
     is_long = all(len(getattr(attempts, name)) == len(attempts) for name in EACH)
     # The three arrays of the known texts are of one length.
     are_equal = len(attempts.listed) == len(attempts.since) == len(attempts.until)
@@ -174,7 +185,8 @@ def _check_attempts(attempts: Attempts, draws: int) -> None:
 
 
 def _require_valid(name: str, are_valid: Any) -> None:
-    """Raise ValueError, which names a field, unless all of some bools hold: an array, or one of Python's."""
+    """Raise ValueError, with the `name` of a field, unless all of `are_valid` (a bool, or an array or list of
+    bools) are true."""
     if not np.all(are_valid):
         raise ValueError(f"{name!r} is out of range")
 
@@ -183,8 +195,8 @@ _hints = cache(get_type_hints)
 
 
 def _read_members(hints: dict[str, Any], value: Any, name: str) -> dict[str, Any]:
-    """Return the members of a JSON object, made as their annotations say. The masses of a draw need not be
-    there. Raises ValueError."""
+    """Return the members of a JSON object, converted to the types in `hints`. The member "masses" may be
+    missing. `name` names the object in messages. Raises ValueError."""
     if not isinstance(value, dict):
         raise ValueError(f"{name} is no object")
     for key in hints:
@@ -194,10 +206,11 @@ def _read_members(hints: dict[str, Any], value: Any, name: str) -> dict[str, Any
 
 
 def _read_value(kind: Any, value: Any, name: str) -> Any:
-    """Return a JSON value as an annotation says: a dataclass, a tuple, an array, a mapping with numbers or
-    texts as keys, a text, a flag, a whole number from 0 on, a number; None where it may be. Raises
-    ValueError."""
-    # By `type`, and not `isinstance`: true is no whole number here.
+    """Return a JSON value, converted to the type `kind`: a dataclass, a tuple, an array, a mapping with
+    numbers or texts as keys, a text, a flag, a whole number from 0 on, a number, or a union with None. For
+    example, the kind `tuple[int, ...]` and the value [1, 2] give (1, 2). `name` names the value in messages.
+    Raises ValueError."""
+    # `type` and not `isinstance`: true is not a whole number here.
     is_negative = kind is int and type(value) is int and value < 0
     if kind is Any or (type(value) is kind and not is_negative):
         return value
@@ -214,7 +227,7 @@ def _read_value(kind: Any, value: Any, name: str) -> Any:
         # `X | None`: the annotations of `Draws` have no other union.
         return None if value is None else _read_value(parts[0], value, name)
     if origin is tuple and isinstance(value, list):
-        # `tuple[X, ...]` has as many items as there are, any other tuple its own number.
+        # `tuple[X, ...]` may have any number of items, any other tuple as many as its annotation has.
         item_kinds = parts[:1] * len(value) if ... in parts else parts
         if len(item_kinds) == len(value):
             items = zip(item_kinds, value, strict=True)
@@ -222,12 +235,12 @@ def _read_value(kind: Any, value: Any, name: str) -> Any:
     if origin is np.ndarray and isinstance(value, list):
         numbers = np.array([_read_value(float, item, name) for item in value], np.float64)
         (number_kind,) = get_args(parts[1])
-        # Integers are read as doubles. One that a double cannot hold would change without a word.
+        # Integers are read as doubles. One that a double cannot hold would change silently, so it is refused.
         are_whole = (numbers == np.round(numbers)) & (np.abs(numbers) <= NEVER)
         _require_valid(name, number_kind is np.float64 or are_whole)
         return numbers.astype(number_kind)
     if origin is Mapping and isinstance(value, dict):
-        # The keys of JSON are texts, those of `pieces` are numbers.
+        # The keys of JSON objects are texts. Those of `pieces` are converted back to numbers.
         key_kind, value_kind = parts
         if key_kind is str or all(map(str.isdecimal, value)):
             return {key_kind(key): _read_value(value_kind, item, name) for key, item in value.items()}
@@ -237,7 +250,8 @@ def _read_value(kind: Any, value: Any, name: str) -> Any:
 
 
 def _for_json(value: Any) -> Any:
-    """Return a value for JSON, with texts for NaN and infinity."""
+    """Return a value that JSON can express: dataclasses as objects, arrays as lists, NaN and infinity as
+    texts."""
     if is_dataclass(value):
         value = {field.name: getattr(value, field.name) for field in fields(value)}
     if isinstance(value, np.ndarray):

@@ -1,4 +1,10 @@
-"""Checks that all models share: of draft trees before verification, and of the nodes to keep."""
+"""Checks draft trees before a model verifies them, and the paths of the nodes to keep. All models use it.
+
+A *draft tree* is guessed tokens after a text. Each guess is a *node*; its *parent* is the number of the node
+before it, and the first node has the parent -1. The *depth* of a node is the number of its ancestors. A
+*path* leads from the first node down. For example, with the parents [-1, 0, 0, 1] the nodes 1 and 2 are
+alternatives after node 0, and [0, 1, 3] is a path.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +18,7 @@ MOST_NODES: Final = 1024
 
 
 class GrownCache(Protocol):
-    """A cache, with the draft tree that was read after its text."""
+    """The cache of a text, with the last draft tree that was read after the text."""
 
     @property
     def length(self) -> int:
@@ -32,11 +38,13 @@ def depths_of(
     caches: Sequence[GrownCache],
     context: int,
 ) -> list[int]:
-    """Return the depth of each node of trees. `tokens`, `parents` and `counts` are as in
-    `VerifiesDrafts.decode_tree`; `caches` have the lengths of the texts, `context` is the model's. For
-    example, a tree with the parents `[-1, 0, 0, 1]` has the depths `[0, 1, 1, 2]`.
+    """Return the depth of each node of some trees.
 
-    Raises OptionError for a list that is no tree, for a tree of more than MOST_NODES nodes, and for a tree
+    `tokens`, `parents` and `counts` are as in `VerifiesDrafts.decode_tree`: `counts` has the number of nodes
+    of each tree. `caches` have the lengths of the texts, and `context` is the most tokens that the model can
+    read. For example, a tree with the parents `[-1, 0, 0, 1]` has the depths `[0, 1, 1, 2]`.
+
+    Raises OptionError for a list that is not a tree, for a tree of more than MOST_NODES nodes, and for a tree
     that does not fit into the context. Cost: linear.
     """
     has_all_nodes = len(tokens) == len(parents) == sum(counts)

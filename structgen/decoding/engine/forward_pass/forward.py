@@ -1,12 +1,17 @@
-"""The compiled forward pass of a Llama in the memory of the CPU: any rows of any texts in one call.
+"""Runs the compiled forward pass of a Llama on the CPU, for any rows of any texts in one call.
 
-`run_rows` at the end is the door: it takes the embeddings and allocates the memory. `run_layers` runs all
-layers and writes the logits. `run_layer` is one layer: norm, attention, norm, gated products.
+- A *row* is one token of one text. Its numbers, such as its position, are those of `paged_attention`.
+- A *column* is the place of one token's keys and values in the cache of its text.
+- *Wide* rows hold queries, keys and values, or gate and up; *narrow* rows hold the inputs of products.
+- `sizes` are the model's sizes, and `offsets` the places of the weights; constants below name their indices.
 
-A row is one token of one text. It writes its column of keys and values, and attends to the columns of its
-text up to its own. So prompts of any lengths and continued texts can be in one batch. A row's result depends
-on its own inputs only, added in an order that neither other rows nor threads change. So a text gets the same
-bits alone and in any batch, read at once or token by token.
+`run_rows` at the end is the entry: it looks up the embeddings and allocates the memory. `run_layers` runs all
+layers and writes the logits. `run_layer` runs one layer: norm, attention, norm, gated products.
+
+A row writes its column, and attends to the columns of its text up to its own. So prompts of any lengths and
+continued texts can be in one batch. A row's result depends on its own inputs only, added in an order that
+neither other rows nor threads change. So a text gets the same bits alone and in any batch, read at once or
+token by token.
 """
 
 from __future__ import annotations
@@ -36,15 +41,16 @@ from structgen.decoding.engine.forward_pass.tiles import (
 from structgen.decoding.engine.row_loops import Array, write_exponentials
 
 BEFORE, QKV, OUT, BETWEEN, GATE_UP, DOWN = range(6)
-"""Columns of the weights' offsets, one row for each layer. The row after the last layer has the last norm and
-the head."""
+"""The indices in a row of `offsets`, which has one row for each layer: the norm before attention; queries,
+keys and values; attention's output; the norm after attention; gate and up; down. The row after the last layer
+has the last norm at BEFORE, and the output head at QKV."""
 HEADS, GROUPS, HEAD, WIDTH, INNER, VOCABULARY, HALF = range(7)
-"""Columns of the sizes; HALF is 1 where the weights of products are bfloat16."""
+"""The indices in `sizes`; HALF is 1 if the weights of products are bfloat16, else 0."""
 
 
 @loose
 def sum_squares(row: Array) -> Any:
-    """Return the sum of squares."""
+    """Return the sum of the squares of a row's numbers."""
     # `loose` lets the compiler add in another order, with vectors; the length of a row decides the order, so
     # the sum of a row does not depend on other rows
     total = np.float32(0.0)
@@ -55,8 +61,8 @@ def sum_squares(row: Array) -> Any:
 
 @jit
 def normalise_row(row: Array, weight: Array, epsilon: Any, out: Array) -> None:
-    """Write a row, normalised (RMSNorm): `out` is the row divided by the root of its mean square, which
-    `epsilon` is added to, times `weight`. All three arrays have the same length."""
+    """Write to `out` a normalised row (RMSNorm): the row, divided by sqrt(its mean square + `epsilon`), times
+    `weight`. All three arrays have the same length."""
     mean_square = sum_squares(row) / np.float32(len(row))
     scale = np.float32(1.0 / math.sqrt(mean_square + epsilon))
     for d in range(len(row)):
@@ -65,7 +71,7 @@ def normalise_row(row: Array, weight: Array, epsilon: Any, out: Array) -> None:
 
 @jit
 def add_rows(x: Array, addends: Array) -> None:
-    """Add numbers to the rows of `x`, in place."""
+    """Add numbers to the rows of `x`, in place. `addends` has them row after row, in one dimension."""
     width = x.shape[1]
     for i in range(len(x)):
         for d in range(width):
@@ -74,13 +80,14 @@ def add_rows(x: Array, addends: Array) -> None:
 
 @jit
 def apply_gate(wide: Array, count: int, inner: int, part: Array, out: Array) -> None:
-    """Write SwiGLU of `count` rows: silu of the row's first half times its second half."""
+    """Write SwiGLU of `count` rows of `wide` to `out`: silu(first half) times second half. A half has `inner`
+    numbers. `part` is memory for `inner` numbers."""
     for i in range(count):
         start = 2 * i * inner
         first = wide[start : start + inner]
         second = wide[start + inner : start + 2 * inner]
         row_out = out[i * inner : (i + 1) * inner]
-        # exponentials are for numbers up to 0, so of -|x|
+        # `write_exponentials` takes numbers up to 0 only, so it gets -|x|
         for d in range(inner):
             row_out[d] = -abs(first[d])
         write_exponentials(row_out, 0, inner, np.float32(0.0), part)
@@ -95,11 +102,16 @@ def apply_gate(wide: Array, count: int, inner: int, part: Array, out: Array) -> 
 def attend_all(
     rows: Array, layer: int, wide: Array, sizes: Array, tables: Any, scratch: Any, out: Array
 ) -> None:
-    """Write keys and values of each row to its column, and the attention's output to `out`. `wide` has
-    queries, keys and values; `tables` and `scratch` are as in `attend_rows`."""
+    """Write the keys and values of each row to its column, and the attention's output to `out`.
+
+    `layer` is the layer's number. `wide` has queries, keys and values. `tables` and `scratch` are as in
+    `attend_rows`.
+    """
     heads, groups, head = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
+    # the heads of queries, keys and values in a wide row
     parts = heads + 2 * groups
-    # bytes: a layer has keys and values, four bytes each, of a page's 32 columns
+    # The offset of the layer in a page, in bytes: each earlier layer has keys and values (2 times 4 bytes) of
+    # the page's 32 columns.
     begins = layer * 8 * groups * PANEL * head
     start = 0
     row_count = len(rows)
@@ -139,8 +151,8 @@ def run_layer(
     x: Array,
     scratch: Any,
 ) -> None:
-    """Run rows, in place, through a layer whose weights begin at the offsets `at`. `scratch`: as in
-    `run_layers`."""
+    """Run the rows `x` through layer number `layer`, in place. `at` is the layer's row of `offsets`. `rows`
+    has the numbers of the rows, and `scratch` is as in `run_layers`."""
     narrow, wide, part, attention = scratch
     heads, groups, head = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
     width = sizes[WIDTH]
@@ -182,10 +194,11 @@ def run_layers(
     scratch: Any,
     logits: Array,
 ) -> None:
-    """Run rows, whose embeddings are `x`, through all layers, for `run_rows`, which allocates the memory:
-    `scratch` is narrow rows, wide rows, a part of a wide row, and what `attend_rows` needs.
+    """Run rows, whose embeddings are `x`, through all layers, and write the logits. `run_rows` calls it.
 
-    The inner loops take slices of these arrays; so they are arrays without reference counts.
+    `scratch` is a tuple of memory: narrow rows, wide rows, half of a wide row, and the scratch of
+    `attend_rows`. The other parameters are those of `run_rows`; `tables` are `cos` and `sin`. The arrays are
+    turned into arrays without reference counts, because the inner loops take slices of them.
     """
     weights = borrow_floats(weights)
     offsets = borrow_words(offsets)
@@ -205,7 +218,7 @@ def run_layers(
     width = sizes[WIDTH]
     for layer in range(layers):
         run_layer(sizes, epsilon, weights, offsets[layer], layer, tables, rows, x, own_scratch)
-    # the row of offsets behind the last layer: the last norm, and the head in the place of QKV
+    # the row of offsets after the last layer: the last norm, and the output head in the place of QKV
     at = offsets[layers]
     norm = weights[at[BEFORE] : at[BEFORE] + width]
     for i in range(len(logit_rows)):
@@ -241,11 +254,11 @@ def run_rows(
 ) -> None:
     """Run rows through the model; write the logits of the rows `logit_rows` to `logits`.
 
-    `rows` has the columns of `paged_attention`, `sizes` and `offsets` those above. `weights` has all norms
-    and packed matrices, as `llama` packs them; `cos` and `sin` (signed) are the rotary tables of all
-    positions. Rows of one text are in order, and those of a tree after their parents, because a row attends
-    to columns of earlier rows or calls. Cost: 2 flop for each weight and row. Up to eight rows read the
-    weights, and their shared columns, once.
+    A row of `rows` has the six numbers of `paged_attention`. `epsilon` is the number that norms add.
+    `weights` has all norms and packed matrices, as `llama` packs them; `cos` and `sin` (signed) are the
+    rotary tables of all positions. Rows of one text are in order, and those of a tree after their parents,
+    because a row attends to columns of earlier rows or calls. Cost: 2 flop for each weight and row. Up to
+    eight rows read the weights, and their shared columns, once.
     """
     heads, groups, head = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
     width = sizes[WIDTH]
@@ -257,7 +270,7 @@ def run_rows(
         column_count = max(column_count, rows[i, WHERE] + 1)
         for d in range(width):
             x[i, d] = embedding[rows[i, TOKEN], d]
-    # each is as wide as the widest of its uses in `run_layer`
+    # each row of memory is as wide as its widest use in `run_layer`
     narrow_width = max(width, heads * head, inner)
     wide_width = max((heads + 2 * groups) * head, 2 * inner, width)
     narrow = np.empty(count * narrow_width, np.float32)
@@ -265,7 +278,8 @@ def run_rows(
     part = np.empty(inner, np.float32)
     together = min(count, most_rows())
     queries = np.empty((together * (heads // groups), head), np.float32)
-    # half a panel more than whole panels: score rows begin in different cache sets
+    # Half a panel is added to whole panels, so that the rows of scores begin in different sets of the
+    # processor's cache.
     score_columns = (column_count // PANEL + 1) * PANEL + PANEL // 2
     scores = np.empty((2, min(len(queries), most_rows()), score_columns), np.float32)
     paths = np.empty((together, column_count), np.int64)

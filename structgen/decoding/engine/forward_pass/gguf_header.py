@@ -1,9 +1,12 @@
-"""The header of a GGUF file: its metadata, and where its tensors lie.
+"""Reads the header of a GGUF file: the model's metadata, and the places of its tensors.
 
-The package gguf reads a header through views of numpy's memmap, 4 CPU seconds for a vocabulary of 49,152
-tokens; transformers does so three times for one model. The format is short: a magic word, counts, pairs of a
-key and a typed value, then name, shape, kind and offset of each tensor
-(https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
+The *metadata* are pairs of a key and a typed value, such as "llama.block_count" and 30. A *tensor* is a named
+array of weights; its *kind* is the way its numbers are quantised; its *offset* is its place in the file. In
+order, the header has the magic word `GGUF`, a version, two counts, the metadata, and the name, shape, kind
+and offset of each tensor (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
+
+The package gguf could read it too, but takes 4 CPU seconds for a vocabulary of 49,152 tokens, and
+transformers does so three times for one model.
 """
 
 from __future__ import annotations
@@ -19,24 +22,27 @@ from structgen.base.errors import StructgenError
 
 MAGIC: Final = b"GGUF"
 _VERSIONS: Final = (2, 3)
-"""Version 1 had counts of 32 bits, and no model is published in it any more."""
+"""The versions of the format that are read. Version 1 had counts of 32 bits; no model is published in it
+today."""
 _SCALARS: Final = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-"""Types of values by their number, as struct spells them."""
+"""The types of single values by their numbers in the format, as the module struct writes them: 4 is "I", a
+uint32."""
 _STRING, _ARRAY = 8, 9
+"""The numbers of the two other types."""
 _MOST_DIMENSIONS: Final = 4
-"""ggml has no tensor of more: a greater number is damage."""
+"""The most dimensions of a tensor in ggml: a file with a greater number is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """Where a tensor lies, and how."""
+    """The place and the form of a tensor in a file."""
 
     shape: tuple[int, ...]
-    """As torch has it: the file's order reversed."""
+    """The shape in torch's order, which is the reverse of the file's."""
     kind: int
     """The number of its quantisation (gguf.GGMLQuantizationType)."""
     offset: int
-    """Bytes from the beginning of the file."""
+    """The number of bytes from the beginning of the file to the tensor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +55,18 @@ class GgufHeader:
 
     @classmethod
     def read_file(cls, path: Path) -> GgufHeader:
-        """Return the header of a file. Cost: about 1 us for each token of the vocabulary. Raises
-        StructgenError for a file that is cut off, damaged or of another version."""
-        # mapped: a header is some megabytes of a file of gigabytes, and its length is not known before
+        """Return the header of a file. Raises StructgenError for a file that is cut off, damaged or of
+        another version. Cost: about 1 us for each token of the vocabulary."""
+        # The file is mapped: the header is a few megabytes of gigabytes, and its length is not known in
+        # advance.
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return cls._from_reader(path, _Reader(path, data))
 
     @classmethod
     def _from_reader(cls, path: Path, reader: _Reader) -> GgufHeader:
-        # The order of these reads is that of the file.
-        reader.read_bytes(len(MAGIC))  # gguf_file has looked at them
+        """Return the header that a reader at the beginning of the file finds."""
+        # The values are read in the order of the file.
+        reader.read_bytes(len(MAGIC))  # `gguf_file` has checked these bytes
         if (version := reader.read_number("I")) not in _VERSIONS:
             raise StructgenError(
                 f"{path.name} is of version {version} of GGUF, and this reads versions 2 and 3.",
@@ -73,7 +81,8 @@ class GgufHeader:
             kind = reader.read_number("I")
             metadata[key] = reader.read_value(kind)
         stored_tensors = [reader.read_tensor() for _ in range(reader.check_count(tensor_count))]
-        # the data begin at the next multiple of the alignment; `or`: a damaged file may say 0
+        # The data begin at the next multiple of the alignment, 32 bytes by default; `or`, because a damaged
+        # file may have 0. `-(-a // b)` rounds up.
         alignment = int(metadata.get("general.alignment", 32)) or 32
         data_start = -(-reader.offset // alignment) * alignment
         tensors = {
@@ -83,18 +92,20 @@ class GgufHeader:
         return cls(path, metadata, tensors)
 
     def architecture_value(self, name: str) -> Any:
-        """Return a value of the model's architecture, such as `block_count`; None where there is none."""
+        """Return a metadata value of the model's architecture, such as `block_count` for the key
+        "llama.block_count"; None if the file does not have it."""
         return self.metadata.get(f"{self.metadata.get('general.architecture')}.{name}")
 
 
 class _Reader:
-    """Reads values one behind another. Each method raises StructgenError for a damaged file."""
+    """Reads values one after another, from `offset` on. Each method raises StructgenError for a damaged
+    file."""
 
     def __init__(self, path: Path, data: mmap.mmap) -> None:
         self.path = path
         self.data = data
         self.offset = 0
-        """Of the next value, in bytes."""
+        """The offset of the next value, in bytes."""
 
     def read_bytes(self, count: int) -> bytes:
         part = self.data[self.offset : self.offset + count]
@@ -109,9 +120,9 @@ class _Reader:
         return number
 
     def check_count(self, count: int) -> int:
-        """Return a count of things that take a byte each at least. Raises StructgenError for one that no file
-        of this size holds."""
-        # before a list of that length is made: a damaged count would take all memory
+        """Return `count`, a number of values that take at least a byte each. Raises StructgenError if the
+        file is too small for so many."""
+        # This is checked before a list of that length is made: a damaged count would take all memory.
         if count > len(self.data):
             raise self.make_fault(
                 f"byte {self.offset:,} speaks of {count:,} values, which it is too short for"
@@ -134,12 +145,12 @@ class _Reader:
             if kind == _STRING:
                 return [self.read_string() for _ in range(count)]
             if kind in _SCALARS:
-                # one call for the whole array: a vocabulary has some 50,000 numbers
+                # one call of `unpack` for the whole array, since a vocabulary has some 50,000 numbers
                 form = f"<{count}{_SCALARS[kind]}"
                 return list(struct.unpack(form, self.read_bytes(struct.calcsize(form))))
         elif kind in _SCALARS:
             return self.read_number(_SCALARS[kind])
-        # arrays of arrays too: no published model has any
+        # this includes arrays of arrays, which no published model has
         raise self.make_fault(f"byte {self.offset:,} has a value of the unknown type {kind}")
 
     def read_tensor(self) -> tuple[str, tuple[int, ...], int, int]:

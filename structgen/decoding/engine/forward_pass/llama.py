@@ -1,4 +1,4 @@
-"""A batch-invariant Llama: a text gets the same logits, to the bit, alone and in any batch.
+"""Runs a Llama on the CPU so that a text gets the same logits, to the bit, alone and in any batch.
 
 A *row* is one token of one text. A *column* is the place of one token's keys and values; a *page* has 32
 columns. A *draft tree* is a tree of guessed tokens, its *nodes*, which one pass checks.
@@ -47,7 +47,7 @@ _MOST_ROWS = 64
 _LEAST_ROWS = 4
 """The least number of rows for each thread of a pass."""
 _FEWEST_SHARED = 16
-"""The number of common first tokens of prompts from which on they are read separately, once. With 32, eight
+"""The least number of common first tokens for which these are read once for all prompts. With 32, eight
 prompts of SmolLM2, whose template writes about 25 tokens, take a fifth more time."""
 _MOST_KEPT = 1_024
 """The most common first tokens of prompts whose cache is kept for the next prompt: 47 MB of SmolLM2."""
@@ -140,14 +140,14 @@ class Llama:
         self.drafts_pay = drafts_pay
         self.vocab_size = len(weights.head)
         self.context = sizes.context
-        # a float32 without the lower 16 bits is exact in bfloat16
+        # Whether all weights are exact in bfloat16: their lower 16 bits are 0.
         half = True
         for matrix in weights.product_matrices():
             bits = matrix.contiguous().numpy().view(np.uint32)
             if (bits & np.uint32(0xFFFF)).any():
                 half = False
                 break
-        # of the last matrix of a layer, which goes down from the inner width
+        # the shape of the last matrix of a layer, which leads from the inner width down to the model's width
         width, inner = weights.layers[0][-1].shape
         self._weights, self._offsets = _lay_out(weights, half)
         # in the order of the columns in `forward`
@@ -191,10 +191,10 @@ class Llama:
         if not prompts:
             return []
         with self._lock:
-            # how much of the kept beginning all of these prompts have
+            # `known_count`: how many first tokens of the kept beginning all of these prompts share
             previous_tokens, common_cache = self._common_start
             known_count = min(_common_length(prompt, previous_tokens) for prompt in prompts)
-            # one prompt alone: the next one may have in common with it what the last one has
+            # A single prompt is compared with the last one: the next prompt may have the same beginning.
             reference_prompt = prompts[0] if len(prompts) > 1 else self._last[:_MOST_KEPT]
             common = min(_common_length(prompt, reference_prompt) for prompt in prompts)
             if common > known_count:
@@ -227,7 +227,7 @@ class Llama:
                 place = cache.length
                 cache.grow_to(place + 1)
                 cache.parents = []
-                # no tree: the column is the position, and there are no parents
+                # Without a tree the column is the position, and the address of the parents is 0.
                 rows.append((token, place, cache.address, place, place, 0))
             counts = [1] * len(rows)
             logits = self._run_threads(np.array(rows, np.int64), counts, caches)
@@ -274,7 +274,7 @@ class Llama:
             check_paths(paths, caches)
             _heads, groups, head = self._sizes[:3]
             for path, cache in zip(paths, caches, strict=True):
-                # else the nodes are 0, 1, 2 and so on, and their columns stand where they should
+                # Otherwise the nodes are 0, 1, 2 and so on, and their columns are already in the right place.
                 if path[-1] >= len(path):
                     columns = np.array(path, np.int64) + cache.length
                     layers = len(self._offsets) - 1
@@ -323,8 +323,8 @@ class Llama:
     def _run_part(
         self, rows: _Rows, logit_rows: _Rows, start: int, stop: int, logits: _Numbers, kept_alive: object
     ) -> None:
-        """Run the rows from `start` to `stop`, and write the logits after those of them that are `logit_rows`
-        (numbers, ascending); `kept_alive` keeps their caches alive."""
+        """Run the rows from `start` to `stop`. Write the logits after those whose numbers are in `logit_rows`
+        (ascending). `kept_alive` is not used: it keeps the caches alive."""
         model = self._sizes, self._epsilon, self._weights, self._offsets, *self._tables
         if len(rows) <= min(stop - start, _MOST_ROWS):  # nearly all calls: nothing is to be divided
             run_rows(*model, rows, logit_rows, logits)

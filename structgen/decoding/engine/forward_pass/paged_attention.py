@@ -1,8 +1,16 @@
-"""Compiled attention of rows of one text, over keys and values in pages (`llama.PagedCache`).
+"""Compiled attention of the rows of one text, over keys and values that are stored in pages.
+
+- A *row* is one token of one text that the model reads in this call.
+- A *column* is the place of one token's keys and values. A *page* has 32 columns (`llama.PagedCache`). For
+  example, column 70 is number 6 of page 2.
+- A *group* is the heads of queries that share one head of keys and values.
+- A *draft tree* is a tree of guessed tokens after the text; a *node* is one of them.
+- The *shared* columns are the first ones, which all rows of a call attend to. The *path* of a row is the
+  columns after them that this row attends to.
 
 Only the text's own columns are read, once for up to eight rows. In a page, keys are packed like a panel of
-weights (`tiles`), so that the scores of its 32 columns are computed side by side; values are stored column by
-column.
+weights (`tiles`), so that the scores of its 32 columns are computed side by side. Values are stored column by
+column. A page has, for each layer, the keys of all groups, then the values of all groups, in float32.
 """
 
 from __future__ import annotations
@@ -23,15 +31,15 @@ from structgen.decoding.engine.forward_pass.tiles import (
 from structgen.decoding.engine.row_loops import Array, row_maximum, sum_range, write_exponentials
 
 TOKEN, PLACE, PAGES, WHERE, BEGIN, PARENTS = range(6)
-"""Columns of a row: its token; its position in the text; the address of its text's list of pages; the number
-of its column of keys and values (its position, unless it is a node of a tree); the column of the tree's first
-node; and the address of the parents of the tree's nodes."""
+"""The indices of the six numbers of a row: its token; its position in the text; the address of its text's
+list of pages; the number of its column of keys and values (its position, unless it is a node of a tree); the
+column of the tree's first node; and the address of the parents of the tree's nodes (0: no tree)."""
 
 
 @jit
 def rotate_vector(x: Array, cos: Array, sin: Array, out: Array, start: int, step: int) -> None:
-    """Write a vector rotated to a position (rotary embedding, by halves), from `start`, with stride
-    `step`."""
+    """Write the vector `x` to `out`, rotated to a position (rotary embedding, by halves). `cos` and `sin` are
+    the tables of that position. Number d goes to `out[start + d * step]`."""
     half = len(x) // 2
     # the first half of `sin` is negated (`weights`), so both lines are sums
     for d in range(half):
@@ -56,7 +64,7 @@ def store_row(
     size = PANEL * head
     page = load64(pages, where // PANEL) + layer
     keys = float32s(page, (groups, size))
-    # behind the keys, four bytes a number
+    # the values come after the keys of all groups, four bytes a number
     values = float32s(page + 4 * groups * size, (groups, PANEL, head))
     for group in range(groups):
         key = row_parts[heads + group]
@@ -66,11 +74,11 @@ def store_row(
 
 @jit
 def path_of(row: Array, shared_count: int, path: Array) -> Any:
-    """Write the columns after the first `shared_count` ones that a row attends to, ascending; return their
-    number.
+    """Write to `path` the columns that a row attends to after the first `shared_count` ones, ascending.
+    Return how many there are.
 
-    The last one is the row's own. A row that is no node of a tree has all columns up to its position. `row`
-    has the columns above.
+    The last of them is the row's own column. A row that is not a node of a tree attends to all columns up to
+    its position. `row` has the six numbers TOKEN to PARENTS.
     """
     count = row[PLACE] + 1 - shared_count
     if row[WHERE] == row[PLACE]:
@@ -87,8 +95,11 @@ def path_of(row: Array, shared_count: int, path: Array) -> Any:
 
 @jit
 def shared_by(rows: Array) -> Any:
-    """Return how many of the first columns all of some rows of one text attend to: all nodes see a tree's
-    first node; all later rows see a row that is no node."""
+    """Return the number of first columns that all of `rows`, rows of one text, attend to.
+
+    In a tree, all nodes attend to the columns up to that of the tree's first node. Without a tree, all rows
+    attend to the columns up to that of the first row.
+    """
     for row in rows:
         if row[WHERE] != row[PLACE]:
             return row[BEGIN] + 1
@@ -97,12 +108,12 @@ def shared_by(rows: Array) -> Any:
 
 @jit
 def take_queries(rows: Array, wide: Array, group: int, tables: Any, queries: Array) -> None:
-    """Write the queries of a group, rotated to the positions of their rows and scaled: row by row, and in a
-    row head by head. `wide` and `tables` are as in `attend_rows`."""
+    """Write to `queries` the queries of a group, row by row, and in a row head by head. They are rotated to
+    the positions of their rows and scaled by 1 / sqrt(head). `wide` and `tables` are as in `attend_rows`."""
     cos, sin = tables
     head = wide.shape[2]
     each = len(queries) // len(rows)
-    # here once, and not at each score
+    # applied to the queries once, instead of to each score
     scale = np.float32(1.0 / math.sqrt(head))
     for at in range(len(queries)):
         i = at // each
@@ -115,8 +126,9 @@ def take_queries(rows: Array, wide: Array, group: int, tables: Any, queries: Arr
 
 @jit
 def weigh_columns(scores: Array, seen_count: int, shared_count: int, path: Array, shares: Array) -> None:
-    """Write the weights of the columns that a row attends to, from its scores of all columns: those of its
-    `path` come behind the `shared_count` ones. The weights are e^(score - greatest score)."""
+    """Write to `shares` the weights of the `seen_count` columns that a row attends to, e^(score - greatest
+    score). `scores` are those of all columns, and are overwritten. The weights of the first `shared_count`
+    columns come first, then those of the columns of `path`."""
     for at in range(shared_count, seen_count):
         # a column's index is at least its place in the path: what is overwritten was read
         scores[at] = scores[path[at - shared_count]]
@@ -127,8 +139,11 @@ def weigh_columns(scores: Array, seen_count: int, shared_count: int, path: Array
 def add_path(
     shares: Array, seen_count: int, shared_count: int, path: Array, pages: int, values: int, sums: Array
 ) -> None:
-    """Add to the sums of a row the values of the columns of its path, each times its weight. `values`: the
-    offset of values in a page."""
+    """Add to `sums`, those of one row, the values of the columns of its path, each times its weight.
+
+    `shares`, `seen_count`, `shared_count` and `path` are as in `weigh_columns`. `pages` is the address of the
+    text's list of pages, `values` the offset in bytes of the group's values in a page.
+    """
     head = len(sums)
     at = shared_count
     while at < seen_count:
@@ -149,7 +164,7 @@ def add_path(
 
 @jit
 def write_mean(sums: Array, weight: Any, out: Array) -> None:
-    """Write sums, divided by the sum of their weights."""
+    """Write `sums` to `out`, divided by `weight`, the sum of the weights."""
     inverse = np.float32(1.0 / weight)
     for d in range(len(sums)):
         out[d] = sums[d] * inverse
@@ -157,8 +172,8 @@ def write_mean(sums: Array, weight: Any, out: Array) -> None:
 
 @jit
 def add_shared(shares: Array, count: int, shared_count: int, pages: int, values: int, out: Array) -> None:
-    """Add to `count` rows the values of the `shared_count` columns, each times its weight. `values`: the
-    offset of values in a page."""
+    """Add to the first `count` rows of `out` the values of the first `shared_count` columns, each times its
+    weight in `shares`. `pages` and `values` are as in `add_path`."""
     page = load64(pages, 0)
     step = 4 * shares.shape[1]
     head = out.shape[1]
@@ -177,15 +192,16 @@ def attend_rows(
 ) -> None:
     """Write the attention's output of up to `most_rows()` adjacent rows of one text.
 
-    Columns that all of the rows attend to are read once for all of them. A row's sums run over these in
-    order, then over the columns of its path in order, which is the order of the text that the path makes. So
-    the results are the same to the bit whatever other rows there are.
+    Columns that all of the rows attend to are read once for all of them. A row's sums run over these columns
+    in order, then over the columns of its path in order. That is the order of the tokens in the row's text.
+    So the results are the same to the bit whatever other rows there are.
 
-    `rows` has the columns above. `wide` [rows, heads + 2 groups, head] has queries, keys and values, not
-    rotated. `layer` is the offset of the layer in a page. `tables` are cosines and sines, of all positions.
-    `scratch` is memory: queries [rows * heads in a group, head], two of scores [`most_rows()` or all queries,
-    columns], paths [rows, columns]. `out` is [rows, heads * head]. Cost: reading the columns once for
-    `most_rows()` queries of a group.
+    A row of `rows` has the six numbers TOKEN to PARENTS. `heads` is the number of heads of queries. `wide`
+    [rows, heads + 2 groups, head] has queries, keys and values, not rotated. `layer` is the offset of the
+    layer in a page, in bytes. `tables` are cosines and sines, of all positions. `scratch` is memory for
+    queries [rows * heads in a group, head], for a pair of raw scores and weights, each [`most_rows()` or all
+    queries, columns], and for paths [rows, columns]. `out` is [rows, heads * head]. Cost: reading the columns
+    once for `most_rows()` queries of a group.
     """
     queries, (raw, shares), paths = scratch
     head = wide.shape[2]
@@ -235,11 +251,12 @@ def attend_rows(
 def move_columns(pages: int, path: Array, begin: int, layers: int, groups: int, head: int) -> None:
     """Move the columns of a path so that they are adjacent from column `begin` on, in all layers.
 
-    `pages` is the address of the text's list of pages. The columns of `path` ascend, and none is before its
-    destination. Cost: about 8 bytes of memory traffic for each number of the columns.
+    `pages` is the address of the text's list of pages. `layers` and `groups` are their numbers, `head` is the
+    numbers of one head. The columns of `path` ascend, and none is before its destination. Cost: about 8 bytes
+    of memory traffic for each number of the columns.
     """
     size = PANEL * head
-    # ascending: a column goes to a place before its own, whose column has gone already
+    # In ascending order: each column moves towards the front, to a place whose own column has moved already.
     for at in range(len(path)):
         old, new = path[at], begin + at
         if old == new:

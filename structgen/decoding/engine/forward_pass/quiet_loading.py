@@ -1,5 +1,9 @@
-"""Reading by transformers without its notices and progress bars; our own words say what is wrong with the
-weights of a model."""
+"""Lets transformers read models without its notices and progress bars, and turns its errors into our own.
+
+The *level* is the verbosity of transformers' log, one setting for the whole process. A *missing* weight is
+one that the model needs and the folder does not have; an *unknown* weight is one that the folder has and the
+model does not need. For example, a folder without `model.norm.weight` raises a StructgenError that names it.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +18,17 @@ from structgen.base.errors import StructgenError
 
 _log = logging.getLogger("structgen")
 _level_lock = RLock()
-"""The levels are those of the process: one thread at a time changes them."""
+"""The lock of transformers' level, which belongs to the process: only one thread at a time may change it."""
 
 
 @contextmanager
 def silence_transformers() -> Iterator[None]:
-    """Silence transformers: no warnings and no progress bars inside the block, whose end restores what was
-    set before. A level that somebody chose stays (`TRANSFORMERS_VERBOSITY=info`). Other threads that read
-    wait."""
+    """Silence transformers inside the block: it shows no warnings and no progress bars. The end of the block
+    restores the earlier settings. A level that the user chose is kept (`TRANSFORMERS_VERBOSITY=info`). Other
+    threads that read a model wait."""
     from transformers.utils import logging as notices  # optional: transformers
 
-    # held during the whole block: another thread would else restore the levels of this one
+    # The lock is held during the whole block: otherwise another thread could restore the wrong level.
     with _level_lock:
         level = notices.get_verbosity()
         has_bars = notices.is_progress_bar_enabled()
@@ -43,8 +47,11 @@ def silence_transformers() -> Iterator[None]:
 
 @contextmanager
 def guard_reading(where: Path, cure: str, unknown: str = "") -> Iterator[None]:
-    """Raise StructgenError for all that transformers raises inside the block. `cure`: what to do about a
-    damaged model; `unknown`: about one of a kind that transformers does not support."""
+    """Turn every error inside the block into a StructgenError about the file or folder `where`.
+
+    `cure` is the advice for a damaged model. `unknown` is the advice for a model of a kind that transformers
+    does not support; "": `cure` is used for it too.
+    """
     try:
         yield
     except StructgenError:
@@ -60,10 +67,11 @@ def guard_reading(where: Path, cure: str, unknown: str = "") -> Iterator[None]:
 
 
 def load_pretrained(kind: Any, folder: Any, **options: Any) -> Any:
-    """Return the model that a class of transformers reads from a folder. `options`: of `from_pretrained`.
+    """Return the model that `kind`, a class of transformers, reads from a folder. `options` are those of
+    `from_pretrained`.
 
-    Weights that the model has no place for are told to the log. Raises StructgenError where the folder lacks
-    weights, which transformers would draw at random, and all that transformers raises.
+    Unknown weights are logged. Raises StructgenError for missing weights, which transformers would draw at
+    random, and every error of transformers.
     """
     with silence_transformers():
         model, loading_info = kind.from_pretrained(folder, output_loading_info=True, **options)

@@ -1,4 +1,8 @@
-"""The LLVM instructions of the tiles, written by hand: read when `tiles` is compiled, and never else.
+"""Emits the LLVM instructions of the tiles. It is imported only when `tiles` is compiled.
+
+A *tile* is the product of a few rows with one to four *panels*, each 32 packed columns of a matrix (`tiles`).
+The *depth* is the index over which a product sums. An *intrinsic* of numba is a function whose instructions
+are written by hand. A *lane* is one of the 16 numbers of a vector.
 
 `_make_tiles` makes an intrinsic of numba: a switch over all (rows, panels) that the registers of a processor
 allow, with a block for each. `_write_tile` emits the block: a loop over the depth that multiplies a number of
@@ -30,45 +34,51 @@ if config.CPU_NAME:  # compiled for another processor than this one, as for a wh
 else:
     _WIDE = bool(binding.get_host_cpu_features().get("avx512f"))
 MOST_ROWS = 8 if _WIDE else 2
+"""The most rows of a tile. Without AVX-512 a vector of 16 numbers takes two or four registers."""
 TWO = 3 if _WIDE else 1
-"""Up to so many rows tiles are two panels wide; TWO_SUMMED: of tiles that add to sums."""
+"""The most rows of a tile of two panels."""
 TWO_SUMMED = 4 if _WIDE else 1
+"""The most rows of a tile of two panels that adds to sums."""
 
 
 class _Kind(NamedTuple):
-    """What a tile does."""
+    """The kind of a tile."""
 
     half: bool
     """Whether the weights are bfloat16."""
     is_list: bool
-    """Whether `weights` is a list of the addresses of panels, to each of which `apart` is added. The next
-    panels of the list are prefetched. It ends with four zeros."""
+    """Whether `weights` is the address of a list of addresses. A panel begins `apart` bytes after each of
+    them. The next panels of the list are prefetched. The list ends with four zeros."""
     is_adding: bool
     """Whether products are added to `out`."""
 
 
 class _Operands(NamedTuple):
-    """What a tile works on, as LLVM's values: addresses, steps in bytes, and the depth."""
+    """The operands of a tile, as LLVM's values: addresses, steps in bytes, and the depth."""
 
     x: Any
+    """The address of the first row."""
     x_step: Any
-    """From row to row."""
+    """The bytes from row to row."""
     weights: Any
+    """The address of the first panel, or of the list of addresses."""
     deep: Any
-    """From depth to depth."""
+    """The bytes from depth to depth in a panel."""
     apart: Any
-    """From panel to panel."""
+    """The bytes from panel to panel; in a list, from each address to its panel."""
     later: Any
-    """From a read to its prefetch."""
+    """The bytes from a read to its prefetch."""
     out: Any
+    """The address of the products of the first row."""
     out_step: Any
-    """From row to row."""
+    """The bytes from row to row of the products."""
     depth: Any
+    """The numbers of a row."""
 
 
 def _panel_addresses(builder: Any, operands: _Operands, panels: int, is_list: bool) -> list[tuple[Any, Any]]:
-    """Return the address of each of `panels` panels, and the address that is prefetched beside it. `is_list`:
-    as in `_Kind`."""
+    """Return, for each of `panels` panels, a pair of its address and the address that is prefetched when it
+    is read. `is_list` is as in `_Kind`."""
     pairs = []
     if not is_list:
         for panel in range(panels):
@@ -83,7 +93,7 @@ def _panel_addresses(builder: Any, operands: _Operands, panels: int, is_list: bo
     for panel in range(panels):
         page = load_address(panel)
         next_page = load_address(panel + panels)
-        # at the end of the list, where a zero stands, the panel itself: no branch, and no other page
+        # At the end of the list the next address is 0: then the panel itself is prefetched, without a branch.
         ends_here = builder.icmp_signed("==", next_page, _WORD(0))
         prefetch_target = builder.select(ends_here, page, next_page)
         address = builder.add(page, operands.apart)
@@ -98,12 +108,12 @@ def _llvm_function(builder: Any, name: str, result: Any, arguments: list[Any]) -
 
 
 def _emit_prefetch(builder: Any, at: Any, size: int) -> None:
-    """Emit the prefetch of some bytes."""
+    """Emit the prefetch of `size` bytes from the address `at` on."""
     types_of_arguments = [_BYTES, _INT, _INT, _INT]
     prefetch = _llvm_function(builder, "llvm.prefetch.p0i8", llvm.VoidType(), types_of_arguments)
     for line in range(0, size, LINE):
         pointer = builder.inttoptr(builder.add(at, _WORD(line)), _BYTES)
-        # arguments: for reading, into all caches, data
+        # arguments: 0 for reading, 3 for all levels of the cache, 1 for data and not instructions
         builder.call(prefetch, [pointer, _INT(0), _INT(3), _INT(1)])
 
 
@@ -125,7 +135,7 @@ def _load_columns(builder: Any, at: Any, half: bool) -> tuple[Any, Any]:
 
 
 def _in_all_lanes(builder: Any, at: Any) -> Any:
-    """Return the vector of one number, which stands at an address."""
+    """Return a vector that has the number at an address in all lanes."""
     blank = llvm.Constant(_VECTOR, llvm.Undefined)
     number = builder.load(builder.inttoptr(at, _FLOAT.as_pointer()))
     first = builder.insert_element(blank, number, _INT(0))
@@ -152,12 +162,13 @@ def _out_pointers(builder: Any, operands: _Operands, rows: int, panels: int) -> 
 def _add_products(
     builder: Any, kind: _Kind, operands: _Operands, rows: int, panels: Any, depth: Any, sums: Any
 ) -> Any:
-    """Return the sums with the products of one depth. `panels`: as `_panel_addresses` returns them."""
+    """Return the sums after the products of one depth were added. `panels` is as `_panel_addresses` returns
+    it. `sums` has the vectors of the first row, then of the second, and so on."""
     multiply_add = _llvm_function(builder, f"llvm.fma.v{_LANES}f32", _VECTOR, [_VECTOR] * 3)
     at = builder.mul(depth, operands.deep)
     columns: list[Any] = []
     for place, prefetch_target in panels:
-        # one row reads keys and values as fast as they come
+        # a single row reads keys and values as fast as memory delivers them, without a prefetch
         if rows > 1 or not (kind.is_list or kind.is_adding):
             size = LINE if kind.half else 2 * LINE
             _emit_prefetch(builder, builder.add(prefetch_target, at), size)
@@ -210,10 +221,10 @@ def _make_tiles(
     is_list: bool = False,
     is_adding: bool = False,
 ) -> Any:
-    """Return an intrinsic that multiplies rows with panels, for the (rows, panels) of `shapes`; for others it
-    does nothing.
+    """Return an intrinsic `tile(rows, panels, half, operands)` that multiplies rows with panels.
 
-    tile(rows, panels, half, operands): as `_Kind` and `_Operands` say. The depth is at least 1.
+    It is made for each pair (rows, panels) of `shapes` and each `half` of `halves`; for others it does
+    nothing. `is_list` and `is_adding` are as in `_Kind`. The depth must be at least 1.
     """
 
     @intrinsic  # type: ignore[untyped-decorator]
@@ -224,7 +235,8 @@ def _make_tiles(
             """Emit the switch and its blocks. `args` are the LLVM values of the parameters of `tile`."""
             rows, panels, half, operands = args
             operand_fields = _Operands(*cgutils.unpack_tuple(builder, operands))
-            # one number for each case: rows times 16, panels times 2, and 1 for bfloat16
+            # One number for each case: 16 * rows + 2 * panels + (1 for bfloat16). For example, 3 rows, 2
+            # panels and float32 are 52.
             shape = builder.add(builder.mul(rows, _WORD(8)), panels)
             half_bit = builder.zext(half, _WORD)
             key = builder.add(builder.mul(shape, _WORD(2)), half_bit)
@@ -248,7 +260,7 @@ def _make_tiles(
 
 
 def _number(value: int) -> Any:
-    """Return an intrinsic that is a number."""
+    """Return an intrinsic without parameters that returns the number `value`."""
 
     @intrinsic  # type: ignore[untyped-decorator]
     def number(typingctx: Any) -> Any:

@@ -10,9 +10,11 @@
 An element is a chain of fused multiply-adds over the depth. So it is the same for a row alone and among
 others, by construction. The tests compare with these lines.
 
-What is below makes that fast. The matrix is packed in panels of 32 columns. So a tile of rows reads its part
-from front to back, once for up to eight rows. The sums of a tile stay in registers; numba's own loops do not
-keep vectors there, so the LLVM instructions are written by hand.
+The code below makes this fast. A *panel* is 32 columns of the matrix, packed so that all 32 numbers of one
+depth are adjacent. A *tile* is the product of up to eight rows with one, two or four panels. It reads its
+panels from front to back, once for all of its rows. The sums of a tile stay in registers; numba's own loops
+do not keep vectors there, so the LLVM instructions are written by hand (`tile_code`). For example, 3 rows
+times 64 columns are one tile of two panels. A *vector* is 16 numbers.
 
 One row waits for the matrix to come from memory; eight rows keep the processor busy. In between, the time
 hardly grows if memory delivers without stalls. So each tile prefetches what it reads about 64 depths later or
@@ -28,12 +30,12 @@ from structgen.base.native.raw_memory import float32s, int64s
 from structgen.decoding.engine.row_loops import Array
 
 PANEL = 32
-"""Columns of a panel: two vectors."""
+"""The number of columns of a panel: two vectors."""
 LINE = 64
-"""Bytes of a cache line."""
+"""The bytes of a cache line."""
 _AHEAD = 8192
-"""Bytes between a prefetch and its read, divided by the panels of a tile. Measured with 512 to 8192 on
-matrices in memory: eight rows gain twofold, one row a tenth."""
+"""The bytes between a prefetch and its read, in a tile of one panel; a tile of two panels has half as many.
+Measured with 512 to 8192 on matrices in memory: eight rows gain twofold, one row a tenth."""
 
 _instructions = instructions_in("structgen.decoding.engine.forward_pass.tile_code")
 
@@ -46,27 +48,31 @@ def most_rows() -> int:
 
 @_instructions
 def most_rows_of_two() -> int:
-    """Return up to how many rows tiles are two panels wide. Wider tiles need more registers; narrower ones
-    leave the processor waiting, because each sum waits for its predecessor and eight sums are needed in
-    flight."""
+    """Return the most rows of a tile of two panels.
+
+    With more rows, two panels would need too many registers. With few rows, one panel would leave the
+    processor waiting: each sum waits for the one before it, and eight sums are needed at a time.
+    """
     raise NotImplementedError
 
 
 @_instructions
 def most_summed_of_two() -> int:
-    """Return the same for tiles that add to sums."""
+    """Return the most rows of a tile of two panels that adds to sums (`added_tile`)."""
     raise NotImplementedError
 
 
 @_instructions
 def matrix_tile(rows: int, panels: int, half: Any, operands: Any) -> None:
-    """Multiply rows with panels, as `tile_code` says."""
+    """Write the products of `rows` rows with `panels` panels. `half`: the weights are bfloat16. `operands`
+    are the nine numbers of `tile_code._Operands`."""
     raise NotImplementedError
 
 
 @_instructions
 def listed_tile(rows: int, panels: int, half: Any, operands: Any) -> None:
-    """Multiply rows with the panels of a list of addresses. The parameters are those of `matrix_tile`."""
+    """Write the products of rows with panels whose addresses are in a list. The parameters are those of
+    `matrix_tile`."""
     raise NotImplementedError
 
 
@@ -78,14 +84,14 @@ def added_tile(rows: int, panels: int, half: Any, operands: Any) -> None:
 
 @jit
 def borrow_floats(array: Array) -> Any:
-    """Return a float32 array without its owner, who must outlive it. Slices of it are not reference-counted,
-    which in inner loops would cost more than the work."""
+    """Return a float32 array in the memory of `array`, which must outlive it. Slices of the returned array
+    are not reference-counted; in inner loops, counting would cost more than the work."""
     return float32s(array.ctypes.data, array.shape)
 
 
 @jit
 def borrow_words(array: Array) -> Any:
-    """Return an int64 array without its owner, as `borrow_floats` does."""
+    """Return an int64 array in the memory of `array`, as `borrow_floats` does for float32."""
     return int64s(array.ctypes.data, array.shape)
 
 
@@ -95,11 +101,11 @@ def write_products(
 ) -> None:
     """Write the products of rows with a matrix of packed columns.
 
-    `x` is the address of the first row, `step` the bytes from row to row; `weights` is the address of the
-    panels; `out` that of the products, `columns` (a multiple of PANEL) a row. `half`: the weights are
-    bfloat16.
+    `x` is the address of the first row, `step` the bytes from row to row, `rows` their number, and `depth`
+    the numbers of a row. `weights` is the address of the panels. `out` is the address of the products, which
+    have `columns` numbers a row, a multiple of PANEL. `half`: the weights are bfloat16.
     """
-    # bytes: of a panel at one depth, of a whole panel, and of a row of products
+    # Sizes in bytes: `deep` of a panel at one depth, `apart` of a whole panel, `wide` of a row of products.
     deep = 4 * (PANEL // 2 if half else PANEL)
     apart = depth * deep
     wide = 4 * columns
@@ -130,11 +136,15 @@ def write_products(
 def listed_product(
     x: int, rows: int, depth: int, pages: int, panels: int, apart: int, out: int, wide: int
 ) -> None:
-    """Write the products of up to `most_rows()` adjacent rows with panels. `pages` is the address of a list
-    of the panels' addresses less `apart`; `wide` is the bytes from a row of products to the next."""
+    """Write the products of up to `most_rows()` adjacent rows with panels that lie in pages.
+
+    `pages` is the address of a list of pages. The panel of a page begins `apart` bytes after the page. `x`,
+    `rows`, `depth` and `out` are as in `write_products`; `wide` is the bytes from one row of products to the
+    next.
+    """
     together = 2 if rows <= most_rows_of_two() else 1
     if rows == 1:
-        together = 4  # eight sums are to be in flight: two for each panel of one row
+        together = 4  # eight sums at a time are needed: two vectors for each panel of the row
     panel = 0
     while panel < panels:
         if panel + together > panels:

@@ -1,5 +1,11 @@
-"""The weights of a Llama, read from a folder in the layout of transformers' LlamaForCausalLM (Touvron et al.
-2023)."""
+"""Reads the weights of a Llama from a folder in the layout of transformers' LlamaForCausalLM (Touvron et al.
+2023).
+
+A *head* of attention has its own queries; a *group* is a head of keys and values, which several heads share.
+The *output head* is the matrix that turns the last states into logits. A *norm* is a vector that scales
+normalised rows. *Rotary tables* have the cosines and sines by which queries and keys are rotated at each
+position. SmolLM2-135M, for example, has 30 layers, 9 heads and 3 groups.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +28,11 @@ class Sizes:
     layers: int
     heads: int
     groups: int
-    """Heads of keys and values."""
+    """The number of heads of keys and values."""
     head: int
-    """Numbers of one head."""
+    """The numbers of one head."""
     context: int
-    """Positions that the model knows."""
+    """The number of positions that the model knows."""
     theta: float
     """The base of the rotary angles."""
     epsilon: float
@@ -57,10 +63,13 @@ class Weights:
     sizes: Sizes
     embedding: Tensor
     layers: list[list[Tensor]]
-    """Of each layer the norm before it, the matrices of queries, keys and values, and of the output, the norm
-    between, and the matrices of gate and up, and of down. Those with the same input are joined into one."""
+    """The six weights of each layer: the norm before attention; the matrix of queries, keys and values; the
+    matrix of attention's output; the norm after attention; the matrix of gate and up; the matrix of down.
+    Matrices with the same input are joined into one."""
     norm: Tensor
+    """The norm after the last layer."""
     head: Tensor
+    """The output head [V, width]."""
     cos: Tensor
     sin: Tensor
 
@@ -81,7 +90,7 @@ class Weights:
 
     @classmethod
     def from_tensors(cls, sizes: Sizes, tensors: dict[str, Tensor]) -> Weights:
-        """Return the weights of tensors by transformers' names, in float32."""
+        """Return the weights, in float32, from tensors by transformers' names."""
         weights = {name: tensor.float() for name, tensor in tensors.items()}
         embedding = weights["model.embed_tokens.weight"]
         # rotary positions: the two halves of a head turn by the same angles (Su et al., 2021)
@@ -108,7 +117,8 @@ class Weights:
 
 
 def _layer_weights(weights: dict[str, Tensor], number: int) -> list[Tensor]:
-    """Return the weights of a layer, by transformers' names."""
+    """Return the six weights of layer `number` from tensors by transformers' names, as in
+    `Weights.layers`."""
 
     def part_weights(name: str) -> Tensor:
         return weights[f"model.layers.{number}.{name}.weight"]

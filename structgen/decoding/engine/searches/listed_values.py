@@ -1,5 +1,10 @@
 """Finds the values that a grammar lists: those of `enum`, `const`, `boolean`, and of choices of texts.
 
+A *listed value* is one of a few values that a grammar allows and names one by one. Its *text* is what the
+model writes for it. Its *name* is what a user sees: a string without quotes, another value as JSON. An
+*alternative* is one part of a schema with several, such as a branch of `anyOf`; it is *open* if it does not
+list its values.
+
 For example the schema `{"enum": ["yes", "no"]}` lists the values "yes" and "no"; its texts are `"yes"` and
 `"no"`, with quotes.
 """
@@ -27,12 +32,17 @@ _OPEN: Final = object()
 
 @dataclass(frozen=True, slots=True)
 class ListedValues:
-    """The values that a grammar lists, and the text before and after each value in the grammar's texts."""
+    """The values that a grammar lists, and the text before and after each value in the grammar's texts.
+
+    For an object whose only member is `mood`, for example, the prefix is `{"mood": ` and the suffix is `}`.
+    """
 
     values: tuple[Any, ...] = ()
+    """The values; (): the grammar lists none."""
     prefix: str = ""
     suffix: str = ""
     is_json: bool = False
+    """Whether the values are those of a schema. The values of other grammars are their own texts."""
 
     @property
     def are_many(self) -> bool:
@@ -72,11 +82,13 @@ class ListedValues:
 
 def find_listed_values(grammar: Grammar | None, *, first: bool = False) -> ListedValues:
     """Return the listed values of a grammar: the words of a choice, the listed values of a schema, or the
-    values of an object's only member. With `first` they may also be the values of the first of several
-    members, with which the texts begin."""
+    values of an object's only member. No values are returned for any other grammar, and for None.
+
+    With `first` they may also be the values of the first of several members, with which the texts begin.
+    """
     if grammar is None:
         return ListedValues()
-    # a grammar that was narrowed for one text counts as the grammar before, which `told` has
+    # a grammar that was narrowed for one text has the original grammar in its attribute `told`
     grammar = getattr(grammar.innermost, "told", None) or grammar
     policies = grammar.policies
     schema = grammar.schema
@@ -132,7 +144,8 @@ def named_values(schema: dict[str, Any], definitions: Any) -> dict[str, str]:
 
 
 def _values_of_all(schema: Any, definitions: Any) -> list[Any]:
-    """Return the values that the alternatives of a schema list together; [] if one of them lists none."""
+    """Return the values that the alternatives of a schema list together; [] if one of them is open.
+    `definitions` are the schema's `$defs`."""
     # by their texts: 1 and true are equal in Python, but they are two values in JSON
     values: dict[Any, Any] = {}
     for value in _alternative_values(schema, definitions):
@@ -156,11 +169,13 @@ def _alternative_values(schema: Any, definitions: Any) -> Iterator[Any]:
         kind_or_kinds = part.get("type")
         kinds: list[Any] = kind_or_kinds if isinstance(kind_or_kinds, list) else [kind_or_kinds]
         if "enum" in part or "const" in part:
-            # an array or an object is not a value that is compared; an `enum` may wrongly not be a list
+            # Arrays and objects are not compared, so they make the alternative open. An `enum` that is
+            # wrongly not a list is treated as the array [].
             values = part.get("enum", [part.get("const")])
             for value in values if isinstance(values, list) else [[]]:
                 yield _OPEN if isinstance(value, list | dict) else value
-        elif all(kind in [*_VALUES_BY_TYPE] for kind in kinds):  # a list: any JSON can be looked for in it
+        # a list and not the dict: an unhashable kind can be looked for in a list
+        elif all(kind in [*_VALUES_BY_TYPE] for kind in kinds):
             yield from (value for kind in kinds for value in _VALUES_BY_TYPE[kind])
         elif (name := str(part.get("$ref", ""))).startswith("#/$defs/") and isinstance(definitions, dict):
             if name not in visited_names:

@@ -8,5 +8,5 @@ from.
    ahead lie in `decoding/engine/searches`.
 3. `text_strategies` has the state of one text, which the choice of a token asks. `strategy_loading` begins
    the strategies of a request, and has second prompts read.
-4. `repetitions` is no strategy: it finds values that repeat themselves, and says when they are closed.
+4. `repetitions` is not a strategy: it finds values that repeat themselves, and decides when they are closed.
 """

@@ -1,10 +1,13 @@
-"""Mirostat 2: draws of a given mean surprise (Basu et al., "Mirostat: A Neural Text Decoding Algorithm that
-Directly Controls Perplexity", 2021; the second version as common engines have it).
+"""The strategy Mirostat 2: it draws tokens of a given mean surprise (Basu et al., "Mirostat: A Neural Text
+Decoding Algorithm that Directly Controls Perplexity", 2021; the second version, as common engines have it).
 
-Tokens whose surprise, -log2 of their probability under the mask at the temperature, is above a bound mu are
-dropped. After each token mu goes down by eta times the excess of the token's surprise over
-tau. A token without an
-alternative leaves mu as it is: it was no choice, and counting it would let mu grow without end.
+- The *surprise* of a token is -log2 of its probability under the mask at the temperature, in bits. A token of
+  probability 1/8 has 3 bits.
+- *mu* is the bound of a text: tokens of a greater surprise are dropped. *tau* is the mean surprise that is
+  wanted.
+
+After each token mu falls by eta times (surprise - tau). A token that was the only allowed one does not change
+mu: it was not a choice, and if it counted, mu would grow without end.
 """
 
 from __future__ import annotations
@@ -24,7 +27,8 @@ if TYPE_CHECKING:
     from structgen.machines.core.matcher import Matcher
 
 _MOST_MU: Final = 10.0
-"""The greatest mu, in tau: a law that is never so surprising would raise it without end."""
+"""The greatest mu, as a multiple of tau. A law that is never as surprising as tau would raise mu without
+end."""
 
 
 @fields_named("sg.strategies.Mirostat(tau=3.0)")
@@ -38,14 +42,15 @@ class Mirostat(Narrowing):
     tau: Annotated[float, NumberCheck(1e-6, 1e6, "bits, from 0.000001, or infinity", math.inf)] = 3.0
     """The mean surprise of the tokens that are a choice, in bits; infinity drops no token."""
     eta: Annotated[float, NumberCheck(0.0, 1.0, "a number from 0 to 1")] = 0.1
-    """How much of the error of a token changes the bound."""
+    """The share of a token's error, its surprise minus tau, by which the bound changes."""
 
     def begin(self, prompt: Sequence[int]) -> MirostatState:
-        """Return the state of a text, with the bound 2 tau."""
+        """Return the state of a text, whose bound begins at 2 tau. The prompt does not matter."""
         return MirostatState(self)
 
     def told(self, states: Sequence[tuple[float, ...]]) -> str:
-        """Return the mean surprise, and whether the bound grew as far as it can."""
+        """Return, in words, the mean surprise of the tokens, and whether the bound became as great as it can.
+        A state is a pair: a token's surprise and the bound after it."""
         if not states:
             return ""
         mean = sum(surprise for surprise, _ in states) / len(states)
@@ -57,7 +62,7 @@ class Mirostat(Narrowing):
 
 
 class MirostatState(NarrowingState):
-    """The bound of one text."""
+    """The bound `mu` of one text."""
 
     __slots__ = ("_last", "_strategy", "mu")
 
@@ -65,20 +70,22 @@ class MirostatState(NarrowingState):
         self._strategy = strategy
         self.mu = 2 * strategy.tau
         self._last: tuple[Ids, Scores] | None = None
-        """The tokens among which the last choice was, and their surprises."""
+        """The allowed tokens of the last choice, and their surprises; None: there was no choice since
+        `noted`."""
 
     def kept(self, ids: Ids, scores: Scores, temperature: float, size: int) -> Scores | None:
-        """Return the scores of the tokens `ids` at a temperature, minus infinity for those above the bound
-        `mu`; the likeliest always stays. `size`, of the vocabulary, does not matter here. For example, at
-        mu = 1 a token of probability 0.4 is dropped beside one of 0.6."""
-        # in bits
+        """Return the scores of the tokens `ids`, with minus infinity for those whose surprise is above `mu`;
+        None if none is dropped. The likeliest token always stays. `size`, of the vocabulary, does not matter
+        here. For example, with mu = 1 and two tokens of the probabilities 0.4 and 0.6, the first one is
+        dropped."""
+        # nats divided by -ln 2 are bits of surprise
         surprises = log_softmax(scores / temperature) / -math.log(2)
         is_dropped = surprises > max(self.mu, float(surprises.min()))
         self._last = ids, surprises
         return np.where(is_dropped, -np.inf, scores) if is_dropped.any() else None
 
     def noted(self, token: int) -> tuple[float, ...]:
-        """Return the surprise of a token and the bound after it; nothing where there was no choice."""
+        """Return the surprise of a token and the bound after it; () if there was no choice."""
         last = self._last
         self._last = None
         if last is None:
@@ -93,6 +100,6 @@ class MirostatState(NarrowingState):
         return surprise, mu
 
     def follow(self, token: int, state: tuple[float, ...], matcher: Matcher | None) -> None:
-        """Take the bound after a token."""
+        """Set the bound to the one that `noted` returned for the token, `state[1]`."""
         if state:
             self.mu = state[1]

@@ -96,6 +96,7 @@ _SPELT: Final = re.compile(rb"\\u[0-9a-fA-F]{4}|\\.|[\xc0-\xff]?[\x80-\xbf]+|\n[
 """The pattern of bytes that `_stand_in` replaces. These are characters of several bytes (escapes such as
 `\\u00e9`, and UTF-8), and layout of JSON: line breaks, and blanks after commas and colons."""
 _BORDERS: Final = (b"\n", b"\\", b", ", b": ")
+"""The signs at the first of which `spell_period` lets a period begin, so that none of them is cut in two."""
 _LEAD: Final = re.compile(rb"[^\x80-\xbf]")
 """The pattern of a byte at which a character begins. A period is taken to begin there, so that no character
 is cut."""
@@ -166,7 +167,7 @@ def spell_period(period: bytes) -> bytes:
 
 
 ENDS: Final = Repetitions()
-"""The default."""
+"""The default limits."""
 
 
 def repetitions_of(setting: bool | Mapping[str, Any]) -> Repetitions | None:
@@ -224,6 +225,7 @@ class OpenRun:
     _closings: int = 0
     """The number of choices that were made against a run."""
     _period: int = 0
+    """The length of the run's period, in bytes; 0: there was no run yet."""
     _began: int = 0
     """The size of the text from which the stages of a run count, at first where it was seen; 0: no run."""
     _fewest_bytes: int | None = None

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
 
 Scores: TypeAlias = npt.NDArray[np.float64]
-"""A number for each allowed token: logits, up to a constant."""
+"""A number for each allowed token: its logit, or a number that differs from it by the same constant for
+all."""
 Ids: TypeAlias = npt.NDArray[np.int64]
+"""Tokens, such as the allowed ones, in ascending order."""
 GivenPrompt: TypeAlias = str | Sequence[int]
 
 
@@ -36,8 +38,8 @@ class Strategy(ABC):
     """A change of the distribution of the next token: a value of `sg.Sampling(strategy=...)`."""
 
     __slots__ = ()
-    # The table of `contradictions` and `requests.with_strategy` read the three flags.
     name: ClassVar[str]
+    # The three flags are read by the table of `contradictions` and by `requests.with_strategy`.
     is_greedy: ClassVar[bool] = False
     """Whether the strategy takes the best token, and so needs temperature 0."""
     draws: ClassVar[bool] = False
@@ -147,7 +149,7 @@ class NarrowingState(ABC):
 
 def checked_strategies(value: Any) -> tuple[Strategy, ...]:
     """Return the strategies of one request as a tuple. Raises OptionError for another value."""
-    # a single strategy is usual, and may be given without a tuple
+    # usually there is a single strategy, which may be given without a tuple
     strategies = (value,) if isinstance(value, Strategy) else value
     is_sequence = isinstance(strategies, Sequence)
     if not is_sequence or not all(isinstance(strategy, Strategy) for strategy in strategies):

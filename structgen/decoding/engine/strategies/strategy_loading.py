@@ -1,8 +1,13 @@
-"""What begins the strategies of a request, and reads its second rows: another prompt before the tokens of
-each text.
+"""Begins the strategies of a request, and has the model read second rows.
 
-A row is read just before its logits are needed, all rows of a batch in one pass. It never reads a guess, so
-nothing is taken back. It follows from its prompt and the decided tokens: after an interrupt it is made again.
+- A *strategy* changes how the next token of a text is chosen (`strategy`).
+- A *mixture* is a strategy that needs the logits after another prompt. A *second row* is the model's cache
+  and logits after that other prompt and the tokens of one text.
+- An *edit* is a function that the engine calls for all texts of a batch before each choice of tokens.
+
+A second row is read just before its logits are needed, together with all others of the batch in one pass. It
+reads only decided tokens, never guesses. It follows from the other prompt and these tokens, so after an
+interrupt it is made again.
 """
 
 from __future__ import annotations
@@ -26,8 +31,9 @@ def strategies_of(
 ) -> RequestStrategies:
     """Return the strategies of a request.
 
-    `prompt`: its tokens; `besides`: tokens that are neither prompt nor text. Raises OptionError for a second
-    prompt that does not fit the context, and the errors of the search.
+    `prompt` has the tokens of its prompt, and `reading` turns prompts into tokens. `besides` is the number of
+    tokens in the context that belong neither to the prompt nor to the text, such as thoughts. Raises
+    OptionError for a second prompt that does not fit the context, and the errors of `SearchStrategy.begin`.
     """
     strategies = RequestStrategies(prompt)
     for strategy in request.chosen_by.strategies:
@@ -39,7 +45,7 @@ def strategies_of(
             strategies.edits += (SearchEdit(model),)
         elif isinstance(strategy, Mixture) and not strategy.is_neutral:
             strategies.mixture = strategy
-            # thoughts take their part of the context: the second row reads them too
+            # the second row reads thoughts too, so they need room in the context
             context = model.context - besides
             strategies.other_prompt = _read_other_prompt(strategy, request, reading, context)
             strategies.edits += (SecondRowsEdit(model),)
@@ -47,10 +53,10 @@ def strategies_of(
 
 
 def _read_other_prompt(mixture: Mixture, request: Request, reading: RequestTokens, context: int) -> list[int]:
-    """Return the tokens of the other prompt, which `reading` reads as it reads that of the request.
-    `context`: the most tokens of this prompt and the text together. Raises OptionError, such as for the
-    empty text where the model has no chat template."""
-    # `other` is the name of the field: each mixture names its prompt in its own way
+    """Return the tokens of a mixture's other prompt, read in the same way as the prompt of the request.
+    `context` is the most tokens of the other prompt and the text together. Raises OptionError if there are
+    more, or if the prompt has no token: an empty text for a model without a chat template."""
+    # `mixture.other` is the name of the field with the other prompt, such as "without"
     tokens = reading.read_request(request, getattr(mixture, mixture.other)).tokens
     if not tokens:
         raise OptionError(
@@ -68,12 +74,12 @@ def _read_other_prompt(mixture: Mixture, request: Request, reading: RequestToken
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SecondRowsEdit:
-    """The edit that has the model read second rows, before each choice."""
+    """The edit that has the model read the second rows of the texts before each choice."""
 
     model: Model
 
     def __call__(self, texts: Sequence[Text], logits: LogitsOf) -> Sequence[Text]:
-        """Return the texts without a failure."""
+        """Return the texts that have no error. `logits` does not matter here."""
         rows = [
             (law.second, text)
             for text in texts
@@ -88,10 +94,11 @@ class SecondRowsEdit:
 
 
 def read_on(model: Model, rows: Sequence[tuple[SecondRow, Text]]) -> None:
-    """Have a model read rows up to the last tokens of their texts, and count its passes. Raises whatever it
-    raises; the rows are then of no use.
+    """Have a model read second rows up to the last tokens of their texts, and count the passes in the texts'
+    usage.
 
-    Cost: a prompt each at first, then one pass for each token of the longest rest.
+    Raises every error of the model; the rows are then of no use. Cost: at first one prompt for each row;
+    later one pass for each token of the row that has the most tokens still to read.
     """
     first_rows: dict[tuple[int, ...], SecondRow] = {}
     for row, text in rows:
@@ -106,7 +113,8 @@ def read_on(model: Model, rows: Sequence[tuple[SecondRow, Text]]) -> None:
                 row.cache = first_row.cache.copy()
             row.read_count = len(text.all_tokens)
             text.usage.strategy_calls += 1
-    # One token a pass. Several where drafts were accepted: a second row reads no guess.
+    # One token of each row in a pass. Several passes are needed if guesses were accepted since the last
+    # choice.
     while lagging := [(row, text) for row, text in rows if row.read_count < len(text.all_tokens)]:
         tokens = [text.all_tokens[row.read_count] for row, text in lagging]
         logits = model.decode(tokens, [row.cache for row, _ in lagging])

@@ -180,7 +180,7 @@ class RowLaw:
                 self.decision = None
         self.count += 1
         search = self.strategies.search
-        # a search of one decision is over when that is used up: the rest of the text is plain
+        # a search that decides once ends after its decision: the rest of the text is written without it
         if search is not None and search.is_once and self.is_due:
             self.decision = None
         if self.narrowing is not None:

@@ -1,17 +1,25 @@
-"""What a run tried, and the units of a figure that follow from it (`betting.Units`).
+"""Records the attempts of a run, and makes from them the units that the intervals are computed from.
 
-An attempt begins with two proven bounds: no more than U of the model's mass is valid, and the texts that are
-known hold K of it. Its weight w is an unbiased estimate of the rest: E[w f(x)] is the sum of P(x) f(x) over
-the valid texts x that were not known, whatever the run did before, and 0 <= w <= U - K. Methods that sum no
-known texts have K = 0. So for the mean theta of f, with values from 0 to 1, a unit is
+- An *attempt* is one try to draw a text. It ends in a draw, or in a *dead end*, which has no text.
+- A *batch* is the attempts that were made side by side. A *pilot* is the first attempts, which only served to
+  choose the method.
+- A *figure* is a number that is estimated, such as the mean theta of a function f of the text, or Z, the
+  probability that a text of the model is valid.
+- A *unit* is a random number whose mean is 0 if a hypothesis about a figure is true (`betting.Units`).
+
+An attempt begins with two proven bounds: at most U of the model's mass is valid, and the known texts hold K
+of it. For example, U = 0.7 and K = 0.2. The weight w of an attempt is an unbiased estimate of the mass that
+remains: E[w f(x)] is the sum of P(x) f(x) over the valid texts x that were not known. This holds whatever the
+run did before, and 0 <= w <= U - K. Methods that sum no known texts have K = 0. So for the mean theta of f,
+with values from 0 to 1, a unit is
 
     x = sum over known texts of P(x) (f(x) - theta)  +  w (f(drawn text) - theta)
 
 and for the valid mass Z it is K + w - Z. Dead ends count: their w is 0.
 
-Attempts of a batch went side by side and learnt from each other. Each is unbiased, and so is the product of
-several, but the next one may depend on how the last one ended. So stakes are fixed where a batch begins, and
-only whole batches count. Coin flips are the exception: a text is accepted with the probability P(x) / U,
+The attempts of a batch learn from each other. Each is unbiased, and so is the product of several, but an
+attempt may depend on how the one before it ended. So the stakes of the bets are fixed when a batch begins,
+and only whole batches count. Coin flips are the exception: a text is accepted with the probability P(x) / U,
 whatever else happens, so accepted attempts are independent.
 """
 
@@ -30,7 +38,7 @@ from structgen.decoding.samplers.target import Floats, Ids
 NEVER: Final = 1 << 61
 """A batch that no run reaches."""
 EACH: Final = ("weights", "bounds", "known", "batches", "left", "texts")
-"""The arrays that have a number for each attempt."""
+"""The names of the arrays that have a number for each attempt."""
 
 
 def _no_ids() -> Ids:
@@ -40,7 +48,8 @@ def _no_ids() -> Ids:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attempts:
-    """The attempts of a run, in the order in which they began: arrays [T]."""
+    """The T attempts of a run, in the order in which they began. Arrays have the shape [T], unless a field
+    says otherwise."""
 
     weights: Floats
     """float64: unbiased estimates of the valid mass that was not known; 0 for a dead end."""
@@ -49,62 +58,65 @@ class Attempts:
     known: Floats
     """float64: K, the mass of the known texts that the method sums up, when its batch began."""
     batches: Ids
-    """int64: the number of its batch, ascending."""
+    """int64: the number of the attempt's batch, ascending."""
     left: Floats
     """float64: how many draws the run still planned when its batch began."""
     texts: Ids
-    """int64: the number of the draw that it is; -1 for a dead end."""
+    """int64: the number of the draw that the attempt ended in; -1 for a dead end."""
     listed: Ids = field(default_factory=_no_ids)
-    """int64 [M]: the draws whose texts were known, for a method that sums known texts."""
+    """int64 [M]: the numbers of the draws whose texts became known, for a method that sums known texts."""
     since: Ids = field(default_factory=_no_ids)
-    """int64 [M]: the first batch that knew the text."""
+    """int64 [M]: for each of `listed`, the first batch that knew the text."""
     until: Ids = field(default_factory=_no_ids)
-    """int64 [M]: the first batch that did not know it any more: that of another run."""
+    """int64 [M]: for each of `listed`, the first batch that did not know the text any more, because it is a
+    batch of another run; NEVER if there is no such batch."""
     pilot: int = 0
-    """So many first attempts chose the method: no bets are on them, since where another one was chosen, there
-    is no interval."""
+    """The number of first attempts that are the pilot. There are no bets on them: they decided whether there
+    is an interval at all."""
     are_coins: bool = False
-    """Whether coins accepted or refused, so that accepted attempts are independent draws."""
+    """Whether coins accepted or refused the attempts, so that accepted attempts are independent draws."""
     is_planned: bool = False
     """Whether the number of draws was fixed before the run, and reached."""
     repeats: int = 0
-    """Draws of known texts that stand for attempts, which their probabilities would have made."""
+    """The number of draws that repeat known texts without an attempt of their own."""
 
     def __len__(self) -> int:
         return len(self.weights)
 
     @property
     def worth(self) -> float:
-        """How many exact draws the attempts are worth, n Z / U: the sum of (K + w) / U. A coin with the
-        probability (K + w) / U would make a draw of the target of each."""
+        """The number of exact draws that the attempts are worth: the sum of (K + w) / U. A coin with that
+        probability would turn an attempt into an exact draw. With K = 0.2, w = 0.25 and U = 0.9 an attempt is
+        worth half a draw."""
         chances = (self.known + self.weights) / self.bounds
         return float(chances.sum()) + self.repeats
 
     @property
     def with_bets(self) -> Attempts:
-        """The attempts that a bettor bets on: those behind the pilot."""
+        """The attempts that a bettor bets on: those after the pilot."""
         return self._slice_attempts(slice(self.pilot, None)) if self.pilot else self
 
     def _slice_attempts(self, part: slice) -> Attempts:
-        """Return some attempts, without a pilot among them."""
+        """Return the attempts of a slice, which has none of the pilot."""
         arrays: dict[str, Any] = {name: getattr(self, name)[part] for name in EACH}
         return replace(self, **arrays, pilot=0)
 
     def first_batches(self, batches: int) -> Attempts:
-        """Return the attempts of the first batches, not as a planned number."""
+        """Return the attempts of all batches whose number is below `batches`. Their number does not count as
+        planned."""
         end = int(np.searchsorted(self.batches, batches))
         first_attempts = self._slice_attempts(slice(end))
         return replace(first_attempts, pilot=min(self.pilot, end), is_planned=False)
 
     def renumber_draws(self, places: Ids) -> Attempts:
-        """Return the same attempts of draws that have other numbers: `places`, by the old ones."""
-        # A dead end, -1, looks up the last entry.
+        """Return the same attempts after their draws were renumbered: draw i gets the number `places[i]`."""
+        # A dead end has the number -1. It looks up the last entry, which is the appended -1.
         texts = np.append(places, -1)[self.texts]
         return replace(self, texts=texts, listed=places[self.listed])
 
     def join_attempts(self, later: Attempts, places: Ids) -> Attempts:
-        """Return these attempts and those of another run of the same target behind them. `places`: the number
-        among all draws of each draw of the other run."""
+        """Return these attempts, followed by those of another run of the same target. `places[i]` is the
+        number that draw i of the other run gets among all draws."""
         begin = int(self.batches[-1]) + 1 if len(self) else 0
         later = replace(
             later.renumber_draws(places),
@@ -124,8 +136,8 @@ class Attempts:
     def units_of_means(self, values: Floats, condition: Floats, masses: Floats) -> Units:
         """Return the units of the means of F functions over the texts that have a property.
 
-        `values`, `condition`: float64 [D, F], the functions of each draw, from 0 to 1, and 1 where it has the
-        property, else 0; `masses`: float64 [D], P of each draw.
+        `values`, float64 [D, F], are the functions of each draw, from 0 to 1. `condition`, float64 [D, F], is
+        1 for a draw that has the property, else 0. `masses`, float64 [D], is P of each draw.
         """
         hits = self.texts >= 0
         if self.are_coins:
@@ -140,7 +152,7 @@ class Attempts:
         room = (self.bounds - self.known)[rows]
         texts = self.texts[rows]
         are_draws = texts >= 0
-        # A dead end has no draw. It looks up the first one, and has the mass 0.
+        # A dead end has no draw: its -1 is replaced by draw 0, whose mass counts as 0 here.
         draws = np.maximum(texts, 0)
         masses_of_draws = self.weights[rows, None] * condition[draws]
         drawn_mass = np.where(are_draws[:, None], masses_of_draws, 0.0)
@@ -154,13 +166,14 @@ class Attempts:
         return self._build_units(batches, self.left[rows], are_draws, *columns)
 
     def _units_of_coins(self, hits: npt.NDArray[Any], values: Floats, condition: Floats) -> Units:
-        """Return the units of means of independent draws: f(x) - theta of each accepted attempt (`hits`)."""
+        """Return the units of the means of independent draws: f(x) - theta for each accepted attempt. `hits`
+        is a bool for each attempt, whether it was accepted."""
         draws = self.texts[hits]
         order = np.arange(len(draws))
         ones = np.ones((len(draws), 1))
         counts = ones[:, 0]
         batches = self.batches[hits]
-        # Each draw is a batch of its own, so one that comes later in its batch has fewer draws to go.
+        # Each draw counts as a batch of its own, so a later draw of a batch has fewer planned draws after it.
         place_in_batch = order - np.searchsorted(batches, batches)
         remaining = self.left[hits] - place_in_batch
         a = condition[draws] * values[draws]
@@ -168,7 +181,7 @@ class Attempts:
         return self._build_units(order, remaining, counts, *columns)
 
     def units_of_mass(self) -> Units:
-        """Return the units of Z."""
+        """Return the units of the valid mass Z: K + w - Z for each attempt."""
         rows, counts = self._distinct_rows(self.weights)
         known_mass = self.known[rows]
         weights = self.weights[rows]
@@ -181,9 +194,12 @@ class Attempts:
         return self._build_units(batches, self.left[rows], are_draws, *columns)
 
     def _distinct_rows(self, *distinct: Floats | Ids) -> tuple[Ids, Floats]:
-        """Return the first attempt of each batch with the same values of some arrays, in order, and how many
-        have them."""
-        # Within a batch all have the same stakes, so equal units are one unit that counts several times.
+        """Return the indices of distinct attempts, in order, and how many attempts are equal to each.
+
+        Attempts are equal if they have the same batch and the same values in the arrays `distinct`. The first
+        of equal attempts is returned.
+        """
+        # All units of a batch have the same stakes, so equal units are one unit that counts several times.
         batches = self.batches.astype(np.float64)
         pairs = np.stack((batches, *distinct), axis=1)
         _, first, counts = np.unique(pairs, axis=0, return_index=True, return_counts=True)
@@ -191,11 +207,12 @@ class Attempts:
         return first[order], counts[order].astype(np.float64)
 
     def _sum_known_texts(self, batches: Ids, values: Floats, masses: Floats) -> Floats:
-        """Return the sums of P times a function over the texts that each batch knew, [R, F]."""
+        """Return the sums of P times each function over the texts that were known, float64 [R, F], for each
+        of R batches. `values` [D, F] has the functions, and `masses` [D] has P, of each draw."""
         figures = values.shape[1]
         parts = masses[self.listed, None] * values[self.listed]
         totals: Floats = np.zeros((len(batches), figures))
-        # The sum over all texts that became known up to a batch, less that over those forgotten up to it.
+        # The sum over the texts that became known up to a batch, less the sum over those forgotten up to it.
         for edges, sign in ((self.since, 1.0), (self.until, -1.0)):
             order = np.argsort(edges, kind="stable")
             partial_sums = np.cumsum(parts[order], axis=0)
@@ -207,15 +224,16 @@ class Attempts:
     def _build_units(
         self, batches: Ids, remaining: Floats, are_draws: npt.NDArray[Any], *columns: Any
     ) -> Units:
-        """Return units in blocks. A block ends with a batch, once it has its share of the planned draws: all
-        that it depends on is known when it ends.
+        """Return units, divided into blocks of whole batches (`Units.blocks`). A block ends once it has about
+        1 / FINEST of the planned draws.
 
-        `batches`, `remaining`: of each unit its batch and how many draws were planned then; `are_draws`:
-        whether it is a draw; `columns`: the first seven fields of `Units`, for example `a` and `b`.
+        `batches` has the batch of each unit, and `remaining` the number of draws that were still planned when
+        that batch began. `are_draws` says for each unit whether it is a draw. `columns` are the first seven
+        fields of `Units`, from `a` to `counts`.
         """
         begins = np.flatnonzero(np.diff(batches, prepend=-1))
         counts = columns[-1]
-        # `done_draws[i]`, `done_units[i]`: how many came before unit i.
+        # `done_draws[i]` and `done_units[i]` are the numbers of draws and of units before unit i.
         draw_counts = np.asarray(are_draws, np.float64) * counts
         done_draws = np.concatenate(([0.0], np.cumsum(draw_counts)))
         done_units = np.concatenate(([0.0], np.cumsum(counts)))
@@ -228,7 +246,8 @@ class Attempts:
                 continue
             end = done + math.ceil((done + remaining[begin]) / FINEST)
             blocks.append(begin)
-            # The plan counts draws. Dead ends are units too, as many for each draw as so far.
+            # The plan counts draws, but dead ends are units too. As many units for each draw are expected as
+            # there were so far; the 1 makes the ratio 1 at the beginning.
             units_of_draw = (done_units[begin] + 1) / (done + 1)
             planned_units.append(max(remaining[begin], 1.0) * units_of_draw)
         block_ends = np.array([*blocks, len(batches)], np.int64)

@@ -1,4 +1,9 @@
-"""The numbers of a function at each draw, and the range that they are from."""
+"""Computes the number that a function has at each draw, and scales the numbers to the range 0 to 1.
+
+The *range* of a function is its least and greatest number over all valid texts, not only over the draws. For
+example, ages from 0 to 120: a draw of age 30 has the number 30, and the *share* 0.25. The *field at a path*
+is the part of a JSON text that a path names, such as "address.city".
+"""
 
 from __future__ import annotations
 
@@ -22,10 +27,10 @@ Range: TypeAlias = "Bounds | None"
 
 @dataclass(frozen=True, slots=True)
 class DrawnNumbers:
-    """The numbers of n draws."""
+    """The numbers of n draws, scaled to the range `minimum` to `maximum`."""
 
     shares: Floats
-    """float64 [n]: the numbers, scaled so that the range is 0 to 1; as they are without a range."""
+    """float64 [n]: the numbers, scaled so that the range is 0 to 1; not scaled if the range is not known."""
     minimum: float = -math.inf
     maximum: float = math.inf
 
@@ -35,11 +40,11 @@ class DrawnNumbers:
         return math.isfinite(self.maximum)
 
     def number(self, share: float) -> float:
-        """Return the number that a scaled one stands for."""
+        """Return the number that a share stands for."""
         return self.minimum + share * (self.maximum - self.minimum) if self.has_range else share
 
     def unscale_interval(self, low: float, high: float) -> Interval:
-        """Return the interval of two scaled numbers."""
+        """Return the interval of numbers between two shares."""
         return Interval(self.number(low), self.number(high))
 
 
@@ -53,9 +58,10 @@ def column_of(
 ) -> DrawnNumbers:
     """Return the numbers of a function, or of the field at a path, at each draw.
 
-    `value_range`: the range that was named; `ranges`: those of the fields of JSON texts, and None for others.
-    `where`: the method that was called, for messages. A path is one into the JSON text: the objects of a
-    type may have other names and numbers. For example `column_of("age", None, values, texts, {"age": (0.0,
+    `value_range` is the range that the caller gave, if any. `values` and `texts` are those of the draws.
+    `ranges` has the ranges of the fields by their paths for JSON texts, and is None for other texts. `where`
+    names the method that was called, for messages. A path leads into the JSON text: the objects of a type may
+    have other names and numbers. For example `column_of("age", None, values, texts, {"age": (0.0,
     120.0)}, "expectation")` has ages as shares of 120. Raises
     StructgenError if there is no draw, and, with the text of the draw, for a function that raises, a field
     that has no number, NaN, and a number outside the range; OptionError for a range that is none."""
@@ -107,10 +113,10 @@ def _value_at_path(path: Path, value: Any) -> Any:
 
 
 def _number_of_draw(read_number: Callable[[Any], Any], value: Any, text: str, where: str) -> Any:
-    """Return the number of one draw, as `read_number(value)` gives it: a bool stays one.
+    """Return the number of one draw, the answer of `read_number(value)`; a bool stays a bool.
 
-    `text`: the text of the draw, for messages, as is `where`, for example "expectation". Raises
-    StructgenError, with the text, for an exception of the function, and for what is no finite number.
+    `text`, the text of the draw, and `where`, the method that was called, are for messages. Raises
+    StructgenError, with the text, if the function raises or if its answer is not a finite number.
     """
     try:
         answer = read_number(value)
@@ -137,7 +143,7 @@ def _number_of_draw(read_number: Callable[[Any], Any], value: Any, text: str, wh
 
 
 def _check_range(value_range: Any) -> Bounds:
-    """Return a range that was named. Raises OptionError."""
+    """Return the range that the caller gave, as a pair of floats. Raises OptionError if it is not a range."""
     try:
         minimum, maximum = value_range
     except (TypeError, ValueError):

@@ -1,4 +1,10 @@
-"""Paths of the fields of draws: "city", "address.city", "tags[]" (any item of a list), "tags.length"."""
+"""Names the fields of draws by paths, and finds the values at a path.
+
+A *path* is the keys that lead from a JSON value to one of its parts. Two *steps* are special: `[]` is any
+item of a list, and `length` the number of its items. As texts, paths are "city", "address.city", "tags[]" and
+"tags.length". A *field* is what a path names in all draws. For example, {"tags": ["a", "b"]} has the paths
+"tags.length", with the value 2, and "tags[]", with the values "a" and "b".
+"""
 
 from __future__ import annotations
 
@@ -12,7 +18,7 @@ ABSENT: Final = "(absent)"
 LENGTH_OF_TEXT: Final = "length of the text"
 """What reports call the number of characters of a text."""
 MOST_FIELDS: Final = 64
-"""The most fields of which reports tell, and of which ranges are looked up: those of one page."""
+"""The most fields that a report shows, and whose ranges are looked up: as many as one page has room for."""
 ITEM: Final = "[]"
 """A step of a path to any item of a list."""
 LENGTH: Final = "length"
@@ -39,8 +45,9 @@ def paths_of(values: list[Any]) -> list[Path]:
 
 
 def _walk_paths(value: Any, path: Path) -> Iterator[Path]:
-    """Yield the paths of all fields in a value that stands at a path; each item of a list has the same."""
-    # An empty object has no field below it, so it is a value itself.
+    """Yield the paths of all fields in `value`, which is itself at `path`. All items of a list have the same
+    path."""
+    # An empty object has no fields, so it counts as a value.
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from _walk_paths(inner, (*path, key))
@@ -53,13 +60,13 @@ def _walk_paths(value: Any, path: Path) -> Iterator[Path]:
 
 
 def values_at(value: Any, path: Path) -> dict[Any, Any]:
-    """Return the values of a draw at a path, by a key that tells 1, 1.0 and True apart (`key_values`):
-    several for a path through lists."""
+    """Return the values of a draw at a path, by keys that distinguish 1, 1.0 and True (`key_values`). A path
+    through the items of lists may have several values."""
     values = [value]
     for step in path:
         inner_values = (_inner_values(outer, step) for outer in values)
         values = list(chain.from_iterable(inner_values))
-    # A path through items may have no value. Any other field counts as absent then.
+    # A path through items may have no value. Any other field without a value has the value ABSENT.
     return key_values(values if ITEM in path else values[:1] or [ABSENT])
 
 
@@ -70,8 +77,9 @@ def parse_path(text: str) -> Path:
 
 
 def _inner_values(value: Any, step: str) -> list[Any]:
-    """Return the values one step of a path below a value: none, one, or all items of a list."""
-    # A named tuple has fields, like an object, and is no list.
+    """Return the values to which one step of a path leads from `value`: [], one value, or all items of a
+    list."""
+    # A named tuple has fields, like an object, so it does not count as a list.
     if isinstance(value, list | tuple | set | frozenset) and not hasattr(value, "_fields"):
         if step == ITEM:
             return list(value)
@@ -82,7 +90,8 @@ def _inner_values(value: Any, step: str) -> list[Any]:
 
 
 def key_values(values: list[Any]) -> dict[Any, Any]:
-    """Return values by a key that tells 1, 1.0 and True apart, each once; lists and objects as JSON text."""
+    """Return each distinct value once, by a key that distinguishes 1, 1.0 and True. Lists and objects are
+    returned as JSON text. For example, [1, 1, True] has two keys."""
     return {_value_key(value): _plain_value(value) for value in values}
 
 

@@ -1,9 +1,15 @@
-"""Means, shares and Z, each with its interval of 95 %, cut to what the known texts prove.
+"""Computes the intervals of 95 % of figures, cut to what the known texts prove.
 
-Known texts hold the mass K, and no more than U is valid. So the mean of a function f with values from 0 to 1
+- A *figure* is a number that is estimated: the mean of a function of a valid text, the *share* of valid texts
+  with some property, or Z, the probability that a text of the model is valid.
+- The *mass* of texts is the sum of their probabilities P. A *known* text is one whose P was computed.
+- A *proven* bound holds for certain; an interval holds in 95 of 100 runs.
+
+Known texts hold the mass K, and at most the mass U is valid. For example, if texts with the answer "yes" hold
+0.3, and U = 0.5, the share of "yes" is at least 0.6. So the mean of a function f with values from 0 to 1
 is at least (sum of P f over the known texts) / U, and at most that plus (U - K) / U. These bounds hold for
-certain, and for each method. Within them `betting` has the interval, or `binomial` for the shares of a
-planned number of independent draws.
+certain, and for each method. Within them the interval comes from `betting`, or from `binomial` for the shares
+of a planned number of independent draws.
 """
 
 from __future__ import annotations
@@ -21,11 +27,13 @@ from structgen.decoding.samplers.intervals.binomial import interval_of_share
 from structgen.decoding.samplers.target import ROUNDING, Bools, Floats
 
 LEAST_WORTH: Final = 4
-"""A run that is worth fewer exact draws has proven bounds alone: intervals would exclude next to nothing."""
+"""The least number of exact draws that a run must be worth for intervals. Below it only the proven bounds are
+given: an interval would exclude next to nothing."""
 _LOG_CELL: Final = 1 / math.sqrt(FINEST)
-"""The width of a cell of log Z: the standard error of a run that is worth so many exact draws."""
+"""The width of a cell of log Z: the standard error of a run that is worth FINEST exact draws."""
 _LEAST_Z: Final = math.log(1e-7)
-"""Hypotheses of Z below this share of its proven bound are not tested: the lower end is the proven one."""
+"""The logarithm of a share of Z's proven upper bound. Hypotheses below that share are not tested, so that the
+lower end is the proven one."""
 
 
 class Interval(NamedTuple):
@@ -43,21 +51,23 @@ class Interval(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """The ends of intervals of F figures from 0 to 1: 0 and 1 where nothing is excluded."""
+    """The ends of the intervals of F figures from 0 to 1; 0 and 1 for a figure of which nothing is
+    excluded."""
 
     low: Floats
     high: Floats
     are_proven: Bools
-    """Whether they are bounds that hold for certain."""
+    """Whether the ends are bounds that hold for certain."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProvenMass:
-    """The distinct texts among D draws, and the bounds on Z."""
+    """The distinct texts among D draws, and the proven bounds on Z."""
 
     lower: float
     upper: float
-    """Infinite where nothing bounds Z: checkers weigh texts, or the draws are of another law."""
+    """The upper bound on Z; infinite if nothing bounds Z, because checkers weigh texts or because the draws
+    are of another law."""
     probabilities: Floats
     """float64 [D]: P of each draw."""
     is_first: Bools
@@ -65,15 +75,15 @@ class ProvenMass:
 
     @property
     def mass(self) -> float:
-        """The mass of the distinct texts."""
+        """The mass of the distinct texts: the sum of their P."""
         return float(self.probabilities[self.is_first].sum())
 
     def bounds_of(self, values: Floats, condition: Floats) -> tuple[Floats, Floats]:
-        """Return the proven bounds of the means of F functions with values from 0 to 1 over the texts that
-        have a property. `values`, `condition`: see `Attempts.units_of_means`."""
+        """Return the lower and upper proven bounds of the means of F functions, [F] each, over the texts that
+        have a property. `values` and `condition` are as in `Attempts.units_of_means`."""
         if not math.isfinite(self.upper):
             return np.zeros(values.shape[1]), np.ones(values.shape[1])
-        # A text counts once, whichever number of draws it has.
+        # A text counts once, however many draws it has.
         masses = np.where(self.is_first, self.probabilities, 0.0)
         has = masses @ condition
         sums = masses @ (condition * values)
@@ -83,8 +93,8 @@ class ProvenMass:
 
 
 def _is_worth_enough(attempts: Attempts) -> bool:
-    """Return whether a run is worth enough for intervals. It may have no attempt: its draws are all
-    repeats."""
+    """Return whether a run is worth enough for intervals. A run may have no attempt, if all its draws are
+    repeats of known texts."""
     return len(attempts) > 0 and attempts.worth >= LEAST_WORTH
 
 
@@ -99,18 +109,18 @@ def ends_of_means(
 ) -> Ends:
     """Return the intervals of the means of F functions over the texts that have a property.
 
-    `means`: float64 [F], the estimates, which the intervals hold; `values`, `condition`: see
-    `Attempts.units_of_means`; `attempts`: None for a method that has no units; `tail`: the chance of missing
-    at each end; `are_seen`: whether the draws have named the functions, as the values of a field that they
-    have. What is proved of one is then from the draws behind the first that has it. For example
-    `ends_of_means(None, proven, means, values, condition)` gives the proven bounds. Cost: 0.1 s of CPU for 50
-    functions and 300 draws.
+    `attempts` is None for a method that has no units. `means`, float64 [F], are the estimates; each is inside
+    of its interval. `values` and `condition` are as in `Attempts.units_of_means`. `tail` is the chance of
+    missing the truth at each end. `are_seen` says that the functions were chosen by looking at the draws,
+    such as the values of a field that occur; then only draws after the first one with the value count. For
+    example `ends_of_means(None, proven, means, values, condition)` gives the proven bounds. Cost: 0.1 s of
+    CPU for 50 functions and 300 draws.
     """
     bottom, top = proven.bounds_of(values, condition)
     low, high = bottom.copy(), top.copy()
     if attempts is not None and _is_worth_enough(attempts):
-        # Only a planned number of independent draws makes a share binomial: a run that stopped where it
-        # looked good would not.
+        # A share is binomial only if the number of independent draws was planned. It is not in a run that
+        # could stop when the result looked good.
         has_two_values = ((values == 0) | (values == 1)).all(axis=0)
         is_share = has_two_values & attempts.are_coins & attempts.is_planned
         for at in np.flatnonzero(is_share):
@@ -138,28 +148,29 @@ def ends_of_means(
 
 
 def interval_of_mass(attempts: Attempts, proven: ProvenMass, log_z: float) -> Interval | None:
-    """Return the interval of log Z, which holds the estimate `log_z`; None where its lower end is unknown or
-    nothing bounds Z. Cost: 0.02 s of CPU for 300 draws."""
+    """Return the interval of log Z, which contains the estimate `log_z`. Return None if the estimate or the
+    lower end is not known, or if nothing bounds Z. Cost: 0.02 s of CPU for 300 draws."""
     lower = max(proven.lower, proven.mass)
     upper = proven.upper
     if math.isnan(log_z) or not math.isfinite(upper):
         return None
     low, high = lower, max(upper, lower)
     if lower < upper and len(attempts):
-        # Cells of equal width in log Z, at multiples of it: they must not depend on the draws.
+        # The cells have equal widths in log Z, and end at multiples of it, so that they do not depend on the
+        # draws.
         top = math.log(upper)
         bottom = max(log_or_infinity(lower), top + _LEAST_Z)
         first = math.floor(bottom / _LOG_CELL)
         last = math.ceil(top / _LOG_CELL)
         cells = np.exp(_LOG_CELL * np.arange(first, last + 1))
         (low,), (high,) = ends_of(attempts.with_bets.units_of_mass(), cells)
-        # Hypotheses below the first cell were not tested, so they stay.
+        # Hypotheses below the first cell were not tested, so they are not excluded.
         low = low if low > cells[0] else lower
     low = max(low, lower)
     high = min(high, upper)
     if not low > 0:
         return None
-    # Rounding may exclude no truth, and the interval holds its estimate.
+    # Rounding must not exclude the truth, and the interval must contain its estimate.
     log_low = min(math.log(low), log_z)
     log_high = max(math.log(high) + ROUNDING, log_z)
     return Interval(log_low, log_high)

@@ -1,9 +1,14 @@
-"""Bounds of the numbers in valid texts, known before a text is drawn: from the schema, and from the length.
+"""Finds the least and the greatest number that a field can have in valid texts, before any text is drawn.
 
-They are read from the network of the schema, which the masks are made of, and not from its text: so `allOf`,
+- A *range* or bounds are two numbers, such as (0, 120) for {"type": "integer", "minimum": 0, "maximum": 120}.
+- The *network* of a schema is the form of it that the masks are made of.
+- A *demand* is a condition on one value in the network, with a number as its name. A *shape* is the part of a
+  demand about arrays, or about objects. A demand is *alive* if some value meets it.
+
+The bounds come from the schema's network, and from the greatest length of a text. In the network, `allOf`,
 `$ref`, `oneOf`, `not` and `if` at one place are one set of numbers. Each bound holds for every text that the
-compiled grammar accepts within its tokens. It may be wide: what a schema says of several members together
-(`not` of an object, a number of items that `contains` counts) narrows nothing here.
+compiled grammar accepts within `max_tokens`. It may be wide: conditions on several members together (`not` of
+an object, a number of items that `contains` counts) are not used here.
 """
 
 from __future__ import annotations
@@ -41,16 +46,19 @@ _COMMAS: Final = re.compile(rb",(?:\s*,)*")
 
 
 def find_value_ranges(compiled_grammar: CompiledGrammar, max_tokens: int) -> ValueRanges:
-    """Return the bounds of the numbers in texts of a grammar of at most so many tokens. Cost: a reading of
-    the schema, some milliseconds, and of the vocabulary, 20 ms for 100,000 tokens. Where `limits` ends the
-    reading, no number has bounds."""
+    """Return the bounds of the numbers in texts of a grammar that have at most `max_tokens` tokens.
+
+    If the grammar's `limits` end the reading of the schema, no number has bounds. Cost: some milliseconds for
+    the schema, and 20 ms for a vocabulary of 100,000 tokens.
+    """
     grammar = compiled_grammar.grammar.innermost
     network = None
     if isinstance(grammar, JsonSchemaGrammar) and compiled_grammar.grammar.policies is not None:
         with suppress(LimitError, UnsupportedError):
             network = network_of(grammar.document(limits=compiled_grammar.limits))
     tokens = [token for token in compiled_grammar.tokenizer.token_bytes if token]
-    # Of commas in a row, white space aside, one at most stands between two items: more are in a string.
+    # Between two items there is one comma. Further commas after it, with only white space between them, must
+    # be in a string, so a row of commas counts as one.
     commas = [len(_COMMAS.findall(token)) for token in tokens if b"," in token]
     most_bytes = max_tokens * max(map(len, tokens), default=0)
     most_commas = max_tokens * max(commas, default=0)
@@ -59,15 +67,15 @@ def find_value_ranges(compiled_grammar: CompiledGrammar, max_tokens: int) -> Val
 
 @dataclass(frozen=True, slots=True)
 class ValueRanges:
-    """The bounds of the numbers in the texts of one grammar; made by `find_value_ranges`. For one thread at a
-    time."""
+    """The bounds of the numbers in the texts of one grammar, made by `find_value_ranges`. Only one thread may
+    use it at a time."""
 
     _network: SchemaNetwork | None
-    """The schema as the masks read it; None where the texts are not JSON, or the schema was not read."""
+    """The schema's network; None if the texts are not JSON, or if the schema was not read."""
     _most_bytes: int
-    """Of a text."""
+    """The most bytes of a text."""
     _most_commas: int
-    """Between the items of one list."""
+    """The most commas between the items of one list."""
 
     @property
     def text_length(self) -> Bounds:
@@ -75,24 +83,24 @@ class ValueRanges:
         return 0.0, float(self._most_bytes)
 
     def range_at(self, path: tuple[str, ...]) -> Bounds | None:
-        """Return the least and the greatest number that a valid text can have at a path: keys, `ITEM`,
-        `LENGTH`. True counts as 1 and False as 0.
+        """Return the least and the greatest number that a valid text can have at a path (keys, `ITEM` and
+        `LENGTH`). True counts as 1 and False as 0.
 
-        None where a text can have other values there, where one side has no bound, where no text has the
-        path, and where `limits` ends the search. A range does not say that every text has a number there: an
-        optional member has the range of those that are given. The numbers are those of the JSON text, read
-        as doubles; a type whose reader changes them may go beyond. Cost: some microseconds for each schema
+        Return None if a text can have values there that are not numbers, if one side has no bound, if no text
+        has the path, or if `limits` end the search. A range does not mean that every text has a number there:
+        an optional member has the range of the numbers that occur. The numbers are those of the JSON text,
+        read as doubles; the reader of a Python type may change them. Cost: some microseconds for each schema
         on the path, and at most `limits.oracle_steps`.
         """
         network = self._network
-        numbers = _EVERY  # where a limit ends the search
+        numbers = _EVERY  # this stays if a limit ends the search
         if network is None:
             return None
         demands = network.tables.places[network.root]
         lengths = list[Ranges]()
         shapes = network.shapes
         with suppress(LimitError, UnsupportedError), THIS_CALL.begin_call(network.document.limits):
-            # `demands`: those on the values at the path so far. One of them holds for each value.
+            # `demands` are those on the values at the path so far. Each value meets one of them.
             for step in path:
                 arrays = [shape for demand in demands for shape in shapes.array_shapes(demand)]
                 objects = [shape for demand in demands for shape in shapes.object_shapes(demand)]
@@ -105,7 +113,8 @@ class ValueRanges:
                 demands = tuple(dict.fromkeys(filter(network.oracle.is_alive, inner)))
             value_numbers = [_numbers_of_demand(network, demand) for demand in demands]
             numbers = unite_ranges([*lengths, *value_numbers])
-        # Cuts are where the set begins and ends, in turn: an odd number of them leaves one side open.
+        # The cuts are the places where the set begins and ends, in turn. If their number is odd (`& 1`), the
+        # set has no greatest number.
         if numbers.from_below or not numbers.cuts or len(numbers.cuts) & 1:
             return None
         low = float(Decimal(numbers.cuts[0][0]))
@@ -113,19 +122,19 @@ class ValueRanges:
         return (low, high) if high - low < math.inf else None
 
     def _list_lengths(self, network: SchemaNetwork, shape: ArrayShape) -> Ranges:
-        """Return the lengths of the lists of a shape. n items are n bytes at least, with n - 1 commas and two
-        brackets."""
+        """Return the range of the lengths of the lists of a shape. A list of n items has at least 2n + 1
+        bytes: n for the items, n - 1 commas and two brackets."""
         max_length = min(self._most_commas + 1, (self._most_bytes - 1) // 2)
         item_count = len([*_item_demands(network, shape)])
-        # All items behind `uniform_from` have one demand. Where it can be met the schema's bound holds,
-        # else the list ends before the first item that no value meets.
+        # All items from index `uniform_from` on have the same demand. If it can be met, the schema's bound
+        # holds. Otherwise the list ends before the first item whose demand no value meets.
         bound = (shape.hi or max_length) if item_count > shape.uniform_from else item_count
         return interval(shape.lo, min(max_length, bound))
 
 
 def _item_demands(network: SchemaNetwork, shape: ArrayShape) -> Iterator[int]:
-    """Yield the demands on the items of a list: one for each index up to the first that stands for all later
-    ones, or to the last item that there can be."""
+    """Yield the demands on the items of a list, one for each index. The last one is that of `uniform_from`,
+    which all later items share, or that of the last item that a list can have."""
     for index in range(shape.uniform_from + 1):
         item = network.arrays.progress.item_demand(shape, index)
         if index == shape.hi or not network.oracle.is_alive(item):
@@ -134,7 +143,8 @@ def _item_demands(network: SchemaNetwork, shape: ArrayShape) -> Iterator[int]:
 
 
 def _numbers_of_demand(network: SchemaNetwork, demand: int) -> Ranges:
-    """Return a set that holds the values of a demand; every number, where not all of them are numbers."""
+    """Return a set of numbers that contains all values of a demand; the set of all numbers if the demand
+    allows other values too."""
     menu = network.entry(network.tables.place((demand,)))
     if {menu.object, menu.array, menu.string, menu.null} != {None}:
         return _EVERY
@@ -151,8 +161,9 @@ def _numbers_of_demand(network: SchemaNetwork, demand: int) -> Ranges:
 
 
 def _join_ranges(formula: Formula, atoms: list[NumberAtom], parts: list[Ranges]) -> Ranges:
-    """Return a set that holds the numbers of a connective, given those of its parts."""
-    # An atom that is no range, such as a multiple, narrows nothing.
+    """Return a set that contains the numbers of a formula (All, Any or Not), given the sets of its parts.
+    `atoms` are conditions such as a range or a multiple."""
+    # An atom that is not a range, such as a multiple, does not narrow the set.
     ranges = [*(atom if isinstance(atom, Ranges) else _EVERY for atom in atoms), *parts]
     if isinstance(formula, Not):
         return _EVERY  # the parts are supersets, so their complement proves nothing
@@ -160,8 +171,10 @@ def _join_ranges(formula: Formula, atoms: list[NumberAtom], parts: list[Ranges])
 
 
 def _integers_between(ends: tuple[Cut | None, Cut | None]) -> Ranges:
-    """Return the range of the integers between two cuts."""
-    # A cut is a number, and whether it lies behind that number. None is no bound.
+    """Return the range of the integers between two cuts. For example, from 1.5 to 4, with 4 excluded, it is 2
+    to 3."""
+    # A cut is a pair: a number, and whether the cut is after that number (True) or before it (False). None:
+    # there is no bound.
     firsts = []
     for cut in ends:
         first = None
@@ -169,6 +182,7 @@ def _integers_between(ends: tuple[Cut | None, Cut | None]) -> Ranges:
             number, is_behind = cut
             first = math.floor(number) + 1 if is_behind else math.ceil(number)
         firsts.append(first)
-    # The least integer behind each of the two cuts. The last one of the range is that before the second.
+    # `firsts` has the least integer after each of the two cuts. The last integer of the range is one less
+    # than the second of them.
     low, high = firsts
     return interval(low, None if high is None else high - 1)

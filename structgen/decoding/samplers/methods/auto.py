@@ -1,18 +1,22 @@
-"""The default method: it makes `n` draws by the method that seems cheapest. With a budget of model rows it
-uses beams, if the budget suffices for them.
+"""The method `auto`, the default: it makes `n` draws by the method that seems cheapest. With a budget of
+model rows it uses beams, if the budget suffices for them.
 
 A *row* is the model's distribution after one prefix, the unit of cost. A *walk* writes one text token by
-token. *Particles* are prefixes that are extended side by side and resampled. *Beams* read all likely prefixes
-of one length together.
+token. *Particles* are prefixes that are extended side by side and resampled; a *cloud* is the particles of
+one run of the method. *Beams* read all likely prefixes of one length together. A *pilot* is the first few
+walks, from which the cost of a draw is estimated. A *separate text* is a text that is written without a
+prefix tree: it costs one row for each of its tokens.
 
-Without a budget the draws are walks through the remainder (`raj`) that flip coins, with repeats of the texts
-that are known. As they come they are exact draws, like those of `cars`: a text x is a repeat with the
-probability P(x) / U once it is known, and before that a walk accepts it with that probability. With their
-weights, which sum the known texts, means have a smaller error, and intervals hold on every law. After a few
-walks (a *pilot*) the run knows what a draw costs. Where that is more than a separate text would, the draws
-are weighted ones by the particles of `smc`, or of `awrs` where checkers kill them all, and have no intervals.
-Both read the same rows: what the pilot has read is not paid for again. The texts of walks that gave way are
-dropped.
+Without a budget the draws are walks through the *remainder*, the valid texts that are not known yet (`raj`).
+The walks flip coins, and known texts come again as *repeats*. Without their weights they are exact draws,
+like those of `cars`: a known text x is repeated with the probability P(x) / U, where U is the proven bound on
+the valid mass; an unknown one is accepted by a walk with the same probability. With their weights, which sum
+the known texts, means have a smaller error, and intervals hold on every law.
+
+After the pilot the run knows the cost of a draw. If a draw costs much more than a separate text, the draws
+are made by the particles of `smc`, or of `awrs` if checkers kill all of them. Such draws are weighted, and
+have no intervals. Walks and particles read the same rows, so the rows of the pilot are not paid for again.
+The texts of the walks are then dropped.
 
 Beams (see `structgen.decoding.samplers.methods.beams`) have the least error for a number of rows. With a
 budget they come first, and what `n` draws cost is kept back, for the case that the beams find fewer
@@ -61,7 +65,8 @@ reads at most a quarter more rows than the cheapest unbiased method
 
 
 def draw(run: SamplingRun) -> Drawn:
-    """Return draws: exact ones, weighted ones, or the texts that beams find."""
+    """Return the draws of the method that was chosen: exact draws, weighted draws, or the texts that beams
+    find."""
     run.target.remember_steps()
     if run.budget is not None:
         return _draw_within(run, run.budget)
@@ -84,7 +89,8 @@ def _draw_by_walks(run: SamplingRun) -> Drawn:
         return walks.draw_count >= _PILOT and rows_paid() <= _DEAR * walks.draw_count * walks.longest
 
     def is_known() -> bool:
-        """Whether the walks are cheap, or the pilot has cost its share, or has made half of the draws."""
+        """Whether the pilot is over: the walks are cheap, the pilot has cost its share of rows, or it has
+        made half of the draws."""
         is_paid = rows_paid() >= max(_SHARE_OF_PILOT * run.n, 1) * walks.longest > 0
         return is_cheap() or is_paid or 2 * walks.draw_count >= run.n > 3
 
@@ -94,7 +100,7 @@ def _draw_by_walks(run: SamplingRun) -> Drawn:
         walks.pilot = len(walks.attempts)
 
         def is_too_dear() -> bool:
-            """Whether the pilot was wrong: less than half of the draws cost as much as all may."""
+            """Whether the pilot was wrong: less than half of the draws have cost as much as all draws may."""
             return 2 * walks.draw_count < run.n and rows_paid() >= _DEAR * walks.longest * run.n
 
         walks.go_on(run.n, repeats=True, is_enough=is_too_dear)
@@ -107,12 +113,14 @@ def _draw_by_walks(run: SamplingRun) -> Drawn:
 
 
 def _draw_by_particles(run: SamplingRun) -> Drawn | None:
-    """Return `n` weighted draws; None if all particles of the clouds died, even of one that has all draws.
+    """Return `n` weighted draws; None if all particles died in every cloud that was tried.
 
-    Below `smc.MANY` draws one cloud shares the most rows. The particles of `smc` cost the least. Checkers
-    that refuse nearly each token kill all of them: those of `awrs` draw a token again.
+    Below `smc.MANY` draws one cloud of `n` particles is used, because its particles share the most rows. The
+    particles of `smc` cost the least. Checkers that refuse nearly each token kill all of them; the particles
+    of `awrs` survive, because they draw a refused token again.
     """
     is_one = run.n < smc.MANY
+    # Pairs of a method and the number of particles in a cloud (None: the method's own number).
     clouds: list[tuple[str, int | None]] = [("smc", run.n if is_one else None)]
     # `awrs` asks far more checks than `smc`, so it comes second.
     if run.target.checkers:
@@ -129,7 +137,7 @@ def _draw_by_particles(run: SamplingRun) -> Drawn | None:
 
 
 def _draw_within(run: SamplingRun, budget: int) -> Drawn:
-    """Return the draws that a budget pays for."""
+    """Return the draws that `budget` model rows pay for."""
     attempts: list[Attempt] = []
     seed = run.seed ^ (1 << 63)
     walker = Walker(run.target, Finish.WEIGHT, run.tree, seed=seed)
@@ -137,7 +145,7 @@ def _draw_within(run: SamplingRun, budget: int) -> Drawn:
     is_small = run.tree.root is None and budget < FEW_TEXTS * (run.target.max_tokens + 1)
     if is_small or run.n < budget:
         attempts = _run_pilot(run, walker)
-    # Without an attempt nothing is known of the cost.
+    # The rows that `n` draws will cost; infinity without an attempt, since the cost is then unknown.
     cost = run.model_rows * run.n / len(attempts) if attempts else math.inf
     if not is_small or budget * len(attempts) >= FEW_TEXTS * run.model_rows:
         return _beams_first(run, budget, cost)
@@ -152,8 +160,11 @@ def _draw_within(run: SamplingRun, budget: int) -> Drawn:
 
 
 def _beams_first(run: SamplingRun, budget: int, cost: float) -> Drawn:
-    """Return the texts of beams, or `n` draws if the beams find too few texts. The rows of these draws are
-    kept back, if they are less than half of the budget. `cost` is the number of rows of `n` draws."""
+    """Return the texts of beams, or `n` draws by walks if the beams find too few texts.
+
+    `cost` is the expected number of rows of `n` draws. The beams may not use so many rows of the budget, if
+    `cost` is at most half of it.
+    """
     kept_back = math.ceil(cost) if 2 * cost <= budget else 0
     run.budget = budget - kept_back
     beam_draws = beams.draw(run)
@@ -169,7 +180,8 @@ def _beams_first(run: SamplingRun, budget: int, cost: float) -> Drawn:
 
 
 def _run_pilot(run: SamplingRun, walker: Walker) -> list[Attempt]:
-    """Return the attempts of a pilot, one after another, or those that the limits of the run allow."""
+    """Return the `_PILOT` attempts of a pilot, made one after another; fewer if the limits of the run allow
+    no more."""
     attempts: list[Attempt] = []
     with run.cut_short():
         while len(attempts) < _PILOT and not walker.is_spent and run.afford_rows(0):
@@ -178,10 +190,11 @@ def _run_pilot(run: SamplingRun, walker: Walker) -> list[Attempt]:
 
 
 def _draw_tempered(attempts: list[Attempt], wanted_count: int) -> Drawn:
-    """Return the draws of walks with tempered weights, and the estimate of Z by the whole weights."""
+    """Return draws with tempered weights from the attempts of walks. `wanted_count` is the number of draws
+    that were asked for. The estimate of Z is by the whole weights."""
     draws = draws_of_attempts(attempts, wanted_count, has_weights=True, estimates_z=True)
     weights = temper_weights(draws.log_weights)
-    # Their sum stays the estimate of Z, which the tempered weights themselves do not give.
+    # The weights are scaled so that their sum is the estimate of Z by the whole weights.
     draws.log_weights = weights - log_sum(weights) + draws.log_z
     draws.is_biased = True
     draws.attempt_record = None
@@ -189,8 +202,8 @@ def _draw_tempered(attempts: list[Attempt], wanted_count: int) -> Drawn:
 
 
 def temper_weights(log_weights: Floats) -> Floats:
-    """Return log weights times the greatest number, at most 1, for which the effective size is `SHARE` of the
-    number of draws."""
+    """Return log weights times a power from 0 to 1: the greatest one for which the effective size is at least
+    `SHARE` of the number of draws. Equal weights, for example, are returned as they are."""
     low, high = 0.0, 1.0
     wanted_size = SHARE * len(log_weights)
     if not len(log_weights) or count_carriers(normalise_weights(log_weights)) >= wanted_size:

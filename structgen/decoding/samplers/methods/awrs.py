@@ -1,6 +1,9 @@
-"""Adaptive weighted rejection sampling: particles as in `smc`, whose next token is drawn until the checkers
-let it through (Lipkin et al., Fast Controlled Generation from Language Models with Adaptive Weighted
-Rejection Sampling, 2025).
+"""The method `awrs`, adaptive weighted rejection sampling: particles as in `smc`, whose next token is drawn
+again until the checkers accept it (Lipkin et al., Fast Controlled Generation from Language Models with
+Adaptive Weighted Rejection Sampling, 2025).
+
+An *edge* is a token that may follow a prefix. Its *mass* is its probability under the model. An edge *passes*
+if no checker refuses the prefix with that token; else it is *invalid*.
 
 The grammar's mask is exact and comes with every row. A checker without a mask must be asked about each token,
 which is too slow for the whole vocabulary. So tokens are drawn under the mask without replacement, and only
@@ -8,18 +11,19 @@ drawn tokens are checked. The first one that passes is a draw from the valid tok
 
 Its weight must be multiplied by an estimate of theta, the probability of all valid edges together. For this,
 drawing continues, among all edges not known to be invalid, until an edge passes for the second time (it may
-be the same edge). Let q_i be the mass that is left after i edges were refused, j of them in all. Then
+be the same edge). Let j be the number of refused edges, and q_i the mass that remains after the first i of
+them were refused. Then
 
     1 / (1/q_0 + 1/q_1 + ... + 1/q_j)
 
-is an unbiased estimate of theta, whichever edge passed first. For the refusals r_1 ... r_j come, with the
-first edge to pass before or after any of them, with probability
+is an unbiased estimate of theta, whichever edge passed first. The proof: the refusals r_1 ... r_j come in
+this order, and the first edge passes before or after any of them, with the probability
 
     P(r_1)/q_0 ... P(r_j)/q_(j-1)  theta/q_j  times  theta (1/q_0 + ... + 1/q_j),
 
-so its mean is theta times the sum of P(r_1)/q_0 ... P(r_j)/q_(j-1) theta/q_j. The terms of that sum are the
-probabilities of the refusals that come before a first edge passes, so it is 1. Where single edges have little
-mass this is the estimate 1 / (draws - 1) of inverse binomial sampling.
+so the mean of the estimate is theta times the sum of P(r_1)/q_0 ... P(r_j)/q_(j-1) theta/q_j. The terms of
+that sum are the probabilities of the refusals that come before a first edge passes, so the sum is 1. If each
+edge has little mass, the estimate is nearly 1 / (draws - 1), that of inverse binomial sampling.
 """
 
 from __future__ import annotations
@@ -42,15 +46,17 @@ def draw(run: SamplingRun) -> Drawn:
 def propose_checked(
     target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator
 ) -> TakenEdge | None:
-    """Draw an edge that passes the checkers, with an unbiased estimate of the mass of all that do; None if
-    every edge was refused.
+    """Return an edge that passes the checkers, with an unbiased estimate of the mass of all edges that pass;
+    None if every edge was refused.
 
-    `step` is that of `prefix`. For example, of three edges with the masses 0.5, 0.3 and 0.2 of which the
-    first is refused, the estimate is 0.5 on average. Cost: O(V) each time that half of the mass has been
-    refused, and the checks.
+    `step` has the edges after `prefix`, and `draws` gives the random numbers. For example, let three edges
+    have the masses 0.5, 0.3 and 0.2, and the checkers refuse the first one: the estimate is 0.5 on average.
+    Cost: O(V) each time that half of the mass has been refused, and the checks.
     """
     remaining = _RemainingEdges(step.edges)
+    # The first edge that passed, and the prefix with it; None: no edge has passed yet.
     first: tuple[int, Prefix] | None = None
+    # The sum 1/q_0 + 1/q_1 + ... of the module's docstring.
     inverses = 1 / remaining.mass if remaining.mass > 0 else 0.0
     while remaining.mass > 0:
         edge = remaining.draw_edge(draws)
@@ -72,23 +78,25 @@ def propose_checked(
 
 
 class _RemainingEdges:
-    """The edges that are not known to be invalid."""
+    """The edges that are not known to be invalid, with their total mass `mass`."""
 
     def __init__(self, masses: Floats) -> None:
         self._masses = masses
         self._sum_masses()
 
     def _sum_masses(self) -> None:
-        """Compute the sums by which edges are drawn, and the mass, from the masses that are left."""
+        """Compute, from the masses of the remaining edges, the partial sums by which edges are drawn, and the
+        total mass."""
         self._sums = np.cumsum(self._masses)
         self.mass = self._mass_when_summed = float(self._sums[-1])
 
     def draw_edge(self, draws: np.random.Generator) -> int:
-        """Return an edge drawn by its mass; edges drawn before may come again, unless they were refused."""
+        """Return the index of an edge, drawn with a probability proportional to its mass. An edge that was
+        drawn before may come again, unless it was refused."""
         while True:
             point = draws.random() * self._sums[-1]
             edge = int(np.searchsorted(self._sums, point, side="right"))
-            # The sums may be older than the last refusals.
+            # The sums may still count edges that were refused since: their mass is 0, so draw again.
             if edge < len(self._masses) and self._masses[edge] > 0:
                 return edge
 

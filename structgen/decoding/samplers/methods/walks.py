@@ -1,7 +1,12 @@
-"""The methods that are walks (`structgen.decoding.samplers.walk`), each with the paper that it is from.
+"""The five methods that draw by walks: masked, asap, rejection, cars and importance, with their papers.
 
-h(u) is the chance that a text of the model which begins with u ends as a valid one, upper(u) the bound on it
-that the prefix tree proves, and Z is h of the empty text (`target`).
+- A *walk* writes one text token by token, from the empty prefix (`structgen.decoding.samplers.walk`).
+- h(u) is the chance that a text of the model which begins with the prefix u ends as a valid text. Z is h of
+  the empty prefix.
+- The *prefix tree* stores what earlier walks have read. upper(u) is the bound on h(u) that it proves.
+- The *ratio of bounds* at a prefix is upper(u) after the row of u was read, divided by upper(u) before. For
+  example, at a new prefix with the allowed mass 0.8 it is 0.8 / 1. A method ignores this ratio, flips a coin
+  with it, or makes it a weight (`Finish`).
 
 **masked**: tokens are drawn from the model's distribution renormalised over the allowed ones. This is what
 engines for structured output do (grammar-constrained decoding, for example Geng et al. 2023). It uses h = 1
@@ -47,12 +52,13 @@ WALKS: Final[Mapping[str, tuple[Finish, bool]]] = {
     "cars": (Finish.COIN, True),
     "importance": (Finish.WEIGHT, True),
 }
-"""How a method's walks use the ratio of bounds, and whether they learn from a tree."""
+"""For each method a pair: how its walks use the ratio of bounds, and whether they learn from a prefix
+tree."""
 
 
 def draw(run: SamplingRun, method: str) -> Drawn:
-    """Return the draws of a method: with weights of their own, exact ones, or biased ones, as its walks use
-    the ratio of bounds."""
+    """Return the draws of a method, one of the keys of `WALKS`. They are weighted if its walks make the ratio
+    of bounds a weight, exact if they flip coins, and biased if they ignore the ratio."""
     finish, learns = WALKS[method]
     if learns and finish is Finish.IGNORE:
         run.width = 1  # one walk at a time: each learns from those before it
