@@ -28,15 +28,17 @@ language."""
 NextPlaces: TypeAlias = "tuple[frozenset[Place], bool]"
 """The places after a part, and whether the whole text may end there."""
 _END: Final[Place] = -1, (0, 1, 0)
-"""The place at the end of the whole text."""
+"""The place at the end of the whole text: the number -1, and the end of `_NOTHING`. Its configuration is
+(low, high, offset) of `WordsLanguage`: the range of its one text, after no symbol."""
 _NOTHING: Final = WordsLanguage((b"",), "nothing")
-"""The part at this place. It has only the empty word."""
+"""The part at the place `_END`. Its only word is the empty word."""
 
 
 class Parts(Language):
     """A language that is made of parts. A configuration is a frozenset of places."""
 
     def __init__(self, parts: Sequence[Language]) -> None:
+        """`parts`: the combined languages. A flag of the whole holds if it holds for one of them."""
         self.parts = tuple(parts)
         for part in parts:
             self.specials |= part.specials
@@ -45,10 +47,11 @@ class Parts(Language):
             self.locks = max(self.locks, part.locks)
 
     def part(self, number: int) -> Language:
-        """Return the part of the places with this number."""
+        """Return the part of the places with a number; below 0 that of `_END`."""
         return self._make_part(number) if number >= 0 else _NOTHING
 
     def _make_part(self, number: int) -> Language:
+        """Return the part of the places with a number from 0 on. By default it is an index in `parts`."""
         return self.parts[number]
 
     @abstractmethod
@@ -63,7 +66,8 @@ class Parts(Language):
         return self._with_end(*self._places_before())
 
     def _with_end(self, places: frozenset[Place], ends: bool) -> frozenset[Place]:
-        """Return places, and the end where the whole text may end and they do not tell."""
+        """Return a configuration with these places. `ends`: the whole text may end here. Then `_END` is
+        added, unless one of the places shows it already."""
         return places | {_END} if ends and not self.accepts(places) else places
 
     def accepts(self, config: Config) -> bool:
@@ -85,6 +89,7 @@ class Parts(Language):
         return common_classes(part.outer_classes or part.classes for part in self.parts)
 
     def height(self, config: Config) -> int:
+        """Return the largest height of the parts' stacks."""
         return max(self.part(number).height(part_config) for number, part_config in config)
 
     def expected_items(self, config: Config) -> list[Expected]:
@@ -97,7 +102,7 @@ class Parts(Language):
 
     def step(self, config: Config, symbol: int) -> Config | None:
         new_places: set[Place] = set()
-        if steps := len(config) // 8:  # a place takes some 2 us
+        if steps := len(config) // 8:  # one step is counted for 8 places: a place takes some 2 us
             THIS_CALL.count_work(steps * NUMBERS)
         for number, part_config in config:
             part = self.part(number)
@@ -109,7 +114,8 @@ class Parts(Language):
     def single_configs(self, config: Config) -> Iterable[Config]:
         if self.accepts(config):
             return (config,)
-        # where a part may end and the whole may not, the place after the part is there too
+        # The whole text may not end here. So a place where its part may end adds nothing: the places after
+        # this part are in the configuration too, and stand for it.
         open_places = (
             (number, part_config)
             for number, part_config in config
@@ -137,7 +143,7 @@ class Parts(Language):
 
     @remember_answers
     def _goes_on(self, part: Language, config: Config) -> bool:
-        """Return whether a word of a part goes on."""
+        """Return whether a symbol may follow in a part's configuration."""
         return part.goes_on(config)
 
     def cheap_next_bytes(self, config: Config) -> bytes | None:
@@ -172,8 +178,8 @@ class Parts(Language):
         return tuple(parts), frozenset(others) or None
 
     def _lift_place(self, number: int, inside: InsidePart) -> InsidePart:
-        """Return a place inside a part of this language's part, as a place of this language. `number`: of
-        the place."""
+        """Return `inside`, a place in an inner part of one of this language's parts, as a place of this
+        language. `number`: the number of the place of this language's part."""
         places_after: set[Place] = set()
         if inside.after_end is not None:
             places_after.add((number, inside.after_end))
@@ -191,11 +197,13 @@ class Parts(Language):
         return frozenset(after)
 
     def _needed_parts(self, number: int) -> Iterable[tuple[Language, int]]:
-        """Return the parts of which words must still follow the part of a place, and how many of each."""
+        """Return pairs (part, count): after the part of the place `number`, `count` words of `part` must
+        follow at least."""
         return ()
 
     def shortest_rest(self, config: Config) -> Sequence[int]:
-        # for each place: its size, the rest of its part, and the words that must follow with their counts
+        # for each place: the size of its whole rest, the rest of its part, and pairs (word, count) for the
+        # words that must follow
         ways: list[tuple[int, tuple[int, ...], list[tuple[tuple[int, ...], int]]]] = []
         for number, part_config in config:
             rest = tuple(self.part(number).shortest_rest(part_config))
@@ -205,7 +213,7 @@ class Parts(Language):
             ways.append((size, rest, words))
         # between equal sizes the symbols decide, so that the answer is the same in every process
         size, rest, words = min(ways)
-        if steps := size // 400:  # what is made of a rest takes some 50 ns a symbol
+        if steps := size // 400:  # one step is counted for 400 symbols: a symbol takes some 50 ns
             THIS_CALL.count_work(steps * NUMBERS)
         return [*rest, *chain.from_iterable(word * count for word, count in words)]
 
@@ -215,6 +223,7 @@ class Parts(Language):
         return tuple(part.shortest_rest(part.start()))
 
     def after_token_end(self, config: Config) -> Config | None:
+        """Return the configuration at the end of a token; None where no part allows a token to end."""
         places: set[Place] = set()
         for number, part_config in config:
             after = self.part(number).after_token_end(part_config)
@@ -224,13 +233,15 @@ class Parts(Language):
 
 
 class Chain(Parts):
-    """Concatenation: a word of each part, one after another."""
+    """Concatenation: a word of each part, one after another. The number of a place is the index of its
+    part."""
 
     def __init__(self, parts: Sequence[Language]) -> None:
         super().__init__(parts)
         self._places_by_part: list[NextPlaces] = [(frozenset(), True)]
-        """The places before each part, and those after the last part."""
-        # backwards: a part that may be empty begins where the next part begins, too
+        """For each part the places before it, then those after the last part."""
+        # Backwards: before a part that may be empty, the next part may begin too. The first entry of the list
+        # is always that of the part after this one.
         for number, part in reversed(list(enumerate(parts))):
             places, ends = self._places_by_part[0]
             start = part.start()
@@ -251,7 +262,7 @@ class Chain(Parts):
 
 
 class Union(Parts):
-    """Union: a word of any part."""
+    """Union: a word of any part. The number of a place is the index of its part."""
 
     def _places_before(self) -> NextPlaces:
         places = frozenset((number, part.start()) for number, part in enumerate(self.parts))
@@ -262,35 +273,39 @@ class Union(Parts):
 
 
 class RepeatedLanguage(Parts):
-    """`minimum` to `maximum` words of a language, one after another (`maximum` None: no bound). The number of
-    a place is the number of copies read before, as far as it matters."""
+    """`minimum` to `maximum` words of a language, one after another (`maximum` None: no bound).
+
+    The number of a place is how many words were read before the current one. Without a bound, it counts only
+    up to `minimum`: with `minimum` 2, the place in the fifth word has the number 2.
+    """
 
     def __init__(self, of: Language, minimum: int, maximum: int | None) -> None:
         super().__init__((of,))
         self.of = of
         self.maximum = maximum
         self._first = of.start()
-        # empty copies may make up the number
+        # If a word may be empty, empty words make up the least number: there is no minimum then.
         self.minimum = 0 if of.accepts(self._first) else minimum
 
     def _make_part(self, number: int) -> Language:
         return self.of
 
     def _places_before(self) -> NextPlaces:
-        return self._places_after(-1)
+        return self._places_after(-1)  # as after a word before the first: 0 words were read
 
     def _places_after(self, number: int) -> NextPlaces:
         read_count = number + 1
         may_end = read_count >= self.minimum
         if read_count == self.maximum:
             return frozenset(), may_end
-        # without a bound above, counts from the minimum on say the same: the configurations stay few
+        # Without a bound above, all counts from the minimum on allow the same: so configurations stay few.
         next_number = min(read_count, self.minimum) if self.maximum is None else read_count
         return frozenset({(next_number, self._first)}), may_end
 
     def step(self, config: Config, symbol: int) -> Config | None:
         places = super().step(config, symbol) or ()
-        # once enough copies were read, fewer leave more to come: only the fewest count
+        # From the minimum on, a place with fewer words read allows all that one with more does. So of places
+        # with one configuration only that with the fewest words is kept.
         fewest: dict[Config, int] = {}
         for number, part_config in places:
             if number >= self.minimum:
@@ -307,23 +322,26 @@ class RepeatedLanguage(Parts):
 
 
 class AnyOrder(Parts):
-    """A word of each of some languages, in any order, with a word of `separator` between two. The languages
-    after the first `needed_count` may be absent.
+    """A word of each of some languages, in any order, with a word of `separator` between two.
 
-    The number of a place has a bit for each word that was read before, and the language that is being read.
+    The first `needed_count` languages are needed, the others may be absent. The number of a place is
+    `words read * number of languages + index of the current language`. In `words read`, bit n is 1 if the
+    word of language n was read before. For example, with three languages the number 5 * 3 + 1 is in language
+    1, after languages 0 and 2 (5 is the bits 101).
     """
 
     def __init__(self, of: Sequence[Language], needed_count: int, separator: Language) -> None:
-        # each language stands twice: as the first word, and after another one with the separator before it
+        # Each language is a part twice: alone, for the first word, and with the separator before it, for
+        # later words. The part of language n is n or n + `_count`.
         is_separated = separator.goes_on(separator.start())
         later = [Chain((separator, word)) for word in of] if is_separated else of
         super().__init__((*of, *later))
         self._count = len(of)
-        self._needed_words = (1 << needed_count) - 1  # a bit for each word, the first ones
+        self._needed_words = (1 << needed_count) - 1  # the lowest `needed_count` bits
 
     def _make_part(self, number: int) -> Language:
         words_read, word = divmod(number, self._count)
-        return self.parts[word + self._count * bool(words_read)]
+        return self.parts[word + self._count * bool(words_read)]  # the second half after a first word
 
     def _places_before(self) -> NextPlaces:
         return self._after_words(0)

@@ -1,8 +1,12 @@
 """`sg.without_spans_of`: texts that copy no long run of characters from a corpus.
 
-A text is refused where more than n of its characters in a row stand in the corpus. That is a regular
-language: a reader remembers the longest end of the text, of at most n characters, that stands in the corpus.
-Whether it does is looked up in an array of the corpus' places, sorted by their next n + 1 characters.
+A *corpus* is a long text. A *run* is a piece of a text without gaps. A run is *copied* if it occurs in the
+corpus. A text is refused where one of its runs of more than n characters is copied. For example, with the
+corpus `to be or not` and n = 3, the text `to do` is allowed, and `I be or` is refused: ` be ` is copied.
+
+The allowed texts are a regular language. A reader remembers only the *suffix*: the longest copied end of the
+text so far, of at most n characters. A *place* of the corpus is an index of a character. All places are kept
+in an array, sorted by the n + 1 characters that begin there (a suffix array). A run is looked up there.
 """
 
 from __future__ import annotations
@@ -27,14 +31,16 @@ from structgen.grammars.text_grammars.text_grammar import TextFilter
 from structgen.machines.core.compiled import REMEMBERED
 
 _MOST: Final = 1 << 26
-"""The most characters of a corpus; each takes 4 bytes, and some 40 while the array is made."""
+"""The most characters of a corpus. Each takes 4 bytes of memory, and some 40 while the array is made."""
 _LONGEST: Final = 1000
-"""The most characters of a span: a step looks up ends of a text of so many."""
+"""The largest `longest`, in characters. A step looks up ends of the text of up to this length."""
 _UTF8_CUTS: Final = (0x80, 0x90, 0xA0, 0xC0, 0xC2, 0xE0, 0xE1, 0xED, 0xEE, 0xF0, 0xF1, 0xF4, 0xF5)
-"""The first bytes of the ranges that UTF-8 tells apart."""
+"""The first byte of each range of bytes that have the same meaning in UTF-8: from 0x80 on continuation bytes,
+from 0xC2 on first bytes of two-byte characters, and so on."""
 
 Place: TypeAlias = "tuple[str, bytes]"
-"""The end of the text that stands in the corpus, and the bytes of an incomplete character."""
+"""A configuration of `SpanFreeLanguage`: the suffix (the copied end of the text so far), and the bytes of the
+character that is not complete yet."""
 
 
 @options_named("sg.without_spans_of(corpus, longest=40)")
@@ -59,7 +65,8 @@ def without_spans_of(corpus: str, longest: int) -> SpanFree:
 
 @dataclass(frozen=True, slots=True)
 class CopiedSpan:
-    """A run of a text that stands in a corpus: text[start:end] == corpus[place : place + end - start]."""
+    """A copied run of a text: text[start:end] == corpus[place : place + end - start]. The unit is a
+    character."""
 
     start: int
     end: int
@@ -67,7 +74,8 @@ class CopiedSpan:
 
 
 class SpanFree(TextFilter):
-    """Texts that copy no long run. Made by `without_spans_of`."""
+    """The grammar of the texts without a copied run of more than `longest` characters. Made by
+    `without_spans_of`."""
 
     def __init__(self, corpus: str, longest: int) -> None:
         self.corpus = corpus
@@ -84,14 +92,15 @@ class SpanFree(TextFilter):
 
     @cached_property
     def corpus_index(self) -> CorpusIndex:
-        """The sorted places of the corpus."""
+        """The index of the corpus. It is built when it is first used."""
         return CorpusIndex(self.corpus, self.longest + 1)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return SpanFreeLanguage(self.corpus_index, self.longest)
 
     def refusal_error(self, text: str) -> GrammarError:
-        """Return the error for a grammar of which no text passes: the shortest one's run stands in it."""
+        """Return the error for a grammar all of whose texts copy a long run. `text`: one of its texts, whose
+        first copied run the message shows."""
         spans = self.copied(text)
         shown_run = "one"
         if spans:
@@ -105,9 +114,11 @@ class SpanFree(TextFilter):
         )
 
     def copied(self, text: str) -> list[CopiedSpan]:
-        """Return the runs of more than `longest` characters of a text that stand in the corpus, each with its
-        first place in the sorted order; they may overlap by `longest` characters. Cost: some microseconds a
-        character."""
+        """Return the copied runs of a text that have more than `longest` characters.
+
+        Each run has the place of the corpus that comes first in the sorted order. Runs may overlap by up to
+        `longest` characters. Cost: some microseconds a character.
+        """
         spans: list[CopiedSpan] = []
         start = 0
         size = self.longest + 1
@@ -132,7 +143,7 @@ class SpanFree(TextFilter):
 
 
 class CorpusIndex:
-    """Where texts of at most `reach` characters stand in a corpus."""
+    """Finds texts of at most `reach` characters in a corpus, by binary search in the sorted places."""
 
     def __init__(self, corpus: str, reach: int) -> None:
         self.corpus = corpus
@@ -141,7 +152,8 @@ class CorpusIndex:
         self._answers: dict[str, bool] = {}
 
     def place_of(self, text: str) -> int | None:
-        """Return a place of a text that is not longer than the reach; None where it does not stand."""
+        """Return a place at which a text occurs in the corpus; None where it does not occur. The text has at
+        most `reach` characters."""
         size = len(text)
         # places in the order of longer texts are in the order of their beginnings too
         row = bisect_left(self._places, text, key=lambda place: self.corpus[place : place + size])
@@ -151,7 +163,7 @@ class CorpusIndex:
         return place if self.corpus.startswith(text, place) else None
 
     def has_text(self, text: str) -> bool:
-        """Return whether a text that is not longer than the reach stands in the corpus."""
+        """Return whether a text of at most `reach` characters occurs in the corpus; answers are kept."""
         answer = self._answers.get(text)
         if answer is None:
             if len(self._answers) >= REMEMBERED:
@@ -162,8 +174,12 @@ class CorpusIndex:
 
 
 def sorted_places(corpus: str, reach: int) -> npt.NDArray[np.int32]:
-    """Return the places of a corpus sorted by their next `reach` characters, or more: prefix doubling (Manber
-    and Myers, "Suffix arrays", 1990)."""
+    """Return the places of a corpus, sorted by the `reach` or more characters that begin at each.
+
+    The method is prefix doubling (Manber and Myers, "Suffix arrays", 1990): places sorted by 1 character are
+    sorted by 2, then by 4, and so on. For example, of "aba" the places in order are 2 (`a`), 0 (`aba`) and
+    1 (`ba`).
+    """
     code_points = np.frombuffer(corpus.encode("utf-32-le", "surrogatepass"), np.uint32)
     # a rank is from 1 on: 0 is the rank of the text after the end, which is before all others
     ranks = code_points.astype(np.int64) + 1
@@ -185,7 +201,7 @@ def sorted_places(corpus: str, reach: int) -> npt.NDArray[np.int32]:
 
 
 class SpanFreeLanguage(Language):
-    """All texts in UTF-8 but those with a long run of the corpus. Each text that is read so far is a word."""
+    """The language of the texts in UTF-8 without a long copied run. A text may end after any character."""
 
     description = "a text without spans of the corpus"
 
@@ -196,7 +212,8 @@ class SpanFreeLanguage(Language):
         class_numbers: dict[int, int] = {}
         classes = bytearray()
         for byte in range(256):
-            # bytes that the corpus lacks differ by what they are in UTF-8 alone, which is a number below 0
+            # A byte of the corpus is a class of its own. Other bytes differ only by their range in UTF-8,
+            # which is numbered -1, -2, ... here, so that it differs from every byte.
             kind = byte if byte in corpus_bytes else -1 - bisect_right(_UTF8_CUTS, byte)
             classes.append(class_numbers.setdefault(kind, len(class_numbers)))
         self.classes = bytes(classes)
@@ -218,12 +235,12 @@ class SpanFreeLanguage(Language):
         return None if after is None else (after, b"")
 
     def _suffix_after(self, suffix: str, char: str) -> str | None:
-        """Return the longest end that stands in the corpus, after one more character; None where it is too
-        long."""
+        """Return the suffix after one more character; None where it has more than `longest` characters."""
         if char not in self._index.characters:
             return ""
         text = suffix + char
-        # binary search: if an end of the text stands in the corpus, so does each shorter end
+        # Binary search for the smallest `low` with text[low:] in the corpus: if an end of the text is copied,
+        # so is each shorter end. The last character alone is in the corpus.
         low = 0
         high = len(text) - 1
         while low < high:
@@ -235,8 +252,9 @@ class SpanFreeLanguage(Language):
         return None if len(text) - low > self._longest else text[low:]
 
     def _complete_character(self, suffix: str, partial: bytes) -> bytes | None:
-        """Return bytes that complete a character which may stand there; None where there are none."""
-        # the first completion is remembered, and is mostly allowed
+        """Return bytes that complete the character begun with `partial`, so that the character may follow
+        `suffix`; None where no character may."""
+        # The first completion is tried alone: it is remembered, and mostly it is allowed.
         first_rest = _first_rest(partial)
         if first_rest is None or self._suffix_after(suffix, (partial + first_rest).decode()) is not None:
             return first_rest
@@ -247,7 +265,7 @@ class SpanFreeLanguage(Language):
         return None
 
     def accepts(self, config: Config) -> bool:
-        return not config[1]
+        return not config[1]  # no character is incomplete
 
     def shortest_rest(self, config: Config) -> Sequence[int]:
         suffix, partial = config
@@ -262,12 +280,15 @@ class SpanFreeLanguage(Language):
 
 @lru_cache(maxsize=4096)
 def _first_rest(partial: bytes) -> bytes | None:
-    """Return the first bytes that complete a character, or None."""
+    """Return the smallest bytes that complete a character which begins with `partial`; None where no
+    character begins so."""
     return next(_character_rests(partial), None)
 
 
 def _character_rests(partial: bytes) -> Iterator[bytes]:
-    """Yield the bytes that complete a character which begins with some bytes; nothing if none does."""
+    """Yield each sequence of bytes that completes a character which begins with `partial`, in ascending
+    order. It yields nothing if no character begins so."""
+    # a node is a state of the automaton of one character; None: no character; DONE: the character is complete
     node: ByteNode | None = node_of(ANY)
     for byte in partial:
         node = None if node is None else node.after[byte]
@@ -277,6 +298,7 @@ def _character_rests(partial: bytes) -> Iterator[bytes]:
         if node is DONE:
             yield rest
         elif node is not None:
-            # downwards, since the last of the list is taken first: the rests come in ascending order
+            # The bytes that continue a character are 0x80 to 0xBF. They are added downwards, since the last
+            # of the list is taken first: so the rests come in ascending order.
             continuation_bytes = range(0xBF, 0x7F, -1)
             todo += [(rest + bytes((byte,)), node.after[byte]) for byte in continuation_bytes]

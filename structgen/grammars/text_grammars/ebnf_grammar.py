@@ -1,4 +1,9 @@
-"""`sg.ebnf`: grammars in EBNF (GBNF of llama.cpp, XGrammar's form) as context-free languages."""
+"""`sg.ebnf`: grammars in EBNF (GBNF of llama.cpp, XGrammar's form) as context-free languages.
+
+A *rule* is a name with alternatives: `root ::= "a" root | "b"`. A rule *derives* the texts that are made by
+replacing names by their alternatives: `root` derives `b`, `ab`, `aab` and so on. `ebnf_reader` reads the text
+of a grammar; this file checks the options, warns of parts without effect, and returns a `RulesGrammar`.
+"""
 
 from __future__ import annotations
 

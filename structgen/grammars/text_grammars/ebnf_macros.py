@@ -1,9 +1,12 @@
-"""The macros of XGrammar's EBNF, and the tokens of GBNF: what each of them derives.
+"""Translates the macros of XGrammar's EBNF, and the tokens of GBNF, into right sides of rules.
 
-A macro is called with texts, ids of tokens, names of rules, flags and tuples of these. It is read as some
-*ways*: right sides of rules, of grammars and names of rules. Sources: XGrammar's page "EBNF Grammar" and its
-release 0.2.9; grammars/README.md of llama.cpp. Free text has no special token here, so that tokens to be
-excluded are asked to be special ones, and no more.
+A *macro* is a call in the text of a grammar, such as `Token(7, 8)`. Its *arguments* are texts, ids of tokens,
+names of rules, flags (true, false), and tuples of these. A *way* is one right side of the macro: a sequence
+of grammars and names of rules. `Token(7, 8)` has two ways: the special token 7, and the special token 8. The
+*shape* of an argument is the kind of its value as a word, such as `text` or `(id, rule)`.
+
+Free text never contains a special token here. So a token that a macro excludes is only required to be a
+special one. Sources: XGrammar's page "EBNF Grammar" and its release 0.2.9; grammars/README.md of llama.cpp.
 """
 
 from __future__ import annotations
@@ -25,9 +28,11 @@ from structgen.grammars.text_grammars.text_grammar import TextBefore, TextGramma
 from structgen.grammars.text_grammars.word_runs import Spans
 
 AGAIN: Final = ""
-"""In a way, the macro itself."""
+"""The name in a way that stands for the macro itself."""
 Way: TypeAlias = "tuple[TextGrammar | str, ...]"
+"""One right side: grammars and names of rules."""
 NamedArguments: TypeAlias = Mapping[str, Any]
+"""The arguments with a name, such as flags="i", by name."""
 
 
 class RuleName(str):
@@ -36,10 +41,12 @@ class RuleName(str):
 
 @dataclass(eq=False, repr=False, slots=True)
 class PlainText(TextGrammar):
-    """A text without special tokens, of which a grammar says that some must be such."""
+    """The texts of a grammar, with the demand that certain tokens are special ones in the vocabulary."""
 
     of: TextGrammar
+    """The grammar of the texts."""
     tokens: tuple[int, ...]
+    """The ids of the tokens that must be special. None of them is in a text."""
     limits = DEFAULT
     source = "free text"
 
@@ -59,13 +66,16 @@ class PlainText(TextGrammar):
 # --- what each macro derives ----------------------------------------------------------------------------
 
 _SPELLED: Final = re.compile(r"\\u\{([0-9a-fA-F]{1,6})\}|\\c([A-Za-z])|\\[\s\S]|\(\?<(?=[A-Za-z_])")
-"""What Python's patterns write otherwise; and other escapes, which are passed over."""
+"""The parts of an ECMAScript pattern that Python writes differently: `\\u{...}`, `\\cA`, `(?<name>`. Other
+escapes match too, so that their second character is skipped."""
 _FLAGS: Final = MappingProxyType({"i": re.IGNORECASE, "s": re.DOTALL, "u": 0})
+"""For each letter of the argument `flags` the flag of Python; `u` changes nothing here."""
 _IN_STRINGS: Final = r'[^"\\\x00-\x1f]*'
+"""The texts that a JSON string contains without escapes."""
 
 
 def _respell_escape(match: re.Match[str]) -> str:
-    """Return a part of a pattern of ECMAScript as Python writes it."""
+    """Return a match of `_SPELLED` as Python writes it: `\\u{41}` becomes `\\U00000041`."""
     point, control = match.groups()
     if point:
         return f"\\U{int(point, 16):08x}"
@@ -75,6 +85,7 @@ def _respell_escape(match: re.Match[str]) -> str:
 
 
 def _regex_macro(arguments: Sequence[str], named_arguments: NamedArguments) -> Iterator[Way]:
+    """Yield the way of `Regex(pattern)`: the texts of a pattern."""
     letters = named_arguments.get("flags", "s")
     unknown = set(letters).difference(_FLAGS)
     if unknown:
@@ -92,7 +103,8 @@ def _regex_macro(arguments: Sequence[str], named_arguments: NamedArguments) -> I
 
 
 def _substring_macro(arguments: Sequence[str], named_arguments: NamedArguments) -> Iterator[Way]:
-    yield ()  # a macro has the empty text too, which a span never is
+    """Yield the ways of `Substring(text, ...)`: nothing, or a run of the texts given."""
+    yield ()  # the macro has the empty text too, which `Spans` does not have
     if any(arguments):
         pieces = tuple(map(len, arguments))
         yield (Spans("".join(arguments), DEFAULT, pieces),)
@@ -101,24 +113,27 @@ def _substring_macro(arguments: Sequence[str], named_arguments: NamedArguments) 
 def _token_macro(
     arguments: Sequence[int], named_arguments: NamedArguments = MappingProxyType({})
 ) -> Iterator[Way]:
+    """Return the ways of `Token(id, ...)`: one of these special tokens."""
     return ((special(token),) for token in dict.fromkeys(arguments))
 
 
 def _exclude_token(
     arguments: Sequence[int], named_arguments: NamedArguments = MappingProxyType({})
 ) -> Iterator[Way]:
+    """Yield the way of `ExcludeToken(id, ...)`: any one token with a text, none of these."""
     one_token = intersect_grammars(text(max_tokens=1), regex(r"[\s\S]+"))
     yield (PlainText(one_token, tuple(sorted(set(arguments)))),)
 
 
 def _tag_dispatch(arguments: Sequence[tuple[str, str]], named_arguments: NamedArguments) -> Iterator[Way]:
+    """Yield the ways of `TagDispatch((trigger, rule), ...)`: free text, and after each trigger its rule."""
     words = tuple(word for word, _ in arguments)
     avoided_texts = named_arguments.get("excludes", ())
     text_before = TextBefore(words, avoided_texts)
     text_before.check_words()
     stops = (*words, *avoided_texts)
     description = f"any text without {show_words(stops)}" if stops else "any text"
-    # the text may have no trigger at all, or goes up to one, after which its rule follows
+    # the text has no trigger, or it ends with a trigger, and the rule of this trigger follows
     free, *ends = text_before.word_formulas
     yield (RegularGrammar(free, description),)
     for (word, rule), end in zip(arguments, ends, strict=True):
@@ -128,6 +143,7 @@ def _tag_dispatch(arguments: Sequence[tuple[str, str]], named_arguments: NamedAr
 def _token_tag_dispatch(
     arguments: Sequence[tuple[int, str]], named_arguments: NamedArguments
 ) -> Iterator[Way]:
+    """Yield the ways of `TokenTagDispatch((id, rule), ...)`: as `TagDispatch`, with tokens as triggers."""
     avoided_tokens = named_arguments.get("excludes", ())
     triggers = (token for token, _ in arguments)
     both = set(avoided_tokens).intersection(triggers)
@@ -142,7 +158,8 @@ def _token_tag_dispatch(
 
 
 def _rules_after_tag(named_arguments: NamedArguments) -> tuple[str, ...]:
-    """Return the symbols after the rule of a tag: the macro again, or none."""
+    """Return the end of a way after the rule of a tag: the macro itself, so that more tags may follow, or
+    nothing."""
     return (AGAIN,) if named_arguments.get("loop_after_dispatch", True) else ()
 
 
@@ -150,13 +167,13 @@ def _rules_after_tag(named_arguments: NamedArguments) -> tuple[str, ...]:
 
 
 def _shape_pattern(of: str) -> str:
-    """Return a pattern of some shapes, or none."""
+    """Return a pattern of any number of shapes, joined by commas. `of`: the pattern of one shape."""
     return f"(?:{of}(?:, {of})*)?"
 
 
 def value_shape(value: object) -> str:
-    """Return the kind of a value as a word: `text`, `empty` (a text), `id`, `rule` or `flag`; of a tuple the
-    kinds of its values, in parentheses."""
+    """Return the shape of a value: `text`, `empty` (an empty text), `id`, `rule` or `flag`. The shape of a
+    tuple has those of its values in parentheses: `(id, rule)`."""
     if isinstance(value, tuple):
         return f"({', '.join(map(value_shape, value))})"
     # by the exact type: a bool is an int too, and the name of a rule is a str
@@ -165,13 +182,16 @@ def value_shape(value: object) -> str:
 
 
 class _Macro(NamedTuple):
+    """What is known of one macro."""
+
     argument_shapes: str
-    """A pattern of the shapes of its arguments without names, joined by commas."""
+    """The pattern of the shapes of its arguments without names, joined by commas."""
     named_shapes: Mapping[str, str]
-    """For each argument with a name, a pattern of its shape."""
+    """For each argument with a name, the pattern of its shape."""
     example: str
+    """A correct call, for messages."""
     ways: Callable[[Sequence[Any], NamedArguments], Iterable[Way]]
-    """The function that returns the right sides."""
+    """The function that returns the ways for given arguments."""
 
 
 _TEXT: Final = "(?:text|empty)"
@@ -201,7 +221,7 @@ _MACROS: Final[Mapping[str, _Macro]] = MappingProxyType(
 
 
 def check_macro(name: str) -> None:
-    """Raise `GrammarError` where there is no macro of a name."""
+    """Raise `GrammarError` if there is no macro with a name."""
     if name not in _MACROS:
         raise GrammarError(
             f"not supported: {name}(...), a macro or a rule with parameters.",
@@ -210,7 +230,8 @@ def check_macro(name: str) -> None:
 
 
 def ways_of_macro(name: str, arguments: Sequence[Any], named_arguments: NamedArguments) -> Iterable[Way]:
-    """Return the right sides of a macro. Raises `GrammarError` for wrong arguments."""
+    """Return the ways of a macro. `arguments`: those without a name. Raises `GrammarError` for arguments of
+    wrong kinds."""
     macro = _MACROS[name]
     shapes = [value_shape(value) for value in arguments]
     named_shapes = {argument: value_shape(value) for argument, value in named_arguments.items()}
@@ -228,5 +249,5 @@ def ways_of_macro(name: str, arguments: Sequence[Any], named_arguments: NamedArg
 
 
 def ways_of_token(token: int, is_negated: bool) -> Iterable[Way]:
-    """Return the right sides of GBNF's `<[token]>`, or of `!<[token]>`."""
+    """Return the ways of GBNF's `<[token]>`, or, with `is_negated`, of `!<[token]>`."""
     return (_exclude_token if is_negated else _token_macro)((token,))

@@ -1,9 +1,15 @@
-"""EBNF in the form of llama.cpp's GBNF and of XGrammar: read into rules over patterns.
+"""Reads a grammar in EBNF, as llama.cpp (GBNF) and XGrammar write it, into rules over patterns.
 
     root ::= "a" item ("," item)* | [^0-9\\n]{2,3}   # a comment
 
-A rule is a name, `::=` and alternatives; an item is a string in quotes, a class in brackets, `.` (any
-character), a name, a token (`<name>`, `<[7]>`, and all others: `!<name>`), a macro of XGrammar
+A *symbol* is a name in the rules: the name of a rule of the text, or a name that the reader makes for a part
+of a rule. A *rule* is a pair (symbol, right side), one for each alternative. A *right side* is a sequence of
+symbols. A symbol is a *terminal* if it stands for a pattern, and *bound* if it stands for a whole grammar,
+such as a macro's. For example, `root ::= "a" | b` gives two rules of `root`: one with a terminal for `a`, one
+with the symbol `b`. A *mark* is a character that the notation itself uses, such as `(` or `"`.
+
+In the text, a rule is a name, `::=` and alternatives. An item is a string in quotes, a class in brackets, `.`
+(any character), a name, a token (`<name>`, `<[7]>`, and all others: `!<name>`), a macro of XGrammar
 (`ebnf_macros`), or alternatives in parentheses, with `*`, `+`, `?`, `{m}`, `{m,}`, `{,n}` or `{m,n}` after,
 with or without blanks between. A rule ends where the next one begins (a name before `::=`). Escapes are \\n
 \\r \\t \\b \\f \\a \\v \\e \\0 \\xHH \\uHHHH \\UHHHHHHHH, and the backslash before a mark. Constructs of
@@ -35,11 +41,15 @@ from structgen.grammars.text_grammars.ebnf_macros import (
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
 
 _CONTROL: Final = dict(zip("nrtbfave0", "\n\r\t\b\f\a\v\x1b\0", strict=True))
+"""For each letter after a backslash the character that it means; `\\a` is BEL, `\\e` is escape."""
 _PLAIN: Final = frozenset("\"'\\[]-^/$.*+?(){}|")
+"""The characters that mean themselves after a backslash."""
 _COUNTS: Final[Mapping[str, tuple[int, int | None]]] = MappingProxyType(
     {"*": (0, None), "+": (1, None), "?": (0, 1)}
 )
+"""For each quantifier the least and the most copies; None: any number."""
 _DIGITS: Final = {"x": 2, "u": 4, "U": 8}
+"""For each escape of a code point the number of hexadecimal digits after it."""
 _HEX: Final = frozenset("0123456789abcdefABCDEF")
 _LARK: Final = "Pass a grammar of Lark's to sg.lark."
 _FOREIGN: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
@@ -61,19 +71,23 @@ _FOREIGN: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "$": ("$ (anchors, parameters)", "Take it out: a grammar derives whole texts."),
     }
 )
-"""The beginnings of constructs of other notations: their names, and what to write instead."""
+"""For the first character of each construct of another notation: its name, and what to write instead."""
 _OPTIONS: Final = re.compile(r"\[[^\[\]\n]*+\](?=[ \t]*+::=)")
 """The options of a rule after its name, as XGrammar writes them: `name[capture] ::=`. A match ends at the
 next bracket, so that all matches together take linear time."""
 _HEAD: Final = re.compile(rf"(?<![\w-])([A-Za-z0-9_-]+)(?:{_OPTIONS.pattern})?\s*::=")
+"""A name before `::=`, anywhere in the text."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]*")
 _NAMED: Final = re.compile(r"([A-Za-z_]+)\s*=(?!=)\s*")
+"""The name of an argument of a macro, with its `=`."""
 _SPACE: Final = re.compile(r"(?:[ \t\r\n]|#[^\n]*+)*+")
+"""White space and comments."""
 _RULE: Final = re.compile(rf"[A-Za-z0-9_-]++(?:{_OPTIONS.pattern})?{_SPACE.pattern}::=")
 """The beginning of a rule: its name, its options, and `::=`."""
 _COUNT: Final = re.compile(r"\{\s*([0-9]{0,999})\s*(?:(,)\s*([0-9]{0,999}|-1)\s*)?\}")
 """A count in braces, such as `{2,5}`. XGrammar prints -1 where there is no upper bound."""
 _TOKEN: Final = re.compile(r"(!?)<(?:\[(\d{1,15})\]|([^>\n]+))>")
+"""A token: a `!` for all others, and its id (`<[7]>`) or its name (`<name>`)."""
 _NO_TEXTS: Final = re.compile(r"(?:capture\w*|stop_capture|temperature)(?:\s*=|$)")
 """Options of rules that have no effect on texts."""
 DEPTH: Final = 200
@@ -82,15 +96,18 @@ DEPTH: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Ebnf:
-    """The rules of an EBNF text, its symbols that are patterns, and the line of each rule."""
+    """What was read of an EBNF text. Made by `parse_ebnf`."""
 
     rules: tuple[Rule, ...]
+    """The rules, as pairs (symbol, right side)."""
     terminals: dict[str, Node]
+    """For each terminal its pattern, as a tree."""
     lines: dict[str, int]
+    """For each rule's name the line where it begins, from 1 on."""
     replaced_rules: list[str]
     """Rules that a later one of the same name replaces: `The rule a of line 2`."""
     bound: dict[str, TextGrammar]
-    """The symbols that are grammars."""
+    """For each bound symbol its grammar."""
     ineffective: list[str]
     """Constructs that have no effect on texts: `The look-ahead of line 2`."""
 
@@ -101,13 +118,18 @@ def parse_ebnf(
     most_letters: int,
     specials: Mapping[str, int] = MappingProxyType({}),
 ) -> Ebnf:
-    """Return the rules of a text. Raises `GrammarError` with line and column, `LimitError` (grammar_rules)
-    past `max_rules` rules; O(n). `most_letters`: as of `CountedRules`; `specials`: ids of tokens, by
-    texts. Example: `parse_ebnf('root ::= "a"', 1000, 100)`."""
+    """Return the rules of a text. Example: `parse_ebnf('root ::= "a"', 1000, 100)`.
+
+    `max_rules`: the most rules; more raise `LimitError` (grammar_rules). `most_letters`: the parameter of
+    `CountedRules`. `specials`: for the text of a special token, such as `<end>`, its id. Raises
+    `GrammarError` with line and column for a fault. Cost: linear in the text.
+    """
     return _Reader(text, max_rules, most_letters, specials).read_rules()
 
 
 class _Reader(CountedRules):
+    """Reads one EBNF text from left to right. The methods `read_...` read from `offset` on, and move it."""
+
     def __init__(self, text: str, max_rules: int, most_letters: int, specials: Mapping[str, int]) -> None:
         super().__init__(most_letters)
         self.text = text
@@ -120,6 +142,7 @@ class _Reader(CountedRules):
         self.grammars: dict[str, tuple[str, TextGrammar]] = {}
         """For the spelling of each grammar its symbol and the grammar itself."""
         self.ineffective: list[str] = []
+        """Constructs without an effect on texts; this and the next two become fields of `Ebnf`."""
         self.lines: dict[str, int] = {}
         self.replaced_rules: list[str] = []
         self.rule_starts: dict[str, int] = {}
@@ -135,11 +158,13 @@ class _Reader(CountedRules):
         return self.text[self.offset : self.offset + 1]
 
     def place_text(self, offset: int) -> str:
+        """Return an offset as `line 2, column 5`, both from 1 on."""
         line_start = self.text.rfind("\n", 0, offset) + 1  # 0 in the first line, where rfind returns -1
         column = offset - line_start + 1
         return f"line {self.line_number(offset)}, column {column}"
 
     def line_number(self, offset: int) -> int:
+        """Return the line of an offset, from 1 on."""
         return self.text.count("\n", 0, offset) + 1
 
     def raise_error(self, fault: str, cure: str, offset: int | None = None) -> NoReturn:
@@ -148,14 +173,14 @@ class _Reader(CountedRules):
         raise GrammarError(fault, where=place, cure=cure)
 
     def refuse_notation(self) -> None:
-        """Raise for a construct of another notation."""
+        """Raise `GrammarError` if the next character begins a construct of another notation."""
         construct = _FOREIGN.get(self.next_character)
         if construct is not None:
             construct_name, replacement = construct
             self.raise_error(f"not supported: {construct_name}.", replacement)
 
     def read_rules(self) -> Ebnf:
-        """Read the whole text."""
+        """Read the whole text, and return its rules."""
         self.read_pattern(_SPACE)
         while self.offset < len(self.text):
             self.read_rule()
@@ -165,8 +190,8 @@ class _Reader(CountedRules):
         for name, offset in self.used.items():
             if name not in self.lines:
                 self.raise_undefined(name, offset)
-        # If rules have the same name, the last one counts. Symbols without a start were made by this reader,
-        # for parts of rules.
+        # If rules have the same name, the last one counts. A symbol that is not in `rule_starts` was made by
+        # this reader for a part of a rule: all its rules are kept (0).
         last_rules = tuple(
             (name, right)
             for index, (name, right) in enumerate(self.rules)
@@ -201,7 +226,7 @@ class _Reader(CountedRules):
             self.read_pattern(_SPACE)
 
     def raise_undefined(self, name: str, offset: int) -> NoReturn:
-        """Raise for a name without a rule, whose first use is at a place."""
+        """Raise `GrammarError` for a name without a rule. `offset`: the place of its first use."""
         if self.text[max(offset - 1, 0)] in "\"']":
             self.raise_error(
                 f"not supported: {name} right behind a string or a class (flags of Lark).",
@@ -211,7 +236,8 @@ class _Reader(CountedRules):
         self.raise_error(f"The rule {name} is not defined.", f"Write {name} ::= ...", offset)
 
     def read_options(self, name: str) -> None:
-        """Read the options of a rule, in brackets after its name. Raises for one that bounds texts."""
+        """Read the options of the rule `name`, in brackets after it. Raises `GrammarError` for an option that
+        would bound texts."""
         start = self.offset
         bracketed = self.read_pattern(_OPTIONS)
         options = [option.strip() for option in bracketed[1:-1].split(",")]
@@ -243,8 +269,8 @@ class _Reader(CountedRules):
         """Return whether a name that no rule has is followed at once by a parenthesis."""
         if not self.text.startswith("(", self.offset):
             return False
-        # `a (b)` and `a(b)` are the same of a rule `a`, so that a macro is a name without a rule; the names
-        # of all rules are looked for once, and only in texts with such a call
+        # If `a` is a rule, `a(b)` means the same as `a (b)`. So only a name without a rule is a macro. The
+        # names of all rules are collected once, and only in texts with such a call.
         if self.heads is None:
             self.heads = frozenset(_HEAD.findall(self.text))
         return name not in self.heads
@@ -276,7 +302,7 @@ class _Reader(CountedRules):
             )
 
     def read_sequence(self) -> Iterator[str]:
-        """Yield the symbols of one alternative."""
+        """Yield the symbols of one alternative, up to the character or the rule that ends it."""
         while self.offset < len(self.text):
             char = self.text[self.offset]
             if not self.depth and self.text.startswith("(=", self.offset):  # a look-ahead ends the rule
@@ -290,7 +316,7 @@ class _Reader(CountedRules):
             yield self.read_quantifiers(self.read_item())
 
     def read_item(self) -> str | Node:
-        """Read one item: the name of a symbol, or a pattern."""
+        """Read one item without its quantifiers; return a symbol, or the tree of a pattern."""
         text = self.text
         start = self.offset
         char = text[start]
@@ -354,7 +380,11 @@ class _Reader(CountedRules):
         return text
 
     def read_parentheses(self, start: int) -> str:
-        """Read alternatives after a parenthesis, or a mark, as rules; return their symbol."""
+        """Read alternatives in parentheses as rules of a new symbol, and return this symbol.
+
+        The next character is the opening parenthesis, or the `=` of a look-ahead `(= ...)`. `start`: the
+        offset of the parenthesis, for errors.
+        """
         self.depth += 1
         if self.depth > DEPTH:
             self.raise_error(f"Parentheses are nested deeper than {DEPTH}.", "Give the inner ones a rule.")
@@ -369,7 +399,7 @@ class _Reader(CountedRules):
         return name
 
     def read_token(self, match: re.Match[str]) -> str:
-        """Read a token of GBNF, given by its id or its text."""
+        """Read a token, given by its id or its text. `match`: that of `_TOKEN`. Return its symbol."""
         negation, number, text = match.groups()
         if number is None and f"<{text}>" not in self.specials:
             self.raise_error(
@@ -382,7 +412,7 @@ class _Reader(CountedRules):
             return self.bind_symbol(ways_of_token(token, bool(negation)))
 
     def bind_symbol(self, ways: Iterable[Way]) -> str:
-        """Return a new symbol with these right sides."""
+        """Return a new symbol. `ways`: its right sides, each a sequence of rules' names and grammars."""
         new_symbol = self.new_symbol()
         for way in ways:
             # the empty name (`ebnf_macros.AGAIN`) stands for the macro itself
@@ -392,14 +422,19 @@ class _Reader(CountedRules):
         return new_symbol
 
     def symbol_of(self, part: TextGrammar | str) -> str:
-        """Return the name of a rule itself; of a grammar its symbol, which equal grammars share."""
+        """Return the symbol of a part of a right side. The name of a rule is its own symbol; equal grammars
+        share one symbol."""
         if isinstance(part, str):
             return part
         symbol, _ = self.grammars.setdefault(part.spelling, (self.new_symbol(), part))
         return symbol
 
     def read_values(self, named_arguments: dict[str, Any] | None = None) -> tuple[Any, ...]:
-        """Read values in parentheses; those that have a name go into `named_arguments`, where it is given."""
+        """Read values in parentheses, and return those without a name.
+
+        `named_arguments`: receives the values that have a name (`name=value`). None: the values are those of
+        a tuple, where none has a name and none is a tuple.
+        """
         values: list[Any] = []
         self.offset += 1
         self.read_pattern(_SPACE)
@@ -425,7 +460,8 @@ class _Reader(CountedRules):
         return tuple(values)
 
     def read_value(self, may_nest: bool) -> Any:
-        """Read an argument of a macro."""
+        """Read one argument of a macro: a text, a number, true or false, the name of a rule, or a tuple.
+        `may_nest`: a tuple is allowed."""
         start = self.offset
         if self.next_character and self.next_character in "\"'":
             return self.read_literal()
@@ -444,7 +480,7 @@ class _Reader(CountedRules):
         return RuleName(word)
 
     def read_character(self) -> int:
-        """Read one character of a string or a class, or an escape."""
+        """Read one character of a string or a class, or an escape; return its code point."""
         text = self.text
         start = self.offset
         char = text[start]
@@ -457,7 +493,7 @@ class _Reader(CountedRules):
             return ord(_CONTROL[char])
         if char and char in _PLAIN:
             return ord(char)
-        size = _DIGITS.get(char, 0)
+        size = _DIGITS.get(char, 0)  # 0: not an escape of a code point
         digits = text[self.offset : self.offset + size]
         has_digits = size > 0 and len(digits) == size and _HEX.issuperset(digits)
         if has_digits and int(digits, 16) <= 0x10FFFF:
@@ -468,7 +504,9 @@ class _Reader(CountedRules):
         )
 
     def check_scalar(self, point: int, offset: int) -> int:
-        """Return a code point. Raises for a surrogate, which is no character."""
+        """Return a code point unchanged. Raises `GrammarError` for a surrogate, which is not a character.
+        `offset`: its place in the text."""
+        # U+D800 to U+DFFF are the surrogates
         if 0xD800 <= point < 0xE000:
             self.raise_error(
                 "A lone surrogate cannot be written in UTF-8.", "Write the character as \\UHHHHHHHH.", offset
@@ -519,7 +557,7 @@ class _Reader(CountedRules):
         return item if isinstance(item, str) else self.pattern_symbol(item)
 
     def read_counts(self) -> tuple[int, int | None]:
-        """Read a count in braces; return its bounds."""
+        """Read a count in braces; return the least and the most copies (None: any number)."""
         start = self.offset
         match = _COUNT.match(self.text, start)
         low, comma, high = match.groups("") if match else ("", "", "")

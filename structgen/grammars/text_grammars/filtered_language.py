@@ -1,8 +1,9 @@
-"""Reads the texts of a compiled grammar that match a regular expression too: a Lark grammar with a bound on
-the length of texts, for example.
+"""Restricts the texts of a compiled grammar to those that a regular language has too.
 
-A state is a pair: a state of the grammar's machine, and one of the expression. A mask is the machine's mask
-without the tokens after which no text goes on. Whether a text goes on is decided once for each pair.
+An example is a Lark grammar with a bound on the length of texts. The *machine* is the compiled grammar. The
+*filter* is the regular language. A *pair* is a configuration of the machine and one of the filter. A pair is
+*live* if some text completes both. A mask is the machine's mask without the tokens that lead to a pair that
+is not live. This is decided once for each pair.
 """
 
 from __future__ import annotations
@@ -17,25 +18,27 @@ from structgen.machines.core.compiled import CompiledGrammar, Tokens
 
 
 class FilteredMeet(WrittenMeet):
-    """The words of a compiled grammar that a regular language has. A configuration is a pair of theirs."""
+    """The language of the texts that the machine and the filter have in common. A configuration is a pair."""
 
     filter: RegularLanguage
 
     def __init__(self, inner: CompiledGrammar, by: RegularLanguage, limits: Limits) -> None:
+        """`inner`: the machine; `by`: the filter."""
         super().__init__(inner, by, limits, restarts=False, haste=1)
 
     def machine_state(self, config: Config) -> int:
-        """Return the state of the machine; a token may end in each."""
+        """Return the state of the machine. It is never -1, since a token may end at every byte."""
         return self.number_of(config[0])
 
 
 class FilteredText(WrittenText):
-    """These words, compiled. Cost of a mask: that of the grammar's, a step of the expression for each byte of
-    its tokens, and some 0.2 ms for each new pair to which they lead."""
+    """The texts of a `FilteredMeet`, compiled. Cost of a mask: that of the machine's mask, a step of the
+    filter for each byte of its tokens, and some 0.2 ms for each new pair."""
 
     _language: FilteredMeet
 
     def _config_after(self, config: Config, token: int) -> Config | None:
+        """Return the pair after a token; None where it is not live."""
         language = self._language
         token_bytes = self.tokenizer.token_bytes[token]
         if token_bytes is None:
@@ -49,10 +52,11 @@ class FilteredText(WrittenText):
             return None
         text_config, _ = language.config_of_state(inner_state)
         pair = text_config, filter_after
-        # each of the two goes on, but perhaps with no text in common
+        # both go on, but perhaps they have no text in common
         return pair if language.is_live(pair) else None
 
     def after_ascii(self, index: int) -> Tokens:
+        """Return the state after each of the 128 bytes of ASCII; -1 where no text goes on."""
         language = self._language
         text_config, filter_config = self._config_of(index)
         states = np.full(128, -1, np.int64)
@@ -70,17 +74,19 @@ class FilteredText(WrittenText):
         return states
 
     def _group_tokens(self, config: Config, state: int, tokens: Tokens) -> Tokens:
+        """Return a number for each token; tokens with equal numbers lead to the same pair."""
         vocabulary = self.vocabulary
         _, filter_config = config
         filter_states = np.full(len(tokens), filter_config, np.int64)
         begins = vocabulary.token_offset[tokens]
         ends = vocabulary.token_offset[tokens + 1]
         longest = int((ends - begins).max(initial=0))
-        # one byte of all tokens at a time: so the expression takes a step for each byte, in one call
+        # One byte of all tokens at a time: one call makes a step of the filter for each token. A state below
+        # 0 means that the filter refuses the token.
         for offset in range(longest):
             unread = np.flatnonzero((begins + offset < ends) & (filter_states >= 0))
             symbols = vocabulary.token_data[begins[unread] + offset]
             filter_states[unread] = self._language.filter.after_each(filter_states[unread], symbols)
-        # one number of both states: the machine's in the upper half
+        # one number holds both states: the machine's in the upper 32 bits, the filter's in the lower
         inner_states = self._language.inner.after_tokens(state, tokens)
         return (inner_states << 32) + filter_states

@@ -1,4 +1,10 @@
-"""`sg.text`: any text, up to the first occurrence of a text, or up to a number of tokens."""
+"""`sg.text`: any text, up to the first occurrence of a given text, or up to a number of tokens.
+
+The *end* is the given text (`until`). Where it is *included*, each text of the grammar ends with it: with the
+end `;` the text `a = 1;` is one, and neither `a = 1` nor `a;b;` is. Where it is not included, the texts are
+those that do not contain it. The *tokens left* are the tokens that may still have bytes of the text; -1 means
+that tokens are not counted.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +45,7 @@ def text(
 
 @dataclass(eq=False, repr=False, slots=True)
 class FreeText(TextGrammar):
-    """Any text up to a text. Made by `text`."""
+    """The grammar of any text up to the end `until`. Made by `text`, whose parameters are the fields."""
 
     until: str | None
     included: bool
@@ -53,7 +59,7 @@ class FreeText(TextGrammar):
 
     @property
     def text_formula(self) -> Formula:
-        """The formula of the texts, where tokens are not counted."""
+        """The formula of the texts of the grammar, without the bound on tokens."""
         if self.until is None:
             return TRUE
         if not self.included:
@@ -72,10 +78,11 @@ class FreeText(TextGrammar):
 
 
 class TextLanguage(Language):
-    """Any text up to a text, counting tokens.
+    """The language of a `FreeText`. It counts the tokens that have bytes of the text.
 
-    A configuration is (state, tokens left, whether this token has bytes of the text). The state is that of
-    the automaton; the tokens left are -1 where none are counted.
+    A configuration is a tuple (state, tokens left, whether the current token has bytes of the text). The
+    state is that of the automaton of `FreeText.text_formula`. The tokens left are -1 where tokens are not
+    counted.
     """
 
     def __init__(self, of: FreeText, limits: Limits) -> None:
@@ -96,7 +103,8 @@ class TextLanguage(Language):
     def step(self, config: Config, symbol: int) -> Config | None:
         state, tokens_left, _ = config
         if tokens_left == 0 and symbol < 256:
-            # a character that is begun is completed; then the end alone may come, if it is part of the text
+            # No token is left. A character that was begun is completed. Then only the end may follow, where
+            # the text includes it: `rest` is what is missing of the end. 0x80 to 0xBF continue a character.
             rest = self._automaton.shortest_rest(state)
             is_inside_character = len(rest) > 0 and 0x80 <= rest[0] < 0xC0
             if not is_inside_character and (not self._includes_end or symbol != rest[0]):
@@ -131,6 +139,8 @@ class TextLanguage(Language):
         return [Expected(description, (), first)]
 
     def after_token_end(self, config: Config) -> Config | None:
+        """Return the configuration at the end of a token: one token less is left if it had bytes of the
+        text."""
         state, tokens_left, has_read = config
         # a token without bytes of the text, such as one that ends a part before it, does not count
         return (state, tokens_left - 1, False) if has_read else config

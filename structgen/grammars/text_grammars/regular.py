@@ -1,7 +1,8 @@
 """`sg.regex`, `sg.literal`, `sg.choice`: grammars of regular languages.
 
-Their unions, intersections, differences and complements are regular again: one automaton reads each
-(`text_grammar`, `regular_language`).
+A *regular* grammar is one whose texts a finite automaton can read, such as `sg.regex("[0-9]+")`. A *dialect*
+is the syntax of patterns: that of Python, or ECMA-262. Unions, intersections, differences and complements of
+regular grammars are regular again, so one automaton reads each (`text_grammar`, `regular_language`).
 """
 
 from __future__ import annotations

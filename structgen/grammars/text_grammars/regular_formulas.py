@@ -1,4 +1,10 @@
-"""Formulas of regular languages: their spelling, and patterns for words."""
+"""Formulas of regular languages: how they are spelled, and how they are built from words.
+
+A *formula* describes a set of texts: a pattern, some words, a length, or a combination (not, all, any). A
+*word* is a plain text. For example, the formula of the texts with the word `ab` is the pattern
+`^[\\s\\S]*(?:ab)[\\s\\S]*$`. The *body* of a pattern `^(?:x)$` is `x`. An *assertion* is a node of a pattern
+that reads no character: `^`, `$`, `\\b`, or a look-around such as `(?=a)`.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +33,13 @@ ANY: Final = r"[\s\S]*"
 
 
 def containing_words(words: Sequence[str]) -> Formula:
-    """Return the formula of texts that contain one of some words."""
+    """Return the formula of the texts that contain at least one of `words`."""
     return Pattern(f"^{ANY}(?:{any_of(words)}){ANY}$")
 
 
 @lru_cache(maxsize=16)
 def only_writable(missing: frozenset[int]) -> Formula:
-    """Return the formula of the texts that have none of some bytes."""
+    """Return the formula of the texts without the bytes `missing`."""
     import numpy as np  # start-up: few vocabularies lack bytes
 
     # start-up, too
@@ -49,7 +55,7 @@ def only_writable(missing: frozenset[int]) -> Formula:
 
 
 def show_words(words: Sequence[str]) -> str:
-    """Return the first four words for a message."""
+    """Return words for a message: the first four, and `...` if there are more."""
     shown_words = [repr(word) for word in words[:4]]
     if len(words) > 4:
         shown_words.append("...")
@@ -57,7 +63,8 @@ def show_words(words: Sequence[str]) -> str:
 
 
 def any_of(words: Collection[str]) -> str:
-    """Return a pattern of some words. Raises `OptionError` where one cannot be written in UTF-8."""
+    """Return a pattern that matches exactly `words`: of `a.` and `b` it is `a\\u{2e}|b`. Raises `OptionError`
+    where a word cannot be written in UTF-8."""
     for word in words:
         checks.check_encodable("texts", word)
     patterns = ["".join(map(_escape_text, word)) for word in sorted(words)]
@@ -65,11 +72,14 @@ def any_of(words: Collection[str]) -> str:
 
 
 def _escape_text(char: str) -> str:
+    """Return a character as a pattern of it: letters and digits of ASCII as they are, others by their
+    code."""
     return char if char.isascii() and char.isalnum() else f"\\u{{{ord(char):x}}}"
 
 
 def spell_formula(formula: Formula) -> str:
-    """Return a formula as text, the same for equal formulas in every process."""
+    """Return a formula as a text that is the same for equal formulas in every process, such as
+    `not(/^a$/)`."""
     match formula:
         case Pattern(source):
             return f"/{source}/"
@@ -88,8 +98,12 @@ def spell_formula(formula: Formula) -> str:
 
 
 def body_of(formula: Formula) -> tuple[str | None, int]:
-    """Return a pattern of the same texts whose meaning does not depend on the text around it, and how many
-    characters it has once its counts are written out; (None, 0) where there is none."""
+    """Return the body of a formula, and its size once its counts are written out (`written_out`).
+
+    The body may stand inside another pattern, since its meaning does not depend on the text around it. The
+    result is (None, 0) where the formula is not a pattern `^(?:...)$`, or has an assertion inside. For
+    example, of `^(?:a{3})$` the result is ("a{3}", 3).
+    """
     if not isinstance(formula, Pattern):
         return None, 0
     opening, closing = "^(?:", ")$"
@@ -101,14 +115,18 @@ def body_of(formula: Formula) -> tuple[str | None, int]:
 
 
 def wrap_pattern(body: str) -> str:
-    """Return a pattern as a part of a concatenation. Its tree does not say whether it needs brackets: the
-    parser reads `a|b` as a set of characters."""
+    """Return a pattern as a part of a concatenation: in brackets if it has a `|`. The tree cannot show this,
+    because the parser turns `a|b` into a set of characters."""
     return f"(?:{body})" if "|" in body else body
 
 
 def asserted_at_ends(tree: Node) -> tuple[tuple[Node, ...], Node, tuple[Node, ...]]:
-    """Return a pattern of whole texts in three parts: the look-arounds before the first node that reads (but
-    `^`), the nodes that read, and the look-arounds after the last one (but Python's `$`)."""
+    """Split the tree of a pattern of whole texts into three: assertions, the rest, assertions.
+
+    The first part has the assertions before the first node that reads a character, without `^`. The last has
+    those after the last such node, without `$` (also that of Python). Assertions between nodes stay in the
+    middle. For example, `^(?!a)b(?<=b)$` is split into `(?!a)`, `b` and `(?<=b)`.
+    """
     parts = [tree]
     for _ in range(2):  # twice: the text between `^(?:` and `)$` may be several parts itself
         flat: list[Node] = []
@@ -125,21 +143,25 @@ def asserted_at_ends(tree: Node) -> tuple[tuple[Node, ...], Node, tuple[Node, ..
 
 
 def _is_assertion(node: Node) -> bool:
-    """Return whether a node reads nothing."""
+    """Return whether a node reads no character."""
     if isinstance(node, (Concatenation, Alternation)):
         return all(map(_is_assertion, node.parts))
     return isinstance(node, (TextStart, TextEnd, LookAround))
 
 
 def _asserts_end(node: Node, end: type[Node]) -> bool:
-    """Return whether a node asserts an end of the text, alone or beside look-arounds (Python's `$`)."""
+    """Return whether a node asserts an end of the text. `end`: `TextStart` or `TextEnd`.
+
+    Python's `$` is such a node too: it is an alternation of the end and a look-around.
+    """
     alternatives = node.parts if isinstance(node, Alternation) else (node,)
     kinds = set(map(type, alternatives))
     return end in kinds and kinds <= {end, LookAround}
 
 
 def written_out(node: Node) -> int:
-    """Return how many characters a pattern has once its counts are written out."""
+    """Return the number of character classes in a pattern once its counts are written out: `(?:ab){3}` has
+    6. A count without an upper bound is taken at its minimum, but at least 1."""
     if isinstance(node, Repetition):
         return written_out(node.of) * max(node.min_count, node.max_count or 1)
     if isinstance(node, (Concatenation, Alternation)):

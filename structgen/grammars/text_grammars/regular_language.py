@@ -1,4 +1,9 @@
-"""`RegularLanguage`: the texts that a formula over patterns and words takes, read by an automaton."""
+"""Regular languages, read byte by byte: `RegularLanguage` for formulas, `WordsLanguage` for lists of texts.
+
+A *formula* describes a set of texts by patterns and words. A *configuration* is all that a language remembers
+of the symbols read so far. For a formula it is a state of the automaton: after `ab`, a state of `a*b?`. An
+*outcome* is the number of the first formula that the text so far matches; -1: none.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +31,7 @@ def _no_text(description: str) -> GrammarError:
 
 
 class RegularLanguage(Language):
-    """A formula over patterns and words; a configuration is a state of its automaton."""
+    """The language of one or more formulas. A configuration is a state of their automaton."""
 
     def __init__(
         self,
@@ -36,7 +41,8 @@ class RegularLanguage(Language):
         *,
         others: Iterable[Formula] = (),
     ) -> None:
-        """`others`: texts of these formulas are words too."""
+        """`formula`: the first formula. `others`: further formulas, whose texts belong to the language too.
+        `description`: the name of such a text in messages. Raises `GrammarError` if there is no text."""
         self._pool = StringPool(limits, spelling=PLAIN)
         self.description = description
         self._start = self._pool.start(Spec((formula, *others)), min)
@@ -66,7 +72,7 @@ class RegularLanguage(Language):
         return self.outcome_of(config) >= 0
 
     def outcome_of(self, config: Config) -> int:
-        """Return the number of the first formula of which the symbols read so far are a text, or -1."""
+        """Return the number of the first formula that the symbols read so far match; -1: none."""
         return int(self._pool.outcome[config])
 
     def shortest_rest(self, config: Config) -> Sequence[int]:
@@ -78,8 +84,12 @@ class RegularLanguage(Language):
 
 
 class WordsLanguage(Language):
-    """Some texts. A configuration is (low, high, offset): the range of the sorted texts that begin with the
-    symbols read so far, and how many symbols these are. Nothing is made ahead but the order of the texts."""
+    """The language of a list of texts.
+
+    A configuration is (low, high, offset). `_texts[low:high]` are the sorted texts that begin with the
+    symbols read so far, and `offset` is the number of these symbols. With the texts `a`, `ab` and `b`, the
+    configuration after `a` is (0, 2, 1). Only the order of the texts is computed ahead.
+    """
 
     def __init__(self, texts: Iterable[bytes], description: str) -> None:
         self._texts = sorted(texts)
@@ -101,7 +111,7 @@ class WordsLanguage(Language):
         return 0, len(self._texts), 0
 
     def _going_on(self, config: Config) -> tuple[int, int, int]:
-        """Return a configuration without the text that ends there: in the order of bytes it is the first."""
+        """Return a configuration without the text that ends there: among sorted texts it is the first."""
         low, high, offset = config
         ends_here = len(self._texts[low]) == offset
         return low + ends_here, high, offset
@@ -123,7 +133,7 @@ class WordsLanguage(Language):
         return bytes(next_bytes)
 
     def forced_run(self, config: Config) -> tuple[bytes, Config] | None:
-        if len(self._texts) != 1:  # of several texts few are read to their ends
+        if len(self._texts) != 1:  # with several texts a run to the end of one is rarely of use
             return None
         rest = self.shortest_rest(config)
         if not rest:

@@ -1,4 +1,9 @@
-"""The JSON texts of a schema as a `Language`, so that they can be a part of another grammar."""
+"""The JSON texts of a schema as a `Language`, so that they can be a part of another grammar.
+
+A *part* is a grammar inside another one, such as the JSON object in `<tool>{"city": "Oslo"}</tool>`. A
+*document* is a JSON text of the schema. The *target* is the tokenizer and the mask store that a grammar is
+compiled for. Compilation is put off until a text comes near the part: of many tools few are called.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +26,21 @@ _LAST: Final = {
     "object": b"}", "array": b"]", "string": b'"', "boolean": b"e", "null": b"l",
     "integer": _DIGITS, "number": _DIGITS,
 }  # fmt: skip
-"""Type of a JSON value -> the bytes that can be its last."""
+"""For each type of JSON value the bytes that can be its last: `e` ends `true` and `false`, `l` ends
+`null`."""
 _byte_tokenizer: Final = cache(byte_tokenizer)
-"""Returns one tokenizer of bytes for all schemas of the process."""
+"""A function that returns the tokenizer whose tokens are single bytes. All schemas of the process share
+it."""
 _START: Final = 0
-"""The state before the first byte of a document: the first that is made."""
+"""The number of the state before the first byte of a document: it is the first state that is made."""
 
 
 def schema_language(of: JsonSchemaGrammar, limits: Limits, target: CompileTarget | None) -> Language:
-    """Return the language of a schema's JSON texts: compiled against the target's tokenizer, or, without a
-    target, against single bytes. Raises the errors of `CompiledSchema`."""
+    """Return the language of a schema's JSON texts. It is compiled for the tokenizer of `target`, or, where
+    `target` is None, for single bytes. Raises the errors of `CompiledSchema`.
+
+    Compilation is put off if the target has several parts, and the schema is known to have a document.
+    """
     language = JsonText(of, limits, target)
     may_wait = target is not None and target.is_one_of_many and limits.liveness != "flag"
     if not may_wait or not _has_documents(of, limits):
@@ -40,8 +50,10 @@ def schema_language(of: JsonSchemaGrammar, limits: Limits, target: CompileTarget
 
 
 def _has_documents(of: JsonSchemaGrammar, limits: Limits) -> bool:
-    """Return whether a schema is certainly handled and satisfiable, without grammars of strings; some
-    0.1 ms."""
+    """Return whether it is certain, without compiling, that a schema is supported and has a document.
+
+    False means that it is not certain: for example, a string has a grammar of its own. Cost: some 0.1 ms.
+    """
     try:
         document = of.document(limits=limits)
         if any(place.grammar is not None for place in document.schemas):
@@ -54,10 +66,11 @@ def _has_documents(of: JsonSchemaGrammar, limits: Limits) -> bool:
 
 
 class JsonText(MaskedPlaces):
-    """The texts of a schema, none of them empty; compiled when a text first comes near it: of many tools few
-    are called."""
+    """The language of a schema's JSON texts, none of which is empty. It is compiled when it is first
+    needed."""
 
     def __init__(self, of: JsonSchemaGrammar, limits: Limits, target: CompileTarget | None) -> None:
+        """`of`: the schema; `target`: what it is compiled for; None: single bytes."""
         self._of = of
         self._limits = limits
         self._target = target
@@ -69,6 +82,7 @@ class JsonText(MaskedPlaces):
 
     @cached_property
     def compiled(self) -> CompiledSchema:  # type: ignore[override]
+        """The compiled schema. It is made when it is first asked for."""
         if self._target is None:
             return CompiledSchema(self._of, _byte_tokenizer(), self._limits, store=False)
         grammar = CompiledSchema(self._of, self._target.tokenizer, self._limits, self._target.store)
@@ -80,6 +94,7 @@ class JsonText(MaskedPlaces):
         return _START
 
     def accepts(self, config: Config) -> bool:
+        """Return whether a document is complete. Before its first byte this needs no compilation."""
         return config != _START and super().accepts(config)
 
     @property

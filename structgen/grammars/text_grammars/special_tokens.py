@@ -1,4 +1,8 @@
-"""`sg.special`: one special token as a grammar. It has no text, and no text matches it."""
+"""`sg.special`: one special token as a grammar.
+
+A *special token* is a token without a text, such as the one that ends a message. No text matches it, not even
+one that looks like its name. As a symbol of a language it is the number `TOKEN + id`; bytes are 0 to 255.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ def special(token: int) -> SpecialToken:
 
 @dataclass(eq=False, repr=False, slots=True)
 class SpecialToken(TextGrammar):
-    """The word that is one special token. Made by `special`."""
+    """The grammar whose only word is one special token. Made by `special`."""
 
     token: int
     limits = DEFAULT
@@ -42,7 +46,7 @@ class SpecialToken(TextGrammar):
 
 
 class _SingleToken(Language):
-    """A configuration is True once the token was read."""
+    """The language of one special token. A configuration is False before the token, and True after it."""
 
     classes = bytes(256)  # one class: no byte ever follows
 

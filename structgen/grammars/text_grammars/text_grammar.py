@@ -168,9 +168,11 @@ def repeat_grammar(of: Operand, minimum: int = 0, maximum: int | None = None) ->
 def in_any_order(
     required: Iterable[Operand], others: Iterable[Operand], separator: Operand = ""
 ) -> TextGrammar:
-    """Return the grammar of a text of each of `required` and of some or none of `others`, each once at most,
-    in any order, with a text of `separator` between two. No part has the empty text, and none begins inside a
-    part with masks of its own. Cost: a state for each set of parts that were read."""
+    """Return the grammar of parts in any order, each at most once, with a text of `separator` between two.
+
+    Each part of `required` must come; the parts of `others` may be absent. No part may have the empty text,
+    or begin inside a part with masks of its own. Cost: a state for each set of parts that were read.
+    """
     first = [as_text(part) for part in required]
     parts = (*first, *map(as_text, others), as_text(separator))
     if len(parts) == 1:  # the separator alone: the empty text
@@ -179,9 +181,12 @@ def in_any_order(
 
 
 def intersect_grammars(first: Operand, second: Operand, *, complement: bool = False) -> TextGrammar:
-    """Return the grammar of the texts that both have; with `complement`, of those that the first has and the
-    second has not. One of them must be regular (`sg.regex`, `sg.literal`, `sg.choice`, and what `&`, `|`, `-`
-    and `~` make of these); with `complement` the second. Raises `OptionError`."""
+    """Return the grammar of the texts that both grammars have. With `complement` it has the texts of the
+    first that the second does not have.
+
+    One of the two must be regular; with `complement` the second must be. Regular are `sg.regex`,
+    `sg.literal`, `sg.choice`, and what `&`, `|`, `-` and `~` make of these. Raises `OptionError`.
+    """
     grammar, regular = as_text(first), as_text(second)
     if not complement:  # the order of the operands of `&` is free
         if isinstance(grammar, TextFilter):
@@ -305,8 +310,8 @@ class RegularGrammar(TextGrammar):
         limits: Limits | None = None,
         pattern_size: tuple[str, int] | None = None,
     ) -> None:
-        """`pattern_size`: the answer of `body_of` for the formula, where the caller knows it: else the
-        pattern is read here."""
+        """`formula`: the texts. `description`: the name of such a text in messages. `pattern_size`: the
+        result of `body_of` for the formula, if the caller knows it; None: the pattern is read here."""
         self.formula = formula
         self.description = description
         self.limits = checks.check_limits(limits)
@@ -315,22 +320,22 @@ class RegularGrammar(TextGrammar):
 
     @property
     def body(self) -> str | None:
-        """A pattern of the same texts whose meaning does not depend on the text around it, or None."""
+        """A pattern of the same texts that may stand inside another pattern; None: there is none."""
         if isinstance(self.formula, Words):
             return any_of(self.formula.of) if self.letters <= MOST_LETTERS else None
         return self._body
 
     @property
     def letters(self) -> int:
-        """How many characters its words have, or its pattern once its counts are written out: its automaton
-        may have as many states."""
+        """The number of characters of its words, or of its pattern once its counts are written out. Its
+        automaton may have as many states."""
         if isinstance(self.formula, Words):
             return sum(map(len, self.formula.of))
         return self._letters
 
     @property
     def part(self) -> str | None:
-        """The body as a part of a concatenation, or None."""
+        """The body as a part of a concatenation, in brackets if needed; None: there is no body."""
         body = self.body
         return self._part or (None if body is None else wrap_pattern(body))
 
@@ -371,9 +376,12 @@ class RegularGrammar(TextGrammar):
         *,
         one_of: bool,
     ) -> RegularGrammar | None:
-        """Return the grammar of any of some grammars (`one_of`), or of all, one after another, as one
-        pattern, which is not read again. None where one is no pattern, all have too many characters, or two
-        groups have the same name."""
+        """Return one pattern for several grammars, as a grammar. The pattern is not read again.
+
+        `one_of`: a text of any of `parts`; otherwise a text of each part, one after another. The result is
+        None where a part is not a pattern, all parts together have too many characters, or two groups have
+        the same name.
+        """
         letters = sum(part.letters for part in parts)
         if letters > MOST_LETTERS:
             return None
@@ -402,8 +410,8 @@ class RegularGrammar(TextGrammar):
         return RegularGrammar(formula, self.description, limits=self.limits)
 
     def as_parts(self) -> TextGrammar:
-        """Return the grammar as one of parts where the counts of its pattern come to more states than an
-        automaton has (`pattern_as_rules`); if not, itself."""
+        """Return the grammar as rules if the counts of its pattern need more states than an automaton may
+        have (`pattern_as_rules`). Otherwise return the grammar itself."""
         source = self.formula.source if isinstance(self.formula, Pattern) else ""
         # a pattern without a count has as many states as characters: it need not be read
         if "{" not in source or not source.startswith("^(?:") or len(source) > MOST_LETTERS:
@@ -459,10 +467,11 @@ class RegularGrammar(TextGrammar):
 
 
 class DerivedGrammar(TextGrammar):
-    """A grammar that says something more of the texts of another one."""
+    """A grammar that is made of one other grammar, whose limits and source it has."""
 
     __slots__ = ()
     of: Grammar
+    """The other grammar."""
 
     @property
     def limits(self) -> Limits:
@@ -474,22 +483,25 @@ class DerivedGrammar(TextGrammar):
 
 
 class TextFilter(TextGrammar):
-    """A grammar that `&` joins with any other, as if it were regular: its language has finitely many
-    configurations, and `&` alone is offered."""
+    """A grammar that `&` may join with any other, as if it were regular. Its language has finitely many
+    configurations. No other operator treats it as regular."""
 
     @abstractmethod
     def refusal_error(self, text: str) -> GrammarError:
-        """Return the error for a grammar of which no text passes, with one of its texts."""
+        """Return the error for a grammar that has no text in common with the filter. `text`: one of the texts
+        of that grammar."""
 
 
 @dataclass(eq=False, repr=False, slots=True)
 class TextBefore(TextGrammar):
-    """Any text without some words, or up to the first of them; none of `avoided_texts` stands in it."""
+    """Any text that contains none of some words, or that ends with the first of them. With the word `END`,
+    both `a b` and `a END` are such texts."""
 
     words: tuple[str, ...]
     avoided_texts: tuple[str, ...]
+    """Texts that no text of the grammar contains."""
     missing: frozenset[int] = frozenset()
-    """Bytes that the text does not have."""
+    """The bytes that no text of the grammar contains."""
     limits = DEFAULT
     source = "free text"
 
@@ -501,7 +513,8 @@ class TextBefore(TextGrammar):
         return TextBefore(self.words, self.avoided_texts, self.missing | missing)
 
     def check_words(self, place: str = "") -> None:
-        """Raise `OptionError` where a word contains another one, or a text that is avoided."""
+        """Raise `OptionError` if a word contains another word, or an avoided text. `place`: the place of the
+        words in the user's input, for the error."""
         texts = (*self.words, *self.avoided_texts)
         for word in self.words:
             contained = next((inner for inner in texts if inner != word and inner in word), None)
@@ -514,10 +527,10 @@ class TextBefore(TextGrammar):
 
     @property
     def word_formulas(self) -> list[Formula]:
-        """The texts without any of the words, and for each word those up to it."""
+        """The formula of the texts without any word, then for each word that of the texts up to it."""
         stops = (*self.words, *self.avoided_texts)
         free = Not(containing_words(stops)) if stops else TRUE
-        # no word is followed by anything, so that the first word ends the text
+        # nothing follows a word, so the first word ends the text
         ends_at_first_word = Not(Pattern(rf"^{ANY}(?:{any_of(self.words)})[\s\S]+$"))
         conditions: list[Formula] = [ends_at_first_word]
         if self.avoided_texts:
@@ -542,9 +555,9 @@ class JsonTexts(DerivedGrammar):
 
     of: JsonSchemaGrammar
     whole: JsonSchemaGrammar | None = None
-    """Where bytes are missing, the grammar with all texts."""
+    """The grammar with all texts, if `of` lacks the texts with some missing bytes; else None."""
     place: str = ""
-    """Whose schema it is, for errors."""
+    """The place of the schema in the user's input, such as the tool it belongs to, for errors."""
     source = "a JSON Schema"
     has_masks = True
 
@@ -571,7 +584,8 @@ class JsonTexts(DerivedGrammar):
                 raise
 
     def _ask_grammars(self) -> None:
-        """Have a grammar without a text, to which strings are held, raise its own error."""
+        """Raise the error of a grammar inside the schema that has no text. Without this, only the schema's
+        own error would be shown."""
         # start-up time: few schemas have no document
         from structgen.tokens.tokenizer import byte_tokenizer
 
@@ -607,12 +621,14 @@ class Operation(Enum):
     EITHER = "either"
     REPEAT = "repeat"
     ANY_ORDER = "any order"
-    """The last part separates the others; of these the first `minimum` must all be there."""
+    """A text of each part, in any order. The last part is the separator. Of the others the first `minimum`
+    are required."""
     MEET = "meet"
     BAN = "ban"
-    """Each run of bytes between special tokens meets the formula."""
+    """The texts in which each run of bytes between special tokens fulfils the formula."""
     INTERRUPT = "interrupt"
-    """Free text up to some words (`TextBefore`, the first part), each followed by a part."""
+    """Free text with certain words, each followed by a text of its own part. The first part is the free text
+    (`TextBefore`)."""
 
 
 @dataclass(eq=False, repr=False, slots=True)
@@ -625,7 +641,8 @@ class ComposedGrammar(TextGrammar):
     maximum: int | None = None
     formula: Formula | None = None
     repeats: Callable[[str], str] | None = field(default=None, compare=False, repr=False)
-    """Returns in words the part that a text so far repeats, so that an engine ends it there; "": none."""
+    """A function of the text so far. It describes the part that the text repeats, so that an engine may end
+    the text there; "": nothing is repeated."""
     source = "a composed grammar"
 
     @property
@@ -701,12 +718,12 @@ class RulesGrammar(TextGrammar):
     terminals: Mapping[str, Node]
     start: str
     ignored_terminals: Sequence[str] = ()
-    """Terminals that may stand before the first terminal, and after each."""
+    """The terminals that may come before the first terminal and after each one, such as white space."""
     limits: Limits = DEFAULT
     bound: Mapping[str, TextGrammar] = field(default_factory=dict)
-    """Terminals that are grammars themselves."""
+    """For each terminal that is a whole grammar, this grammar."""
     remarks: Remarks = NO_REMARKS
-    """Unused rules."""
+    """Remarks for the user, such as rules that are not used."""
     written: dict[str, Any] | None = None
     missing: frozenset[int] = frozenset()
     """Bytes that no text of the grammar may contain, because the vocabulary lacks them."""
@@ -882,9 +899,11 @@ def _flatten_operands(operation: Operation, parts: tuple[Operand, ...]) -> list[
 
 
 def pattern_as_rules(tree: Node, limits: Limits) -> TextGrammar | None:
-    """Return the grammar of a pattern of whole texts as rules, which count its copies; None where its counts
-    come to no more states than an automaton has, and where it asserts something but at its ends. Cost: linear
-    in the pattern."""
+    """Return the grammar of a pattern of whole texts as rules that write its counts (`CountedRules`).
+
+    `tree`: the tree of the pattern. The result is None where the counts need no more states than an automaton
+    may have, and where an assertion is inside the pattern. Cost: linear in the pattern.
+    """
     nodes_before, node, nodes_after = asserted_at_ends(tree)
     if has_assertion(node) or written_out(node) < MOST_LETTERS:
         return None

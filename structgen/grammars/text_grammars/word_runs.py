@@ -1,7 +1,12 @@
 """Grammars of the pieces of a given text: `sg.substring_of`, and the quotes of `sg.Quote`.
 
-A *run* of a text is a piece of it without gaps. Of "to be or" the runs of words are `to`, `to be`, `be or`
-and so on. `substring_of` has the runs of characters, `runs_of` those of words, sentences or lines.
+A *piece* is a unit of the text: a character, a word, a sentence or a line. A *run* is one or more pieces side
+by side. The runs of words of "to be or" are `to`, `to be`, `to be or`, `be`, `be or` and `or`. `substring_of`
+makes the grammar of the runs of characters (*spans*), `runs_of` that of words, sentences or lines.
+
+A *border* is a place where a run may begin or end. A *mark* is a character that is not in a word, such as a
+full stop. An *accent* is a character that changes the one before it (a combining mark). A *joiner* is a text
+that joins two words into one, such as the hyphen of `well-known`. A *place* is an offset in the text.
 """
 
 from __future__ import annotations
@@ -30,23 +35,28 @@ _UNSPACED: Final = (
     "\u0e00-\u0e4f\u0e5a-\u0ecf\u0eda-\u0eff\u1000-\u103f\u104a-\u109f\u1780-\u17df\u17ea-\u17ff\u3005-\u3007"
     "\u3040-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 )
-"""Scripts without blanks between words, their digits left out: Thai, Lao, Burmese, Khmer, kana, bopomofo,
-Han."""
+"""The characters, without digits, of scripts that have no blanks between words: Thai, Lao, Burmese, Khmer,
+kana, bopomofo, Han."""
 _MARK: Final = "\u0301"
-"""The one mark of a text in which words are looked for."""
+"""The accent that replaces all others before words are looked for (`_with_one_accent`)."""
 LETTER: Final = rf"[^\W_{_UNSPACED}]"
 """A letter or digit of a script with blanks between words."""
 _FORMAT: Final = "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
-"""Characters without width and signs of direction: inside a word they are part of it."""
+"""Characters without width and signs of direction. Inside a word they are part of it."""
 _LETTERS: Final = rf"{LETTER}(?:{LETTER}++|{_MARK}|{_FORMAT}++(?={LETTER}))*+"
+"""A run of letters with their accents."""
 _WORD: Final = rf"(?:(?=\w)[{_UNSPACED}]{_MARK}*|{_LETTERS})"
+"""A word: one character of a script without blanks, or a run of letters."""
 _SIGN: Final = (
     r"(?:[\U0001f1e6-\U0001f1ff]{2}|[^\w\s]|_)"
     rf"(?:{_MARK}|[\U0001f3fb-\U0001f3ff]|\u200d[^\w\s]|[\U000e0020-\U000e007f])*+"
 )
-"""A character that is of no word, with what changes it: an accent, a colour, what a joiner joins."""
+"""A mark, with the characters that change it: an accent, a colour of the skin, a sign joined by U+200D. Two
+regional indicators (a flag) are one mark."""
 _TOKEN: Final = re.compile(rf"({_WORD})|{_SIGN}")
+"""A word (group 1), or a mark."""
 _JOINER: Final = rf"(?:['\u2019\u2010\u2011@&+/-]|_++|(?<![a-z])\.|\.(?![A-Z])|(?<=\d)[,:]|://)(?={LETTER})"
+"""A text between two runs of letters that makes them one word, such as `'` or `-`."""
 _PIECES: Final = {
     "words": rf"{_LETTERS}(?:{_JOINER}{_LETTERS})*+|{_WORD}",
     "sentences": r"\S(?s:.)*?(?:(?=[.!?…؟।])(?<![.!?…؟।])(?<!\b[A-Z])"
@@ -54,33 +64,38 @@ _PIECES: Final = {
     r"[。\uff01\uff1f｡]++[”\u2019」』\uff09]*+|(?<=\S)(?=\s*+\Z|[^\S\n]*+\n[^\S\n]*+\n))",
     "lines": r"\S(?:[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]*\S)?",
 }
-"""Patterns of the pieces that are counted."""
+"""The patterns of pieces, by their names in `runs_of`."""
 
 
 class QuoteBorders(NamedTuple):
-    """Where quotes of a text begin and end, in characters. Made by `borders_of`."""
+    """The places where quotes of a text begin and end, in characters, ascending. Made by `borders_of`."""
 
     begins: Numbers
+    """The places before which a quote may begin."""
     ends: Numbers
+    """The places before which a quote may end."""
     words: Numbers
-    """Where its words begin; a quote has one of them."""
+    """The places where the text's words begin. A quote contains at least one word."""
 
 
 def borders_of(text: str) -> QuoteBorders:
     """Return where quotes of a text begin and end, each in ascending order.
 
-    A quote begins and ends with a word, or with a mark that belongs to it: one that touches it, other marks
-    between, or one that touches no word. A word is a run of letters and digits of a script with blanks, with
-    their accents, or one such character of a script without; a mark is any other character but white space.
-    So `Inc.`, `Inc`, `(it`, and `5 €`, but not `. paid` of "Acme Inc. paid". Cost: linear.
+    A quote begins with a word, or with a mark that belongs to the next word; it ends likewise. A mark belongs
+    to a word if only other marks, and no white space, are between them. A mark that touches no word on either
+    side belongs to the words on both sides. A word is a run of letters and digits, with their accents, of a
+    script with blanks; or one letter of a script without. Any other character except white space is a mark.
+
+    So `Inc.`, `Inc`, `(it` and `5 €` may be quotes; `. paid` of "Acme Inc. paid" may not. Cost: linear.
     """
     spans = (match.regs for match in _TOKEN.finditer(_with_one_accent(text)))
     flat = chain.from_iterable(chain.from_iterable(spans))
-    # of each word or mark: its start and end, and the start of its group of words, which is -1 for a mark
+    # Four numbers for each match of `_TOKEN`: its start and end, then those of group 1, which are -1 for a
+    # mark.
     starts, stops, word_starts, _ = np.fromiter(flat, np.int64).reshape(-1, 4).T
     count = len(starts)
     numbers = np.arange(count)
-    # From here on, places are numbers of words and marks; -1 and `count` stand before and after all.
+    # From here on, words and marks are known by their index; -1 and `count` mean none before and none after.
     words = (word_starts >= 0).nonzero()[0]
     word_numbers = np.array([-1, *words, count])
     gaps = (starts[1:] != stops[:-1]).nonzero()[0]  # white space follows these
@@ -118,7 +133,8 @@ class Spans(TextGrammar):
     document: str
     limits: Limits
     pieces: tuple[int, ...] = ()
-    """How many characters each piece has of which a span has all or none; (): each has one."""
+    """The sizes of the pieces, in characters. A span has each piece whole or not at all. (): each character
+    is a piece."""
     source = "the spans of a document"
 
     @property
@@ -151,14 +167,16 @@ def _pieces_of(of: str, text: str) -> QuoteBorders:
 
 
 def _with_one_accent(text: str) -> str:
-    """Return a text with one and the same mark for each that changes the character before it."""
-    # one character for one, so that places in the result are places in the text
+    """Return a text in which all accents are replaced by one and the same accent (`_MARK`)."""
+    # Each character is replaced by one character, so places in the result are places in the text. All
+    # categories that begin with M are combining marks.
     marks = (char for char in set(text) if category(char).startswith("M"))
     return text.translate({ord(mark): _MARK for mark in marks})
 
 
 def _to_next(stops: Numbers) -> Numbers:
-    """Return of each byte how many there are to the next of some places in ascending order."""
+    """Return for each byte the number of bytes from it to the next of `stops`, which are ascending places.
+    For example, for the stops 2 and 3 the result is 2, 1, 0, 0."""
     all_bytes = np.arange(stops[-1] + 1)
     distances: Numbers = stops[stops.searchsorted(all_bytes)] - all_bytes
     return distances
@@ -207,7 +225,8 @@ class WordRuns(TextGrammar):
         stays = (current != blank) | (previous != blank)
         self.folded_text: bytes = current[stays].tobytes()
         """The text with one blank for each run of white space, and a blank after it."""
-        # of each character of the text, and its end, the byte of `folded_text` at which it stands
+        # For each character of the text, and for the end of the text, its place in `folded_text`, in bytes.
+        # Bytes 0x80 to 0xBF continue a character; all others begin one.
         is_first_byte = current & 0xC0 != 0x80
         byte_places = (stays.cumsum() - stays)[is_first_byte]
         borders = borders_of(text) if members.of == "words" else _pieces_of(members.of, text)
@@ -219,12 +238,14 @@ class WordRuns(TextGrammar):
         """The bytes at which a run may begin, ascending."""
         first_pieces = pieces[pieces.searchsorted(begins)]
         self.shortest_ends: Numbers = byte_places[first_pieces] + 1
-        """For each of these, the byte after which a run may end: the first byte of a word."""
+        """For each place of `first`, the earliest end of a run that begins there: after the first byte of its
+        first piece."""
         self.last: Numbers = np.full_like(begins, byte_places[ends[-1]])
-        """For each of these, the byte before which a run that begins there ends at the latest."""
+        """For each place of `first`, the latest end of a run that begins there."""
         if members.words:
             word_starts = _pieces_of("words", text).begins
-            # the first word that a run does not have any more, and the last border before it
+            # For each beginning, the index of the first word that is too many; the run ends at the last
+            # border up to the beginning of this word.
             excluded_word = word_starts.searchsorted(first_pieces, "right") - 1 + members.words
             bounds = np.append(word_starts, ends[-1])
             latest = bounds[np.minimum(excluded_word, len(word_starts))]
@@ -244,9 +265,13 @@ class WordRuns(TextGrammar):
 
 
 class RunLanguage(Language):
-    """The runs of a text. A configuration is how many bytes were read, and a range of `_first`: where the
-    runs begin that begin so. A range is put in the order of its next bytes when they are asked for. Of one
-    place, one latest end and one earliest end there is one configuration, however the run began."""
+    """The language of the runs of a text.
+
+    A configuration is (number of bytes read, low, high). `_first[low:high]` are the places of all runs that
+    begin with the bytes read. When the next bytes are asked for, this range is sorted by them, so that the
+    runs with one next byte are a range again. If only one place is left, the earlier bytes no longer matter:
+    equal places with equal earliest and latest ends share one configuration.
+    """
 
     def __init__(
         self,
@@ -257,9 +282,10 @@ class RunLanguage(Language):
         last: Numbers,
         bytes_left: Numbers,
     ) -> None:
-        """Read the runs of a text that begin at the bytes `first`, end at the earliest before the bytes
-        `shortest_ends`, at the latest before the bytes `last`, and only at a byte of which `bytes_left` is 0.
-        After the last end the text has one byte more. `description`: a run, in words.
+        """All places are in bytes of `text`. `first`: the places where runs begin. `shortest_ends`, `last`:
+        for each of them the earliest and the latest end of a run. `bytes_left`: for each place the number of
+        bytes to the next place where a run may end; a run ends only where it is 0. After the last end the
+        text has one byte more. `description`: the name of a run in messages.
 
         For example, the runs of whole words of "to be": `text` b"to be ", `first` [0, 3], `shortest_ends`
         [1, 4], `last` [5, 5], `bytes_left` [2, 1, 0, 2, 1, 0].
@@ -273,7 +299,7 @@ class RunLanguage(Language):
         self._last = last.copy()
         self._data = np.frombuffer(text, np.uint8)
         self._single_configs: dict[tuple[int, int, int], Config] = {}
-        """For a place and the bounds of its end, the first configuration that has no other place."""
+        """For (place in the text, earliest end, latest end) the first configuration that was made for it."""
 
     def start(self) -> Config:
         return 0, 0, len(self._first)
@@ -287,7 +313,8 @@ class RunLanguage(Language):
         first = self._first[low:high]
         shortest_ends = self._shortest_ends[low:high]
         last = self._last[low:high]
-        # one more than the next byte, which is no 255 in UTF-8; 0 where no run goes on
+        # A key is the next byte plus 1, or 0 where the run cannot go on. A byte in UTF-8 is never 255, so the
+        # sum fits into a byte.
         next_keys = (self._data[first + read_count] + 1) * (first + read_count < last)
         order = next_keys.argsort(kind="stable")
         first[:] = first[order]
@@ -299,12 +326,12 @@ class RunLanguage(Language):
             count = int(counts[next_key])
             after = read_count + 1, low, low + count
             if count == 1:
-                # a single place: the bytes that a run has before it change nothing any more
+                # a single place is left: the bytes before it no longer matter
                 place = int(self._first[low]) + read_count
                 earliest_end = max(place, int(self._shortest_ends[low]))
                 single_key = place, earliest_end, int(self._last[low])
                 after = self._single_configs.setdefault(single_key, after)
-            if next_key:
+            if next_key:  # 0: these runs cannot go on
                 configs[next_key - 1] = after
             low += count
         return configs
@@ -316,14 +343,15 @@ class RunLanguage(Language):
         return self._configs_by_byte(config).get(symbol)
 
     def _standing_places(self, config: Config) -> tuple[Numbers, Numbers]:
-        """Return where in the text a configuration may stand, and from each place how many bytes there are to
-        the next end of a piece."""
+        """Return the places of the text that a configuration may have reached, and for each of them the
+        number of bytes to the next allowed end."""
         read_count, low, high = config
         places = self._first[low:high] + read_count
         earliest = np.maximum(places, self._shortest_ends[low:high])
         return places, earliest - places + self._bytes_left[earliest]
 
     def accepts(self, config: Config) -> bool:
+        """Return whether a run may end here: at one of the places no byte is left."""
         _, bytes_left = self._standing_places(config)
         return not bytes_left.all()
 

@@ -1,12 +1,16 @@
 """Compiles the texts of a grammar that a vocabulary can write, where not every byte is a token.
 
 A text is *written* if it is a sequence of tokens: with the tokens `ab` and `bc` the text `abbc` is written,
-`abc` is not. So the mask of the grammar's own machine may have tokens after which no sequence of tokens
-completes the text. `WrittenText` removes these. It decides once for each class of states that a mask's tokens
-lead to. Mostly the machine's own completion can be written, or one that was found before: this is a proof.
-Else a text is searched that both the grammar and the vocabulary have. The texts that tokens write are a
-regular language, so the search is an intersection (`regular_intersection.Meet`). The automaton of this
-language begins again after each token.
+`abc` is not. The *machine* is the compiled grammar without regard to this. A *rest* is a sequence of bytes
+that completes a text. A *unit* is a token that is not a sequence of other tokens. A *pair* is the
+configuration here: one of the grammar's language, and one of the language of written texts.
+
+The mask of the grammar's own machine may have tokens after which no sequence of tokens completes the text.
+`WrittenText` removes these. It decides once for each class of states that a mask's tokens lead to. Mostly the
+machine's own completion can be written, or one that was found before: this is a proof. Else a text is
+searched that both the grammar and the vocabulary have. The texts that tokens write are a regular language, so
+the search is an intersection (`regular_intersection.Meet`). The automaton of this language begins again after
+each token.
 """
 
 from __future__ import annotations
@@ -37,24 +41,25 @@ from structgen.machines.machine_core.token_steps import left_to_python
 from structgen.tokens.tokenizer import Tokenizer
 
 _Nodes: TypeAlias = "frozenset[int]"
+"""A configuration of `TokenTexts`: nodes of the trie of units."""
 _ROOT: Final = 0
 """The node of the trie between two tokens."""
 _HASTE: Final = 16
-"""The length of a shortest rest is a poor bound where the rest must be written in another way, or with other
-keys: a search for the shortest would try all texts that are shorter."""
+"""The factor by which a search for a rest prefers progress to the shortest result (`Meet`). A rest may have
+to be written in another way, or with other keys. Then the search for the shortest would try all shorter
+texts."""
 _SINGLE_TOKENS: Final = 512
-"""Up to so many tokens are examined one by one. Of more, one represents all that have the same effect in the
-machine."""
+"""Up to this number, tokens are examined one by one. Of more tokens, those with the same effect in the
+machine form a group, and one token of each group is examined."""
 _BROKEN: Final = re.compile(rb"[\x00-\x1f\\\x80-\xff]")
-"""A byte that may not stand inside a string as it is, or begins an escape."""
+"""A byte that a JSON string may not contain as it is, that begins an escape, or that is not ASCII."""
 
 
 class WrittenText(CompiledText):
-    """A grammar of which tokens write the texts. A configuration is one of the grammar's machine (`inner`),
-    and one of `TokenTexts`.
+    """The written texts of a grammar, compiled. A configuration is a pair.
 
-    Cost: that of the machine's mask, and for each class of states that its tokens lead to some 50 us, once; a
-    search where the shortest completion of that state cannot be written.
+    Cost of a mask: that of the machine's mask, and once some 50 us for each class of states that its tokens
+    lead to. Where the shortest completion of such a state cannot be written, a search is added.
     """
 
     _language: WrittenMeet
@@ -62,10 +67,13 @@ class WrittenText(CompiledText):
     byte_steps = (*stepping.BYTE_STEPS[:-2], left_to_python, left_to_python)
 
     def compute(self, index: int, target: int = 0) -> bool:
-        """Work out the mask of one state (`CompiledGrammar.compute`): records of several are not made."""
+        """Compute the mask of one state, as `CompiledGrammar.compute` does. Records of several states are not
+        made here."""
         return CompiledGrammar.compute(self, index, target)
 
     def _compute_mask(self, index: int, target: int) -> int:
+        """Compute the mask of a state: the machine's mask without the tokens after which no text is written.
+        Return 0 where the mask is at `target` already, `LARGE` where it is in `_bits`."""
         self._bits = None
         if fill_mask(self.address, index, target) == 0:  # the mask is known already
             return 0
@@ -91,6 +99,7 @@ class WrittenText(CompiledText):
         return LARGE
 
     def _after_token(self, index: int, token: int) -> int:
+        """Return the state after a token; -1 where it is not allowed."""
         with self.lock:
             # a slot below 0: a special token, which has no text
             if index == self._finished_state or self.vocabulary.token_slot[token] < 0:
@@ -99,7 +108,7 @@ class WrittenText(CompiledText):
             return -1 if after is None else self._number_of(after)
 
     def _config_after(self, config: Config, token: int) -> Config | None:
-        """Return the configuration after a token; None where no text has it."""
+        """Return the configuration after a token; None where no text of the grammar goes on so."""
         language = self._language
         token_bytes = self.tokenizer.token_bytes[token]
         state = language.machine_state(config)
@@ -115,15 +124,19 @@ class WrittenText(CompiledText):
         return None if after is None else language.after_token_end(after)
 
     def after_tokens(self, index: int, tokens: Tokens) -> Tokens:
-        """Return the states after some allowed tokens, or states like these."""
+        """Return, for each allowed token, the state after it or another state with the same future; -1 where
+        no text goes on."""
         configs_after, group = self._after_each(index, tokens)
         numbers = [-1 if config is None else self._number_of(config) for config in configs_after]
         return np.array(numbers, np.int64)[group]
 
     def _after_each(self, index: int, tokens: Tokens) -> tuple[list[Config | None], Tokens]:
-        """Return the configuration after each group of some tokens that the machine allows (None: no text
-        goes on), and the group of each token. Of few tokens each is a group; of many, the tokens inside free
-        strings and keys share groups."""
+        """Return the configurations after groups of tokens, and for each token the index of its group.
+
+        `tokens`: tokens that the machine allows in the state `index`. A configuration is None where no text
+        goes on. If the tokens are few, each is a group. If they are many, tokens with the same effect form
+        one group, mostly tokens inside free strings and keys.
+        """
         config = self._config_of(index)
         state = self._language.machine_state(config)
         is_special = self.vocabulary.token_slot[tokens] < 0
@@ -138,8 +151,8 @@ class WrittenText(CompiledText):
         return [self._config_after(config, token) for token in first_tokens.tolist()], group
 
     def _group_tokens(self, config: Config, state: int, tokens: Tokens) -> Tokens:
-        """Return a number for each of some tokens, the same for those that lead to like configurations from
-        one, in which the machine is in a state."""
+        """Return a number for each token; tokens with equal numbers lead to configurations with the same
+        future. The tokens are read at `config`, where the machine is in `state`."""
         inner = self._language.inner
         if not isinstance(inner, CompiledSchema):
             return inner.after_tokens(state, tokens)
@@ -147,7 +160,8 @@ class WrittenText(CompiledText):
         registers = machine.registers(state)
         is_free = registers.lexeme == StringPool.FREE and registers.side_node <= 0
         if registers.mode == L.M_STRING:
-            # where characters are counted, what tokens need depends on how many they have
+            # Where characters are counted, tokens of different lengths have different effects. A maximum
+            # below 0 means no maximum.
             spec = machine.string_row(registers.residue)
             is_bounded = spec[StringRow.max_length] >= 0 or registers.position < spec[StringRow.min_length]
             is_free = is_free and not is_bounded
@@ -156,14 +170,17 @@ class WrittenText(CompiledText):
         kinds = np.zeros(len(tokens), np.int64)
         if is_free:
             kinds = self._free_kinds(machine)[tokens]
-        # of all other tokens the number is the state of the machine, which is 0 or above
+        # free tokens have numbers below 0; the number of any other token is the machine's state after it
         others = kinds >= 0
         kinds[others] = machine.after_tokens(state, tokens[others])
         return kinds
 
     def _free_kinds(self, machine: Inspection) -> Tokens:
-        """Return a number below 0 for each token that goes on with a free string or ends it, the same for
-        those whose texts differ in what the string holds alone."""
+        """Return a number for each token of the vocabulary, by its effect inside a free string.
+
+        The number is below 0 where the token continues the string or ends it. Tokens that differ only in the
+        content of the string have equal numbers, such as `a"}` and `b"}`. 0: the token is in no group.
+        """
         texts = cast(TokenTexts, self._language.filter)
         if texts.free_kinds is None:
             text_kinds = machine.text_kinds(self.vocab_size)
@@ -182,7 +199,7 @@ class WrittenText(CompiledText):
 
 
 class WrittenMeet(Meet):
-    """The words of a compiled grammar that tokens write."""
+    """The language of the written texts of a compiled grammar. A configuration is a pair."""
 
     def __init__(
         self,
@@ -193,11 +210,12 @@ class WrittenMeet(Meet):
         restarts: bool = True,
         haste: int = _HASTE,
     ) -> None:
-        """`inner`: the compiled grammar; `by`: the texts of tokens; the other parameters are those of
-        `Meet`."""
+        """`inner`: the compiled grammar (the machine); `by`: the language of written texts; the other
+        parameters are those of `Meet`."""
         self.inner = inner
         self._loose: Meet | None = None
-        """The same for a language of more words, whose configurations are fewer."""
+        """For a schema, the same intersection with a larger language that has fewer configurations. None for
+        other grammars."""
         if isinstance(inner, CompiledSchema):
             self._loose = Meet(_LooseText(inner), by, limits, haste=haste)
         # a compiled text has a language of its own; of other machines the states are the configurations
@@ -235,7 +253,8 @@ class WrittenMeet(Meet):
 
     def _search_rest(self, start: Pair) -> None:
         if self._loose is not None:
-            # no rest among more words: none here; a rest is one here if the strict machine takes it
+            # If the larger language has no rest, there is none here. A rest that it has counts here if the
+            # machine itself accepts it.
             rest = self._loose._shortest_rest(start)
             text_config, _ = start
             if rest is None or self._completes_text(text_config, rest):
@@ -245,12 +264,13 @@ class WrittenMeet(Meet):
 
 
 class _LooseText(MaskedPlaces):
-    """The texts of a schema in which an object may hold a key twice that the schema does not name."""
+    """The texts of a schema, and those in which an object repeats a key that the schema does not name."""
 
     compiled: CompiledSchema
 
     @remember_answers
     def _states_row(self, config: Config) -> list[int]:
+        """Return the state after each byte; below 0 where the byte is not allowed."""
         row: list[int] = self.compiled._machine.after_all(config, repeated_keys=True).tolist()
         return row
 
@@ -261,14 +281,18 @@ class _LooseText(MaskedPlaces):
 
 
 class TokenTexts(Language):
-    """The texts that some tokens write, one after another. A configuration is a set of nodes of the trie of
-    those tokens that others do not write: how far the next token may have come."""
+    """The language of all sequences of some tokens.
+
+    A configuration is a set of nodes of the trie of the units. Each node is a beginning of a token that the
+    text so far may end with. With the units `ab` and `abc`, the text `ab` has two nodes: the root, since the
+    token `ab` may end here, and the node of `ab`, since the token `abc` may go on.
+    """
 
     description = "a token"
 
     @classmethod
     def of_vocabulary(cls, tokenizer: Tokenizer) -> TokenTexts:
-        """Return those of a vocabulary, made once."""
+        """Return the language for the tokens of a vocabulary. It is made once for each vocabulary."""
         texts = _TEXTS.get(tokenizer)
         if texts is None:
             texts = cls(token for token in tokenizer.token_bytes if token)
@@ -276,12 +300,15 @@ class TokenTexts(Language):
         return texts
 
     def __init__(self, tokens: Iterable[bytes]) -> None:
-        """Cost: linear in the bytes of tokens that single bytes write, quadratic in each of the others."""
+        """`tokens`: the texts of the tokens. Cost: linear in the size of tokens all of whose bytes are tokens
+        too, quadratic in the size of each other token."""
         units = _unit_tokens(tokens)
         self._below: list[dict[int, int]] = [{}]
+        """For each node the node after each byte."""
         self._ends: set[int] = set()
+        """The nodes at which a unit ends."""
         self._rests: list[bytes | None] = [None]
-        """For each node, the shortest way to the end of a token, of these the smallest."""
+        """For each node the shortest bytes that complete a unit; between equal lengths the smallest."""
         # the shortest first: the first unit that passes a node is its shortest way to an end
         for unit in sorted(units, key=lambda unit: (len(unit), unit)):
             node = _ROOT
@@ -333,23 +360,25 @@ class TokenTexts(Language):
         return min(rests, key=lambda rest: (len(rest), rest))
 
     def after_token_end(self, config: Config) -> Config | None:
+        """Return the configuration at the end of a token of the vocabulary; None where no unit ends there."""
         return self._start if self.accepts(config) else None
 
 
 _TEXTS: Final[WeakKeyDictionary[Tokenizer, TokenTexts]] = WeakKeyDictionary()
-"""Vocabulary -> the texts that its tokens write."""
+"""For each vocabulary the language of the texts that its tokens write."""
 
 
 def _unit_tokens(tokens: Iterable[bytes]) -> set[bytes]:
-    """Return the tokens that are not a sequence of other tokens: they write the same texts as all."""
+    """Return the units: the tokens that are not a sequence of other tokens. Sequences of units are the same
+    texts as sequences of all tokens."""
     shortest_first = sorted(set(tokens), key=len)
     single = frozenset(token[0] for token in shortest_first if len(token) == 1)
     units: set[bytes] = set()
     for token in shortest_first:
-        # mostly all bytes are tokens, and this quick test takes out every longer token
+        # In most vocabularies each byte is a token, and this quick test removes every longer token.
         if len(token) > 1 and single.issuperset(token):
             continue
-        # is_reachable[n]: units write the first n bytes
+        # is_reachable[n]: the first n bytes of the token are a sequence of units
         is_reachable = [True] + [False] * len(token)
         for end in range(1, len(token) + 1):
             starts = (start for start in range(end) if is_reachable[start])

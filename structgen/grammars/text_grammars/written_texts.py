@@ -1,8 +1,10 @@
-"""The texts of a grammar that a vocabulary can write, where bytes stand only inside longer tokens.
+"""Restricts the texts of a grammar to those that a vocabulary can write, where not every byte is a token.
 
-The grammar's own machine reads the text and has the masks. They are right wherever each byte can be written
-by itself; elsewhere a mask may have tokens after which no sequence of tokens completes the text:
-`written_language.WrittenText` takes these out.
+A text is *written* if it is a sequence of tokens. A byte is *absent* if it is in no token, and *missing* if
+it is not a token by itself. With the tokens `a` and `ab`, the byte `b` is missing, and `c` is absent and
+missing. Texts with absent bytes are removed from the grammar ahead. If all other bytes are tokens, the masks
+of the grammar's own machine are right. Otherwise a mask may have tokens after which no sequence of tokens
+completes the text; `written_language.WrittenText` removes these.
 """
 
 from __future__ import annotations
@@ -23,9 +25,10 @@ from structgen.tokens.tokenizer import UTF8_BYTES, Tokenizer
 
 @dataclass(eq=False, repr=False, slots=True)
 class WrittenTexts(DerivedGrammar):
-    """The texts of a grammar that the tokens of the tokenizer write which it is compiled for."""
+    """The grammar of the texts of another one that the tokenizer it is compiled for can write."""
 
     of: TextGrammar
+    """The other grammar."""
 
     @property
     def canonical(self) -> str:
@@ -42,7 +45,7 @@ class WrittenTexts(DerivedGrammar):
         return WrittenMeet(inner, TokenTexts.of_vocabulary(target.tokenizer), limits)
 
     def _without_missing_bytes(self, tokenizer: Tokenizer) -> Any:
-        """Return the grammar without the bytes that stand in no token."""
+        """Return the grammar of the texts without absent bytes."""
         # bytes that UTF-8 never has are in no text anyway
         absent = UTF8_BYTES.intersection(tokenizer.absent_bytes)
         grammar = self.of.without_bytes(absent) if absent else self.of
@@ -50,8 +53,8 @@ class WrittenTexts(DerivedGrammar):
         return grammar.of if isinstance(grammar, JsonTexts) else grammar
 
     def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledGrammar:
-        """Return the grammar compiled against a tokenizer; where no byte stands only inside longer tokens, by
-        its own machine. Raises `TokenizerError` where no text can be written."""
+        """Return the grammar compiled for a tokenizer. It is the grammar's own machine where each missing
+        byte is absent too. Raises `TokenizerError` where no text can be written."""
         no_single_token = UTF8_BYTES.intersection(tokenizer.missing_bytes)
         only_inside = no_single_token.difference(tokenizer.absent_bytes)
         try:
@@ -65,6 +68,7 @@ class WrittenTexts(DerivedGrammar):
 
 
 BYTES: Final = "Use a tokenizer with byte fallback, or add tokens for single bytes."
+"""The sentence of errors that says how to write all bytes."""
 
 
 def no_text_error(
@@ -73,8 +77,10 @@ def no_text_error(
     where: str = "",
     cure: str = BYTES,
 ) -> GrammarError | TokenizerError:
-    """Return the error for a grammar without a text that tokens write, with the bytes that its shortest text
-    needs, and their place; for a grammar without any text, its own error.
+    """Return the error for a grammar none of whose texts is written.
+
+    It names the missing bytes that the shortest text needs, and where in the grammar they are. For a grammar
+    without any text it is the error of the grammar itself.
 
     `where`: the place of the error; "": the tokenizer. `cure`: the sentence that says how to mend it. For
     example, `raise no_text_error(sg.literal("é"), tokenizer)`.
@@ -86,7 +92,7 @@ def no_text_error(
     except GrammarError as own_error:
         return own_error
     needed_bytes = {byte for byte in rest if byte in tokenizer.missing_bytes}
-    # the place is told by the items that are expected where the first of these bytes stands
+    # The place is described by the items that are expected before the first missing byte.
     place = ""
     for byte in rest:
         if byte in needed_bytes and config is not None:

@@ -3,7 +3,9 @@
 
 A *style* describes the format: what is written around each argument (`argument_styles`). The *plan* lists the
 arguments and their values, as the schema's network knows them (`argument_plan`). A *row* is the set of
-arguments of one call. Strings are written without quotes, and do not contain the text that ends them.
+arguments of one call. A *member* is one argument, or one key of an object inside an argument. The *word* of a
+value is the text that the style writes for its type. A *stop* is a text that no string may contain. Strings
+are written without quotes, and do not contain the text that ends them.
 """
 
 from __future__ import annotations
@@ -63,11 +65,12 @@ def argument_grammar(
     excludes: Sequence[str] = (),
     texts: Mapping[str, TextGrammar] = _NO_TEXTS,
 ) -> TextGrammar:
-    """Return the grammar of the arguments of one tool, in a style whose `member` says how each stands.
+    """Return the grammar of the arguments of one tool, in a style that has a `member`.
 
-    `schema`: of the arguments; `policies`: options of `sg.json_schema`. `excludes`: texts that no string and
-    no name of an argument holds. `texts`: grammars of arguments that are strings. Raises `UnsupportedError`
-    with the place in the schema. For example, `argument_grammar(schema, {}, style)`.
+    `schema`: the schema of the arguments. `policies`: options of `sg.json_schema`. `excludes`: texts that no
+    string and no name of an argument contains. `texts`: for some arguments that are strings, the grammar of
+    the string. Raises `UnsupportedError` with the place in the schema. For example, `argument_grammar(schema,
+    {}, style)`.
     """
     try:
         plan = plan_of(schema, policies)
@@ -102,7 +105,7 @@ class _Writer:
         self.texts = texts
         self.blank = blank_of(plan.written.whitespace)
         self.open_places: list[int] = []
-        """The places, in the network, of the values that are being written, each inside the one before."""
+        """The places of the values that are being written now, from the outermost to the innermost."""
 
     def write_arguments(self) -> TextGrammar:
         """Return the grammar of all arguments."""
@@ -110,7 +113,7 @@ class _Writer:
         return self.put_brackets(either(*rows), 0)
 
     def write_members(self, members: Row, where: str, *, nested: bool) -> TextGrammar:
-        """Return the grammar of the members of an object; `nested`: inside of an argument."""
+        """Return the grammar of the members of an object. `nested`: the object is inside an argument."""
         parts: list[tuple[TextGrammar, bool]] = []
         loose_count = sum(member.key in self.plan.loose for member in members)
         for member in members:
@@ -127,8 +130,9 @@ class _Writer:
         return self.any_order(parts) if is_loose else self.join_row(parts)
 
     def can_name(self, member: KnownMember, where: str) -> bool:
-        """Return whether a name can be written; False where it may be left out. Raises `OptionError` for a
-        required one with an excluded text, `UnsupportedError` for one that the style cannot write."""
+        """Return whether the name of a member can be written; False: the member is optional, and is left out.
+        Raises `OptionError` for a required name with an excluded text, `UnsupportedError` for a name that the
+        style cannot write."""
         excluded_text = next((text for text in self.excludes if text in member.key), None)
         if excluded_text is not None:
             if not member.is_required:
@@ -148,13 +152,14 @@ class _Writer:
         return True
 
     def unwritable_error(self, where: str) -> UnsupportedError:
-        """Return the error for values each of which holds a text that ends it."""
+        """Return the error for a member each of whose values contains a stop."""
         return unsupported_error(
             f"{self.style.name} can write none of the values that it may be.", where, "const"
         )
 
     def join_row(self, parts: Sequence[tuple[TextGrammar, bool]]) -> TextGrammar:
-        """Return parts one after another, with what separates them; those that need not be may be absent."""
+        """Return the grammar of parts one after another, with the text or white space between them.
+        `parts`: pairs (grammar, whether the part is required)."""
         if self.plan.written.property_order == "any":
             return self.any_order(parts)
         if self.style.spaced and self.blank is not None:
@@ -163,7 +168,8 @@ class _Writer:
                 spaced = self.blank + part
                 spaced_parts.append(spaced if is_required else spaced.optional())
             return sequence(*spaced_parts)
-        # from the last part on: `first` are rows in which nothing stands before, `later` the rest of a row
+        # From the last part backwards. `first`: the texts from this part on if no part was written before;
+        # `later`: the texts from this part on after another part, with the separators.
         first = self.empty_text()
         later: TextGrammar = literal("")
         for part, is_required in reversed(parts):
@@ -174,7 +180,7 @@ class _Writer:
         return first
 
     def any_order(self, parts: Sequence[tuple[TextGrammar, bool]]) -> TextGrammar:
-        """Return parts in any order, with what separates them."""
+        """Return the grammar of parts in any order, separated. `parts`: as in `join_row`."""
         blank = self.blank if self.style.spaced else None
         required: list[TextGrammar] = []
         others: list[TextGrammar] = []
@@ -190,7 +196,8 @@ class _Writer:
         return (self.blank if self.style.padded else None) or literal("")
 
     def put_brackets(self, inside: TextGrammar, opening: int) -> TextGrammar:
-        """Return a text in the brackets of the style, of which the opening one has a number."""
+        """Return `inside` in brackets of the style. `opening`: the index of the opening bracket in
+        `style.brackets`: 0 for an object, 2 for an array."""
         brackets = self.style.brackets
         if not brackets:
             return inside
@@ -203,8 +210,12 @@ class _Writer:
         where: str,
         key: str | None,
     ) -> TextGrammar | None:
-        """Return the grammar of an argument or an item between its texts, None where no value can be written;
-        `key` where it is an argument of the tool itself. For example, the template `<a=$key>$value</a>`."""
+        """Return the grammar of an argument or an item with the texts around it; None where no value can be
+        written.
+
+        `template`: such as `<a=$key>$value</a>`. `key`: the name of an argument of the tool itself; None for
+        a member inside an argument, and for an item.
+        """
         head, _, tail = template.partition("$value")
         values = {"key": member.key}
         end = fill_template(tail, values)
@@ -228,7 +239,8 @@ class _Writer:
         return either(*alternatives)
 
     def write_item(self, place: int, where: str) -> TextGrammar:
-        """Return the grammar of an item of an array. Raises `UnsupportedError` where none can be written."""
+        """Return the grammar of an item of an array. Raises `UnsupportedError` where no value can be
+        written."""
         item = KnownMember("", place, True)
         item_place = f"{where}/items"
         element = self.write_element(self.style.item, item, item_place, None)
@@ -237,7 +249,7 @@ class _Writer:
         return element
 
     def has_written(self, member: KnownMember, menu: ValueMenu, stops: tuple[str, ...]) -> bool:
-        """Tell whether a value may be a string without some texts. Most often its shortest value shows it."""
+        """Return whether a member may be a string without `stops`. Most often its shortest value shows it."""
         if menu.string is None:
             return False
         if menu.string.formulas[0] == TRUE:
@@ -251,12 +263,12 @@ class _Writer:
         return self.plan.has_string(menu, stops)  # a search in the product of automata
 
     def stop_texts(self, end: str) -> tuple[str, ...]:
-        """Return the texts that a string before `end` does not hold."""
+        """Return the stops of a string. `end`: the text after the string."""
         stops = self.style.stops or (self.style.quote or end, *self.style.ends)
         return (*stops, *self.excludes)
 
     def write_literal(self, template: str, values: Mapping[str, str]) -> Iterator[TextGrammar]:
-        """Yield the texts of a template, with the values of its places."""
+        """Yield the grammars of a template's pieces. `values`: the text at each place."""
         for kind, text in template_pieces(template):
             if kind in ("gap", "line"):
                 yield gap_grammar(kind, self.blank)
@@ -272,10 +284,11 @@ class _Writer:
         key: str | None,
         stops: tuple[str, ...],
     ) -> Iterator[tuple[str, TextGrammar]]:
-        """Yield the grammars of a value, each with its type, and with the texts that may stand around it.
+        """Yield pairs (type, grammar) for the kinds of values of a member. The grammar includes the white
+        space, the frame or the quotes around the value.
 
-        `key`: the name where it is an argument of the tool itself; `stops`: texts that no string holds. For
-        example, a nullable string has `("string", ...)` and `("null", ...)`.
+        `key`: as in `write_element`; `stops`: the texts that no string contains. For example, a nullable
+        string has `("string", ...)` and `("null", ...)`.
         """
         menu = self.plan.value_menu(member.place, where, member.outcomes)
         if key is not None and key in self.texts:
@@ -312,8 +325,8 @@ class _Writer:
             yield kind, self.with_padding(as_text(numbers))
 
     def nested_grammars(self, place: int, menu: ValueMenu, where: str) -> Iterator[tuple[str, TextGrammar]]:
-        """Yield the objects and arrays that a value may be, written as the arguments are. Raises
-        `UnsupportedError` where that cannot be said of each of their values, or read back."""
+        """Yield pairs (type, grammar) for the objects and arrays at a place, written in the style. Raises
+        `UnsupportedError` where the style cannot write them all, or a reader could not tell them apart."""
         if place in self.open_places:
             # the grammar is made of parts, and has no rules that could call themselves
             raise unsupported_error(
@@ -334,7 +347,8 @@ class _Writer:
             self.open_places.pop()
 
     def json_grammars(self, place: int, menu: ValueMenu, where: str) -> Iterator[tuple[str, TextGrammar]]:
-        """Yield the values of an argument that are no strings, as JSON; those of each word apart."""
+        """Yield pairs (type, grammar) for the values of an argument that are not strings, as JSON. There is
+        one pair for each word of a type."""
         types = self.style.types
         nested = self.style.nested
         # where objects are usually not JSON, the word for JSON is that of numbers
@@ -348,8 +362,8 @@ class _Writer:
                 yield "number" if nested else kinds[0], grammar
 
     def json_of(self, kinds: Sequence[str] | None, place: int, where: str) -> TextGrammar | None:
-        """Return the values of an argument that have some types (None: all) as JSON, None where there are
-        none."""
+        """Return the grammar of the values at a place as JSON. `kinds`: the allowed types; None: all. The
+        result is None where there is no such value."""
         schema = self.plan.subschema_of(place, where)
         if kinds is not None:
             schema = {**copy_shared_keywords(schema), "allOf": [schema], "type": [*kinds]}
@@ -363,7 +377,8 @@ class _Writer:
         return self.with_padding(texts) if self.blank is None else texts
 
     def write_array(self, residue: int, where: str) -> TextGrammar:
-        """Return the grammar of the items of an array, by its residue in the network."""
+        """Return the grammar of the items of an array, without brackets. `residue`: its residue in the
+        network."""
         places, ends, repeats = self.plan.array_items(residue, where)
         if not places:
             return self.empty_text()
@@ -374,7 +389,7 @@ class _Writer:
             further_items = self.with_separator(item).repeat(max(0, min_items - 1), max_further)
             whole = self.with_separator(item, first=True) + further_items
             return whole if min_items else whole | self.empty_text()
-        # from the last item on: `rest` are the items after the one that is written
+        # from the last item backwards: `rest` is the grammar of the items after the one that is written now
         rest: TextGrammar = literal("")
         last_index = len(places) - 1
         for index in range(last_index, -1, -1):
@@ -387,14 +402,14 @@ class _Writer:
         return rest
 
     def with_separator(self, of: TextGrammar, *, first: bool = False) -> TextGrammar:
-        """Return the grammar of one part in a row, with what stands before it."""
+        """Return the grammar of one item with the separator before it. `first`: it is the first item."""
         if self.style.spaced and self.blank is not None:
             return self.blank + of
         return of if first else sequence(self.style.between, of)
 
     def with_padding(self, of: TextGrammar, brackets: int | None = None) -> TextGrammar:
-        """Return a value that is no string with the white space around it; `brackets`: the first of those
-        that belong to it, where it holds others."""
+        """Return the grammar of a value that is not a string, with the white space around it. `brackets`: for
+        an object or an array the index of its opening bracket (`put_brackets`); None for other values."""
         whole = of if brackets is None else self.put_brackets(of, brackets)
         if not self.style.blanks:
             # a row of members or items has white space before each, and needs it after the last
@@ -405,8 +420,8 @@ class _Writer:
         return self.blank + whole + self.blank
 
     def write_strings(self, menu: ValueMenu, stops: tuple[str, ...]) -> TextGrammar:
-        """Return the strings of a value as they stand. They hold none of `stop_texts`; where other values may
-        stand in the same place, none is written like an object or an array."""
+        """Return the grammar of the strings of a menu, with quotes or frames. They contain none of `stops`.
+        If an object or an array may come here too, and nothing shows the type, no string begins like one."""
         assert menu.string is not None
         conditions: list[Formula] = [Not(containing_words(stops))]
         tells_type = self.style.quote or self.style.types
@@ -423,9 +438,12 @@ class _Writer:
 
 
 def strings_of(of: Formula, beside: Sequence[Formula], description: str, limits: Limits) -> TextGrammar:
-    """Return the grammar of the strings of a formula, in which grammars may stand, and of the formulas
-    `beside`, which are regular. `description`: of these strings, for messages. Raises `UnsupportedError` for
-    grammars that hold together, or are denied. Example: `strings_of(TRUE, (), "a string", DEFAULT)`."""
+    """Return the grammar of the strings that fulfil a formula and all formulas in `beside`.
+
+    `of` may contain grammars; `beside` are regular. `description`: the name of such a string in messages.
+    Raises `UnsupportedError` where two grammars must hold together, or one must not hold. Example:
+    `strings_of(TRUE, (), "a string", DEFAULT)`.
+    """
     alternatives: list[TextGrammar] = []
     for texts, regular in ways_of(of):
         formula = All((regular, *beside))
@@ -437,8 +455,11 @@ def strings_of(of: Formula, beside: Sequence[Formula], description: str, limits:
 
 
 def frame_strings(of: TextGrammar, frame: str, *, exact: bool) -> TextGrammar:
-    """Return raw strings with what usually stands on both sides of them. Whoever reads takes one `frame`
-    away on each side, if it is there; a string that has one itself is therefore written with another."""
+    """Return the grammar of raw strings with a frame, the text that is usually written on both sides.
+
+    A reader removes one frame on each side, if it is there. So a string that begins or ends with the frame
+    itself is always written with another frame on that side. `exact`: both frames are always written.
+    """
     whole = sequence(frame, of, frame)
     if exact:
         return whole
@@ -449,7 +470,8 @@ def frame_strings(of: TextGrammar, frame: str, *, exact: bool) -> TextGrammar:
 
 
 def blank_of(whitespace: str) -> TextGrammar | None:
-    """Return the grammar of white space between arguments under a policy; None: exactly what is usual."""
+    """Return the grammar of the white space between arguments under a policy, such as "bounded" or "any:3".
+    None: only the usual white space is written."""
     kind, _, count = whitespace.partition(":")
     if kind not in ("any", "bounded"):
         return None
@@ -459,14 +481,15 @@ def blank_of(whitespace: str) -> TextGrammar | None:
 
 
 def gap_grammar(kind: str, blank: TextGrammar | None) -> TextGrammar:
-    """Return the grammar of `$gap` or `$line`."""
+    """Return the grammar of the white space at `$gap` or `$line`. `kind`: "gap" or "line"; `blank`: the
+    result of `blank_of`."""
     if blank is not None:
         return blank
     return literal("\n" if kind == "line" else "")
 
 
 def number_schema(formula: Formula) -> dict[str, Any]:
-    """Return the schema of the numbers of a formula."""
+    """Return a schema of the numbers that fulfil a formula."""
     match formula:
         case All(parts):
             schemas = [number_schema(part) for part in parts]
@@ -491,9 +514,10 @@ def number_schema(formula: Formula) -> dict[str, Any]:
 
 
 def _range_schema(low: Cut | None, high: Cut | None) -> dict[str, Any]:
-    """Return the schema of the numbers between two cuts."""
+    """Return a schema of the numbers between two cuts; None: there is no bound on that side."""
     bounds: dict[str, Any] = {"type": "number"}
-    # a cut is a number, and whether it lies after the number: then the number itself is below the cut
+    # A cut is a pair (number, whether the cut is after the number). If it is after, the number itself is
+    # below the cut.
     if low:
         number, is_behind = low
         bounds["exclusiveMinimum" if is_behind else "minimum"] = _plain_number(Decimal(number))

@@ -1,9 +1,14 @@
 """Finds the arguments of one tool, with their names and values, for formats that write them one by one.
 
 The *network* of a schema answers which keys and values may come, so a keyword has the same meaning as in
-JSON. A *place* is the demands on one value, of which one must come true; an *outcome* is the set of demands
-that a finished value has met. A *row* is the set of arguments that one call has. A schema that demands more
-than names and values (such as "at least two arguments") is refused, with the place in the schema.
+JSON. A *place* is the set of demands on one value, at least one of which must come true. An *outcome* is the
+set of demands that a finished value has met. A *residue* is what an object or an array still has to fulfil. A
+*menu* lists the kinds of values that may come at a place. A *row* is the set of arguments of one call.
+
+For example, if `days` is required where `city` is given, there are two rows: (`city`, `days`), and `days` as
+an optional argument alone. A schema that demands more than names and values (such as "at least two
+arguments") is refused, with the place in the schema. In methods, `where` is a place in the schema, for
+errors.
 """
 
 from __future__ import annotations
@@ -52,10 +57,10 @@ class KnownMember(NamedTuple):
 
     key: str
     place: int
-    """Its place in the network; what its value may be: `ArgumentPlan.value_menu`."""
+    """The place of its value in the network. `ArgumentPlan.value_menu` returns the values there."""
     is_required: bool
     outcomes: frozenset[int] | None = None
-    """Which demands of the place the value meets: the outcomes that are allowed; None: any."""
+    """The outcomes that the value may have; None: any."""
 
 
 Row: TypeAlias = tuple[KnownMember, ...]
@@ -78,17 +83,17 @@ class ArgumentPlan:
         document.require_handled()
         self.network = network_of(document)
         self.loose: frozenset[str] = frozenset()
-        """Arguments that have no order among themselves."""
+        """The names of the arguments that may come in any order among themselves."""
         self.rows = self._argument_rows()
-        """The arguments of calls: each call has those of one row."""
+        """All rows. Each call has the arguments of one of them."""
         self.root = self._all_members()
-        """Every argument once, for readers."""
+        """Every argument of the rows once, for those that read calls."""
         _, root = root_of(self.schema)
         self.is_open = "properties" not in root and self._takes_any()
-        """Nothing is said of any argument."""
+        """Whether the schema names no argument, and allows any."""
 
     def _check_root(self) -> None:
-        """Raise `UnsupportedError` for a root that is no object, or allows keys that it does not name."""
+        """Raise `UnsupportedError` for a root that is not an object, or allows keys that it does not name."""
         where, root = root_of(self.schema)
         kinds = as_list(root.get("type", "object"))
         if not any(isinstance(kind, Mapping) or kind == "object" for kind in kinds):
@@ -102,8 +107,8 @@ class ArgumentPlan:
                 raise unsupported_error(fault, f"{where}/{keyword}", keyword)
 
     def _argument_rows(self) -> tuple[Row, ...]:
-        """Return the sets of arguments that a call may have. Where their presence or the values of some
-        depend on one another, there are several, `_ROWS` at most."""
+        """Return the rows: the sets of arguments that a call may have. There are several (`_ROWS` at most)
+        where the presence or the values of arguments depend on one another."""
         residue = self.value_menu(self.network.root, "#").object
         assert residue is not None, "the root is an object"
         if self.network.simple(residue) is not None:
@@ -116,7 +121,7 @@ class ArgumentPlan:
         return rows
 
     def _takes_any(self) -> bool:
-        """Return whether any argument is allowed, and nothing is said of its value."""
+        """Return whether any argument is allowed, with any value."""
         residue = self.network.entry(self.network.root).object
         if residue is None:
             return False
@@ -126,7 +131,8 @@ class ArgumentPlan:
         return not self.network.sources(plain.extra)
 
     def dependence_error(self, fault: str) -> UnsupportedError:
-        """Return the error for arguments that the schema restricts together."""
+        """Return the error for arguments that the schema restricts together. `fault`: the message. The place
+        is that of the first keyword in `_COMBINING` at the root."""
         where, root = root_of(self.schema)
         keyword = next((keyword for keyword in _COMBINING if keyword in root), "type")
         if keyword in root:
@@ -145,8 +151,9 @@ class ArgumentPlan:
         return tuple(members.values())
 
     def _check_kinds(self, first: KnownMember, second: KnownMember) -> None:
-        """Raise `UnsupportedError` where an argument is a string beside some arguments, and may be another
-        value beside others: who reads it does not know which."""
+        """Raise `UnsupportedError` where an argument is a string in one row, and may be another value in
+        another row: a reader of the text could not know which. `first`, `second`: the argument in two
+        rows."""
         first_kinds = set(kinds_of(self.network.entry(first.place)))
         second_kinds = set(kinds_of(self.network.entry(second.place)))
         is_string_once = ("string" in first_kinds) != ("string" in second_kinds)
@@ -156,7 +163,7 @@ class ArgumentPlan:
             raise self.dependence_error(fault)
 
     def value_menu(self, place: int, where: str, outcomes: frozenset[int] | None = None) -> ValueMenu:
-        """Return the kinds of values of a place that have one of some outcomes (None: any). Raises
+        """Return the menu of a place, restricted to values with one of `outcomes` (None: any). Raises
         `UnsupportedError` where the outcome of an object or an array matters."""
         menu = self.network.entry(place)
         if len(self.network.tables.places[place]) == 1:  # one demand, and each value meets it
@@ -177,7 +184,8 @@ class ArgumentPlan:
         )
 
     def value_formula(self, of: Spec, outcomes: frozenset[int] | None) -> Formula:
-        """Return the formula of the strings or numbers that have one of some outcomes."""
+        """Return the formula of the strings or numbers with one of `outcomes` (None: any). `of`: the formulas
+        of the place's demands."""
         if outcomes is None:
             return Any_(of.formulas)
         alternatives: list[Formula] = []
@@ -191,7 +199,7 @@ class ArgumentPlan:
         return Any_(tuple(alternatives))
 
     def value_outcomes(self, place: int, where: str) -> Iterator[int]:
-        """Yield the outcomes that a value may have."""
+        """Yield the outcomes that a value of a place may have."""
         demand_count = len(self.network.tables.places[place])
         if demand_count == 1:
             yield 0
@@ -207,7 +215,7 @@ class ArgumentPlan:
                     yield outcome
 
     def has_string(self, menu: ValueMenu, stops: tuple[str, ...] = ()) -> bool:
-        """Tell whether a value may be a string that holds none of some texts."""
+        """Return whether a value of a menu may be a string that contains none of `stops`."""
         if menu.string is None:
             return False
         conditions: list[Formula] = [menu.string.formulas[0]]
@@ -216,18 +224,20 @@ class ArgumentPlan:
         return self.network.scalars.strings.exists(All(tuple(conditions)))
 
     def has_number(self, menu: ValueMenu) -> bool:
-        """Tell whether a value may be a number."""
+        """Return whether a value of a menu may be a number."""
         if menu.number is None:
             return False
         return bool(self.network.scalars.numbers.shortest(menu.number))
 
     def schema_place(self, place: int, otherwise: str) -> str:
-        """Return the place in the schema of the first statement about a value; without one, `otherwise`."""
+        """Return the place in the schema of the first keyword that restricts a value; `otherwise` if there is
+        none."""
         return next(iter(self.network.sources(place)), otherwise)
 
     def object_members(self, residue: int, where: str, *, is_root: bool = False) -> Row:
-        """Return the keys of an object, in their order. An object that names some keys, and the root, has no
-        other keys."""
+        """Return the keys of an object by its residue, in their order. The root, and an object that names
+        some keys, get no other keys. Raises `UnsupportedError` for keys that depend on one another, and for
+        an object that has only keys without a name in the schema."""
         plain = self.network.simple(residue)
         if plain is None:
             raise unsupported_error(
@@ -240,13 +250,13 @@ class ArgumentPlan:
             )
         members: list[KnownMember] = []
         for name, place, is_required in zip(plain.names, plain.places, plain.required, strict=True):
-            if place >= 0:  # else no value is allowed, and the key never stands
+            if place >= 0:  # below 0: no value is allowed, so the key never occurs
                 members.append(KnownMember(name, place, is_required))
         return tuple(members)
 
     def array_items(self, residue: int, where: str) -> tuple[list[int], list[bool], bool]:
-        """Return the places of an array's items, whether it may end before each and after the last, and
-        whether the last repeats for ever."""
+        """Return three things for the array with a residue: the places of its items; whether the array may
+        end before each item and after the last; and whether the last item repeats without end."""
         places: list[int] = []
         ends: list[bool] = []
         while len(places) <= _ITEMS:
@@ -260,7 +270,7 @@ class ArgumentPlan:
             if len(self.network.tables.places[menu.item]) > 1:
                 raise unsupported_error("What an item may be depends on the others.", where, "contains")
             after = self.network.after(residue, None, 0)
-            if after == residue:  # nothing changes any more: all further items are like this one
+            if after == residue:  # the residue stays the same: all further items are like this one
                 return places, ends, True
             residue = after
         raise unsupported_error(
@@ -268,7 +278,7 @@ class ArgumentPlan:
         )
 
     def subschema_of(self, place: int, where: str) -> dict[str, Any] | bool:
-        """Return the schema of the values of a place, with the definitions that it may refer to."""
+        """Return a schema of the values of a place, with the definitions that its references need."""
         can_copy = is_local(self.schema)
         around = copy_shared_keywords(self.schema)
         base = ""
@@ -292,8 +302,8 @@ class ArgumentPlan:
 
 
 def plan_of(schema: Schema, policies: Options) -> ArgumentPlan:
-    """Return the plan of a schema; the last ones are kept. Errors: `UnsupportedError` with the place, and
-    those of `sg.json_schema`."""
+    """Return the plan of a schema. `policies`: options of `sg.json_schema`. The last 512 plans are kept.
+    Errors: `UnsupportedError` with the place in the schema, and those of `sg.json_schema`."""
     options = sorted(policies.items(), key=lambda option: option[0])
     plan_key = _PlanKey(repr((schema, options)))
     plan_key.schema = schema
@@ -302,7 +312,7 @@ def plan_of(schema: Schema, policies: Options) -> ArgumentPlan:
 
 
 class _PlanKey(str):
-    """A schema and policies, equal where they are written alike: a dict itself cannot be a key."""
+    """A key for a schema with policies: the text of both. Dicts themselves cannot be keys of a cache."""
 
     schema: Schema
     policies: Options
@@ -314,26 +324,28 @@ def _make_plan(plan_key: _PlanKey) -> ArgumentPlan:
 
 
 def takes_nothing(schema: Schema, policies: Options) -> bool:
-    """Tell whether a call may have no arguments. Errors: those of `sg.json_schema`."""
+    """Return whether a call may have no arguments. Errors: those of `sg.json_schema`."""
     network = network_of(json_schema(of_objects(schema), **policies).document())
     residue = network.entry(network.root).object
     return residue is not None and network.menu(residue).close is not None
 
 
 class _Rows:
-    """Enumerates the sets of arguments that a call may have."""
+    """Enumerates the rows of a plan. `names`: the names of all arguments, in their order."""
 
     def __init__(self, plan: ArgumentPlan, names: Sequence[str]) -> None:
         self.plan = plan
         self.names = names
         self._sometimes_named = set(named_properties(plan.schema)) - set(always_named(plan.schema))
-        """The arguments that the schema names in some calls, and others may have only because it is open."""
+        """The arguments that the schema names only under a condition. Other calls may have them only because
+        the schema allows keys that it does not name."""
         self._known_rows: dict[tuple[int, int], tuple[Row, ...]] = {}
-        """The answers of `rows_after`."""
+        """The known answers of `rows_after`, by (index, residue)."""
 
     def rows_after(self, index: int, residue: int) -> tuple[Row, ...]:
-        """Return the sets of the arguments from the name at an index on that may follow at a residue. Names
-        that may be left out whatever else comes are in their rows once."""
+        """Return the ends of rows: the sets of arguments, from the name at `index` on, that may follow at a
+        residue. A name that may be present or absent whatever else comes is an optional argument of one row,
+        and does not make two rows."""
         rows = self._known_rows.get((index, residue))
         if rows is None:
             rows = self._find_rows(index, residue)
@@ -343,7 +355,8 @@ class _Rows:
         return rows
 
     def _find_rows(self, index: int, residue: int) -> tuple[Row, ...]:
-        """Return the rows by those of the next name, without this name and with each outcome of its value."""
+        """Compute `rows_after` from the rows after the next name: those without the name at `index`, and
+        those with it, for each outcome of its value."""
         network = self.plan.network
         if index == len(self.names):
             return () if network.menu(residue).close is None else ((),)
@@ -373,7 +386,7 @@ class _Rows:
 
 
 def has_documents(of: JsonSchemaGrammar) -> bool:
-    """Tell whether a schema has a document."""
+    """Return whether a schema has a document."""
     try:
         network_of(of.document())
     except UnsatisfiableSchema:
@@ -382,7 +395,7 @@ def has_documents(of: JsonSchemaGrammar) -> bool:
 
 
 def kinds_of(menu: ValueMenu, *, with_strings: bool = True) -> list[str]:
-    """Return the types that a value may have."""
+    """Return the JSON types of the values of a menu. `with_strings`: "string" may be among them."""
     parts = {
         "object": menu.object,
         "array": menu.array,
@@ -395,7 +408,8 @@ def kinds_of(menu: ValueMenu, *, with_strings: bool = True) -> list[str]:
 
 
 def unsupported_error(fault: str, where: str, keyword: str = "type") -> UnsupportedError:
-    """Return the error for arguments that are not told apart, with the place of a keyword in the schema."""
+    """Return the error for arguments that cannot be described one by one. `where`: the place of `keyword` in
+    the schema."""
     return UnsupportedError(
         fault,
         keyword=keyword,

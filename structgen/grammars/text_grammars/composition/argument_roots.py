@@ -1,4 +1,9 @@
-"""The root of the schema of arguments: the objects that the schema accepts, and the keys that it names."""
+"""Reads the root of the schema of a tool's arguments: its references, its type, and the keys that it names.
+
+The *root* is the outermost schema, or the schema to which its references lead. With `{"$ref": "#/$defs/a",
+"$defs": {"a": {"type": "object"}}}` the root is the definition `a`. A key is *named* if it is in some
+`properties` of the schema. A *draft* is a version of JSON Schema.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +21,20 @@ Schema: TypeAlias = "Mapping[str, Any]"
 def copy_shared_keywords(
     schema: dict[str, Any] | bool, keywords: Sequence[str] = ("$schema", "$id", "id", "$defs", "definitions")
 ) -> dict[str, Any]:
-    """Return the keywords of a schema that one around it needs, for its references."""
+    """Return those of `keywords` that a schema has, with their values. A schema that is put around this one
+    needs them, so that references inside still work."""
     if not isinstance(schema, dict):
         return {}
     return {name: schema[name] for name in keywords if name in schema}
 
 
 def _mappings_in(schema: object) -> Iterator[Schema]:
-    """Yield the mappings in a schema, itself too."""
+    """Yield a schema and all mappings inside it, at any depth."""
     yield from (inner for _, inner in values_in(schema) if isinstance(inner, Mapping))
 
 
 def is_local(schema: object) -> bool:
-    """Return whether all references in a schema lead to its definitions."""
+    """Return whether all references in a schema lead to its own definitions (`$defs`, `definitions`)."""
     for inner in _mappings_in(schema):
         for keyword in ("$ref", "$dynamicRef"):
             reference = inner.get(keyword)
@@ -38,13 +44,16 @@ def is_local(schema: object) -> bool:
 
 
 def all_of(schema: Schema) -> str:
-    """Return the name of `allOf` in the draft of a schema."""
+    """Return the keyword that joins schemas in the draft of a schema: `extends` in draft 3, else `allOf`."""
     return "extends" if draft_of(str(schema.get("$schema", ""))) == "3" else "allOf"
 
 
 def root_of(schema: Schema, begin: Schema | None = None) -> tuple[str, Schema]:
-    """Return the schema to which the references at a schema's root lead, or those of a part of it, with its
-    place; a reference that is no JSON pointer is not followed."""
+    """Return the place and the schema to which the references at a schema's root lead.
+
+    `begin`: a part of the schema whose references are followed instead. A reference that is not a JSON
+    pointer is not followed. Example: ("#/$defs/a", {"type": "object"}).
+    """
     where = "#"
     root = schema if begin is None else begin
     visited = {where}
@@ -67,7 +76,8 @@ def named_properties(schema: object) -> Iterator[str]:
 
 
 def always_named(schema: Schema) -> Iterator[str]:
-    """Yield the keys of a schema's `properties`, and of those that it adds whatever a value is."""
+    """Yield the keys of a schema's `properties`, and of the schemas that apply to every value too: those in
+    `allOf`, and those to which references lead."""
     pending: list[Any] = [schema]
     visited: set[int] = set()
     while pending:
@@ -81,18 +91,18 @@ def always_named(schema: Schema) -> Iterator[str]:
 
 
 def of_objects(schema: Schema) -> dict[str, Any]:
-    """Return the schema of the objects that a schema accepts: it says so at its root, or where a reference
-    there leads."""
+    """Return a schema that accepts the objects that `schema` accepts, and nothing else. Its type `object` is
+    at its own root, or at the schema to which its references lead."""
     _, root = root_of(schema)
     if root.get("type") == "object":
         return dict(schema)
     kinds = schema.get("type")
     draft = draft_of(str(schema.get("$schema", "")))
-    is_void = "$ref" in schema and draft in DRAFTS[:4]  # there nothing counts beside a reference
+    is_void = "$ref" in schema and draft in DRAFTS[:4]  # the first four drafts ignore what is beside $ref
     reference = {"$ref": schema["$ref"]} if is_void else {}
     if any(isinstance(kind, Mapping) for kind in as_list(kinds)):
-        if draft != DRAFTS[0]:  # which alone has schemas there
-            return dict(schema)  # refused in its place
+        if draft != DRAFTS[0]:  # only the first draft allows schemas in `type`
+            return dict(schema)  # the schema is refused later, with the place of this type
         reference["type"] = kinds
     if not reference:
         return {**schema, "type": "object"}
@@ -100,12 +110,12 @@ def of_objects(schema: Schema) -> dict[str, Any]:
         rest = copy_shared_keywords(dict(schema))
     else:
         rest = {key: value for key, value in schema.items() if key not in reference}
-    # the type at the root replaces another one there, which moves into a part beside it
+    # The type `object` replaces the reference or the types at the root, which move into a part of `allOf`.
     keyword = all_of(schema)
     parts = [*as_list(rest.get(keyword, [])), reference]
     return {**rest, "type": "object", keyword: parts}
 
 
 def as_list(value: Any) -> list[Any]:
-    """Return a list as it is, and the list of another value."""
+    """Return a list as it is, and any other value as the only item of a list."""
     return value if isinstance(value, list) else [value]

@@ -1,4 +1,10 @@
-"""How arguments stand one by one: `<parameter=city>Oslo</parameter>`. The styles of formats, as data."""
+"""Describes, as data, how formats of tool calls write arguments one by one.
+
+A *style* is the description of one format. A *member* is one argument as it is written, such as
+`<parameter=city>Oslo</parameter>`. A *template* is a text with places: that of this member is
+`<parameter=$key>$value</parameter>`. A *raw* string is written without quotes and escapes, so that the text
+after `$value` ends it.
+"""
 
 from __future__ import annotations
 
@@ -16,40 +22,45 @@ JSON_TYPES = ("string", "number", "integer", "boolean", "null", "object", "array
 
 @dataclass(frozen=True, slots=True)
 class ArgumentStyle:
-    """How a format writes arguments one by one. Texts may have places: `$key`, `$value`, `$type`, and `$gap`
-    (white space, usually none)."""
+    """How a format writes arguments one by one.
+
+    `member` and `item` are templates with the places `$key`, `$value`, `$type`, and `$gap` (white space,
+    usually none).
+    """
 
     name: str
+    """The name of the style, for messages."""
     _: KW_ONLY
     member: str = ""
-    """One argument: `<parameter=$key>$value</parameter>`, and `$type` where its type is told. "": the
-    arguments are one JSON object."""
+    """The template of one argument, such as `<parameter=$key>$value</parameter>`. It has `$type` if the
+    format writes the type. "": the arguments are one JSON object."""
     item: str = ""
-    """One item of an array. With it, or with `brackets`, arrays and objects inside arguments are written in
-    the same way; without, they are JSON."""
+    """The template of one item of an array. If there is an `item` or `brackets`, arrays and objects inside
+    arguments are written in this style too; otherwise they are JSON."""
     brackets: tuple[str, str, str, str] | tuple[()] = ()
-    """The texts around an object and around an array."""
+    """The texts before and after an object, then those before and after an array: ("{", "}", "[", "]")."""
     between: str = "\n"
     """The text between arguments; if it is white space, any white space may stand there, or none."""
     quote: str = ""
-    """The text around strings; "": strings stand raw, up to the text after `$value`."""
+    """The text around strings; "": strings are raw, up to the text after `$value`."""
     stops: tuple[str, ...] = ()
-    """Texts that no string may hold, those inside JSON neither; (): a raw string may not hold what follows
-    `$value`, a quoted one not `quote`."""
+    """Texts that no string may contain, also not a string inside JSON. (): a raw string may not contain the
+    text after `$value`, and a quoted string may not contain `quote`."""
     ends: tuple[str, ...] = ()
-    """Marks that show that an argument is over, though what closes it is missing: the beginning of another
-    one, the end of the call. No string that is not JSON holds one."""
+    """Texts that show that an argument has ended although its closing text is missing, such as the beginning
+    of the next argument or the end of the call. No string outside JSON contains one of them."""
     frame: str = ""
-    """The text that is usually written on both sides of a value, and belongs to no string."""
+    """The text that is usually written before and after a value, and is not part of a string."""
     blanks: bool = True
-    """White space may stand around values that are no strings; with `brackets`, around strings and keys
-    too."""
+    """Whether white space may stand around values that are not strings; with `brackets`, also around strings
+    and keys."""
     types: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """The word for `$type` of each of JSON Schema's types."""
+    """For each type of JSON Schema the word that is written at `$type`."""
     open_types: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Another word for `$type` of some types, where a schema leaves open which of several a value has."""
+    """For some types another word at `$type`, which is used where the schema allows values of several
+    types."""
     keys: str = r"""[^\s\x00-\x1f\x7f"'<>=&,:{}\[\]|]{1,256}"""
-    """A pattern of the names of arguments that can be written."""
+    """The pattern of the names of arguments that the style can write."""
 
     def __post_init__(self) -> None:
         checks.check_text("name", self.name)
@@ -57,10 +68,11 @@ class ArgumentStyle:
             self._check_member()
 
     def _style_error(self, field: str, fault: str, cure: str) -> OptionError:
+        """Return the error for a fault in a field of this style."""
         return OptionError(fault, where=f"{type(self).__name__} {self.name}, {field}", cure=cure)
 
     def _check_member(self) -> None:
-        """Raise `OptionError` where a reader could not tell an argument's parts from one another."""
+        """Raise `OptionError` if a reader of the text could not find the parts of an argument."""
         for name, template in (("member", self.member), ("item", self.item or "$value")):
             kinds = [kind for kind, _ in template_pieces(template)]
             needs_key = name == "member"  # an item has no name
@@ -81,7 +93,8 @@ class ArgumentStyle:
             )
         _, _, behind_value = self.member.partition("$value")
         end = self.quote or behind_value.partition("$")[0]
-        # with the end `aa` a string `xa` would be written `xaaa`, and read as `x`
+        # With the end `aa` the string `xa` would be written `xaaa`, and read as `x`: so no proper tail of the
+        # end may be a beginning of it.
         tails = (end[start:] for start in range(1, len(end)))
         if any(end.startswith(tail) for tail in tails):
             raise self._style_error(
@@ -92,13 +105,12 @@ class ArgumentStyle:
 
     @property
     def nested(self) -> bool:
-        """Whether arrays and objects inside arguments are written as the arguments are."""
+        """Whether arrays and objects inside arguments are written in this style, and not as JSON."""
         return bool(self.item or self.brackets)
 
     @property
     def padded(self) -> bool:
-        """Whether white space may stand around strings and keys, and in an object or an array without
-        any."""
+        """Whether white space may stand around strings and keys, and inside an empty object or array."""
         return self.blanks and bool(self.brackets)
 
     @property
@@ -110,11 +122,13 @@ class ArgumentStyle:
 _IS_STRING: Final = MappingProxyType({kind: str(kind == "string").lower() for kind in JSON_TYPES})
 _M3: Final = "]<]minimax[>["
 TAGGED: Final = r"""[^\s\x00-\x1f\x7f"'<>]{1,256}"""
-"""The names of arguments that stand in tags: nothing but quotes and brackets of tags ends them."""
+"""The pattern of the names of arguments inside tags. It excludes white space, control characters, quotes and
+the brackets of tags."""
 
 
 def _deepseek_style(blank: str) -> Mapping[str, Any]:
-    # versions of the model differ in a blank inside of the tags
+    """Return the fields of a style of DeepSeek. `blank`: the text inside the tags in which the versions of
+    the model differ, "" or a blank."""
     tag = f"｜DSML｜{blank}parameter"
     return {
         "member": f'<{tag} name="$key" string="$type">$value</{tag}>',
@@ -167,4 +181,5 @@ ARGUMENT_STYLES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         },
     }
 )
-"""The fields of the styles that formats of tool calls share with structural tags, under XGrammar's names."""
+"""For each style, under XGrammar's name, the fields of its `ArgumentStyle`. Formats of tool calls and
+structural tags share these styles."""

@@ -1,4 +1,9 @@
-"""Free text with triggers: after each trigger a grammar of its own follows, as in tags and tool calls."""
+"""Builds grammars of free text in which certain texts start other grammars, as in tags and tool calls.
+
+A *trigger* is a text that ends the free text before it. A *tag* is a beginning, which starts with one
+trigger, and the *rest* that follows: a grammar. With the trigger `<f=`, the tag `<f=add>` may have the rest
+`1+2</f>`. A *body* is all that follows a trigger: here `add>1+2</f>`.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +30,12 @@ def make_triggered_tags(
     avoided_texts: Sequence[str],
     max_tags: int | None = None,
 ) -> TextGrammar:
-    """Return the grammar of free text with tags, each given by its beginning and the grammar after it.
+    """Return the grammar of free text with tags.
 
-    The free text ends at one of `triggers`, with one of which each tag begins. `place` is that of the tags in
-    what a user wrote, for errors; `avoided_texts` and `max_tags` are as in `dispatch_grammar`. Raises
-    `OptionError`. Example: `make_triggered_tags([("<a>", body)], ["<"], "tags", ())`.
+    `tags`: for each tag its beginning and the grammar of its rest. `triggers`: the texts that end the free
+    text; each tag begins with exactly one of them, else `OptionError` is raised. `place`: the place of the
+    tags in the user's input, for errors. `avoided_texts`: as in `dispatch_grammar`. `max_tags`: the most tags
+    (its `max_bodies`). Example: `make_triggered_tags([("<a>", body)], ["<"], "tags", ())`.
     """
     rests: dict[str, list[TextGrammar]] = {trigger: [] for trigger in triggers}
     for begin, rest in tags:
@@ -43,7 +49,7 @@ def make_triggered_tags(
                 cure="Have each tag begin with exactly one trigger.",
             )
         (trigger,) = begins_with
-        # the free text ends with the trigger: after it stands the remaining beginning of the tag
+        # the free text ends with the trigger, so the body starts with the remaining beginning of the tag
         rests[trigger].append(literal(begin.removeprefix(trigger)) + rest)
     unused = next((trigger for trigger, after in rests.items() if not after), None)
     if unused is not None:
@@ -60,10 +66,11 @@ def dispatch_grammar(
     avoided_texts: Sequence[str],
     max_bodies: int | None = None,
 ) -> TextGrammar:
-    """Return the grammar of free text in which each trigger is followed by a text of its grammar (`rules`).
+    """Return the grammar of free text in which each trigger is followed by a text of its grammar.
 
-    The free text contains none of `avoided_texts`, and no trigger except the one that ends it. `max_bodies`:
-    so many triggers occur at most, and after the last of so many no text.
+    `rules`: for each trigger the grammar of its body. The free text contains no trigger except the one that
+    ends it, and none of `avoided_texts`. `place`: the place in the user's input, for errors. `max_bodies`:
+    the most triggers (None: any number); after the body of the last of them no text follows.
     """
     text_before = TextBefore(tuple(rules), tuple(avoided_texts))
     text_before.check_words(place)
@@ -71,15 +78,15 @@ def dispatch_grammar(
 
 
 def interrupted_text(body: TextGrammar, free: TextGrammar, max_bodies: int | None) -> TextGrammar:
-    """Return the grammar of texts of `body`, then one of `free`; with `max_bodies`: of so many or fewer, and
-    none of `free` after so many."""
+    """Return the grammar of any number of texts of `body`, followed by one text of `free`. With `max_bodies`
+    there are at most so many texts of `body`, and after the last of these no text of `free` follows."""
     if max_bodies is None:
         return body.repeat() + free
     return body.repeat(0, max_bodies - 1) + (body | free)  # the last place has a body or free text, not both
 
 
 def free_of(words: Sequence[str]) -> TextGrammar:
-    """Return the grammar of texts that contain none of some words."""
+    """Return the grammar of the texts that contain none of `words`; without words, of any text."""
     if not words:
         return text()
     return RegularGrammar(Not(containing_words(words)), f"any text without {show_words(words)}")

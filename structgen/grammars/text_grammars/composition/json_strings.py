@@ -1,4 +1,8 @@
-"""`sg.in_json_string`: the texts of a grammar as JSON strings, quotes and escapes included (RFC 8259, 7)."""
+"""`sg.in_json_string`: the texts of a grammar, written as JSON strings (RFC 8259, section 7).
+
+The *value* of a JSON string is its text after escapes are decoded: the value of `"\\u0061"` is `a`. The
+grammar inside says which values are allowed.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
 from structgen.grammars.text_grammars.text_grammar import Operand, TextGrammar, as_text
 
 _POLICIES: Final = {"any": "any", "canonical": "utf8"}
-"""How the string of a schema is written in each of the ways."""
+"""For each value of the option `escapes` here, the value of that option in `sg.json_schema`."""
 
 
 @options_named("sg.in_json_string(grammar)")

@@ -1,8 +1,13 @@
-"""JSON values in a style that quotes strings in its own way, and keys not at all: `{a:<|"|>x<|"|>,b:[1]}`.
+"""Writes a schema's JSON values in a style with other quotes around strings, and none around keys.
 
-The texts are those of a schema's JSON, written differently, so that every keyword means what it means in
-JSON: a string stands without escapes between two quotes, a key up to its colon, all else as JSON has it.
-Another schema beside it leaves the objects out whose keys cannot stand so.
+For example, in the style `gemma` the JSON text `{"a":"x","b":[1]}` is written `{a:<|"|>x<|"|>,b:[1]}`.
+The *JSON text* is the usual form. The *written text* is the form of the style. The *quote* is the text around
+strings (here `<|"|>`). Between two quotes a string is written without escapes. A key is written as it is, up
+to its colon. All else is as in JSON. A key is *writable* if the style can write it so.
+
+The language reads a written text byte by byte, and steps through the JSON text of the same value. So every
+keyword of the schema has its usual meaning. The *mode* is the kind of thing that is being read. A second
+schema is joined to the user's, which excludes objects with keys that are not writable.
 """
 
 from __future__ import annotations
@@ -24,31 +29,34 @@ from structgen.grammars.text_grammars.machine.language import CompileTarget, Con
 from structgen.grammars.text_grammars.text_grammar import DerivedGrammar, TextGrammar, as_text
 
 _Place: TypeAlias = "tuple[Config, str, bytes, bytes]"
-"""The configuration of the JSON text, the mode (below), the brackets that are open, and the bytes that were
-read of a quote and are not in the JSON text."""
+"""A configuration: the configuration of the JSON text, the mode (below), the open brackets such as b"{[", and
+the *raw bytes*: the bytes of a quote that is not complete yet, which the JSON text has not read."""
 _VALUE: Final = "value"
+"""The mode before a value, or inside its opening quote."""
 _OBJECT: Final = "object"
-"""Where a key or the end of an object stands."""
+"""The mode where a key or the end of an object may follow."""
 _KEY: Final = "key"
+"""The mode inside a key."""
 _STRING: Final = "string"
+"""The mode inside a string, or inside its closing quote."""
 _NAMED: Final = "named"
-"""Between a key and its colon."""
+"""The mode between a key and its colon."""
 _OTHER: Final = "other"
-"""Inside of a number or a word, or after a value."""
+"""The mode inside a number or a literal (`true`), or after a value."""
 _QUOTE, _COLON = b'":'
 _BLANK: Final = b" \t\n\r"
 _WRITABLE: Final = "with writable keys"
-"""The name of the schema of values whose keys a style can write."""
+"""The name of the definition of the second schema: the values all of whose keys are writable."""
 _TEXT: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"(:?)', re.DOTALL)
 """A string of a compact JSON text, and the colon after a key."""
 _ESCAPED: Final = tuple(
     json.dumps(chr(byte))[1:-1].encode() if byte < 0x80 else bytes((byte,)) for byte in range(256)
 )
-"""Each byte of UTF-8 as JSON writes it most briefly in a string."""
+"""For each byte of UTF-8, the shortest form in which JSON writes it in a string: a quote is `\\"`."""
 
 
 def writes_as_json(style: ArgumentStyle) -> bool:
-    """Tell whether a style writes values as JSON but for its strings and keys."""
+    """Return whether a style writes values as JSON does, except for strings and keys."""
     if not style.quote:
         return False
     has_punctuation = style.brackets == ("{", "}", "[", "]") and style.between == ","
@@ -61,15 +69,18 @@ def quoted_values(
     style: ArgumentStyle,
     excludes: Sequence[str],
 ) -> TextGrammar:
-    """Return the objects of a schema in a style that `writes_as_json`, with the white space of the policies
-    where it is `padded`, and none elsewhere; no string and no key holds one of the texts in `excludes`.
+    """Return the grammar of the objects of a schema, written in a style that `writes_as_json`.
 
-    Raises `UnsupportedError` for names that the style cannot write, and where it writes none of the objects;
-    the errors of `sg.json_schema`. Cost: masks are made byte by byte. For example, in the style `gemma` the
-    object `{"a": "x"}` is `{a:<|"|>x<|"|>}`.
+    `policies`: options of `sg.json_schema`. Their white space is allowed where the style is `padded`; other
+    styles have none. `excludes`: texts that no string and no key contains. For example, in the style `gemma`
+    the object `{"a": "x"}` is `{a:<|"|>x<|"|>}`.
+
+    Raises `UnsupportedError` where the schema names keys that are not writable, and where the style can write
+    none of the objects; and the errors of `sg.json_schema`. Cost: masks are made byte by byte.
     """
     json_grammar = json_schema(dict(schema), **policies)
-    json_grammar.document().require_handled()  # with places in the schema itself
+    # errors name places in the user's schema, so it is checked before another schema is joined to it
+    json_grammar.document().require_handled()
     whitespace = json_grammar.policies.whitespace
     takes_blanks = style.padded and whitespace.startswith(("any", "bounded"))
     _check_names(schema, style)
@@ -86,14 +97,14 @@ def quoted_values(
     try:
         network_of(grammar.document())
     except UnsatisfiableSchema as error:
-        # the error of the schema itself, where it has no document at all
+        # this raises the error of the user's own schema, where that has no document at all
         network_of(json_schema(dict(schema), **text_policies).document())
         raise _quoting_error(style, "any of the objects", "#", "properties") from error
     return QuotedValues(grammar, style.quote)
 
 
 def _with_writable_keys(schema: Mapping[str, Any], style: ArgumentStyle) -> dict[str, Any]:
-    """Return the schema of the objects of a schema all of whose keys, at any depth, a style can write."""
+    """Return the schema of those objects of a schema whose keys are all writable, at any depth."""
     root_keywords = {name: schema[name] for name in ("$schema", "$defs") if name in schema}
     reference = {"$ref": f"#/definitions/{_WRITABLE.replace(' ', '%20')}"}
     writable = {
@@ -101,17 +112,16 @@ def _with_writable_keys(schema: Mapping[str, Any], style: ArgumentStyle) -> dict
         "additionalProperties": False,
         "items": reference,
     }
-    # References inside the schema begin at its own root, which an identifier says.
+    # The schema gets an identifier, so that the references inside it still begin at its own root.
     named_schema = {**dict.fromkeys(("id", "$id"), "arguments:"), **schema}
-    # the draft reads one of the two keywords
+    # Draft 3 reads `extends`, all later drafts read `allOf`; each ignores the other keyword.
     both = {name: [named_schema, reference] for name in ("allOf", "extends")}
     definitions = {**schema.get("definitions", {}), _WRITABLE: writable}
     return {**root_keywords, "type": "object", "definitions": definitions, **both}
 
 
 def _check_names(schema: Mapping[str, Any], style: ArgumentStyle) -> None:
-    """Raise `UnsupportedError` for a key that a schema, or one inside of it, names and a style cannot
-    write."""
+    """Raise `UnsupportedError` if a schema, or a schema inside it, names a key that is not writable."""
     pending: list[tuple[str, Any]] = [("#", schema)]
     while pending:
         where, part = pending.pop()
@@ -141,11 +151,12 @@ def _quoting_error(style: ArgumentStyle, fault: str, where: str, keyword: str) -
 
 @dataclass(eq=False, repr=False, slots=True)
 class QuotedValues(DerivedGrammar):
-    """The values of a schema in such a style. Made by `quoted_values`."""
+    """The grammar of a schema's values as written texts. Made by `quoted_values`."""
 
     of: JsonSchemaGrammar
-    """It writes no string with a quote in it."""
+    """The grammar of the JSON texts. None of its strings contains the quote."""
     quote: str
+    """The text around strings."""
 
     @property
     def canonical(self) -> str:
@@ -163,13 +174,12 @@ class QuotedValues(DerivedGrammar):
 
 
 class _QuotedLanguage(Language):
-    """The words of a language of JSON texts, with other quotes. A language of single bytes: masks are made of
-    them."""
+    """The written texts of a language of JSON texts. Masks are made byte by byte."""
 
     has_stack = True
 
     def __init__(self, of: Language, quote: bytes) -> None:
-        """`of`: the language of the JSON texts, which the bytes that are read here are translated to."""
+        """`of`: the language of the JSON texts; `quote`: the text around strings."""
         self.of = of
         self.quote = quote
         self.locks = of.locks
@@ -189,7 +199,7 @@ class _QuotedLanguage(Language):
             raw_bytes += byte
             if not self.quote.startswith(raw_bytes):
                 return None
-            # asked at the first byte of the quote already: there are no dead ends
+            # From the first byte of the quote on, a string must be allowed here: so there are no dead ends.
             after = self.of.step(json_config, _QUOTE)
             if after is None:
                 return None
@@ -206,7 +216,8 @@ class _QuotedLanguage(Language):
         return None if after is None else self._after_punctuation(after, symbol, mode, open_brackets)
 
     def _in_key(self, json_config: Config, open_brackets: bytes, symbol: int) -> Config | None:
-        """Return the configuration after a byte inside a key, or after it."""
+        """Return the configuration after a byte (`symbol`) that is read inside a key, or ends it; None where
+        the byte is not allowed."""
         if symbol == _COLON:
             after = self.of.config_after(json_config, b'":')
             return None if after is None else (after, _VALUE, open_brackets, b"")
@@ -214,13 +225,16 @@ class _QuotedLanguage(Language):
         if after is not None:
             return after, _KEY, open_brackets, b""
         if symbol in _BLANK:
-            # a blank that is no part of the key stands between it and its colon
+            # the blank does not belong to the key, but comes between the key and its colon
             after = self.of.config_after(json_config, bytes((_QUOTE, symbol)))
         return None if after is None else (after, _NAMED, open_brackets, b"")
 
     def _after_punctuation(self, json_config: Config, symbol: int, mode: str, open_brackets: bytes) -> Config:
-        """Return the configuration after a byte that is no part of a string or a key: `json_config` is that
-        of the JSON text after it, the others are those before it. For example, after `{` a key stands."""
+        """Return the configuration after a byte that is not part of a string or a key.
+
+        `json_config` is the configuration of the JSON text after the byte. `mode` and `open_brackets` are
+        those before the byte. For example, after `{` the mode is `_OBJECT`.
+        """
         byte = bytes((symbol,))
         if symbol in _BLANK:
             return json_config, mode, open_brackets, b""
@@ -237,7 +251,11 @@ class _QuotedLanguage(Language):
         return json_config, _OTHER, open_brackets, b""
 
     def _in_string(self, json_config: Config, open_brackets: bytes, raw_bytes: bytes) -> Config | None:
-        """Return the configuration inside a string, where `raw_bytes` may begin its end."""
+        """Return the configuration inside a string or after it; None where the bytes are not allowed.
+
+        `raw_bytes`: the bytes that the JSON text has not read, with the newest byte. They are the beginning
+        of the closing quote, or content of the string.
+        """
         current: Config | None = json_config
         # bytes that do not begin the quote are content of the string
         while raw_bytes and not self.quote.startswith(raw_bytes):
@@ -254,7 +272,8 @@ class _QuotedLanguage(Language):
         return current, _STRING, open_brackets, raw_bytes
 
     def _after_content(self, json_config: Config, data: bytes) -> Config | None:
-        """Return the configuration after bytes of a string, as JSON writes them."""
+        """Return the configuration of the JSON text after some bytes of a string's content, each in the form
+        in which JSON writes it."""
         return self.of.config_after(json_config, b"".join(_ESCAPED[byte] for byte in data))
 
     def accepts(self, config: Config) -> bool:
@@ -272,7 +291,8 @@ class _QuotedLanguage(Language):
                 json_config = self._after_content(json_config, raw_bytes)
                 raw_bytes = b""
             rest = bytes(self.of.shortest_rest(json_config))
-        # the opening quote of the string or key is put before the rest, so that the pattern finds it
+        # Inside a string or a key its opening quote is put before the rest, so that `_TEXT` matches it. What
+        # was written already is cut off below: the opening quote, and the raw bytes.
         if mode in (_STRING, _KEY):
             rest = b'"' + rest
         whole = _TEXT.sub(self._unquote_string, rest)
@@ -280,9 +300,9 @@ class _QuotedLanguage(Language):
         return whole[len(raw_bytes) + quote_length :]
 
     def _unquote_string(self, match: re.Match[bytes]) -> bytes:
-        """Return a string of a JSON text, or a key and its colon, as they stand here."""
+        """Return the written form of a match of `_TEXT`: a string of a JSON text, or a key and its colon."""
         content, colon = match.groups()
-        # it may begin inside a character
+        # the rest of a string may begin inside a character: `surrogateescape` keeps its bytes
         json_string = (b'"' + content + b'"').decode(errors="surrogateescape")
         decoded: str = json.loads(json_string)
         text = decoded.encode(errors="surrogateescape")
@@ -293,5 +313,6 @@ class _QuotedLanguage(Language):
         return [Expected(f"the rest of a value with {self.quote.decode()} around strings", (), first)]
 
     def height(self, config: Config) -> int:
+        """Return the number of open brackets."""
         _, _, open_brackets, _ = config
         return len(open_brackets)

@@ -261,8 +261,9 @@ class ContextFree(Language):
 
 
 def _pattern_language(name: str, tree: Node, limits: Limits, beside: Formula) -> Language | None:
-    """Return the language of a pattern; None where it matches nothing. `name`: of the terminal, for messages;
-    `beside`: a formula that its texts meet as well, such as `TRUE`."""
+    """Return the language of a terminal's pattern; None where no text matches. `name`: the name of the
+    terminal, for messages. `tree`: the pattern. `beside`: a formula that the texts must fulfil too; `TRUE`:
+    none."""
     pattern = Pattern(f"^(?:{ecma_text(remove_look_aheads(tree, name))})$")
     try:
         formula = pattern if beside == TRUE else All((pattern, beside))
@@ -274,7 +275,8 @@ def _pattern_language(name: str, tree: Node, limits: Limits, beside: Formula) ->
 
 
 def _describe_terminal(name: str, tree: Node) -> str:
-    """Return the description of a terminal: a literal as written, a name, or its pattern."""
+    """Return the description of a terminal for messages: its text in quotes if it has only one, else its
+    name, or its pattern if the name was made here."""
     parts = tree.parts if isinstance(tree, Concatenation) else (tree,)
     bounds = [
         (part.ranges[0][0], part.ranges[-1][1])

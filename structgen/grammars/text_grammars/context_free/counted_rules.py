@@ -1,5 +1,10 @@
 """Writes counts as context-free rules: copies of a symbol (`item{3,5}`), and patterns whose counts would make
-an automaton too large (`[a-z]{1,100000}`)."""
+an automaton too large (`[a-z]{1,100000}`).
+
+A *rule* is a pair (symbol, right side). A *terminal* is a symbol that stands for a pattern. A *copy* is one
+occurrence of what is counted. A count needs a few rules for each of its bits: `item{4}` becomes the rules
+`two -> item item` and `four -> two two`.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +15,27 @@ from structgen.grammars.text_grammars.regular_formulas import has_assertion, wri
 
 
 class CountedRules:
-    """Rules that are being written; symbols that it makes itself have names with a blank."""
+    """Rules that are being written. The symbols that are made here have names with a blank, such as " 3"."""
 
     def __init__(self, most_letters: int) -> None:
-        """`most_letters`: the pattern of a terminal has fewer characters, its counts written out."""
+        """`most_letters`: the pattern of a terminal has fewer characters than this, once its counts are
+        written out."""
         self.most_letters = most_letters
         self.symbol_count = 0
         self.rules: list[Rule] = []
         self.terminals: dict[str, Node] = {}
         self.terminal_names: dict[Node, str] = {}
-        """The terminal of each pattern: equal patterns share one."""
+        """For each pattern its terminal; equal patterns share one."""
 
     def new_symbol(self) -> str:
-        """Return a new symbol; its blank keeps it apart from the names of people."""
+        """Return a new symbol. Its name begins with a blank, so it differs from all names in a user's
+        grammar."""
         self.symbol_count += 1
         return f" {self.symbol_count}"
 
     def pattern_symbol(self, node: Node) -> str:
-        """Return the symbol of a pattern without assertions: a terminal where it is not too long."""
+        """Return the symbol of a pattern without assertions. It is a terminal where the pattern is not too
+        long; otherwise it has rules."""
         if written_out(node) >= self.most_letters:
             simple = simplify_tree(node)  # it may have nodes that no pattern writes
             if not has_assertion(simple):
@@ -49,12 +57,14 @@ class CountedRules:
         return name
 
     def repeat_symbol(self, name: str, minimum: int, maximum: int | None) -> str:
-        """Return a symbol for copies of a symbol, as rules: some for each bit of the counts. Of `maximum`
-        copies each number is derived in one way, by its bits."""
+        """Return a symbol that derives `minimum` to `maximum` copies of the symbol `name` (None: no bound).
+
+        Each number of copies is derived in one way only, by the bits of the number.
+        """
         needed_copies: tuple[str, ...] = ()
         optional_copies: tuple[str, ...] = ()
         fewer: tuple[str, ...] = ()
-        """Symbols of any number of copies below 2 ** n, after n bits of the counts."""
+        """After n bits of the counts: the symbol that derives any number of copies below 2 ** n."""
         optional_count = 0
         if maximum is None:
             # left-recursive: the parser then keeps no stack entry for each copy
@@ -80,7 +90,7 @@ class CountedRules:
         return self.add_rule(needed_copies + optional_copies)
 
     def add_rule(self, *ways: tuple[str, ...]) -> str:
-        """Return a new symbol with these alternatives."""
+        """Return a new symbol. `ways`: its right sides, one for each alternative."""
         name = self.new_symbol()
         self.rules += [(name, way) for way in ways]
         return name

@@ -1,6 +1,9 @@
 """`ParsedLexemes`: a context-free language as lexemes and a parser, which makes its masks faster.
 
-A *lexeme* is the text of one terminal. A *place* is the parser between two lexemes: a set of stacks.
+A *terminal* is a symbol that stands for a pattern. A *lexeme* is the text of one terminal: in `a + 12` the
+text `12`. A *bundle* is the set of terminals that the bytes of the current lexeme may still become, with
+their states. A *place* is the state of the parser between two lexemes: a set of stacks. Places, and states of
+the lexer, are numbers.
 """
 
 from __future__ import annotations
@@ -17,30 +20,30 @@ from structgen.grammars.text_grammars.machine.scanning import Scanner
 
 
 class ParsedLexemes:
-    """The facts about a language whose parser reads lexemes: masks are then made of records of what tokens do
-    inside a lexeme, which serve all places of the parser. Places and states of the lexer are numbers; after
-    each of them some word goes on.
+    """Answers questions about a language whose parser reads lexemes.
 
-    A place is a set of stacks; a state of the lexer is a bundle of terminals that are being read, and the
-    terminals that may end there."""
+    Masks are then made of records of what tokens do inside a lexeme. A record serves all places of the
+    parser. A state of the lexer is a bundle, with the terminals that may end there. After each place and each
+    state some word goes on.
+    """
 
     def __init__(self, items: Items, stacks: Stacks, scanner: Scanner) -> None:
         self._items = items
         self._stacks = stacks
         self._scanner = scanner
         self.terminals = items.rules.terminals
-        """How many there are."""
+        """The number of terminals."""
         rules = items.rules.rules
         neighbours = {pair for _, rhs in rules for pair in pairwise(rhs)}
         self._next = group_by_first(neighbours)
-        """Symbol -> the symbols that stand after it in some rule."""
+        """For each symbol the symbols that come directly after it in some rule."""
         last_symbols = {(rhs[-1], lhs) for lhs, rhs in rules}
         self._outer = group_by_first(last_symbols)
-        """Symbol -> the symbols of which some rule ends with it."""
+        """For each symbol the left sides of the rules that end with it."""
         self._states = Numbered[tuple[int, tuple[int, ...]]]()
-        """The states of the lexer by number: a bundle, and the terminals that may end."""
+        """The states of the lexer by number, as pairs (bundle, terminals that may end)."""
         self._places = Numbered[tuple[int, ...]]()
-        """The places by number: nodes of stacks, ascending."""
+        """The places by number, as the top nodes of their stacks in ascending order."""
 
     def _lexer_state(self, bundle: int, ended_terminals: Sequence[int] = ()) -> int:
         return self._states.number_of((bundle, tuple(ended_terminals)))
@@ -49,7 +52,7 @@ class ParsedLexemes:
         return self._places.number_of(tuple(sorted(set(nodes))))
 
     def readings(self, config: Config) -> list[tuple[int, int]]:
-        """Return the places and the states of the lexer of a configuration, which together say all."""
+        """Return the pairs (place, state of the lexer) that a configuration consists of."""
         _, tops = config
         readings: list[tuple[int, int]] = []
         for node, bundle in tops:
@@ -58,7 +61,7 @@ class ParsedLexemes:
         return readings
 
     def states_by_class(self, state: int) -> list[int]:
-        """Return the states after a byte of each class, -1 where there is none."""
+        """Return the state after a byte of each class; -1 where the lexeme cannot go on or end so."""
         scanner = self._scanner
         bundle, _ = self._states.values[state]
         row: list[int] = []
@@ -71,12 +74,12 @@ class ParsedLexemes:
         return row
 
     def ended_terminals(self, state: int) -> Sequence[int]:
-        """Return the terminals as which the lexeme may end in a state."""
+        """Return the terminals whose text the lexeme is, if it ends in a state."""
         _, ended_terminals = self._states.values[state]
         return ended_terminals
 
     def place_after(self, place: int, terminal: int) -> int:
-        """Return the place after a terminal, -1 where it may not come."""
+        """Return the place after a terminal; -1 where the terminal may not come."""
         nodes = list[int]()
         for node in self._places.values[place]:
             if terminal in self._items.next_terminals(self._stacks.states[node]):
@@ -87,7 +90,8 @@ class ParsedLexemes:
         return self._intern_place(self._stacks.group_by_top(nodes).values())
 
     def lexer_state_at(self, place: int) -> int:
-        """Return the state of the lexer at a place; -1: no lexeme follows."""
+        """Return the state of the lexer before the first byte of a lexeme at a place; -1: no lexeme
+        follows."""
         terminals: set[int] = set()
         for node in self._places.values[place]:
             parser_state = self._stacks.states[node]
@@ -98,13 +102,13 @@ class ParsedLexemes:
         return self._lexer_state(bundle)
 
     def states_after_terminal(self, terminal: int) -> Iterable[int]:
-        """Return the states, some more perhaps, in which the lexer begins after a terminal."""
+        """Return the states in which the lexer may begin after a terminal, and perhaps some more."""
         # A symbol follows the terminal in a rule; or it follows a symbol of which a rule ends with the
         # terminal. This is the set FOLLOW of textbooks, of all contexts together, hence "some more perhaps".
         following: set[int] = set()
         pending = [terminal]
         visited = {terminal}
-        for symbol in pending:  # the list grows meanwhile
+        for symbol in pending:  # the list grows during the loop
             following.update(self._next.get(symbol, ()))
             new_symbols = set(self._outer.get(symbol, ())) - visited
             visited |= new_symbols

@@ -1,8 +1,11 @@
 """`Meet`: the language of the words that two languages share, of which one is regular.
 
-A configuration is a pair of a configuration of each. A pair from which no common word goes on is left out,
-so that there are no dead ends. For context-free rules `shortest_rests` decides that; for other languages, a
-search for the shortest common word does.
+The *filter* is the language with finitely many configurations. A *pair* is a configuration of the other
+language with one of the filter. For the words `(((...)))` of some rules and the filter `.{0,4}`, the text
+`((` leads to the pair of the parser's stack and the state after two characters. A *rest* is the sequence of
+symbols that completes a word. A pair is *live* if it has a rest in both languages. Pairs that are not live
+are left out, so there are no dead ends. For context-free rules `shortest_rests` decides whether a pair is
+live; for other languages, a search for the shortest common rest does.
 """
 
 from __future__ import annotations
@@ -22,21 +25,23 @@ from structgen.grammars.text_grammars.machine.language import TOKEN, Config, Lan
 from structgen.grammars.text_grammars.machine.scanning import common_classes
 
 Pair: TypeAlias = "tuple[Config, Config]"
+"""A configuration of the language, and one of the filter."""
 _TRIED_RESTS = 16
-"""Rests of other pairs that are tried first, the last ones before the others."""
+"""The number of rests of other pairs that are tried before a search, the latest first."""
 _LONG = 64
-"""Of a rest of more symbols the first is tried by itself: most long rests of other pairs fail there."""
+"""If a rest has more symbols than this, its first symbol is tried alone: most long rests of other pairs fail
+there."""
 _PATIENCE = 2
-"""A step of a search counts one more for each so many symbols beyond the first estimate of the length."""
+"""A step of a search is counted once more for each 2 symbols by which the length exceeds its first
+estimate."""
 
 
 class Meet(Language):
-    """The words of `of` that are words of `filter_` too, which has finitely many configurations; words with
-    special tokens are not among them. With `restarts` each run of bytes between special tokens must be a word
-    of `filter_` instead.
+    """The words that a language and the filter have in common. They have no special tokens.
 
-    Raises `GrammarError` where there is no such word, `LimitError` (oracle_steps) where so many steps do not
-    decide whether a text can be completed.
+    With `restarts`, words may have special tokens. Then each run of bytes between special tokens must be a
+    word of the filter. Raises `GrammarError` if there is no word, and `LimitError` (oracle_steps) if the
+    allowed steps do not decide whether a text can be completed.
     """
 
     def __init__(
@@ -48,9 +53,12 @@ class Meet(Language):
         restarts: bool = False,
         haste: int = 1,
     ) -> None:
-        """`haste`: so many times as much counts what a word still needs as what was read of it (weighted A*).
-        Past 1 some short word is found in place of the shortest, and a search takes so many times fewer
-        steps."""
+        """`of`: the language; `filter_`: the filter; `restarts`: see the class.
+
+        `haste`: the weight of the symbols that a word still needs, relative to those read (weighted A*).
+        Above 1 a search finds a short rest, perhaps not the shortest, and is allowed fewer steps, by this
+        factor.
+        """
         self.of = of
         self.filter = filter_
         self.locks = of.locks

@@ -321,7 +321,7 @@ class CompiledText(NumberedText):
     def used(self) -> float:
         """The share of the grammar's limits that all texts so far have used. Above 1, `fresh` compiles the
         grammar again."""
-        # half of the allowed states count as the whole limit, so that no text fails in its middle
+        # half of the allowed states count as the whole limit, so that texts do not fail while they are read
         states = 2 * self._tables.count(NODES) / self.limits.parser_states
         memory = self.nbytes / self.limits.grammar_memory
         parts = (part.used for part in self._language.compiled_parts)
@@ -329,7 +329,8 @@ class CompiledText(NumberedText):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the grammar's own tables and of its parts', and some 500 for each configuration."""
+        """The memory of the grammar in bytes: its own tables, its parts, and some 500 for each
+        configuration."""
         tables = self._tables.nbytes() + self._steps.nbytes
         if self._lexeme_rows is not None:
             tables += self._lexeme_rows.nbytes
@@ -339,7 +340,7 @@ class CompiledText(NumberedText):
 
     @property
     def sizes(self) -> dict[str, int]:
-        """How far the grammar is expanded: states, sizes of the language, bytes."""
+        """The sizes of what was made so far, by name: states, sizes of the language, bytes."""
         return {
             "machine_states": self._tables.count(NODES),
             **self._language.sizes,

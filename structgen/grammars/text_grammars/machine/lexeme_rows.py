@@ -26,9 +26,11 @@ from structgen.machines.machine_core.token_steps import put_edge
 
 
 class LexemeRows:
-    """The rows of the states of a lexer. Under the lock of the grammar."""
+    """The rows of the states of a lexer. Callers hold the lock of the grammar."""
 
     def __init__(self, language: Language, tables: GrowingTables, records: RecordTables) -> None:
+        """`language`: a language with lexemes. `tables`: the arrays that grow. `records`: the tables of the
+        records of what tokens do inside a lexeme."""
         assert language.lexemes is not None
         self._lexemes = language.lexemes
         self._tables = tables
@@ -44,7 +46,8 @@ class LexemeRows:
         self._readings = new_array("readings", 1, 0)
         begins = self._lexeme_beginnings(width)
         begin_bytes = byte_sets(begins[:, np.frombuffer(language.classes, np.uint8)])
-        # a lexeme owes nothing to those before it: there is one carry, and every byte may follow it
+        # A *carry* is a demand that a lexeme passes on to the next one. Lexemes here pass on none, so there
+        # is one carry, and every byte may follow it.
         all_bytes = np.repeat(np.array([-1, 0]), 4)
         self._arrays: dict[str, Any] = {
             "carry_moves": np.ones(width, np.uint8),
@@ -57,7 +60,8 @@ class LexemeRows:
         records.hook(miss=ask_row, read_bytes=text_masks.place_behind, begin_lexeme=text_masks.state_behind)
 
     def _lexeme_beginnings(self, width: int) -> npt.NDArray[np.uint8]:
-        """Return for each terminal and each class of bytes whether a lexeme after it may begin so."""
+        """Return for each terminal and each class of bytes whether the next lexeme may begin with such a
+        byte. `width`: the number of classes."""
         terminals = self._lexemes.terminals
         begins = np.zeros((terminals, width), np.uint8)
         known_rows: dict[tuple[int, ...], Any] = {}

@@ -19,8 +19,8 @@ _BYTE: Final = tuple(bytes((byte,)) for byte in ALL_BYTES)
 
 
 class CompiledLanguage(Language):
-    """The texts of a compiled grammar, read byte by byte; a configuration is the number of one of its
-    states."""
+    """The language of a compiled grammar's texts, read byte by byte. A configuration is the number of a state
+    of this grammar."""
 
     compiled: CompiledGrammar
 
@@ -45,13 +45,13 @@ class CompiledLanguage(Language):
 
 
 class MaskedPlaces(CompiledLanguage, MaskedPart):
-    """The texts of a compiled grammar that is a part of a composed one."""
+    """The language of a compiled grammar that is a part of a composed grammar, and the part itself."""
 
-    # outside of the part no byte steps in it: all bytes are one class
+    # Only the part's own masks read bytes inside it. So for the composed grammar all bytes are one class.
     outer_classes = bytes(len(ALL_BYTES))
 
     def __init__(self, compiled: CompiledGrammar, last: bytes = ALL_BYTES) -> None:
-        """`last`: as of `MaskedPart`."""
+        """`last`: the bytes that may end the part's texts (`MaskedPart.last`)."""
         self.compiled = compiled
         self.last = last
         self.has_stack = compiled.has_depth

@@ -28,17 +28,23 @@ class EndsMap(NamedTuple):
 
     targets: TargetNodes
     slots: npt.NDArray[np.uint8]
-    """For each slot whether such a node is a proper prefix of its tokens."""
+    """For each slot 1 if such a node is a proper prefix of the slot's tokens, else 0."""
 
 
 _KNOWN: Final[WeakKeyDictionary[Vocabulary, OrderedDict[tuple[bytes, ...], EndsMap]]] = WeakKeyDictionary()
+"""For each vocabulary the last maps, by (last, space, following) of `ends_map`."""
 
 
 def ends_map(address: int, vocabulary: Vocabulary, last: bytes, space: bytes, following: bytes) -> EndsMap:
-    """Return the nodes that end with one of the bytes `last` and any of `space`, or have these alone, and
-    have a child with one of `following`: a few hundred where a JSON object stands in a tag. `address`: of a
-    context with the vocabulary's trie. Cost: some ms for new bytes. For example, a JSON object before `</a>`
-    has `last` b"}", `space` b" " and `following` b"<"."""
+    """Return the nodes of the trie at which a part may end inside a token.
+
+    `last`: the bytes that may end the part's text. `space`: bytes that may follow them in any number.
+    `following`: the bytes that may follow the part. A node is returned if its bytes end with one of `last`
+    and any number of `space`, or are all of `space`, and if it has a child with one of `following`. For
+    example, a JSON object before `</a>` has `last` b"}", `space` b" " and `following` b"<". This gives a few
+    hundred nodes. `address`: the address of a context with the vocabulary's trie. Cost: some ms for new
+    bytes.
+    """
     maps = _KNOWN.setdefault(vocabulary, OrderedDict())
     key = last, space, following
     ends = maps.pop(key, None)
@@ -58,7 +64,7 @@ def ends_map(address: int, vocabulary: Vocabulary, last: bytes, space: bytes, fo
 
 
 def unite_bytes(parts: Iterable[bytes]) -> bytes:
-    """Return the bytes of some sets, ascending; of one set, as it is."""
+    """Return the union of some sets of bytes, in ascending order. A single set is returned as it is."""
     different = set(parts)
     if len(different) == 1:  # mostly so, and then nothing is sorted
         return different.pop()
@@ -66,7 +72,7 @@ def unite_bytes(parts: Iterable[bytes]) -> bytes:
 
 
 def _byte_flags(data: bytes) -> npt.NDArray[np.uint8]:
-    """Return uint8[256] with a 1 for each of some bytes."""
+    """Return an array uint8[256] that has 1 at each byte of `data`, and 0 elsewhere."""
     flags = np.zeros(256, np.uint8)
     flags[list(data)] = 1
     return flags

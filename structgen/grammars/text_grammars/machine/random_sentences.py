@@ -1,4 +1,8 @@
-"""Random words of a language, of bytes alone."""
+"""Draws random words of a language, made of bytes only.
+
+An *item* is one thing that may come next, such as a terminal, with the bytes that it may begin with. A word
+is drawn byte by byte: first an item, then one of its bytes.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,18 @@ import random
 from structgen.grammars.text_grammars.machine.language import TOKEN, Config, Language
 
 _REST = 4
-"""A text that no rule asks for (an ignored terminal) is written one time in so many that it may be."""
+"""An item that no rule asks for (an ignored terminal) is possible in one of 4 draws on average."""
 _STOP = 8
-"""A word that may end does so one time in so many."""
+"""A word that may end here does so in one of 8 draws on average."""
 _PRINTABLE = range(0x20, 0x7F)
+"""The printable characters of ASCII: they are preferred to other bytes."""
 
 
 def random_word(language: Language, source: random.Random, max_length: int = 80) -> bytes:
-    """Return a word: at each byte one of the things that may come is drawn, then one of its bytes; after
-    `max_length` bytes it is ended by the shortest way. The same source gives the same word.
+    """Return a random word of a language. `source`: the generator; in the same state it gives the same word.
 
-    Cost: `expected` at each byte, about a millisecond. Raises GrammarError where there is no word.
+    After `max_length` bytes the shortest completion ends the word. Special tokens of this completion are left
+    out. Raises GrammarError where there is no word. Cost: `expected` at each byte, about a millisecond.
     """
     config: Config = language.start()
     word = bytearray()
@@ -31,7 +36,8 @@ def random_word(language: Language, source: random.Random, max_length: int = 80)
             choices = demanded
         if not choices:
             break
-        # an item first: else the item with the most bytes, such as "any character", would come mostly
+        # An item is drawn first. Otherwise the item with the most bytes, such as "any character", would be
+        # drawn most of the time.
         first = source.choice(choices).first
         printable = [byte for byte in first if byte in _PRINTABLE]
         byte = source.choice(printable or list(first))

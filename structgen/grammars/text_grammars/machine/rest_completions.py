@@ -27,12 +27,14 @@ from structgen.machines.core.token_counts import TokenCounts
 from structgen.machines.machine_core.layout import REFUSED
 
 COMPLETED: Final = "How the text is completed"
+"""The name of this work in the message of a limit."""
 
 
 class _Rest(NamedTuple):
     """A rest: the end of a sequence of symbols. Several states share one sequence."""
 
     symbols: Sequence[int]
+    """The whole sequence; the rest is `symbols[begin:]`."""
     begin: int
     """The index of its first symbol."""
     number: int
@@ -77,9 +79,12 @@ class RestCompletions(TokenCounts):
         return bytes(symbol for symbol in rest.symbols[rest.begin :] if symbol < TOKEN)
 
     def symbol_length(self, index: int) -> int:
+        """Return the number of symbols in the rest of a state."""
         return len(self._rest_of(index))
 
     def states_after(self, index: int, tokens: Tokens) -> tuple[list[int], Tokens]:
+        """Return the different states after some tokens, and for each token the index of its state in this
+        list."""
         states_after = self._machine.after_tokens(index, tokens)
         different_states, which = np.unique(states_after, return_inverse=True)
         return different_states.tolist(), which
@@ -92,7 +97,8 @@ class RestCompletions(TokenCounts):
         if len(rest) == 0:
             return [(0, REFUSED)]
         token, size, number = self._first_token(rest)
-        THIS_CALL.spend_steps(1 + 2 * size, self._machine.limits, COMPLETED)  # states are made
+        # reading the token makes states: one step, and two for each of its symbols
+        THIS_CALL.spend_steps(1 + 2 * size, self._machine.limits, COMPLETED)
         after = self._machine.next_index(state, token)
         assert after >= 0, "a rest that tokens write"
         # The text may be complete before the whole rest is written: then the rest after it is empty.

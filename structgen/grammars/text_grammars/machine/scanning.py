@@ -73,8 +73,8 @@ class Scanner:
         return known_bundle
 
     def after_inside(self, bundle: int, state: int) -> tuple[int, tuple[int, ...]]:
-        """Return the same after some text inside the one part with masks of its own in which all readings
-        are: the part is now in `state`."""
+        """Return what `bundle_after` returns, after a text inside a part with masks of its own. All readings
+        of the bundle are inside this one part, which is now in `state`."""
         return self._split_readings(
             (terminal, self.languages[terminal].after_inside(config, state))
             for terminal, config in self.bundles[bundle]
