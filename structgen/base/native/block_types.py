@@ -1,5 +1,13 @@
-"""Types and instructions that numba needs to compile typed blocks, loads and calls. Only `compiling` imports
-this module."""
+"""This module tells numba how to compile typed blocks, and loads and calls by address.
+
+- A *block* is a row of 64-bit words with named fields (`typed_blocks.Block`). A *pointer* is its address.
+- In machine code a pointer is one 64-bit integer. `PointerType` is its type in numba, and knows the fields.
+- The *element* of a pointer is the class of the rows that it leads to, for arrays of blocks.
+- A function that *writes instructions* gets numba's context, LLVM's builder, the types, and the values.
+
+For example, `c.costs[s]` becomes a load of the word `costs` of block `c`, and a load at that address. Only
+`compiling` imports this module.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +54,7 @@ from structgen.base.native.typed_blocks import (
 
 
 def register_pointers(registered: set[type[Pointer]], kind: type[Pointer] = Pointer) -> None:
-    """Tell numba of all classes of pointers that are not known yet."""
+    """Register `kind` and its subclasses with numba. `registered`: the classes known already; it grows."""
     if kind not in registered:
         type_callable(kind)(lambda context: lambda address: PointerType(kind))
         lower_builtin(kind, types.Integer)(_from_address)
@@ -61,7 +69,7 @@ def _from_address(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 
 
 class PointerType(types.Type):
-    """Numba's type of a pointer; `element` is the class of the rows of `BlockRows` and `Table`."""
+    """Numba's type of a pointer of class `kind`; `element`: the class of the rows of `BlockRows` or `Table`."""
 
     def __init__(self, kind: type[Pointer], element: type[Block] | None = None, field: str = "") -> None:
         """`field`: the field that the pointer comes from, for the errors of `checked`."""
@@ -70,19 +78,19 @@ class PointerType(types.Type):
         super().__init__(f"{kind.__module__}.{kind.__qualname__}{rows}{field}".replace("structgen.", ""))
 
     def can_convert_to(self, typingctx: Any, other: Any) -> Any:
-        """A pointer is one to a base class as well, as in Python."""
+        """Return numba's answer that this type converts to a base class's, or None. `other`: wanted type."""
         return Conversion.safe if isinstance(other, PointerType) and other.stands_for(self) else None
 
     def stands_for(self, target: PointerType) -> bool:
-        """Return whether a value of another type may stand for one of this type."""
+        """Return whether a value of type `target` may be used where this type is wanted."""
         return issubclass(target.kind, self.kind) and self.element in (None, target.element)
 
 
 def widen_argument(argument_type: Any, hint: Any) -> Any:
-    """Return the type of an argument as its function's annotation has it: of a base class, where it says so.
+    """Return the type for which a function is compiled: that of the annotation, if it fits the argument.
 
-    A function over a base class is so compiled once for all classes derived from it. An integer is taken as
-    an address.
+    `argument_type`: numba's type of the argument; `hint`: the annotation. So a function over a base class is
+    compiled once for all derived classes. An integer is taken as an address.
     """
     if not isinstance(get_origin(hint) or hint, PointerMeta):
         return argument_type
@@ -130,7 +138,11 @@ def _move_pointer(builder: Any, address: Any, bytes_: int) -> Any:
 def _address_of_word(
     context: Any, builder: Any, address: Any, index: Any, typ: PointerType, name: str = ""
 ) -> Any:
-    """Return where a word is, or with no `name` a number of `typ`'s."""
+    """Return a pointer to an item of an array at an address, for LLVM.
+
+    `index`: the position of the item. `name`: the field, whose item is a 64-bit word; "": the items are
+    numbers of the type `typ`. Under STRUCTGEN_CHECKED, instructions are added that refuse dead memory.
+    """
     bits = 64 if name else typ.kind.bits  # type: ignore[attr-defined]
     cell = builder.gep(builder.inttoptr(address, llvm.IntType(bits).as_pointer()), [index])
     if CHECKED:
@@ -158,9 +170,10 @@ def _set_field(context: Any, builder: Any, sig: Any, args: Any, name: str) -> No
 
 
 def _address_of_items(context: Any, builder: Any, typ: PointerType, address: Any, index: Any) -> Any:
-    """Return the address of item 0."""
+    """Return the address of item 0 of a pointer's array; `index`: the item asked for, to be checked."""
     if not issubclass(typ.kind, TableHeader):
         return address
+    # the header of a table: word 0 is the address of its rows, word 2 their capacity
     words = [
         builder.load(_address_of_word(context, builder, address, llvm.Constant(_I64, at), typ, "header"))
         for at in range(3 if CHECKED else 1)
@@ -286,31 +299,31 @@ def _call_address(context: Any, builder: Any, signature: Any, args: Any) -> Any:
 
 @intrinsic(prefer_literal=False)  # type: ignore[untyped-decorator]
 def call2(typingctx: Any, address: Any, a: Any, b: Any) -> Any:
-    """Return what the entry point of two integers answers whose code is at an address (`jit.code_of`)."""
+    """Return the answer of the entry point at an address (`jit.code_of`), called with two integers."""
     return types.int64(*[types.int64] * 3), _call_address
 
 
 @intrinsic(prefer_literal=False)  # type: ignore[untyped-decorator]
 def call3(typingctx: Any, address: Any, a: Any, b: Any, c: Any) -> Any:
-    """Return what the entry point of three integers at an address answers."""
+    """Return the answer of the entry point at an address, called with three integers."""
     return types.int64(*[types.int64] * 4), _call_address
 
 
 @intrinsic(prefer_literal=False)  # type: ignore[untyped-decorator]
 def call4(typingctx: Any, address: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
-    """Return what the entry point of four integers at an address answers."""
+    """Return the answer of the entry point at an address, called with four integers."""
     return types.int64(*[types.int64] * 5), _call_address
 
 
 @intrinsic(prefer_literal=False)  # type: ignore[untyped-decorator]
 def call5(typingctx: Any, address: Any, a: Any, b: Any, c: Any, d: Any, e: Any) -> Any:
-    """Return what the entry point of five integers at an address answers."""
+    """Return the answer of the entry point at an address, called with five integers."""
     return types.int64(*[types.int64] * 6), _call_address
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def trailing_zeros(typingctx: Any, word: Any) -> Any:
-    """Return how many zeros a 64-bit word ends in; the word is not 0. (Numba has no name for it.)"""
+    """Return how many zero bits a 64-bit word ends in; the word is not 0. (Numba has no such function.)"""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], llvm.Constant(llvm.IntType(1), 1))
@@ -319,7 +332,7 @@ def trailing_zeros(typingctx: Any, word: Any) -> Any:
 
 
 def _pointer_of_numbers(kind: Any, llvm_kind: Any) -> Any:
-    """Return what writes an address as one of numbers of a type."""
+    """Return an intrinsic that turns an address into a pointer to numbers. `llvm_kind`: LLVM's type."""
 
     @intrinsic  # type: ignore[untyped-decorator]
     def at(typingctx: Any, address: Any) -> Any:
