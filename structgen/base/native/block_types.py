@@ -69,7 +69,7 @@ def _from_address(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 
 
 class PointerType(types.Type):
-    """Numba's type of a pointer of class `kind`; `element`: the class of the rows of `BlockRows` or `Table`."""
+    """Numba's type of a pointer of class `kind`; `element`: the class of the rows of `BlockRows`, `Table`."""
 
     def __init__(self, kind: type[Pointer], element: type[Block] | None = None, field: str = "") -> None:
         """`field`: the field that the pointer comes from, for the errors of `checked`."""

@@ -7,7 +7,7 @@
 - A *group* is a mode, a residue and a frame. States of one group have one bound.
 
 The bound of a state is the bound of the rest of its innermost value, plus that of the rest after the value.
-For example, in the string of `{"a": "x` they may be 5 and 1: `bcd"`, and the brace. A group whose bounds are
+For example, in the string of `{"a": "x` they may be 4 and 1: `bcd"`, and the brace. A group whose bounds are
 not written is listed (`state_groups`), and Python decides. White space before a document leads to states that
 take the same values: with one token more a listed group is reached (`mask_filling.compute_bound`).
 """

@@ -263,9 +263,9 @@ def all_classes(c: JsonContext) -> tuple[int, int]:
 
 @jit
 def most_common_state(c: JsonContext, state: int) -> int:
-    """Return the state to which more than half of the small letters lead, of those that may come; -1: none may.
+    """Return the state to which most of the small letters that may come lead; -1: none may come.
 
-    Where no small letter may come, the characters 32 to 127 vote. Without a majority any target may be returned.
+    Where no small letter may come, the characters 32 to 127 vote. Without a majority the state is any target.
     """
     # The majority vote of Boyer and Moore: one pass, two numbers. First over a to z, then over 32 to 127.
     after = -1

@@ -107,7 +107,7 @@ class TerminalRecords:
         self._copy = -1
         """The number of the copied trie; -1: none was copied."""
         self._sure = 0
-        """A number of records that surely fit into the store's memory. It saves a sum of all bytes (20 us)."""
+        """A number of records that surely fit into the store's memory: a sum of all bytes takes 20 us."""
         self.length_tables: dict[Hashable, LengthTable] = {}
         """The key of a state of a free string of any length -> its table of lengths."""
 
@@ -121,11 +121,11 @@ class TerminalRecords:
             return records
 
     def get(self, key: Hashable) -> KnownTerminal | None:
-        """Return the record of a terminal; None: it is not made yet. `key`: the terminal's content. Cost: 0.1 us."""
+        """Return the record of a terminal, by its content; None: it is not made yet. Cost: 0.1 us."""
         return self._by_key.get(key)
 
     def has_room(self) -> bool:
-        """Return whether one more record, or table of lengths, fits into the store's memory. Each call counts one."""
+        """Return whether one more record, or table of lengths, fits into the store's memory."""
         if self._sure <= 0:
             self._sure = (self._store.memory - self.nbytes) // _LARGEST
         self._sure -= 1

@@ -130,7 +130,9 @@ class TextRow(Block):
     """A text that is one byte (or label of a log) longer than its parent, another row of `texts`."""
 
     parent: int
+    """The row of the text without its last byte; 0: the empty text."""
     byte: int
+    """The last byte, or the last label."""
 
 
 class SetEntry(Block):
@@ -141,9 +143,13 @@ class SetEntry(Block):
     """
 
     label: int
+    """0: a node; else an entry: its byte and 1."""
     member: int
+    """Of a node: 1 if a key ends there. Of an entry: the node under its byte."""
     child: int
+    """Of a node: its first entry. Of an entry: the next entry. 0: there is none."""
     sibling: int
+    """Always 0."""
 
 
 class PlaceRow(Block):
@@ -160,9 +166,11 @@ class PlaceRow(Block):
     number: int
     """The first state of the automaton of numerals."""
     true: int
-    """The outcome of `true`; so for the next two."""
+    """The outcome of `true`; -1: it may not come."""
     false: int
+    """The outcome of `false`; -1: it may not come."""
     null: int
+    """The outcome of `null`; -1: it may not come."""
     rest: int
     """The most tokens that the rest of a numeral needs in any of its states, and 1; 0: not worked out."""
 
@@ -204,11 +212,12 @@ class ResidueRow(Block):
 
 
 class WordListRow(Block):
-    """A sorted list of words. `start`: the first of its entries in `offsets`, which say where each word
-    begins in `blob`. `count`: the number of its words."""
+    """A sorted list of words. Its bytes are in `blob`, one word after another."""
 
     start: int
+    """The first of its entries in `offsets`, which have the place in `blob` at which each word begins."""
     count: int
+    """The number of its words. There is one entry more: the end of the last word."""
 
 
 class StringRow(Block):
@@ -218,9 +227,11 @@ class StringRow(Block):
     """0: the texts of an automaton from the state `start` on, with `min_length` to `max_length` characters;
     1: the words of the list `start`."""
     start: int
+    """The first state of the automaton, or the row of the list (`kind`)."""
     min_length: int
+    """The least number of characters."""
     max_length: int
-    """-1: no bound."""
+    """The largest number of characters; -1: no bound."""
     outcomes: int
     """The place in `outcomes` where the outcomes of listed words begin."""
     farthest: int
@@ -262,16 +273,22 @@ class PhaseRow(Block):
 class PlainObjectRow(Block):
     """An object whose names come in one fixed order: its residues are rows side by side.
 
-    `words`: the list of names; `count`: their number; `base`: the row of its first residue; `arrays`: the
-    place in `children` of its positions, places and next required names (`Expander._plain_residue`).
+    Residue n is the object after n names were written or passed over.
     """
 
     words: int
+    """The row of the sorted list of its names."""
     count: int
+    """The number of its names."""
     base: int
+    """The row of residue 0; there are `count` + 1 rows."""
     arrays: int
+    """The place in `children` of two arrays. First, for each sorted name, its position in the fixed order and
+    the place of its value. Then, for each position, the next required name from there on; `count`: none."""
     extra_place: int
+    """The place of the values of extra keys; -1: no extra key may come."""
     close: int
+    """The outcome of the finished object; -1: it may not close."""
 
 
 class TerminalKey(Block):
