@@ -98,6 +98,7 @@ def _register_array(holder: npt.NDArray[Any], start: int, size: int) -> None:
         return
 
     def forget(_: Any) -> None:
+        """Take the array off its memory, which dies with its last array."""
         del holders[key]
         if not holders:
             _set_live(start, size, False)

@@ -65,6 +65,7 @@ def register_pointers(registered: set[type[Pointer]], kind: type[Pointer] = Poin
 
 
 def _from_address(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    """Write instructions that make a pointer from an integer."""
     return context.cast(builder, args[0], sig.args[0], types.int64)
 
 
@@ -109,6 +110,8 @@ def widen_argument(argument_type: Any, hint: Any) -> Any:
 
 @register_model(PointerType)
 class _Model(models.PrimitiveModel):  # type: ignore[misc]
+    """The memory of a pointer in machine code: a 64-bit integer."""
+
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, llvm.IntType(64))
 
@@ -116,14 +119,18 @@ class _Model(models.PrimitiveModel):  # type: ignore[misc]
 @lower_cast(types.Integer, PointerType)  # type: ignore[untyped-decorator]
 @lower_cast(PointerType, PointerType)  # type: ignore[untyped-decorator]
 def _cast_pointer(context: Any, builder: Any, source: Any, target: Any, value: Any) -> Any:
+    """Return the value unchanged: integers and pointers are the same in machine code."""
     return value
 
 
 @infer_getattr
 class _Fields(AttributeTemplate):  # type: ignore[misc]
+    """The types of a pointer's fields: a pointer, or an int64."""
+
     key = PointerType
 
     def generic_resolve(self, typ: PointerType, name: str) -> Any:
+        """Return the type of the field `name`; None: the block has no such field."""
         field = fields_of(typ.kind).get(name)
         return None if field is None else PointerType(*field.type) if field.type else types.int64
 
@@ -132,6 +139,7 @@ _I64 = llvm.IntType(64)
 
 
 def _move_pointer(builder: Any, address: Any, bytes_: int) -> Any:
+    """Write instructions that add a number of bytes to an address."""
     return builder.add(address, llvm.Constant(_I64, bytes_)) if bytes_ else address
 
 
@@ -152,6 +160,7 @@ def _address_of_word(
 
 @lower_getattr_generic(PointerType)  # type: ignore[untyped-decorator]
 def _get_field(context: Any, builder: Any, typ: PointerType, value: Any, name: str) -> Any:
+    """Write instructions that read a field: a word, or the address of a block inside the block."""
     field = fields_of(typ.kind)[name]
     if field.inside:
         return _move_pointer(builder, value, 8 * field.word)
@@ -160,6 +169,7 @@ def _get_field(context: Any, builder: Any, typ: PointerType, value: Any, name: s
 
 @lower_setattr_generic(PointerType)  # type: ignore[untyped-decorator]
 def _set_field(context: Any, builder: Any, sig: Any, args: Any, name: str) -> None:
+    """Write instructions that write a word into a field."""
     field = fields_of(sig.args[0].kind)[name]
     if field.inside:
         raise NotImplementedError(f"{name} is a block in its place: set its fields")
@@ -186,7 +196,10 @@ def _address_of_items(context: Any, builder: Any, typ: PointerType, address: Any
 
 @infer_global(operator.getitem)
 class _Item(AbstractTemplate):  # type: ignore[misc]
+    """The type of `pointer[index]`: a pointer to a row, or an int64."""
+
     def generic(self, args: Any, kws: Any) -> Any:
+        """Return the signature for these argument types; None: this is not about pointers."""
         typ, index = args
         if not isinstance(typ, PointerType) or not isinstance(unliteral(index), types.Integer):
             return None
@@ -197,6 +210,7 @@ class _Item(AbstractTemplate):  # type: ignore[misc]
 
 @lower_builtin(operator.getitem, PointerType, types.Integer)  # type: ignore[untyped-decorator]
 def _get_item(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    """Write instructions for `pointer[index]`: the address of a row, or a number, widened to 64 bits."""
     typ, index = sig.args[0], args[1]
     base = _address_of_items(context, builder, typ, args[0], index)
     if typ.element:
@@ -209,7 +223,10 @@ def _get_item(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 
 @infer_global(operator.setitem)
 class _SetItem(AbstractTemplate):  # type: ignore[misc]
+    """The type of `pointer[index] = number`."""
+
     def generic(self, args: Any, kws: Any) -> Any:
+        """Return the signature for these argument types; None: this is not about numbers."""
         typ, index, _ = args
         if not isinstance(typ, PointerType) or not isinstance(unliteral(index), types.Integer):
             return None
@@ -220,6 +237,7 @@ class _SetItem(AbstractTemplate):  # type: ignore[misc]
 
 @lower_builtin(operator.setitem, PointerType, types.Integer, types.Integer)  # type: ignore[untyped-decorator]
 def _put_item(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    """Write instructions for `pointer[index] = number`; the number is cut to the items' width."""
     _, index, value = args
     typ = sig.args[0]
     base = _address_of_items(context, builder, typ, args[0], index)
@@ -231,24 +249,30 @@ def _put_item(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 
 @type_callable(address_of_block)  # type: ignore[untyped-decorator]
 def _type_address(context: Any) -> Any:
+    """Return the typing function of `address_of_block`: a pointer gives an int64."""
     return lambda pointer: types.int64 if isinstance(pointer, PointerType) else None
 
 
 @lower_builtin(address_of_block, PointerType)  # type: ignore[untyped-decorator]
 def _address_of_block(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    """Return the pointer itself: it is an address."""
     return args[0]
 
 
 @infer_global(skip)
 class _Skip(AbstractTemplate):  # type: ignore[misc]
+    """The type of `skip(pointer, count)`: that of the pointer."""
+
     key = skip
 
     def generic(self, args: Any, kws: Any) -> Any:
+        """Return the signature for these argument types; None: the first is not a pointer."""
         return signature(args[0], args[0], types.int64) if isinstance(args[0], PointerType) else None
 
 
 @lower_builtin(skip, PointerType, types.Integer)  # type: ignore[untyped-decorator]
 def _skip_rows(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    """Write instructions that move a pointer by a number of its rows or numbers."""
     typ = sig.args[0]
     size = 8 * words_of(typ.element or typ.kind) if not issubclass(typ.kind, _Numbers) else typ.kind.bits // 8
     return builder.add(args[0], builder.mul(args[1], llvm.Constant(_I64, size)))
@@ -256,6 +280,7 @@ def _skip_rows(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 
 @type_callable(copy_block)  # type: ignore[untyped-decorator]
 def _type_copy(context: Any) -> Any:
+    """Return the typing function of `copy_block`: both blocks must be of one class."""
     return lambda source, target: (
         types.void if getattr(source, "kind", 0) is getattr(target, "kind", 1) else None
     )
@@ -263,6 +288,7 @@ def _type_copy(context: Any) -> Any:
 
 @lower_builtin(copy_block, PointerType, PointerType)  # type: ignore[untyped-decorator]
 def _copy_row(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    """Write instructions that copy a block, word by word."""
     for word in range(words_of(sig.args[0].kind)):
         source, target = (
             _address_of_word(context, builder, address, llvm.Constant(_I64, word), sig.args[0], "word")
@@ -287,6 +313,7 @@ def load64(typingctx: Any, address: Any, index: Any) -> Any:
 
 
 def _call_address(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    """Write instructions that call the entry point at the address in the first argument."""
     kinds = signature.args[1:]
     kind = context.call_conv.get_function_type(types.int64, kinds)
     function = builder.inttoptr(args[0], kind.as_pointer())

@@ -60,6 +60,7 @@ def instructions_in(module: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        """Note the function and its module; return the function."""
         INSTRUCTIONS[cast(FunctionType, function)] = module
         return function
 
@@ -86,6 +87,7 @@ def entry(signature: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """
 
     def decorate(function: Callable[..., R]) -> Callable[..., R]:
+        """Note the function as an entry point, and return the builtin that calls its code."""
         symbol, unit = f"{function.__module__}.{function.__qualname__}", function.__module__
         if "<locals>" in symbol:  # made inside a function: there may be many of this name
             symbol = unit = f"{symbol}.{next(_numbers)}"
@@ -110,6 +112,7 @@ def _load_at_first_call(unit: str, entry: Entry, call: Callable[..., Any]) -> Ca
     """Return a function that makes or loads the code of its unit at the first call, and calls `call`."""
 
     def call_code(*arguments: Any) -> Any:
+        """Load the code where needed, and call it."""
         if not entry.method.code:
             load(unit)
             # a module that is imported again, after an import that failed, has another entry of this name
@@ -162,6 +165,7 @@ def _with_arrays(call: Callable[..., Any], return_kind: str) -> Callable[..., An
     kinds = _KIND.findall(return_kind)
 
     def call_code(*arguments: Any) -> Any:
+        """Call the code, and return its answer with arrays."""
         return next(_values_of_tuple(iter(kinds), iter(call(*arguments))))
 
     call_code.__name__ = call.__name__

@@ -117,6 +117,8 @@ out:
 @"{name}.form" = private constant [{size} x i8] c"{form}\\00"
 declare i32 @"{name}.code"({kinds})
 """
+"""The text of a wrapper. The parts in braces are filled by `wrapper_of`; `read0`, `read1`, ... read one argument
+each, and `out` is reached in any case."""
 _VIEW = """
   %view{n} = alloca [10 x i64]
   store [10 x i64] zeroinitializer, ptr %view{n}"""
@@ -128,12 +130,15 @@ read{n}:
   %given{n} = load ptr, ptr %at{n}
 {value}
   br label %read{next}"""
+"""Reads argument n. `value`: _INTEGER, _FLOAT or _ARRAY."""
 _INTEGER = """\
   %whole{n} = call i64 @PyLong_AsLongLong(ptr %given{n})
   %cut{n} = trunc i64 %whole{n} to i8"""
+"""An integer, as 64 bits and as 8 bits (a bool)."""
 _FLOAT = """\
   %double{n} = call double @PyFloat_AsDouble(ptr %given{n})
   %float{n} = fptrunc double %double{n} to float"""
+"""A float of 32 bits."""
 _ARRAY = """\
   %status{n} = call i32 @PyObject_GetBuffer(ptr %given{n}, ptr %view{n}, i32 8)
   %got{n} = icmp eq i32 %status{n}, 0
@@ -153,21 +158,26 @@ check{n}:
 open{n}:
   %step{n}.{axes} = add i64 0, {item}
   %items{n}.0 = add i64 0, 1"""
+"""An array: its view is taken (8: PyBUF_ND, its shape and no steps), and its items and axes are checked."""
 _AXIS = """
   %to{n}.{axis} = getelementptr i64, ptr %shape{n}, i64 {axis}
   %length{n}.{axis} = load i64, ptr %to{n}.{axis}
   %items{n}.{next} = mul i64 %items{n}.{axis}, %length{n}.{axis}"""
+"""The length of an axis, and the number of items of all axes so far."""
 _STEP = """
   %step{n}.{axis} = mul i64 %step{n}.{next}, %length{n}.{axis}"""
+"""The step of an axis in bytes: that of the next axis, times its length."""
 _WORD = """
   %to_word{at} = getelementptr i64, ptr %room, i64 {at}
   %word{at} = load i64, ptr %to_word{at}"""
+"""Reads a word of the room."""
 _BYTES = """
   %first.{at} = inttoptr i64 %word{first} to ptr
   %owner.{at} = inttoptr i64 %word{at} to ptr
   %bytes.{at} = mul i64 %word{items}, %word{item}
   %held.{at} = call ptr @PyByteArray_FromStringAndSize(ptr %first.{at}, i64 %bytes.{at})
   call void @free(ptr %owner.{at})"""
+"""Makes a bytearray of the items of an answered array, and frees the array."""
 _FAILED: Final = (
     f"""\
   %place = load ptr, ptr inttoptr (i64 {FAULT - 8} to ptr)

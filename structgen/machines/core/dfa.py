@@ -49,6 +49,7 @@ def explicit_of_parser(
     _, first_bytes, class_of_byte = np.unique(classes, return_index=True, return_inverse=True)
 
     def successors(index: int) -> npt.NDArray[np.int64]:
+        """Return the states after each byte: one byte of each class is read."""
         states = [compiled.bytes_index(index, bytes((byte,))) for byte in first_bytes.tolist()]
         # `reshape`: versions of numpy differ in the shape of the inverse
         return np.array(states, np.int64)[class_of_byte.reshape(-1)]

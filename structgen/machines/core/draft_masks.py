@@ -156,6 +156,7 @@ class DraftMasks:
             groups.setdefault(id(matcher.compiled.lock), []).append(draft)
 
         def work(group: int) -> None:
+            """Work out the masks of the drafts of one group."""
             for draft in groups[group]:
                 self._fill_draft(draft)
 
@@ -167,6 +168,7 @@ class DraftMasks:
         """Write the known masks. Returns 0 where nothing is left, else at most the number of places left."""
 
         def fill_places(locks: set[Any]) -> int:
+            """Write the known masks of the drafts whose grammar's lock is in `locks`."""
             left_count = 0
             jobs = list[Job]()
             for i, matcher in enumerate(self._matchers):

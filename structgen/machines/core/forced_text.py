@@ -95,6 +95,7 @@ class ForcedText(NarrowedText[ForcedState]):
         return None if after < 0 else ForcedState(place.border_written + size, after, self._no_plan)
 
     def _step_byte(self, place: ForcedState, byte: int) -> ForcedState | None:
+        """Return the place after one byte; None where it is refused."""
         return self._read_bytes(place, bytes((byte,)))
 
     def _after_token_text(self, place: ForcedState, token: int) -> ForcedState | None:
@@ -177,6 +178,7 @@ class ForcedText(NarrowedText[ForcedState]):
         return () if after is None else tuple(tokens)
 
     def _after_token(self, index: int, token: int) -> int:
+        """Return the number of the state after a token; -1: it is refused. A plan is carried on."""
         place = self._places[index]
         after = None if place is None else self._after_token_text(place, token)
         if after is None:
@@ -194,9 +196,11 @@ class ForcedText(NarrowedText[ForcedState]):
         return -1 if after is None else self._number_of(after)
 
     def _is_narrower(self, index: int) -> bool:
+        """Return whether a plan or a rest of the border narrows the mask of a state."""
         return bool(self.planned_tokens(index) or self.rest_at(self.place(index)))
 
     def _narrow_mask(self, index: int, bits: Bits) -> Bits:
+        """Return the mask of a state. `bits`: the inner grammar's mask."""
         place = self.place(index)
         plan = self.planned_tokens(index)
         if self.rest_at(place):
@@ -219,6 +223,7 @@ class ForcedText(NarrowedText[ForcedState]):
             super().fill_within(self._number_of(without_plan), mask, row, budget)
 
     def _list_expected(self, index: int) -> list[Expected]:
+        """Return what may come next in words: the rest of the border, or as the inner grammar."""
         place = self._places[index]
         if place is not None and (rest := self.rest_at(place)):
             return [Expected(f"the end of the prompt, {rest.decode('utf-8', 'replace')!r}", (), rest[:1])]
@@ -267,6 +272,7 @@ class AnyText(CompiledGrammar, Completions):
         self._put_state(READING)
 
     def _after_token(self, index: int, token: int) -> int:
+        """Return the number of the state after a token: the start again; -1 after an end token."""
         return self.bytes_index(index, b"")
 
     def bytes_index(self, index: int, data: bytes) -> int:
@@ -278,12 +284,15 @@ class AnyText(CompiledGrammar, Completions):
         return index == self._start
 
     def _compute_mask(self, index: int, target: int) -> int:
+        """Return the code by which the caller takes `_large_row`; ENDED after an end token."""
         return LARGE if self.may_end(index) else ENDED
 
     def _large_row(self) -> Bits:
+        """Return the mask of the start, as a row of bits: every token."""
         return self._masks.dense_row(np.arange(self.vocab_size, dtype=np.int32))
 
     def _list_expected(self, index: int) -> list[Expected]:
+        """Return what may come next in words: any text."""
         return [Expected("any text")]
 
     @property
@@ -374,6 +383,7 @@ def prompt_border(compiled: CompiledGrammar, prompt: Sequence[int], prefix: byte
         ends.append(len(data))
 
     def step(state: int, byte: int) -> int | None:
+        """Return the number of the state after a byte; None where it is refused."""
         after = compiled.bytes_index(state, bytes((byte,)))
         return None if after < 0 else after
 

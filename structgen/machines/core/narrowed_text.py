@@ -80,6 +80,7 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
             return number
 
     def _put_finished(self) -> int:
+        """Append the state after an end token; return its number."""
         # as in `_number_of`; the state after an end token has no place
         self._places[self._tables.count(NODES) :] = (None,)
         return super()._put_finished()
@@ -115,6 +116,7 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
         return () if place is None else self.inner.planned_tokens(place.state)
 
     def _next_bytes(self, index: int) -> bytes:
+        """Return the bytes that may come next in a state, ascending."""
         place = self._places[index]
         if place is None:
             return b""
@@ -122,6 +124,7 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
         return self.rest_at(place)[:1] or self.inner._next_bytes(place.state)
 
     def _list_expected(self, index: int) -> list[Expected]:
+        """Return what may come next in words, as the inner grammar has it."""
         place = self._places[index]
         return [] if place is None else self.inner._list_expected(place.state)
 
@@ -134,6 +137,7 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
         """Return the mask of a state. `bits`: the inner grammar's mask as a row of bits."""
 
     def _compute_mask(self, index: int, target: int) -> int:
+        """Work out the mask of a state. Returns 0, ENDED, or LARGE: the caller takes `_large_row`."""
         # Another thread may have worked it out while this one waited for the lock.
         if fill_mask(self.address, index, target) == 0:
             return 0
@@ -176,6 +180,7 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
         return self.inner.completions.sufficient(place.state)
 
     def _large_row(self) -> Bits:
+        """Return the mask that was worked out last, as a row of bits."""
         return self._bits
 
     def value(self, text: bytes) -> Any:

@@ -68,6 +68,7 @@ def with_texts_of(grammar: Any, schema: CoreSchema) -> CoreSchema:
     compiled = cache(partial(_compile_over_bytes, grammar))
 
     def text_of_grammar(value: Any, reader: Callable[[Any], Any]) -> Any:
+        """Return the value that the type reads. Raises PydanticCustomError where its string is no text."""
         value_read = reader(value)
         text = value_read
         if not isinstance(text, str):

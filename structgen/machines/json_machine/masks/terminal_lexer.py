@@ -185,9 +185,12 @@ def string_byte(c: JsonContext, state: int, byte: int) -> int:
 
 @jit
 def space_byte(c: JsonContext, key: TerminalKey, byte: int) -> int:
-    """Return the cell of a byte in white space: `lexeme` brackets are open, at most `min_length` after the
-    next token, and `max_length` says which blanks are written (`byte_step.bounded_space`) and, <<
-    COUNT_SHIFT, how many are left, -1 where that is not counted."""
+    """Return the cell of a byte in white space.
+
+    A key of white space has numbers of its own. `lexeme`: the open brackets. `min_length`: the most open
+    brackets after the next token. `max_length`: the run so far, packed as in `byte_step.bounded_space`; and
+    from COUNT_SHIFT on the number of characters that may still come, -1: any number.
+    """
     if not is_space(byte):
         return REFUSED
     blanks_left = key.max_length >> COUNT_SHIFT

@@ -295,10 +295,17 @@ class TerminalKey(Block):
     """The words that tell a terminal from others. Some modes use them for numbers of their own."""
 
     mode: int
+    """What is being read: M_STRING, M_KEY, M_NUMBER or M_SPACE."""
     lexeme: int
+    """The register of this name (`JsonState.lexeme`). For white space: the open brackets."""
     min_length: int
+    """In a string: the characters that are still missing; with phases, 1 if the end of the phase is far away
+    (`lookups.like_count`). For white space: `terminal_lexer.space_byte`."""
     max_length: int
+    """In a string: the characters that may still come, -1: any number; with phases, a count that goes on
+    alike. For white space: `terminal_lexer.space_byte`."""
     policy: int
+    """The policy of white space (SPACE_...); 0 for other terminals."""
     is_quoted: int
     """1: the tokens begin with the quote that opens the string or key; 0: the quote is written."""
 
@@ -392,7 +399,7 @@ class JsonContext(LexemeContext):
     absent: Bytes
     """uint8[256]: 1 for a byte that no token has. It is only read where `lacks` is not 0."""
     root: int
-    """The place of the whole document."""
+    """The row of the place of the whole document."""
     blur_level: int
     """Set where a walk has found that it cannot decide: 1: it needs the texts of keys; WHOLE_WALK."""
     depth_limit: int
