@@ -117,8 +117,8 @@ out:
 @"{name}.form" = private constant [{size} x i8] c"{form}\\00"
 declare i32 @"{name}.code"({kinds})
 """
-"""The text of a wrapper. The parts in braces are filled by `wrapper_of`; `read0`, `read1`, ... read one argument
-each, and `out` is reached in any case."""
+"""The text of a wrapper. `wrapper_of` fills the parts in braces. The blocks `read0`, `read1`, ... read one
+argument each; `out` is reached in any case."""
 _VIEW = """
   %view{n} = alloca [10 x i64]
   store [10 x i64] zeroinitializer, ptr %view{n}"""
@@ -234,8 +234,11 @@ def wrapper_of(name: str, function: Any, arguments: Sequence[Any], return_type: 
 
 
 def _answer_code(return_type: Any) -> tuple[str, str, str, int]:
-    """Return how the wrapper makes its answer: the form of `Py_BuildValue`, the code before that call, the
-    call's arguments, and the number of words that the answer takes in the room."""
+    """Return how the wrapper makes its answer, in four parts.
+
+    They are the form of `Py_BuildValue`, the code before that call, the arguments of the call, and the number
+    of words that the answer takes in the room.
+    """
     form, parts, built, at = "", "", "", 0
     waiting = [] if return_type == types.void else [return_type]
     while waiting:

@@ -74,7 +74,7 @@ def explicit_automaton(
     `Dfa.states` has the first of them. `leaves_out`: `followers` may refuse bytes that the grammar allows, so
     that some states reach no end. Cost: about 3 us for each pair of a state and a byte that may follow,
     then 0.1 us for each byte of the vocabulary, and 5 ns and 8 bytes for each pair of a state and a different
-    effect of tokens. A minimal automaton has fewer states when tokens are read, often by ten times.
+    effect of tokens. A minimal automaton often has ten times fewer states when tokens are read.
 
     Raises LimitError where there are more than `max_states`. States from which every document needs more than
     `depth` open brackets are counted too, and dropped later. Raises UnsatisfiableSchema where no document is

@@ -384,8 +384,8 @@ def _first_spellings(rest: str) -> list[bytes]:
 def _begun_escape(lex: int) -> bytes:
     """Return the text of an escape that is written so far, in lower case.
 
-    `lex`: the register `lexeme`. The escape's state is in its bits from ESCAPE_SHIFT on, the value of the
-    digits from 32 on, the low ten bits of a high surrogate from 48 on.
+    `lex`: the register `lexeme`. Its bits from ESCAPE_SHIFT on are the escape's state. Those from 32 on are
+    the value of the digits; those from 48 on, the low ten bits of a high surrogate.
     """
     # states 6 to 11: a high surrogate is written; then as 0 to 5
     escape = (lex >> L.ESCAPE_SHIFT) & 15

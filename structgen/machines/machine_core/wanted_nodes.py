@@ -29,8 +29,8 @@ class TargetNodes(NamedTuple):
     max_nodes: int
     """The number of targets."""
     trie: npt.NDArray[np.int64]
-    """Three parts in one array: n, the number of nodes with a flag; then the words of these n nodes as a trie
-    of their own; then the numbers of the n nodes in the whole trie. Targets have slot 1 here, others 0."""
+    """One array of three parts. First n, the number of nodes with a flag. Then the words of these n nodes, as
+    a trie of their own: targets have slot 1, others 0. Then the numbers of the n nodes in the whole trie."""
 
     @classmethod
     def from_flags(cls, words: npt.NDArray[np.uint64], flags: npt.NDArray[np.uint8]) -> TargetNodes:

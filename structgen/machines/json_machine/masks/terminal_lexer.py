@@ -379,8 +379,8 @@ def nothing_safe(context: int, state: int) -> int:
 def characters_begun(lexeme: int, byte: int) -> int:
     """Return how many characters a byte begins inside a string: 0 or 1. The byte must be allowed.
 
-    `lexeme`: the register before the byte. Its escape state counts what is written of an escape: 0: nothing;
-    1 to 5: a backslash, a u, digits; 6: a whole high surrogate; 7 to 11: as 1 to 5, after one.
+    `lexeme`: the register before the byte. Its escape state: 0: no escape. 1 to 5: a backslash, the u and 0
+    to 3 digits are written. 6: a whole high surrogate is written. 7 to 11: as 1 to 5, after a high surrogate.
     """
     escape = (lexeme >> ESCAPE_SHIFT) & 15
     # A character is begun by its lead byte or its backslash. After a high surrogate (6) a backslash may be

@@ -199,8 +199,8 @@ class ResidueRow(Block):
     index: int
     """The position of this residue among the names of that plain object."""
     values: int
-    """0: the text of an item does not matter to the items after it; 1: it does (as in `uniqueItems`); 2: it
-    does, and the text of the last item was not followed."""
+    """Whether the text of an item matters to the items after it. 0: no. 1: yes, as in `uniqueItems`. 2: yes,
+    and the text of the last item was not followed."""
     may_differ: int
     """1: whichever key comes next, two or more objects (or arrays) are possible until its value is read; 2:
     that is not sure; 0: not asked yet."""
@@ -494,9 +494,9 @@ NO_STATE = STATE_BITS
 """The automaton's state in a key that can no longer become an extra key."""
 LOW_SHIFT, HIGH_SHIFT = 43, 22
 HIGH_BITS, POSITION_BITS = (1 << 21) - 1, (1 << 22) - 1
-"""The packing of a prefix in a sorted word list, in one word: the first word that begins with it (from
-LOW_SHIFT on), the word after the last (from HIGH_SHIFT on), and the number of its bytes. So a list has less
-than a million words, of less than four million bytes each."""
+"""A prefix in a sorted word list is packed into one number. From LOW_SHIFT on: the index of the first word
+that begins with it. From HIGH_SHIFT on: the index after the last such word. The lowest bits: its length in
+bytes. So a list has less than a million words, of less than four million bytes each."""
 BLUR = 1 << 40
 """A bit of `extras`: one key of this walk is not in the set, since its text was not followed."""
 EXTRA_TAG = -1_000_000_000
