@@ -1,4 +1,11 @@
-"""The addresses of arrays, which compiled code is handed; and under `checked`, which memory lives."""
+"""The addresses of arrays, for compiled code; and, where memory is checked, a map of the memory that lives.
+
+- Compiled code gets the *address* of the items of an array, and does not know when the array is freed.
+- With STRUCTGEN_CHECKED=1 compiled code asks at each access whether the memory still *lives*: whether an
+  array that was handed out holds it.
+- The *shadow* is a map at a fixed address: one byte for each eight bytes of memory. It says how many of the
+  eight live, counted from the first. For example, an array of 12 bytes at 0x1000 has the shadow bytes 8, 4.
+"""
 
 from __future__ import annotations
 
@@ -18,23 +25,24 @@ from structgen.base.errors import StructgenError
 CHECKED: Final = os.environ.get("STRUCTGEN_CHECKED", "0") not in ("", "0")
 """Whether compiled code is checked (`native.checked`)."""
 SHADOW: Final = 1 << 44
-"""Where the shadow is, and its size: a byte for eight bytes of memory, which says how many of them live."""
+"""The address at which the shadow begins, and also its size: 16 TB of addresses, for 47 bits of memory."""
 FAULT: Final = 2 * SHADOW - mmap.PAGESIZE
-"""The address at which compiled code writes the index of a fault. The word before it is the address of a text
-that names the place; the word before that is the class of the exception."""
+"""The address, in the last page of the shadow, at which compiled code writes the index of a fault. The word
+before it is the address of a text that names the place; the word before that, of the exception's class."""
 _RESERVED: Final = 0x104000
-"""MAP_NORESERVE and MAP_FIXED_NOREPLACE of Linux: at this address or not at all, no memory until it is
-written."""
+"""Flags of Linux's mmap. MAP_NORESERVE (0x4000): no memory until it is written. MAP_FIXED_NOREPLACE
+(0x100000): at this address, or not at all."""
 
 _FIRST: Final = object.__basicsize__
-"""Where in an array, as numpy's headers lay it out, the address of its items is."""
+"""The offset in a numpy array object at which the address of its items should be, by numpy's headers."""
 _word_at = ctypes.c_ssize_t.from_address
 _probe: npt.NDArray[Any] = np.zeros(1, np.uint8)
 _IS_LAID_OUT: Final = _word_at(id(_probe) + _FIRST).value == _probe.__array_interface__["data"][0]
+"""Whether the address is there indeed; else numpy is asked for it."""
 
 
 def address_of(array: npt.NDArray[Any]) -> int:
-    """Return an array's address. Cost: 0.2 us; asking numpy costs 1.2 us."""
+    """Return the address of an array's items. Cost: 0.2 us; asking numpy costs 1.2 us."""
     if CHECKED:
         holder = array
         while isinstance(holder.base, np.ndarray):
@@ -46,15 +54,15 @@ def address_of(array: npt.NDArray[Any]) -> int:
 
 
 def address_of_items(items: array[int]) -> int:
-    """Return the address of an `array.array`'s items, which holds until it grows."""
+    """Return the address of the items of an `array.array`. It is right until the array grows."""
     start, count = items.buffer_info()
-    if CHECKED:  # it moves as it grows: where it was is never taken for dead
+    if CHECKED:  # the items move as it grows: the old memory counts as living for ever
         _set_live(start, count * items.itemsize, True)
     return start
 
 
 def _shadow() -> None:
-    """Reserve the shadow. It takes memory as it is written. Raises StructgenError where this is not Linux."""
+    """Reserve the addresses of the shadow. Raises StructgenError on other systems than Linux."""
     if sys.platform != "linux":
         fault, cure = "The checks of memory need Linux.", "Unset it, or take Linux."
         raise StructgenError(fault, where="STRUCTGEN_CHECKED", cure=cure)
@@ -71,24 +79,26 @@ def _shadow() -> None:
 if CHECKED:
     _shadow()
 _live: dict[int, Any] = {}
-"""Where memory starts that lives -> the arrays that hold it, with its bytes."""
+"""The address at which living memory begins -> the arrays that hold it, as (id, bytes) -> reference."""
 _dead_arrays: list[npt.NDArray[Any]] = []
+"""The arrays that tables have outgrown. They are kept, so that their memory is not given to another array."""
 
 
 def _set_live(start: int, size: int, live: bool) -> None:
-    """Have bytes of memory live, or not."""
+    """Write into the shadow whether `size` bytes from the address `start` on live."""
     ctypes.memset(SHADOW + (start >> 3), 8 if live else 0, size + 7 >> 3)
-    if live and size % 8:
+    if live and size % 8:  # of the last eight bytes only some live
         ctypes.memset(SHADOW + (start + size >> 3), size % 8, 1)
 
 
 def _register_array(holder: npt.NDArray[Any], start: int, size: int) -> None:
-    """Have memory live as long as an array that holds it: the last one, where several do."""
+    """Let memory live until the last array that holds it is freed. `holder`: one such array."""
     holders, key = _live.setdefault(start, {}), (id(holder), size)
     if key in holders:
         return
 
     def forget(_: Any) -> None:
+        """Take the array off its memory, which dies with its last array."""
         del holders[key]
         if not holders:
             _set_live(start, size, False)
@@ -98,7 +108,7 @@ def _register_array(holder: npt.NDArray[Any], start: int, size: int) -> None:
 
 
 def retire_memory(*arrays: npt.NDArray[Any]) -> None:
-    """Have memory dead that a table has left, and keep it from being given again."""
+    """Mark the memory of arrays that a table has outgrown as dead. The arrays are kept (`_dead_arrays`)."""
     for outgrown in arrays if CHECKED else ():
         _set_live(int(outgrown.__array_interface__["data"][0]), outgrown.nbytes, False)
         _dead_arrays.append(outgrown)

@@ -1,5 +1,13 @@
-"""Types and instructions that numba needs to compile typed blocks, loads and calls. Only `compiling` imports
-this module."""
+"""This module tells numba how to compile typed blocks, and loads and calls by address.
+
+- A *block* is a row of 64-bit words with named fields (`typed_blocks.Block`). A *pointer* is its address.
+- In machine code a pointer is one 64-bit integer. `PointerType` is its type in numba, and knows the fields.
+- The *element* of a pointer is the class of the rows that it leads to, for arrays of blocks.
+- A function that *writes instructions* gets numba's context, LLVM's builder, the types, and the values.
+
+For example, `c.costs[s]` becomes a load of the word `costs` of block `c`, and a load at that address. Only
+`compiling` imports this module.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +54,7 @@ from structgen.base.native.typed_blocks import (
 
 
 def register_pointers(registered: set[type[Pointer]], kind: type[Pointer] = Pointer) -> None:
-    """Tell numba of all classes of pointers that are not known yet."""
+    """Register `kind` and its subclasses with numba. `registered`: the classes known already; it grows."""
     if kind not in registered:
         type_callable(kind)(lambda context: lambda address: PointerType(kind))
         lower_builtin(kind, types.Integer)(_from_address)
@@ -57,11 +65,12 @@ def register_pointers(registered: set[type[Pointer]], kind: type[Pointer] = Poin
 
 
 def _from_address(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    """Write instructions that make a pointer from an integer."""
     return context.cast(builder, args[0], sig.args[0], types.int64)
 
 
 class PointerType(types.Type):
-    """Numba's type of a pointer; `element` is the class of the rows of `BlockRows` and `Table`."""
+    """Numba's type of a pointer of class `kind`; `element`: the class of the rows of `BlockRows`, `Table`."""
 
     def __init__(self, kind: type[Pointer], element: type[Block] | None = None, field: str = "") -> None:
         """`field`: the field that the pointer comes from, for the errors of `checked`."""
@@ -70,19 +79,19 @@ class PointerType(types.Type):
         super().__init__(f"{kind.__module__}.{kind.__qualname__}{rows}{field}".replace("structgen.", ""))
 
     def can_convert_to(self, typingctx: Any, other: Any) -> Any:
-        """A pointer is one to a base class as well, as in Python."""
+        """Return numba's answer that this type converts to a base class's, or None. `other`: wanted type."""
         return Conversion.safe if isinstance(other, PointerType) and other.stands_for(self) else None
 
     def stands_for(self, target: PointerType) -> bool:
-        """Return whether a value of another type may stand for one of this type."""
+        """Return whether a value of type `target` may be used where this type is wanted."""
         return issubclass(target.kind, self.kind) and self.element in (None, target.element)
 
 
 def widen_argument(argument_type: Any, hint: Any) -> Any:
-    """Return the type of an argument as its function's annotation has it: of a base class, where it says so.
+    """Return the type for which a function is compiled: that of the annotation, if it fits the argument.
 
-    A function over a base class is so compiled once for all classes derived from it. An integer is taken as
-    an address.
+    `argument_type`: numba's type of the argument; `hint`: the annotation. So a function over a base class is
+    compiled once for all derived classes. An integer is taken as an address.
     """
     if not isinstance(get_origin(hint) or hint, PointerMeta):
         return argument_type
@@ -101,6 +110,8 @@ def widen_argument(argument_type: Any, hint: Any) -> Any:
 
 @register_model(PointerType)
 class _Model(models.PrimitiveModel):  # type: ignore[misc]
+    """The memory of a pointer in machine code: a 64-bit integer."""
+
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, llvm.IntType(64))
 
@@ -108,14 +119,18 @@ class _Model(models.PrimitiveModel):  # type: ignore[misc]
 @lower_cast(types.Integer, PointerType)  # type: ignore[untyped-decorator]
 @lower_cast(PointerType, PointerType)  # type: ignore[untyped-decorator]
 def _cast_pointer(context: Any, builder: Any, source: Any, target: Any, value: Any) -> Any:
+    """Return the value unchanged: integers and pointers are the same in machine code."""
     return value
 
 
 @infer_getattr
 class _Fields(AttributeTemplate):  # type: ignore[misc]
+    """The types of a pointer's fields: a pointer, or an int64."""
+
     key = PointerType
 
     def generic_resolve(self, typ: PointerType, name: str) -> Any:
+        """Return the type of the field `name`; None: the block has no such field."""
         field = fields_of(typ.kind).get(name)
         return None if field is None else PointerType(*field.type) if field.type else types.int64
 
@@ -124,13 +139,18 @@ _I64 = llvm.IntType(64)
 
 
 def _move_pointer(builder: Any, address: Any, bytes_: int) -> Any:
+    """Write instructions that add a number of bytes to an address."""
     return builder.add(address, llvm.Constant(_I64, bytes_)) if bytes_ else address
 
 
 def _address_of_word(
     context: Any, builder: Any, address: Any, index: Any, typ: PointerType, name: str = ""
 ) -> Any:
-    """Return where a word is, or with no `name` a number of `typ`'s."""
+    """Return a pointer to an item of an array at an address, for LLVM.
+
+    `index`: the position of the item. `name`: the field, whose item is a 64-bit word; "": the items are
+    numbers of the type `typ`. Under STRUCTGEN_CHECKED, instructions are added that refuse dead memory.
+    """
     bits = 64 if name else typ.kind.bits  # type: ignore[attr-defined]
     cell = builder.gep(builder.inttoptr(address, llvm.IntType(bits).as_pointer()), [index])
     if CHECKED:
@@ -140,6 +160,7 @@ def _address_of_word(
 
 @lower_getattr_generic(PointerType)  # type: ignore[untyped-decorator]
 def _get_field(context: Any, builder: Any, typ: PointerType, value: Any, name: str) -> Any:
+    """Write instructions that read a field: a word, or the address of a block inside the block."""
     field = fields_of(typ.kind)[name]
     if field.inside:
         return _move_pointer(builder, value, 8 * field.word)
@@ -148,6 +169,7 @@ def _get_field(context: Any, builder: Any, typ: PointerType, value: Any, name: s
 
 @lower_setattr_generic(PointerType)  # type: ignore[untyped-decorator]
 def _set_field(context: Any, builder: Any, sig: Any, args: Any, name: str) -> None:
+    """Write instructions that write a word into a field."""
     field = fields_of(sig.args[0].kind)[name]
     if field.inside:
         raise NotImplementedError(f"{name} is a block in its place: set its fields")
@@ -158,9 +180,10 @@ def _set_field(context: Any, builder: Any, sig: Any, args: Any, name: str) -> No
 
 
 def _address_of_items(context: Any, builder: Any, typ: PointerType, address: Any, index: Any) -> Any:
-    """Return the address of item 0."""
+    """Return the address of item 0 of a pointer's array; `index`: the item asked for, to be checked."""
     if not issubclass(typ.kind, TableHeader):
         return address
+    # the header of a table: word 0 is the address of its rows, word 2 their capacity
     words = [
         builder.load(_address_of_word(context, builder, address, llvm.Constant(_I64, at), typ, "header"))
         for at in range(3 if CHECKED else 1)
@@ -173,7 +196,10 @@ def _address_of_items(context: Any, builder: Any, typ: PointerType, address: Any
 
 @infer_global(operator.getitem)
 class _Item(AbstractTemplate):  # type: ignore[misc]
+    """The type of `pointer[index]`: a pointer to a row, or an int64."""
+
     def generic(self, args: Any, kws: Any) -> Any:
+        """Return the signature for these argument types; None: this is not about pointers."""
         typ, index = args
         if not isinstance(typ, PointerType) or not isinstance(unliteral(index), types.Integer):
             return None
@@ -184,6 +210,7 @@ class _Item(AbstractTemplate):  # type: ignore[misc]
 
 @lower_builtin(operator.getitem, PointerType, types.Integer)  # type: ignore[untyped-decorator]
 def _get_item(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    """Write instructions for `pointer[index]`: the address of a row, or a number, widened to 64 bits."""
     typ, index = sig.args[0], args[1]
     base = _address_of_items(context, builder, typ, args[0], index)
     if typ.element:
@@ -196,7 +223,10 @@ def _get_item(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 
 @infer_global(operator.setitem)
 class _SetItem(AbstractTemplate):  # type: ignore[misc]
+    """The type of `pointer[index] = number`."""
+
     def generic(self, args: Any, kws: Any) -> Any:
+        """Return the signature for these argument types; None: this is not about numbers."""
         typ, index, _ = args
         if not isinstance(typ, PointerType) or not isinstance(unliteral(index), types.Integer):
             return None
@@ -207,6 +237,7 @@ class _SetItem(AbstractTemplate):  # type: ignore[misc]
 
 @lower_builtin(operator.setitem, PointerType, types.Integer, types.Integer)  # type: ignore[untyped-decorator]
 def _put_item(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    """Write instructions for `pointer[index] = number`; the number is cut to the items' width."""
     _, index, value = args
     typ = sig.args[0]
     base = _address_of_items(context, builder, typ, args[0], index)
@@ -218,24 +249,30 @@ def _put_item(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 
 @type_callable(address_of_block)  # type: ignore[untyped-decorator]
 def _type_address(context: Any) -> Any:
+    """Return the typing function of `address_of_block`: a pointer gives an int64."""
     return lambda pointer: types.int64 if isinstance(pointer, PointerType) else None
 
 
 @lower_builtin(address_of_block, PointerType)  # type: ignore[untyped-decorator]
 def _address_of_block(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    """Return the pointer itself: it is an address."""
     return args[0]
 
 
 @infer_global(skip)
 class _Skip(AbstractTemplate):  # type: ignore[misc]
+    """The type of `skip(pointer, count)`: that of the pointer."""
+
     key = skip
 
     def generic(self, args: Any, kws: Any) -> Any:
+        """Return the signature for these argument types; None: the first is not a pointer."""
         return signature(args[0], args[0], types.int64) if isinstance(args[0], PointerType) else None
 
 
 @lower_builtin(skip, PointerType, types.Integer)  # type: ignore[untyped-decorator]
 def _skip_rows(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    """Write instructions that move a pointer by a number of its rows or numbers."""
     typ = sig.args[0]
     size = 8 * words_of(typ.element or typ.kind) if not issubclass(typ.kind, _Numbers) else typ.kind.bits // 8
     return builder.add(args[0], builder.mul(args[1], llvm.Constant(_I64, size)))
@@ -243,6 +280,7 @@ def _skip_rows(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 
 @type_callable(copy_block)  # type: ignore[untyped-decorator]
 def _type_copy(context: Any) -> Any:
+    """Return the typing function of `copy_block`: both blocks must be of one class."""
     return lambda source, target: (
         types.void if getattr(source, "kind", 0) is getattr(target, "kind", 1) else None
     )
@@ -250,6 +288,7 @@ def _type_copy(context: Any) -> Any:
 
 @lower_builtin(copy_block, PointerType, PointerType)  # type: ignore[untyped-decorator]
 def _copy_row(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    """Write instructions that copy a block, word by word."""
     for word in range(words_of(sig.args[0].kind)):
         source, target = (
             _address_of_word(context, builder, address, llvm.Constant(_I64, word), sig.args[0], "word")
@@ -274,6 +313,7 @@ def load64(typingctx: Any, address: Any, index: Any) -> Any:
 
 
 def _call_address(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    """Write instructions that call the entry point at the address in the first argument."""
     kinds = signature.args[1:]
     kind = context.call_conv.get_function_type(types.int64, kinds)
     function = builder.inttoptr(args[0], kind.as_pointer())
@@ -286,31 +326,31 @@ def _call_address(context: Any, builder: Any, signature: Any, args: Any) -> Any:
 
 @intrinsic(prefer_literal=False)  # type: ignore[untyped-decorator]
 def call2(typingctx: Any, address: Any, a: Any, b: Any) -> Any:
-    """Return what the entry point of two integers answers whose code is at an address (`jit.code_of`)."""
+    """Return the answer of the entry point at an address (`jit.code_of`), called with two integers."""
     return types.int64(*[types.int64] * 3), _call_address
 
 
 @intrinsic(prefer_literal=False)  # type: ignore[untyped-decorator]
 def call3(typingctx: Any, address: Any, a: Any, b: Any, c: Any) -> Any:
-    """Return what the entry point of three integers at an address answers."""
+    """Return the answer of the entry point at an address, called with three integers."""
     return types.int64(*[types.int64] * 4), _call_address
 
 
 @intrinsic(prefer_literal=False)  # type: ignore[untyped-decorator]
 def call4(typingctx: Any, address: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
-    """Return what the entry point of four integers at an address answers."""
+    """Return the answer of the entry point at an address, called with four integers."""
     return types.int64(*[types.int64] * 5), _call_address
 
 
 @intrinsic(prefer_literal=False)  # type: ignore[untyped-decorator]
 def call5(typingctx: Any, address: Any, a: Any, b: Any, c: Any, d: Any, e: Any) -> Any:
-    """Return what the entry point of five integers at an address answers."""
+    """Return the answer of the entry point at an address, called with five integers."""
     return types.int64(*[types.int64] * 6), _call_address
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def trailing_zeros(typingctx: Any, word: Any) -> Any:
-    """Return how many zeros a 64-bit word ends in; the word is not 0. (Numba has no name for it.)"""
+    """Return how many zero bits a 64-bit word ends in; the word is not 0. (Numba has no such function.)"""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], llvm.Constant(llvm.IntType(1), 1))
@@ -319,7 +359,7 @@ def trailing_zeros(typingctx: Any, word: Any) -> Any:
 
 
 def _pointer_of_numbers(kind: Any, llvm_kind: Any) -> Any:
-    """Return what writes an address as one of numbers of a type."""
+    """Return an intrinsic that turns an address into a pointer to numbers. `llvm_kind`: LLVM's type."""
 
     @intrinsic  # type: ignore[untyped-decorator]
     def at(typingctx: Any, address: Any) -> Any:

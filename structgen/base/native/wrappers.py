@@ -1,12 +1,18 @@
-"""The functions by which Python calls compiled code, and the memory of its arrays, in LLVM's text.
+"""`wrapper_of` writes the function by which Python calls an entry point, as text of LLVM's language.
 
-CPython calls a wrapper with its arguments as objects (METH_FASTCALL). The wrapper reads integers, a float,
-and arrays through the buffer protocol; it releases the interpreter lock, calls the compiled code, and makes
-objects of the answer. It needs the stable ABI of Python 3.11 alone, so that one binary serves each Python.
+- An *entry point* is compiled code that Python calls. The *wrapper* is the C function that CPython calls.
+- A *view* is CPython's description of an array's memory (Py_buffer).
+- The *room* is memory for the answer, as 64-bit words: an integer takes one word; an array takes five, and
+  two for each axis.
+- The *form* is the format of `Py_BuildValue`: "L" is an integer, "N" an object. For a vector it is "(NL)".
 
-Compiled code has no `raise`. It ends with a status: 0, or another where the system has no memory, which
-becomes MemoryError (under `checked`, DeadMemoryError). No symbol of data is used, such as PyExc_TypeError:
-where numba is at work, its symbols of these names mean something else to LLVM.
+CPython calls a wrapper with its arguments as objects (METH_FASTCALL). The wrapper reads integers and floats,
+and arrays through the buffer protocol. It releases the interpreter lock, calls the compiled code, and makes
+objects of the answer. It needs only the stable ABI of Python 3.11, so one binary serves each later Python.
+
+Compiled code has no `raise`. It returns a status: 0, or another where the system has no memory, which becomes
+MemoryError (under STRUCTGEN_CHECKED, DeadMemoryError). Symbols of data, such as PyExc_TypeError, are not
+used: where numba is at work, these names mean something else to LLVM.
 """
 
 from __future__ import annotations
@@ -68,8 +74,9 @@ define void @NRT_Free(ptr %start) {
   ret void
 }
 """
-"""What each module of machine code has: functions of CPython, and the memory of numba's arrays. A header is
-before the items (numba/core/runtime/nrt.cpp): how many refer to it, two words, their address, their bytes."""
+"""The text at the head of each module of machine code: CPython's functions, and the memory of numba's arrays.
+An array has a header before its items (numba/core/runtime/nrt.cpp): the number of references, two words, the
+address of the items, their bytes. The 48 bytes hold these five words, and one more."""
 
 _WRAPPER = """
 define ptr @"{name}"(ptr %own, ptr %args, i64 %given) {{
@@ -110,23 +117,28 @@ out:
 @"{name}.form" = private constant [{size} x i8] c"{form}\\00"
 declare i32 @"{name}.code"({kinds})
 """
+"""The text of a wrapper. `wrapper_of` fills the parts in braces. The blocks `read0`, `read1`, ... read one
+argument each; `out` is reached in any case."""
 _VIEW = """
   %view{n} = alloca [10 x i64]
   store [10 x i64] zeroinitializer, ptr %view{n}"""
-"""A Py_buffer: word 0 is the address of the items, word 3 the bytes of one, the upper half of word 4 how many
-axes there are, word 6 the address of their lengths."""
+"""A Py_buffer. Word 0: the address of the items. Word 3: the bytes of one item. The upper half of word 4 (the
+32-bit word 9): the number of axes. Word 6: the address of the lengths of the axes."""
 _READ = """
 read{n}:
   %at{n} = getelementptr ptr, ptr %args, i64 {n}
   %given{n} = load ptr, ptr %at{n}
 {value}
   br label %read{next}"""
+"""Reads argument n. `value`: _INTEGER, _FLOAT or _ARRAY."""
 _INTEGER = """\
   %whole{n} = call i64 @PyLong_AsLongLong(ptr %given{n})
   %cut{n} = trunc i64 %whole{n} to i8"""
+"""An integer, as 64 bits and as 8 bits (a bool)."""
 _FLOAT = """\
   %double{n} = call double @PyFloat_AsDouble(ptr %given{n})
   %float{n} = fptrunc double %double{n} to float"""
+"""A float of 32 bits."""
 _ARRAY = """\
   %status{n} = call i32 @PyObject_GetBuffer(ptr %given{n}, ptr %view{n}, i32 8)
   %got{n} = icmp eq i32 %status{n}, 0
@@ -146,21 +158,26 @@ check{n}:
 open{n}:
   %step{n}.{axes} = add i64 0, {item}
   %items{n}.0 = add i64 0, 1"""
+"""An array: its view is taken (8: PyBUF_ND, its shape and no steps), and its items and axes are checked."""
 _AXIS = """
   %to{n}.{axis} = getelementptr i64, ptr %shape{n}, i64 {axis}
   %length{n}.{axis} = load i64, ptr %to{n}.{axis}
   %items{n}.{next} = mul i64 %items{n}.{axis}, %length{n}.{axis}"""
+"""The length of an axis, and the number of items of all axes so far."""
 _STEP = """
   %step{n}.{axis} = mul i64 %step{n}.{next}, %length{n}.{axis}"""
+"""The step of an axis in bytes: that of the next axis, times its length."""
 _WORD = """
   %to_word{at} = getelementptr i64, ptr %room, i64 {at}
   %word{at} = load i64, ptr %to_word{at}"""
+"""Reads a word of the room."""
 _BYTES = """
   %first.{at} = inttoptr i64 %word{first} to ptr
   %owner.{at} = inttoptr i64 %word{at} to ptr
   %bytes.{at} = mul i64 %word{items}, %word{item}
   %held.{at} = call ptr @PyByteArray_FromStringAndSize(ptr %first.{at}, i64 %bytes.{at})
   call void @free(ptr %owner.{at})"""
+"""Makes a bytearray of the items of an answered array, and frees the array."""
 _FAILED: Final = (
     f"""\
   %place = load ptr, ptr inttoptr (i64 {FAULT - 8} to ptr)
@@ -172,14 +189,16 @@ _FAILED: Final = (
 
 
 def wrapper_of(name: str, function: Any, arguments: Sequence[Any], return_type: Any) -> str:
-    """Return the function by which Python calls an entry point, in LLVM's text.
+    """Return the wrapper of an entry point, as text of LLVM's language.
 
-    `name`: of the function; the compiled code is `name.code`, of the type `function` of llvmlite.
-    `arguments`, `return_type`: numba's types. An array is answered as a bytearray and the lengths of its
-    axes, all that stands in a tuple as one flat tuple.
+    `name`: the name of the wrapper; the compiled code has the name `name.code`. `function`: llvmlite's type
+    of that code. `arguments`, `return_type`: numba's types. The wrapper returns an array as a bytearray and
+    the lengths of its axes, and a tuple, nested or not, as one flat tuple.
     """
     kinds = ["ptr" if isinstance(kind, ir.PointerType) else str(kind) for kind in function.args]
     views, reads, arguments_passed, release = "", "", ["%room", "%error"], ""
+    # An array is passed as numba does: two null pointers, the number of items, the bytes of one, the address
+    # of the first, the length of each axis, the step of each axis in bytes.
     for n, kind in enumerate(arguments):
         value = _FLOAT if isinstance(kind, types.Float) else _INTEGER
         if isinstance(kind, types.Array):
@@ -215,8 +234,11 @@ def wrapper_of(name: str, function: Any, arguments: Sequence[Any], return_type: 
 
 
 def _answer_code(return_type: Any) -> tuple[str, str, str, int]:
-    """Return what makes the answer: the form of `Py_BuildValue`, the code before it, its arguments, and the
-    words that the answer takes."""
+    """Return how the wrapper makes its answer, in four parts.
+
+    They are the form of `Py_BuildValue`, the code before that call, the arguments of the call, and the number
+    of words that the answer takes in the room.
+    """
     form, parts, built, at = "", "", "", 0
     waiting = [] if return_type == types.void else [return_type]
     while waiting:
@@ -224,6 +246,8 @@ def _answer_code(return_type: Any) -> tuple[str, str, str, int]:
         if hasattr(kind, "types"):
             waiting[:0] = kind
             continue
+        # an array: the owner of the memory, a word, the items, the bytes of one, the address of the first;
+        # then the lengths and the steps of the axes
         words = 5 + 2 * kind.ndim if isinstance(kind, types.Array) else 1
         parts += "".join(_WORD.format(at=word) for word in range(at, at + words))
         if words > 1:

@@ -1,8 +1,12 @@
-"""Explicit automata: all states of a compiled grammar, if they are few enough, over classes of tokens.
+"""`explicit_automaton` writes a compiled grammar out as one table: a state and a class of tokens -> a state.
 
-First the states are explored byte by byte, breadth first. Then each token is read from all states at once:
-the effect of a string of bytes is one vector, the state after it for each state. There are few different
-vectors, and the product of a vector and a class of bytes is computed once.
+- An *explicit automaton* (`Dfa`) has all states of a grammar, numbered 0, 1, ...; the grammar must have few.
+- The *effect* of a string of bytes is a vector: for each state, the state after the string; DEAD (-1): the
+  string is refused. The effect of "ab" is the effect of "a", followed by the effect of "b".
+- A *token class* is a set of tokens that have the same effect. A *column* is the effect of one byte.
+
+First all states are found byte by byte, breadth first. Then the effect of each token is computed for all
+states at once. There are few different effects, so each product of an effect and a column is computed once.
 """
 
 from __future__ import annotations
@@ -28,21 +32,24 @@ __all__ = ["Dfa", "equivalent_states", "explicit_automaton", "explicit_of_parser
 
 
 Numbers = npt.NDArray[np.int32]
-"""States, classes of bytes or of tokens, outcomes: by their numbers."""
+"""An array of numbers: of states, of classes of bytes or tokens, or of outcomes."""
 Followers: TypeAlias = "Callable[[int], npt.NDArray[np.int64]]"
-"""Returns int64[256] for a state, by its number: the state after each byte, -1 where the byte is refused."""
+"""A function from the number of a state to int64[256]: the state after each byte; -1: the byte is refused."""
 
 
 def explicit_of_parser(
     compiled: CompiledGrammar, byte_classes: bytes, max_states: int, depth: int | None, minimal: bool
 ) -> Dfa:
-    """Return the explicit automaton of a grammar that is not JSON (`explicit_automaton`). The places of a
-    parser's stack count as brackets. `byte_classes`: the class of each byte; one byte of each class is
-    read."""
+    """Return the explicit automaton of a grammar that is not JSON (`explicit_automaton`).
+
+    `byte_classes`: the class of each byte: the grammar treats the bytes of a class alike, so one of them is
+    read. `depth`: the most places of the parser's stack, which count as brackets; None: no bound.
+    """
     classes = np.frombuffer(byte_classes, np.uint8)
     _, first_bytes, class_of_byte = np.unique(classes, return_index=True, return_inverse=True)
 
     def successors(index: int) -> npt.NDArray[np.int64]:
+        """Return the states after each byte: one byte of each class is read."""
         states = [compiled.bytes_index(index, bytes((byte,))) for byte in first_bytes.tolist()]
         # `reshape`: versions of numpy differ in the shape of the inverse
         return np.array(states, np.int64)[class_of_byte.reshape(-1)]
@@ -61,16 +68,17 @@ def explicit_automaton(
     *,
     leaves_out: bool = False,
 ) -> Dfa:
-    """Return the explicit automaton of a grammar from its start on. With `minimal`, states with the same
-    continuations are one; `Dfa.states` has the first of them. `leaves_out`: `followers` leaves texts out, and
-    there may be states from which none ends.
+    """Return the explicit automaton of a grammar from its start on. The caller holds the grammar's lock.
 
-    The caller holds the grammar's lock. Cost: about 3 us for each pair of a state and a byte that may follow,
+    `followers`: returns the states after each byte. `minimal`: states with the same continuations are merged;
+    `Dfa.states` has the first of them. `leaves_out`: `followers` may refuse bytes that the grammar allows, so
+    that some states reach no end. Cost: about 3 us for each pair of a state and a byte that may follow,
     then 0.1 us for each byte of the vocabulary, and 5 ns and 8 bytes for each pair of a state and a different
-    effect of tokens. A minimal automaton has fewer states when tokens are read, often by ten times.
+    effect of tokens. A minimal automaton often has ten times fewer states when tokens are read.
 
-    Raises LimitError past `max_states`, counted before the states are dropped from which every document needs
-    more than `depth` brackets; UnsatisfiableSchema where every document does, or is left out.
+    Raises LimitError where there are more than `max_states`. States from which every document needs more than
+    `depth` open brackets are counted too, and dropped later. Raises UnsatisfiableSchema where no document is
+    left.
     """
     checks.check_whole("max_states", max_states, 1)
     if depth is not None:
@@ -114,8 +122,8 @@ def _by_bytes(
 ) -> tuple[list[int], Numbers]:
     """Return the states that bytes reach, and int32[states, 256]: the index of the state after each byte.
 
-    States are found breadth first. One with more than `depth` brackets is DEAD (`None`: there is no bound).
-    Raises LimitError where there are more than `max_states`.
+    States are found breadth first. A state with more than `depth` open brackets becomes DEAD; `depth` None:
+    there is no bound. Raises LimitError where there are more than `max_states` states.
     """
     start = compiled.start.index
     numbers = [start]
@@ -146,8 +154,11 @@ def _by_bytes(
 
 
 def equivalent_states(table: Numbers, accepting: npt.NDArray[np.bool_] | Numbers) -> Numbers:
-    """Return int32[states]: the number of each state's equivalence class. `accepting` may also be a number
-    for each state: the outcome of a text that ends there. Cost: that of `find_equivalent`."""
+    """Return int32[states]: the number of each state's equivalence class. Cost: that of `find_equivalent`.
+
+    `table`: int32[states, 256], the state after each byte. `accepting`: for each state, whether a text may
+    end there, or a number: the outcome of a text that ends there.
+    """
     columns = np.unique(table.T, axis=0)  # many bytes have the same column
     _, outcomes = np.unique(accepting, return_inverse=True)
     transitions = np.ascontiguousarray(columns.T)
@@ -155,15 +166,19 @@ def equivalent_states(table: Numbers, accepting: npt.NDArray[np.bool_] | Numbers
 
 
 def _by_tokens(table: Numbers, tokenizer: Tokenizer) -> tuple[Numbers, Numbers]:
-    """Return int32[states, classes] and int32[V]: tokens with the same effect in every state are one
-    class."""
+    """Return int32[states, classes], the state after each class of tokens, and int32[V], the tokens' classes.
+
+    `table`: int32[states, 256], the state after each byte. The class -1 has the tokens that every state
+    refuses, the end tokens, and the tokens without bytes.
+    """
     state_count = len(table)
-    # Bytes with the same column are one class. Each column gets one more state, the dead one, at index -1.
+    # Bytes with the same column are one class. Each column gets one more entry for the refused state: DEAD is
+    # -1, and so is an index of the last entry.
     columns, byte_classes = np.unique(table.T, axis=0, return_inverse=True)
     dead_state = np.full((len(columns), 1), DEAD, np.int32)
     columns = np.concatenate((columns, dead_state), axis=1)
     column_of = byte_classes.reshape(-1).tolist()
-    # the effects of strings: the state after it for each state; number 0 is that of the empty string
+    # The effects that were met, by number. Number 0 is the effect of the empty string: each state stays.
     effects = [np.arange(state_count, dtype=np.int32)]
     effect_numbers = {effects[0].tobytes(): 0}
     products: dict[tuple[int, int], int] = {}
@@ -183,14 +198,14 @@ def _by_tokens(table: Numbers, tokenizer: Tokenizer) -> tuple[Numbers, Numbers]:
                 after = DEAD
                 if targets.max() >= 0:
                     after = effect_numbers.setdefault(targets.tobytes(), len(effects))
-                    if after == len(effects):
+                    if after == len(effects):  # it is new
                         effects.append(targets)
                 products[pair] = after
             effect = after
             if effect < 0:
                 break
         effect_of[token] = effect
-    # Effects of beginnings of tokens alone are left out: the numbers of the others close up.
+    # Effects that no whole token has are dropped: the numbers of the others close up.
     used_effects, ranks = np.unique(effect_of, return_inverse=True)
     dead_count = int(used_effects[0] == DEAD)  # DEAD is the smallest, and its class becomes -1
     used_effects = used_effects[dead_count:]

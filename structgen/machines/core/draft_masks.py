@@ -1,8 +1,14 @@
-"""The masks of draft trees: of all nodes of all requests in one call. The failure of one row never stops the
-others.
+"""`fill_drafts` writes the masks of the draft trees of many requests in one call.
 
-One compiled call walks the drafts of all requests and copies the known masks.
-The other masks are left to `DraftMasks.fill_left`, which an engine calls in a thread while the model runs.
+- A *draft* is a tree of guessed tokens after the state of a matcher. A *node* is one guessed token.
+- A *place* is the root of a draft (the matcher's state) or one of its nodes; each place gets a mask.
+- A place is *left* while its mask is not written; a draft is left while one of its places is.
+- A *fault* is an error that has no `RowStatus`. The failure of one row never stops the others.
+
+For example, two drafts of 2 and 0 nodes have four places: root, node, node; root.
+
+`DraftMasks` makes one compiled call that walks all drafts and copies the known masks. `fill_left` works out
+the other masks; an engine calls it in a thread while the model runs.
 """
 
 from __future__ import annotations
@@ -28,24 +34,23 @@ if TYPE_CHECKING:
 
 _MAX_INT32: Final = int(np.iinfo(np.int32).max)
 _UNREAD = array("i", (D.NOT_YET,))
-"""The state of a place that was not looked at."""
+"""The state of a place before it is looked at, as an array of one item that is repeated."""
 _UNWRITTEN = array("b", (D.ROW_LEFT,))
-"""The status of a place whose mask was not written."""
+"""The status of a place before its mask is written, as an array of one item that is repeated."""
 
 Ints = Sequence[int] | npt.NDArray[np.integer]
 Job = tuple[int, int, int, int, int]
-"""A draft as compiled code reads it: the words of `machine_core.draft_nodes.Job`."""
+"""A draft as compiled code reads it: the words of `draft_nodes.Job` (context, state, node, place, count)."""
 
 
 class DraftMasks:
-    """The masks of draft trees. The known ones are written when this is made.
+    """The masks of the draft trees of one step. The constructor writes the known masks.
 
-    A place is the root of a draft or one of its nodes; they are counted in this order, one draft after the
-    other. Draft i begins at `_nodes[i]` among the nodes, at `_places[i]` among the places. An engine makes
-    this before the model runs, and calls `fill_left` meanwhile.
+    Places are counted draft by draft, the root before the nodes. Draft i begins at `_nodes[i]` among all
+    nodes, and at `_places[i]` among all places. An engine makes this object before the model runs, and calls
+    `fill_left` while it runs.
 
-    The arrays are Python's own: nothing of them is in the processor's caches then, and numpy's many ways to
-    do one thing cost ten times as much as what they do.
+    The arrays are `array.array`, not numpy's: at this size numpy's calls cost ten times as much as the work.
     """
 
     def __init__(
@@ -57,8 +62,10 @@ class DraftMasks:
         mask: TokenMask,
         rows: Ints | None = None,
     ) -> None:
-        """Write the known masks of draft trees (`fill_drafts` says what the arguments are). No lock is
-        waited for: the drafts of a grammar in which another thread works are left."""
+        """Write the known masks of draft trees. The parameters are those of `fill_drafts`.
+
+        No lock is waited for: the drafts of a grammar in which another thread works are left.
+        """
         if len(counts) != len(matchers):
             raise OptionError(
                 f"{len(counts)} drafts for {len(matchers)} matchers.",
@@ -68,7 +75,7 @@ class DraftMasks:
         self._matchers = matchers
         self._mask = mask
         self.faults: dict[int, Exception] = {}
-        """Draft -> an error that has no status. The rows of the draft that were left are then all 0."""
+        """The number of a draft -> its fault. The rows of the draft that were left are then all 0."""
         for matcher in matchers:
             if matcher is not None:
                 matcher.compiled.check_mask(mask)
@@ -81,14 +88,14 @@ class DraftMasks:
         self._left_drafts = self._fill_known()
 
     def _lay_out(self, tokens: Ints, parents: Ints, counts: Sequence[int]) -> None:
-        """Make the arrays. Raises OptionError where these are no trees. Cost: some 3 us."""
+        """Make the arrays. Raises OptionError where the arguments do not describe trees. Cost: about 3 us."""
         self._counts = counts
         self._nodes = nodes = [0]
         self._places = places = [0]
         node_count = place_count = 0
         for count in counts:
             node_count += count
-            place_count += count + 1  # the root is a place, and no node
+            place_count += count + 1  # the root is a place, but not a node
             nodes.append(node_count)
             places.append(place_count)
         if len(tokens) != node_count or len(parents) != node_count or min(counts, default=0) < 0:
@@ -119,13 +126,13 @@ class DraftMasks:
 
     @property
     def states(self) -> npt.NDArray[np.int32]:
-        """[places]: the number of the state in its matcher's grammar; below 0 where there is none, or it is
-        left."""
+        """For each place the number of its state in its matcher's grammar; below 0: it has none, or it is not
+        known yet."""
         return np.frombuffer(self._states, np.int32)
 
     @property
     def left(self) -> list[int]:
-        """The drafts (by number) that have masks which are left."""
+        """The numbers of the drafts that have a mask still to be written."""
         if not self._left_drafts:
             return []
         bounds = zip(self._places, self._places[1:], strict=False)
@@ -134,10 +141,10 @@ class DraftMasks:
         ]
 
     def fill_left(self) -> npt.NDArray[np.int8]:
-        """Work out and write the masks that are left, on all cores, without the interpreter lock; return the
-        statuses.
+        """Work out and write the masks that are left; return the statuses of all places.
 
-        The matchers must not be used meanwhile. Errors without a status are in `faults` afterwards.
+        The work runs on all cores, without the interpreter lock. The matchers must not be used meanwhile.
+        Errors without a status are in `faults` afterwards.
         """
         if not self._left_drafts:
             return self.statuses
@@ -149,6 +156,7 @@ class DraftMasks:
             groups.setdefault(id(matcher.compiled.lock), []).append(draft)
 
         def work(group: int) -> None:
+            """Work out the masks of the drafts of one group."""
             for draft in groups[group]:
                 self._fill_draft(draft)
 
@@ -157,9 +165,10 @@ class DraftMasks:
         return self.statuses
 
     def _fill_known(self) -> int:
-        """Write the masks that are known; return how many places are left, at least."""
+        """Write the known masks. Returns 0 where nothing is left, else at most the number of places left."""
 
         def fill_places(locks: set[Any]) -> int:
+            """Write the known masks of the drafts whose grammar's lock is in `locks`."""
             left_count = 0
             jobs = list[Job]()
             for i, matcher in enumerate(self._matchers):
@@ -176,23 +185,28 @@ class DraftMasks:
         )
 
     def _make_job(self, draft: int, address: int, state: int) -> Job:
-        """Return the words of a draft for compiled code. `address`: of its grammar's block, 0: the text is
-        free."""
+        """Return the words of a draft for compiled code. `address`: that of its grammar's block; 0: any text
+        is allowed. `state`: the state of the root."""
         return address, state, self._nodes[draft], self._places[draft], self._counts[draft]
 
     def _run_jobs(self, jobs: Sequence[Job]) -> int:
-        """Find the known states and masks of some drafts in compiled code; return how many of their places
-        are left. Under the locks of their grammars."""
+        """Find the known states and masks of some drafts in compiled code; return how many places are left.
+
+        The caller holds the locks of their grammars.
+        """
         # one array: the words of the batch, then the words of each draft
         words = array("q", self._words)
         for job in jobs:
             words.extend(job)
         address = address_of_items(words)
+        # eight bytes a word: the jobs begin after the batch
         return D.walk_drafts(address, address + 8 * D.BATCH_WORDS, len(jobs))
 
     def _fill_draft(self, draft: int) -> None:
-        """Work out the masks of one draft that are left; where a limit is met, once more in a grammar
-        compiled anew."""
+        """Work out the masks of one draft that are left.
+
+        Where a limit is met, the grammar is compiled anew, and all masks of the draft are worked out again.
+        """
         matcher = self._matchers[draft]
         statuses = self._statuses
         assert matcher is not None, "masks of free texts are always known"
@@ -212,7 +226,7 @@ class DraftMasks:
                     self._close_row(place, RowStatus.LIMIT)
 
     def _work_out(self, draft: int, matcher: Matcher) -> None:
-        """Find the states of one draft that are left, and write its masks that are left."""
+        """Find the states of one draft that are not known, and write its masks that are left."""
         compiled = matcher.compiled
         states = self._states
         statuses = self._statuses
@@ -221,7 +235,7 @@ class DraftMasks:
             # another thread was in the grammar, or it was compiled anew
             with compiled.lock:
                 self._run_jobs((self._make_job(draft, compiled.address, matcher.state_index),))
-        # A parent comes before its children, so its state is there. Parent -1 is the root, at `first`.
+        # A parent comes before its children, so its state is known. Parent -1 is the root, at `first`.
         for node, place in enumerate(range(first + 1, last), self._nodes[draft]):
             if states[place] == D.NOT_YET:
                 parent_place = first + 1 + self._parents[node]
@@ -238,16 +252,17 @@ class DraftMasks:
             statuses[place] = write_row(fill, self._mask, row)
 
     def _row_of(self, place: int) -> int:
+        """Return the row of the mask for a place."""
         return place if self._rows is None else self._rows[place]
 
     def _close_row(self, place: int, status: RowStatus) -> None:
-        """Allow nothing in the row of a place."""
+        """Write the row of a place as all 0, and its status."""
         self._mask.array[self._row_of(place)] = 0
         self._statuses[place] = status
 
 
 def _state_after(compiled: CompiledGrammar, state: int, token: int) -> int:
-    """Return the state after a token that follows a state, by their numbers, or a code: REFUSED, LIMITED."""
+    """Return the state after a token, or a code below 0: REFUSED, LIMITED. `state` may be a code."""
     try:
         return compiled.next_index(state, token) if state >= 0 else REFUSED
     except LimitError:
@@ -264,17 +279,19 @@ def fill_drafts(
     mask: TokenMask,
     rows: Ints | None = None,
 ) -> npt.NDArray[np.int8]:
-    """Return a `RowStatus` for each place of many draft trees, after the masks of all were written.
+    """Write the masks of many draft trees; return a `RowStatus` for each place.
 
-    Draft i stands after the state of matchers[i] (None: every token is allowed everywhere) and has counts[i]
-    nodes. `tokens` and `parents` (int32 arrays are not copied twice) have the nodes of all drafts one after
-    another; a parent is a node of the same draft, -1 its root, and comes before its children. The places of a
-    draft are its root and its nodes, in this order; place p of all is written to row rows[p] (default p).
+    Draft i begins in the state of matchers[i] (None: every token is allowed everywhere) and has counts[i]
+    nodes. `tokens` and `parents` have one number for each node, one draft after another. A parent is the
+    number of a node within the same draft, before its children; -1: the root. `mask` is written: place p,
+    counted over all drafts, to row rows[p]; by default to row p.
 
-    A node whose token is not allowed after its parent, or whose parent is dead, is dead: REFUSED, its row all
-    0. After an end token: FINISHED, all 0. The matchers are unchanged, but one that met a limit may have gone
-    on in a grammar compiled anew (`Matcher.renew`). Raises OptionError and MaskError before anything is
-    written; errors without a status are raised at the end.
+    For example, the tree root -> a -> b, root -> c has the tokens a, b, c and the parents -1, 0, -1.
+
+    A node is REFUSED, and its row all 0, if its token is not allowed or its parent is refused. After an end
+    token the status is FINISHED, and the row all 0. The matchers keep their states, but one that met a limit
+    may go on in a grammar compiled anew (`Matcher.renew`). Raises OptionError and MaskError before anything
+    is written. Errors without a status are raised at the end, the first of them.
 
     Cost: 10 us, and 0.5 us a node with a known mask; unknown masks are worked out on all cores.
     """
@@ -292,16 +309,16 @@ def fill_draft(
     mask: TokenMask,
     rows: Sequence[int] | None = None,
 ) -> npt.NDArray[np.int8]:
-    """Return a `RowStatus` for each of the n + 1 nodes of a draft tree, after their masks were written.
+    """Write the masks of one draft tree of n nodes; return a `RowStatus` for each of its n + 1 places.
 
-    Row 0 is the root, the matcher's own state; node i (row i + 1) is token_ids[i] after node parents[i] (-1:
-    the root; parents come first). The rest is as `fill_drafts` says, for one draft.
+    Row 0 is the root, the matcher's own state. Row i + 1 is node i: token_ids[i] after node parents[i]; -1:
+    after the root. Parents come before their children. All else is as in `fill_drafts`, for one draft.
     """
     return fill_drafts((matcher,), token_ids, parents, (len(token_ids),), mask, rows)
 
 
 def _rows_of(mask: TokenMask, count: int, rows: Ints | None) -> array[int] | None:
-    """Return the rows of places, None where they are 0, 1, ...; raises OptionError, MaskError."""
+    """Return the rows of `count` places; None: they are 0, 1, ... Raises OptionError and MaskError."""
     if rows is None:
         if count:
             mask.row(count - 1)
@@ -312,14 +329,16 @@ def _rows_of(mask: TokenMask, count: int, rows: Ints | None) -> array[int] | Non
 
 
 def _as_int32(values: Ints, where: str) -> array[int]:
-    """Return integers as an array of int32; those that are too large, or far below 0, are replaced by others
-    that are no token and no parent either. Raises OptionError where there is anything else; `where`: what
-    they are."""
+    """Return integers as an array of int32. `where`: the name of the argument, for an error.
+
+    Integers outside of int32 become -2 or the largest int32, which are neither tokens nor parents. Raises
+    OptionError where an item is not an integer.
+    """
     items = values.tolist() if isinstance(values, np.ndarray) else values
     try:
         return array("i", items)
     except OverflowError:
-        # -2 and the largest int32 are refused later, of their nodes alone.
+        # Only the nodes with these numbers are refused later.
         return array("i", [min(max(value, -2), _MAX_INT32) for value in items])
     except TypeError as error:
         raise OptionError(f"{error}.", where=where, cure="Give a list or a row of integers.") from None

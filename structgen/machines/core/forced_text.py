@@ -1,19 +1,22 @@
-"""The tokens of forced text: those of the tokenizer in place of any that spell it, and tokens that cross the
-border of a prompt.
+"""`with_forced_text` returns a grammar with the same texts, whose masks choose the tokens of forced text.
 
-`with_forced_text` returns a compiled grammar whose texts are those of another one, and whose masks are
-narrower. Matchers, batches, drafts and budgets use it as they use any other.
+- *Forced* text is text that must come next, e.g. `"name": ` after `{` where the schema has one order of keys.
+- A *plan* is the tokens in which forced text is to be written: the tokenizer's own tokens for it.
+- A *place* is a state of the grammar, with the border bytes written so far, and a plan (`ForcedState`).
+- The *rest* at a place is the bytes of the border that are not written yet.
 
-    border      `border`, the last bytes of a prompt, stands before the text. Its first tokens write these
-                bytes, and the last of them may go on with the text.
-    beginning   `prefix`, which the prompt ends with, is the beginning of the text: the tokens go on after
+Matchers, batches, drafts and budgets use the result as any other compiled grammar. It has three options:
+
+    border      `border`, the last bytes of a prompt, are written again before the text. The last token
+                that writes them may go on with the text.
+    beginning   `prefix`, with which the prompt ends, is the beginning of the text. The tokens go on after
                 it.
     canonical   Where the next bytes are forced, the tokenizer's own rules split them once. A mask then has
                 the next of these tokens, and the tokens that write all forced bytes and go on after them.
 
-A mask is one of a *policy*: a token that the grammar allows and the mask does not is still taken, and leads
-to the state after its bytes. So a budget of tokens can be kept: where the tokens of the policy are too many,
-`fill_within` allows those of the grammar. For the same reason `tokens_to_finish` is that of the grammar.
+The masks are only a *policy*. A token that the grammar allows and the mask does not is still taken, and leads
+to the state after its bytes. So a budget of tokens can be kept: where the policy needs too many tokens,
+`fill_within` allows the tokens of the grammar. For the same reason `tokens_to_finish` is that of the grammar.
 """
 
 from __future__ import annotations
@@ -39,21 +42,21 @@ from structgen.tokens.tokenizer import Tokenizer
 
 
 class ForcedState(NamedTuple):
-    """A state of the policy."""
+    """A place: a state of the policy."""
 
     border_written: int
-    """How many bytes of the border (the last bytes of the prompt) the tokens so far have written."""
+    """The number of bytes of the border that are written."""
     state: int
     """The state of the grammar."""
     plan: tuple[int, ...] | None
-    """The tokens in which the text that is forced here is written; (): the mask is the grammar's; None: it is
-    not looked for yet."""
+    """The plan for the text that is forced here. (): there is none, and the mask is the grammar's. None: the
+    plan is not worked out yet."""
 
 
 class ForcedText(NarrowedText[ForcedState]):
     """A compiled grammar with a policy for the tokens of forced text (see the module).
 
-    Cost: some 30 us a token; a call of the tokenizer for each forced stretch, once.
+    Cost: about 30 us a token; a call of the tokenizer for each forced stretch, once.
     """
 
     def __init__(
@@ -64,12 +67,12 @@ class ForcedText(NarrowedText[ForcedState]):
         self.border = border
         self.prefix = prefix
         self._no_plan = None if canonical else ()
-        """The plan of a state that is reached outside of one: to be looked for, or never any."""
+        """The plan of a place that is not reached by a plan. None: to be worked out. (): never any."""
         self._border_tokens: dict[int, dict[int, ForcedState]] = {}
-        """Bytes of the border that are written -> `border_tokens`."""
+        """The number of border bytes that are written -> the answer of `border_tokens`."""
         self._token_costs: dict[int, int] = {}
-        """Bytes of the border that are written -> `least_tokens`."""
-        # a beginning is written again in the tokenizer's own tokens, or in one that goes on after it
+        """The number of border bytes that are written -> the answer of `least_tokens`."""
+        # At the start after a beginning the plan is looked for even without `canonical`.
         plan = None if prefix and self.tokenizer.has_encoder else self._no_plan
         self._start = self._number_of(ForcedState(0, start_after_prefix(inner, prefix), plan))
 
@@ -92,18 +95,21 @@ class ForcedText(NarrowedText[ForcedState]):
         return None if after < 0 else ForcedState(place.border_written + size, after, self._no_plan)
 
     def _step_byte(self, place: ForcedState, byte: int) -> ForcedState | None:
+        """Return the place after one byte; None where it is refused."""
         return self._read_bytes(place, bytes((byte,)))
 
     def _after_token_text(self, place: ForcedState, token: int) -> ForcedState | None:
-        """Return the place after a token that is no end token; None where the grammar refuses it."""
+        """Return the place after a token that is not an end token; None where the grammar refuses it."""
         if self.rest_at(place):
             return self.border_tokens(place).get(token)
         after = self.inner.next_index(place.state, token)
         return None if after < 0 else place._replace(state=after, plan=self._no_plan)
 
     def least_tokens(self, place: ForcedState) -> int:
-        """Return how many tokens complete the text from a place; -1 where none do: no tokens write the rest
-        of the border."""
+        """Return how many tokens complete the text from a place; -1: no tokens write the rest of the border.
+
+        Only tokens along the shortest text are counted, unless none of them may come.
+        """
         rest = self.rest_at(place)
         if not rest:
             return self.inner.cost(place.state)
@@ -121,12 +127,12 @@ class ForcedText(NarrowedText[ForcedState]):
         return count
 
     def border_tokens(self, place: ForcedState) -> dict[int, ForcedState]:
-        """Return the tokens that may come before the end of the border, each with the place after it."""
+        """Return the tokens that may come while the border has a rest, each with the place after it."""
         place_of_token = self._border_tokens.get(place.border_written)
         if place_of_token is None:
             rest = self.rest_at(place)
             place_of_token = {}
-            # Tokens that write a part of the border. From where no token writes the rest there is no way on.
+            # Tokens that write a part of the border; not those after which no token writes the rest.
             for size, tokens in enumerate(tokens_along(self.vocabulary, rest), place.border_written + 1):
                 after = place._replace(border_written=size, plan=self._no_plan)
                 if tokens and (size == len(self.border) or self.border_tokens(after)):
@@ -143,8 +149,10 @@ class ForcedText(NarrowedText[ForcedState]):
     # --- the machine ----------------------------------------------------------------------------------------
 
     def planned_tokens(self, index: int) -> tuple[int, ...]:
-        """Return the tokens in which the text that is forced in a state is written, by its number; empty
-        where there are none. Cost: at the beginning of the text, the first time, a call of the tokenizer."""
+        """Return the plan in a state, by its number; empty: there is none.
+
+        Cost: a call of the tokenizer, the first time at the beginning of a forced stretch.
+        """
         place = self._places[index]
         if place is None:
             return ()
@@ -152,22 +160,25 @@ class ForcedText(NarrowedText[ForcedState]):
 
     @remember_answers
     def _plan_tokens(self, place: ForcedState) -> tuple[int, ...]:
-        """Return the tokenizer's own tokens for the text that is forced at a place; empty where it has none
-        (half a character), or where the grammar refuses one of them."""
+        """Return the tokenizer's own tokens for the text that is forced at a place.
+
+        Empty where the forced bytes are not whole characters, or where the grammar refuses one of the tokens.
+        """
         data = self.rest_at(place) + self.inner.forced(place.state)
         whole = data.decode("utf-8", "ignore").encode()  # without a character that is cut off at the end
         if not whole or not data.startswith(whole):
-            return ()  # bytes in the midst of it are no UTF-8
+            return ()  # nothing is forced, or bytes before its end are not UTF-8
         tokens = self.tokenizer.canonical(whole)
         if tokens is None:
             return ()
-        # The tokenizer may know nothing of the grammar: each of its tokens is tried.
+        # The tokenizer does not know the grammar: each of its tokens is tried.
         after: ForcedState | None = place
         for token in tokens:
             after = None if after is None else self._after_token_text(after, token)
         return () if after is None else tuple(tokens)
 
     def _after_token(self, index: int, token: int) -> int:
+        """Return the number of the state after a token; -1: it is refused. A plan is carried on."""
         place = self._places[index]
         after = None if place is None else self._after_token_text(place, token)
         if after is None:
@@ -185,15 +196,18 @@ class ForcedText(NarrowedText[ForcedState]):
         return -1 if after is None else self._number_of(after)
 
     def _is_narrower(self, index: int) -> bool:
+        """Return whether a plan or a rest of the border narrows the mask of a state."""
         return bool(self.planned_tokens(index) or self.rest_at(self.place(index)))
 
     def _narrow_mask(self, index: int, bits: Bits) -> Bits:
+        """Return the mask of a state. `bits`: the inner grammar's mask."""
         place = self.place(index)
         plan = self.planned_tokens(index)
         if self.rest_at(place):
             bits = self._masks.dense_row(np.fromiter(self.border_tokens(place), np.int32))
-        # Other tokens for the forced text, or for a beginning of it, are refused. Tokens that go on after all
-        # of it stay: `tokens_along` has none of them. An empty plan refuses nothing.
+        # All tokens that write the forced text, or a beginning of it, are refused, but the first of the plan.
+        # Tokens that go on after the forced text stay: `tokens_along` does not have them. An empty plan
+        # refuses nothing.
         along = tokens_along(self.vocabulary, self.tokenizer.decode(plan))
         refused = [token for tokens in along for token in tokens if token != plan[0]]
         return bits & ~self._masks.dense_row(np.array(refused, np.int32))
@@ -209,6 +223,7 @@ class ForcedText(NarrowedText[ForcedState]):
             super().fill_within(self._number_of(without_plan), mask, row, budget)
 
     def _list_expected(self, index: int) -> list[Expected]:
+        """Return what may come next in words: the rest of the border, or as the inner grammar."""
         place = self._places[index]
         if place is not None and (rest := self.rest_at(place)):
             return [Expected(f"the end of the prompt, {rest.decode('utf-8', 'replace')!r}", (), rest[:1])]
@@ -219,7 +234,7 @@ class ForcedText(NarrowedText[ForcedState]):
         return self.least_tokens(self.place(index))
 
     def too_long(self, index: int, tokens: Tokens, budget: int) -> Tokens:
-        """Return those of some allowed tokens after which more than `budget` are needed."""
+        """Return those of some allowed tokens after which the text needs more than `budget` tokens."""
         place = self.place(index)
         if not self.rest_at(place):
             return self.inner.completions.too_long(place.state, tokens, budget)
@@ -228,7 +243,7 @@ class ForcedText(NarrowedText[ForcedState]):
         return tokens[np.array(is_too_long, np.bool_)]
 
     def anew(self) -> ForcedText:
-        """Return the same policy for the grammar compiled anew."""
+        """Return the same policy for the inner grammar compiled anew."""
         inner = self.inner.generation.replace(self.inner)
         return ForcedText(inner, canonical=self.is_canonical, border=self.border, prefix=self.prefix)
 
@@ -240,13 +255,15 @@ class ForcedText(NarrowedText[ForcedState]):
 
 
 _POLICIES: Final[WeakValueDictionary[tuple[int, bool, bytes, bytes], ForcedText]] = WeakValueDictionary()
-"""By the grammar, which each holds, so that no other has its id, and the options. The grammar does not hold
-them: they would be gone only when garbage is collected."""
+"""The id of a grammar, and the options -> the policy. A policy holds its grammar, so the id stays its own.
+The grammar does not hold its policies: a cycle would be freed only when garbage is collected."""
 
 
 class AnyText(CompiledGrammar, Completions):
-    """Every sequence of tokens, as a compiled grammar: the texts that may follow the border of a free text's
-    prompt. Before an end token it is in its start."""
+    """A compiled grammar that allows all sequences of tokens: the inner grammar of a border before free text.
+
+    It has one state before an end token: its start.
+    """
 
     table_plan = TABLES
 
@@ -255,6 +272,7 @@ class AnyText(CompiledGrammar, Completions):
         self._put_state(READING)
 
     def _after_token(self, index: int, token: int) -> int:
+        """Return the number of the state after a token: the start again; -1 after an end token."""
         return self.bytes_index(index, b"")
 
     def bytes_index(self, index: int, data: bytes) -> int:
@@ -266,21 +284,24 @@ class AnyText(CompiledGrammar, Completions):
         return index == self._start
 
     def _compute_mask(self, index: int, target: int) -> int:
+        """Return the code by which the caller takes `_large_row`; ENDED after an end token."""
         return LARGE if self.may_end(index) else ENDED
 
     def _large_row(self) -> Bits:
+        """Return the mask of the start, as a row of bits: every token."""
         return self._masks.dense_row(np.arange(self.vocab_size, dtype=np.int32))
 
     def _list_expected(self, index: int) -> list[Expected]:
+        """Return what may come next in words: any text."""
         return [Expected("any text")]
 
     @property
     def completions(self) -> Completions:
-        """The shortest completions of its states: none is needed."""
+        """The shortest completions of its states: all are empty."""
         return self
 
     def anew(self) -> AnyText:
-        """Return another one."""
+        """Return a new grammar for the same tokenizer."""
         return AnyText(self.tokenizer)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -290,13 +311,14 @@ class AnyText(CompiledGrammar, Completions):
 def with_forced_text(
     compiled: CompiledGrammar, *, canonical: bool = False, border: bytes = b"", prefix: bytes = b""
 ) -> CompiledGrammar:
-    """Return a compiled grammar with a policy for the tokens of its forced text: with the tokenizer's own
-    tokens if `canonical`, after the bytes `border` of a prompt (`prompt_border`), with the texts that follow
-    the beginning `prefix`; the grammar itself where no policy is asked for. While somebody holds the result,
-    it is found again.
+    """Return a compiled grammar with a policy for its tokens (see the module); without options, the grammar.
 
-    Raises OptionError for a beginning of no text, and if `canonical` and the tokenizer does not know how its
-    model's texts were split; TokenizerError if the library that splits them is not installed.
+    `canonical`: forced text is written in the tokenizer's own tokens. `border`: the last bytes of a prompt,
+    to be written again (`prompt_border`). `prefix`: the beginning of the text, which the prompt holds. While
+    somebody holds the result, the same object is returned for the same arguments.
+
+    Raises OptionError where no text begins with `prefix`, and if `canonical` and the tokenizer does not know
+    how its model's texts were split. Raises TokenizerError if the library that splits them is not installed.
     """
     if not canonical and not border and not prefix:
         return compiled
@@ -322,11 +344,11 @@ def with_forced_text(
 def start_after_prefix(
     compiled: CompiledGrammar, prefix: bytes, where: str = "begun", prompt_end: str = ""
 ) -> int:
-    """Return the number of the state after a beginning of a text. Linear in the beginning.
+    """Return the number of the state after the beginning `prefix` of a text. Cost: linear in the beginning.
 
-    `where` names the option in messages. `prompt_end` is the part of the beginning that stands in the prompt:
-    a message counts bytes after it. For example, `start_after_prefix(compiled, b"[1,")` is the state in which
-    the second item of an array begins. Raises OptionError where no text begins so.
+    `where`: the name of the option, for an error. `prompt_end`: the part of the beginning that is in the
+    prompt; an error counts bytes after it. For example, `start_after_prefix(compiled, b"[1,")` is the state
+    in which the second item of an array begins. Raises OptionError where no text begins with `prefix`.
     """
     state, size = compiled.live_part(prefix)
     if size < len(prefix):
@@ -341,13 +363,16 @@ def start_after_prefix(
 
 
 def prompt_border(compiled: CompiledGrammar, prompt: Sequence[int], prefix: bytes = b"") -> int:
-    """Return how many tokens at the end of a prompt are to be written again, because a token of the
-    vocabulary begins in them and reaches into a text of the grammar (`prefix`: into the rest of one that the
-    prompt begins). Special tokens and the first token of the prompt are never among them. Cost: some
-    microseconds a byte of the longest token."""
+    """Return how many tokens at the end of a prompt are to be written again: the border.
+
+    They are written again because some token of the vocabulary begins in them and reaches into the text. For
+    example, a prompt ends with the token `ab`, the text begins with "c", and there is a token `bc`: 1.
+    `prefix`: the beginning of the text that the prompt ends with. Special tokens and the first token of the
+    prompt are never counted. Cost: some microseconds for each byte of the longest token.
+    """
     vocabulary = compiled.vocabulary
     token_bytes = compiled.tokenizer.token_bytes
-    # `data` grows to the left. An end is the distance of a token's beginning from the end of the prompt.
+    # `data` grows to the left. `ends`: for each token, the distance from its beginning to the prompt's end.
     ends: list[int] = []
     data = b""
     for token in reversed(prompt[1:]):
@@ -358,6 +383,7 @@ def prompt_border(compiled: CompiledGrammar, prompt: Sequence[int], prefix: byte
         ends.append(len(data))
 
     def step(state: int, byte: int) -> int | None:
+        """Return the number of the state after a byte; None where it is refused."""
         after = compiled.bytes_index(state, bytes((byte,)))
         return None if after < 0 else after
 
@@ -369,7 +395,7 @@ def prompt_border(compiled: CompiledGrammar, prompt: Sequence[int], prefix: byte
 
 
 def half_character(tokenizer: Tokenizer, tokens: Sequence[int]) -> bytes:
-    """Return the bytes at the end of a text that begin a character and do not complete it."""
+    """Return the bytes at the end of the tokens' text that begin a character and do not complete it."""
     token_bytes = tokenizer.token_bytes
     # A character that is not complete has three bytes at most, and each token has one at least. A token
     # without bytes ends the character before it, as the byte 0 does.

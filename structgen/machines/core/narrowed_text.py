@@ -1,7 +1,11 @@
-"""A compiled grammar around another one that narrows its masks: `forced_text`, and some of bench/methods.
+"""`NarrowedText` is the base class of a grammar that wraps another grammar and narrows its masks.
 
-A state is a *place*: a state of the grammar, and further knowledge of the narrowing. Places are interned, so
-matchers, batches, drafts and budgets use the result as they use any other compiled grammar.
+- The *inner* grammar is the one that is wrapped. The texts are its texts; fewer tokens may write them.
+- A *place* is a state of the inner grammar, with what else the narrowing must know. Equal places have one
+  number, so the result is used as any other compiled grammar.
+- The *rest* at a place is bytes that must be written before the text of the inner grammar goes on.
+
+For example, a place of `forced_text` has the number of border bytes that are written, a state, and a plan.
 """
 
 from __future__ import annotations
@@ -28,25 +32,30 @@ READING: Final = 0
 
 
 class NarrowedPlace(Protocol):
-    """A state of a narrowed text: hashable."""
+    """A place of a narrowed text; it must be hashable."""
 
     @property
     def state(self) -> int:
-        """The state of the grammar."""
+        """The number of the state of the inner grammar."""
 
 
 P = TypeVar("P", bound=NarrowedPlace)
 
 
 class NarrowedText(CompiledGrammar, Completions, Generic[P]):
-    """The frame: subclasses say how a place moves, and what its mask is. All else is as the grammar has it,
-    the completions too."""
+    """A grammar around an inner grammar. Subclasses define how tokens and bytes move a place, and its mask.
+
+    Everything else is the inner grammar's, the completions too.
+    """
 
     table_plan = TABLES
 
     def __init__(self, inner: CompiledGrammar, besides: int = 0) -> None:
-        """`besides`: more than the height of each other grammar that it asks under its lock; 0: it asks
-        none."""
+        """Wrap the grammar `inner`.
+
+        `besides`: 0 where the subclass asks no other grammar than `inner` under its lock. Else a number that
+        is larger than the height of each of these grammars; heights give the order in which locks are taken.
+        """
         super().__init__(inner.grammar, inner.tokenizer, inner.limits, inner.store)
         self.inner = inner
         self.height = inner.height + besides
@@ -56,10 +65,10 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
         self._places: list[P | None] = []
         self._numbers: dict[P, int] = {}
         self._bits: Bits = np.empty(0, np.int32)
-        """The mask that was worked out last, as a row of bits."""
+        """The mask that was worked out last, as a row of bits, one bit for each token."""
 
     def _number_of(self, place: P) -> int:
-        """Return the number of a place."""
+        """Return the number of a place; a new place gets the next number."""
         with self.lock:
             # Equal places have one number, as states of every machine.
             number = self._numbers.get(place, -1)
@@ -71,17 +80,19 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
             return number
 
     def _put_finished(self) -> int:
-        self._places[self._tables.count(NODES) :] = (None,)  # the finished state has no place
+        """Append the state after an end token; return its number."""
+        # as in `_number_of`; the state after an end token has no place
+        self._places[self._tables.count(NODES) :] = (None,)
         return super()._put_finished()
 
     def place(self, index: int) -> P:
-        """Return the place of a state, by its number, before an end token."""
+        """Return the place of a state, by its number. The state must not be that after an end token."""
         place = self._places[index]
         assert place is not None, "a state that no end token has finished"
         return place
 
     def rest_at(self, place: P) -> bytes:
-        """Return the bytes that must be written at a place before the grammar's own text goes on."""
+        """Return the rest at a place; empty unless a subclass says otherwise."""
         return b""
 
     def may_end(self, index: int) -> bool:
@@ -95,7 +106,7 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
         return self.rest_at(place) + self.inner.forced(place.state)
 
     def special_tokens(self, index: int) -> list[int]:
-        """Return the tokens without bytes, end tokens apart, that may come in a state, by its number."""
+        """Return the tokens without bytes that may come in a state, by its number; no end tokens."""
         place = self._places[index]
         return [] if place is None or self.rest_at(place) else self.inner.special_tokens(place.state)
 
@@ -105,6 +116,7 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
         return () if place is None else self.inner.planned_tokens(place.state)
 
     def _next_bytes(self, index: int) -> bytes:
+        """Return the bytes that may come next in a state, ascending."""
         place = self._places[index]
         if place is None:
             return b""
@@ -112,18 +124,20 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
         return self.rest_at(place)[:1] or self.inner._next_bytes(place.state)
 
     def _list_expected(self, index: int) -> list[Expected]:
+        """Return what may come next in words, as the inner grammar has it."""
         place = self._places[index]
         return [] if place is None else self.inner._list_expected(place.state)
 
     def _is_narrower(self, index: int) -> bool:
-        """Return whether the mask of a state may be narrower than the grammar's."""
+        """Return whether the mask of a state may be narrower than the inner grammar's mask."""
         return True
 
     @abstractmethod
     def _narrow_mask(self, index: int, bits: Bits) -> Bits:
-        """Return the mask of a state, of which the grammar has the row of bits `bits`."""
+        """Return the mask of a state. `bits`: the inner grammar's mask as a row of bits."""
 
     def _compute_mask(self, index: int, target: int) -> int:
+        """Work out the mask of a state. Returns 0, ENDED, or LARGE: the caller takes `_large_row`."""
         # Another thread may have worked it out while this one waited for the lock.
         if fill_mask(self.address, index, target) == 0:
             return 0
@@ -154,8 +168,10 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
         return self.rest_at(place) + self.inner.completions.text(place.state)
 
     def sufficient(self, index: int) -> int | None:
-        """Return how many tokens are known to suffice for a state, and one less after whichever token comes
-        next; None where no such number is known."""
+        """Return a number of tokens that suffices from a state; None where no such number is known.
+
+        After whichever token comes next, one token less suffices.
+        """
         place = self.place(index)
         if self.rest_at(place):
             return None
@@ -164,25 +180,26 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
         return self.inner.completions.sufficient(place.state)
 
     def _large_row(self) -> Bits:
+        """Return the mask that was worked out last, as a row of bits."""
         return self._bits
 
     def value(self, text: bytes) -> Any:
-        """Return what a whole text stands for."""
+        """Return the value that a whole text stands for."""
         return self.inner.value(text)
 
     @property
     def used(self) -> float:
-        """The share of its limits that all documents so far have used."""
-        # twice: a grammar is compiled anew before its documents meet the limit
+        """The largest share of its limits that all documents so far have used; 1.0 is a whole limit."""
+        # counted twice, so that the grammar is compiled anew before its documents meet the limit
         share_of_states = 2 * len(self._places) / self.limits.parser_states
         return max(self.inner.used, super().used, share_of_states)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of its own tables, and some for each place."""
+        """The bytes of its own tables, and an estimate for its places; not those of the inner grammar."""
         return super().nbytes + ENTRY_BYTES * len(self._places)
 
     @property
     def sizes(self) -> dict[str, int]:
-        """How far the grammar is expanded."""
+        """The sizes of the inner grammar's tables, and the number of places."""
         return {**self.inner.sizes, "places": len(self._places)}

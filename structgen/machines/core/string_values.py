@@ -1,4 +1,9 @@
-"""Strings judged by a grammar, for validators: pydantic's, and those of JSON Schema."""
+"""Validators (pydantic's, and those of JSON Schema) ask here whether a string is a text of a grammar.
+
+- A grammar is compiled *over bytes*: each token is one byte. So no model's tokenizer is needed.
+- A *core schema* is pydantic's description of a type: a dict with a `type`, often with inner schemas.
+- A *fault* is a sentence that says where and why a string is not a text of the grammar; "": it is one.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +18,19 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 _METADATA_KEY: Final = "structgen_grammar"
-"""The key of a core schema's metadata that tells these validators from others."""
+"""The key in a core schema's metadata by which the schemas of `with_texts_of` are recognised."""
 
 
 def over_bytes(grammar: Any) -> CompiledGrammar:
-    """Return a grammar compiled against single bytes, anew once texts have used up its memory; a compiled one
-    as it is."""
+    """Return a grammar compiled over bytes. Once texts have used up its memory, it is compiled anew.
+
+    `grammar`: a grammar object, or a compiled grammar.
+    """
     return _over_bytes(grammar).fresh()
 
 
 def _compile_over_bytes(grammar: Any) -> CompiledGrammar:
-    """Return a grammar compiled against single bytes; a compiled grammar as it is."""
+    """Return a grammar compiled over bytes. A compiled grammar is returned as it is."""
     if isinstance(grammar, CompiledGrammar):
         return grammar
     compiled: CompiledGrammar = grammar.compiled(byte_tokenizer(), None, None)
@@ -34,21 +41,26 @@ _over_bytes: Final = lru_cache(maxsize=64)(_compile_over_bytes)
 
 
 def fault_in(text: str, compiled: CompiledGrammar) -> str:
-    """Return in words, with line and column, why a text is none of a grammar's; "" where it is one. Linear in
-    the text."""
+    """Return why a text is not a text of a grammar, with line and column; "": it is one.
+
+    Cost: linear in the text.
+    """
     fault = first_fault(compiled, text, in_lines=True)
     return fault and f"not {compiled.grammar.texts_named}: {fault}"
 
 
 def grammar_accepts(compiled: CompiledGrammar, text: str) -> bool:
-    """Tell whether a text is one of a grammar's. Linear in the text."""
+    """Return whether a text is a text of a grammar. Cost: linear in the text."""
     state = compiled.step_bytes(compiled.start, text.encode("utf-8", "surrogatepass"))
     return state is not None and compiled.accepts_end(state)
 
 
 def with_texts_of(grammar: Any, schema: CoreSchema) -> CoreSchema:
-    """Return a core schema whose strings are texts of a grammar: the value if it is a string, or else the
-    string of which it is made. The grammar is compiled at the first string, and freed with the schema."""
+    """Return a core schema that also demands that strings are texts of a grammar.
+
+    `schema`: the core schema of the type. The validated value is judged if it is a string, else the string
+    from which the value was made. The grammar is compiled at the first string, and freed with the schema.
+    """
     # optional: pydantic
     from pydantic_core import PydanticCustomError, core_schema
 
@@ -56,11 +68,12 @@ def with_texts_of(grammar: Any, schema: CoreSchema) -> CoreSchema:
     compiled = cache(partial(_compile_over_bytes, grammar))
 
     def text_of_grammar(value: Any, reader: Callable[[Any], Any]) -> Any:
+        """Return the value that the type reads. Raises PydanticCustomError where its string is no text."""
         value_read = reader(value)
         text = value_read
         if not isinstance(text, str):
-            # The type makes another object of the string: the string that came in is checked. Of a member of
-            # an Enum that is its value.
+            # The type makes another object from the string, so the string that came in is checked. A member
+            # of an Enum may come in as well: then its `value` is checked.
             text = getattr(value, "value", value)
         if isinstance(text, str) and (fault := fault_in(text, compiled())):
             raise PydanticCustomError("x-grammar", "{fault}", {"fault": fault})
@@ -72,7 +85,7 @@ def with_texts_of(grammar: Any, schema: CoreSchema) -> CoreSchema:
 
 
 def judges_texts(schema: Mapping[str, Any]) -> bool:
-    """Tell whether a core schema is that of `with_texts_of`, or stands around it."""
+    """Return whether a core schema was made by `with_texts_of`, or wraps such a schema."""
     if schema["type"] == "chain":
         return judges_texts(schema["steps"][0])
     if _METADATA_KEY in schema.get("metadata", {}):

@@ -1,4 +1,12 @@
-"""`TokenCounts`: how many tokens complete the documents of one compiled grammar, remembered by state."""
+"""`TokenCounts` remembers how many tokens complete a document from each state of a compiled grammar.
+
+- The *completion* of a state is the shortest text that completes the document from there.
+- The *count* of a state is the number of tokens that write its completion; 0: the document is complete.
+- The *ceiling* of a state is a number of tokens that suffices after whichever token comes next.
+- A *budget* is the number of tokens that may still be written.
+
+For example, after `{"a": 1` the completion is `}`, and the count is 1.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +20,32 @@ from structgen.tokens.vocabulary import Vocabulary
 
 
 class TokenCounts(Completions):
-    """The answers for budgets. A kind of grammar brings the length of a state's completion, its count, and
-    the states after tokens. The grammar's lock is held by the caller."""
+    """Answers the questions of budgets. The caller holds the grammar's lock.
+
+    Each kind of grammar defines the length of a state's completion, its count, and the states after tokens.
+    """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._costs = TextCosts(vocabulary)
         self._counts: dict[int, int] = {}
+        """The number of a state -> its count."""
         self._ceilings: dict[int, int] = {}
-        """State -> so many tokens suffice after whichever token comes next."""
+        """The number of a state -> its ceiling."""
 
     @abstractmethod
     def symbol_length(self, index: int) -> int:
-        """Return the symbols of the completion of a state."""
+        """Return the length of a state's completion, in symbols: at least its count of tokens."""
 
     @abstractmethod
     def count_tokens(self, index: int) -> int:
-        """Work out the tokens that complete the document from a state."""
+        """Work out the count of a state: how many tokens complete the document."""
 
     @abstractmethod
     def states_after(self, index: int, tokens: Tokens) -> tuple[list[int], Tokens]:
-        """Return states after some allowed tokens, and for each token which of them has its own's count."""
+        """Return states after some allowed tokens, and for each token the position of a state among them.
+
+        The state at that position has the same count as the state after the token.
+        """
 
     def clear_counts(self) -> None:
         """Forget all counts."""
@@ -40,11 +54,13 @@ class TokenCounts(Completions):
         self._ceilings.clear()
 
     def tokens(self, index: int, enough: int = 0) -> int:
-        """Return the tokens that complete the document from a state: 0 where it is complete. Where they are
-        no more than `enough`, a bound may do."""
+        """Return the count of a state: how many tokens complete the document; 0: it is complete.
+
+        `enough`: where the count is at most this number, a larger number up to `enough` may be returned.
+        """
         known_count = self._counts.get(index)
         if known_count is None:
-            # All are forgotten at once: which of them come again is not known.
+            # All counts are forgotten at once: it is not known which of them will be asked for again.
             if len(self._counts) > REMEMBERED or self._costs.is_full:
                 self.clear_counts()
             # No text needs more tokens than it has bytes. The length is not the exact count, and is not kept.
@@ -54,7 +70,10 @@ class TokenCounts(Completions):
         return known_count
 
     def sufficient(self, index: int) -> int | None:
-        """Return how many tokens are known to suffice, and one less after whichever token comes next."""
+        """Return a number of tokens that suffices from a state; None: its ceiling is not known.
+
+        After whichever token comes next, one token less suffices.
+        """
         ceiling = self._ceilings.get(index)
         if ceiling is None:
             return None
@@ -62,9 +81,10 @@ class TokenCounts(Completions):
         return 1 + max(ceiling, self.tokens(index))
 
     def too_long(self, index: int, tokens: Tokens, budget: int) -> Tokens:
-        """Return those of a state's allowed tokens (no end tokens) after which more than `budget` are needed.
+        """Return those of a state's allowed tokens after which more than `budget` tokens are needed.
 
-        Cost: `states_after`, and `tokens` of those states whose completions are longer.
+        `tokens`: without end tokens. Cost: `states_after`, and the counts of the states whose completions are
+        longer than the budget.
         """
         # Many tokens lead to states with equal counts, so each state is counted once.
         states, state_positions = self.states_after(index, tokens)

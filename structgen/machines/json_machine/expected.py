@@ -1,8 +1,12 @@
-"""The possible continuations of a document in words, each with the places of the schema that ask for it.
+"""`list_expected` describes in words what may come next in a document, and which schemas ask for it.
 
-All words come from a state and the states after it: their registers name the value that is being read, and
-the network says its meaning. An item stands in the list only with bytes that are allowed, and every allowed
-byte has an item.
+- An *item* is one continuation in words, e.g. `the key "name" (required)`, with its sources and first bytes.
+- The *sources* of an item are the JSON pointers of the schemas that ask for it.
+- The *rank* of an item orders the list: required keys first, the end of the document last (_URGENT, ...).
+- A key is *owed* while it is required and not written.
+
+The words come from a state and the states after it: their registers name the value that is being read, and
+the network has its meaning. Each item has at least one allowed byte, and each allowed byte has an item.
 """
 
 from __future__ import annotations
@@ -23,21 +27,20 @@ from structgen.schema.meaning import wording
 from structgen.schema.reading.json_values import json_string
 
 MOST = 20
-"""Keys and values listed one by one; the others are counted."""
+"""The most keys and values that are listed one by one. The others are counted in one item."""
 
 _SPACE = b" \t\n\r"
 _NUMERAL = b"0123456789+-.eE"
 _LITERALS = ("true", "false", "null")
 _URGENT, _VALUE, _MARK, _BLANK, _END = range(5)
-"""The order of the list: what is owed, what may come, punctuation, white space, the end."""
+"""The ranks: owed keys and items, keys and values, punctuation, white space, the end of the document."""
 
 
 def list_expected(machine: Inspection, index: int) -> list[Expected]:
-    """Return the items that may follow a state: required ones first, then alphabetically; up to 20 keys and
-    values, and an item that counts the others. Empty after an end token.
+    """Return the items that may follow a state, by rank, then alphabetically. Empty after an end token.
 
-    The grammar's lock is held by the caller. For messages, not for speed: a fraction of a millisecond, more
-    where an object has thousands of keys.
+    At most 20 keys and values are listed; one more item counts the others. The caller holds the grammar's
+    lock. Cost: a fraction of a millisecond, more where an object has thousands of keys.
     """
     if machine.registers(index).mode == L.M_FINISHED:
         return []
@@ -63,7 +66,7 @@ def list_expected(machine: Inspection, index: int) -> list[Expected]:
 
 
 class _Reading:
-    """The value that is being read in a state, and its continuations."""
+    """The value that is being read in a state, and the items that are found for it."""
 
     def __init__(self, machine: Inspection, index: int) -> None:
         self.machine = machine
@@ -76,30 +79,31 @@ class _Reading:
         self.frame = registers.frame
         self._escape = (self.lexeme >> L.ESCAPE_SHIFT) & 15
         self.place = machine.place_in(self.frame)
-        """The place of the innermost value begun: a terminal, or a container between its tokens."""
+        """The place of the innermost value that has begun: a scalar, or a container between its tokens."""
         self.sources = machine.sources(self.place)
         self.after = dict(machine.after_each(index, machine.next_bytes(index)))
-        """The states after the bytes that are allowed."""
+        """Each allowed byte -> the state after it."""
         self.items: dict[tuple[int, str], tuple[dict[str, None], set[int]]] = {}
-        """Rank and words, with their places and bytes."""
+        """(rank, words) of an item -> its sources and its first bytes."""
         self.live: LiveState | None = None
-        """The live state of a string that is held to a grammar; None of other values."""
+        """The live state of a string that must be a text of a grammar; None for all other values."""
         if self.mode == L.M_STRING and (state := machine.string_state(index)) >= 0:
             self.live = machine.strings.is_live(state)
         self._going_on: dict[str, set[int]] = {}
-        """The answers of `_bytes_of_word`, by the next two characters."""
+        """The next two characters of a word -> the answer of `_bytes_of_word`."""
 
     def add_item(
         self, wording_of_item: str, sources: Iterable[str], first: Iterable[int], rank: int = _VALUE
     ) -> None:
-        """Add an item if one of its first bytes is allowed; items of the same words are one.
+        """Add an item if one of its first bytes is allowed. Items with the same words and rank are merged.
 
-        `sources`: the JSON pointers of the schemas that ask for it; `rank`: where it stands in the list. For
-        example `add_item('"}"', self.sources, b"}", _MARK)` adds the brace that closes an object.
+        `wording_of_item`: its words; `sources`: the JSON pointers of the schemas that ask for it; `first`:
+        the bytes with which it may begin; `rank`: its rank in the list. For example
+        `add_item('"}"', self.sources, b"}", _MARK)` adds the brace that closes an object.
         """
         bytes_allowed = self.after.keys() & set(first)
         if bytes_allowed:
-            # a dict in place of a set: sources stay in their order
+            # a dict instead of a set keeps the sources in their order
             item_sources, item_bytes = self.items.setdefault((rank, wording_of_item), ({}, set()))
             item_sources.update(dict.fromkeys(sources))
             item_bytes.update(bytes_allowed)
@@ -127,7 +131,7 @@ class _Reading:
     # --- between tokens, and in numerals ---
 
     def _between_tokens(self) -> None:
-        """Find the items of a state between the tokens of JSON, or in a numeral, which may end here."""
+        """Find the items of a state between tokens of JSON, or in a numeral, which may end here."""
         machine, holder = self.machine, self.place
         space = bytes(byte for byte in self.after if byte in _SPACE)
         space_name = {b" ": "a blank", b"\n": "a line break"}.get(space, "white space")
@@ -164,7 +168,7 @@ class _Reading:
                 self._add_values(mode, _LITERALS[literal], first)
 
     def _add_values(self, mode: int, literal: str, first: list[int]) -> None:
-        """Add the values that begin with some bytes."""
+        """Add the values of one kind: `mode` is their mode, `literal` its text, `first` their first bytes."""
         machine = self.machine
         state = self.after[first[0]]  # all of them lead to states of one place
         place = machine.place_in(machine.registers(state).frame)
@@ -184,7 +188,7 @@ class _Reading:
             self.add_item(wording_of_item, machine.sources(place), first)
 
     def _add_comma(self, state: int, sources: Iterable[str]) -> None:
-        """Add the comma inside a container, and what makes it necessary."""
+        """Add the comma in a container, with what is owed after it. `state`: the state after the comma."""
         machine = self.machine
         registers = machine.registers(state)
         keys = registers.mode == L.M_KEYS
@@ -218,7 +222,7 @@ class _Reading:
                 self.add_item(wording_of_item, sources or self.sources, b'"')
 
     def _demand_of_key(self, residue: int, name: str) -> tuple[tuple[str, ...], int]:
-        """Return who asks for a key, and its rank."""
+        """Return the sources of a named key, and its rank. `residue`: that of its object."""
         network = self.machine.network
         sources = self.machine.sources(network.menu(residue).names[name])
         if name in network.owed_keys(residue)[0]:
@@ -226,18 +230,18 @@ class _Reading:
         return sources or self.sources, _VALUE
 
     def _unlisted_keys(self, residue: int) -> Iterator[tuple[list[str], tuple[str, ...]]]:
-        """Yield the keys without a name, in words, and the places of their values."""
+        """Yield the kinds of extra keys: descriptions in words, and the sources of their values."""
         for formula, place in self.machine.network.unnamed_keys(residue):
             some = partial(wording.describe_strings, some=self._any_key(residue))
             yield wording.describe_formulas((formula,), some), self.machine.sources(place)
 
     def _any_key(self, residue: int) -> str:
-        """Return the words for any key that has no name."""
+        """Return the words for any extra key, which the schema does not name."""
         known_keys = self.machine.network.keys(residue)
         return "a key that the schema does not name" if known_keys else "a key"
 
     def _inside_key(self, closing: Iterable[int], rest: bytes) -> None:
-        """Add how a key goes on: with a quote that closes it, or with one of the other bytes (`rest`)."""
+        """Add how a key goes on: with a quote (`closing`), or with another byte (`rest`)."""
         machine = self.machine
         residue = machine.residue(self.row)
         names = machine.network.menu(residue).names
@@ -245,7 +249,7 @@ class _Reading:
             key = machine.registers(self.after[byte]).lexeme
             sources = machine.sources(machine.child_place(self.row, key))
             self.add_item("the closing quote", sources or self.sources, closing)
-        # Below 0, no name begins so.
+        # `position` below 0: no named key begins with what is written.
         names_left: Iterable[tuple[int, bytes]] = ()
         if self.position >= 0:
             names_left = machine.words_with_prefix(machine.key_list(self.row), self.position)
@@ -270,7 +274,7 @@ class _Reading:
     # --- strings ---
 
     def _inside_string(self, closing: Iterable[int], rest: bytes) -> None:
-        """Add how a string or a listed string goes on."""
+        """Add how a string goes on: with a quote (`closing`), or with another byte (`rest`)."""
         is_listed = self.mode == L.M_WORDS
         descriptions: list[str] = []
         if not is_listed:
@@ -295,16 +299,17 @@ class _Reading:
             self.add_item(wording_of_item + _next_characters(rest), self.sources, rest)
 
     def _rest_of_texts(self, live: LiveState) -> bool:
-        """Add how texts of grammars go on; return whether the string can be nothing else."""
+        """Add how texts of grammars go on. Returns whether the string can only be such a text."""
         for way, at in live.alive_ways():
             for way_on in way.reader.expected(at):
-                # a quote, a backslash and a control character begin as an escape; others may
+                # A quote, a backslash and a control character are written as escapes, which begin with a
+                # backslash (92). Other characters may be.
                 first = {byte if byte >= 32 and byte not in b'"\\' else 92 for byte in way_on.first}
                 self.add_item(way_on.what, self.sources, first and first | {92})
         return live.regular < 0
 
     def _more_characters(self) -> str:
-        """Return how long the rest of a string is, in words; empty where its length is not bounded."""
+        """Return the length of the rest of a string, in words; "": its length has no bounds."""
         row = self.machine.string_row(self.row)
         min_length = row[StringRow.min_length]
         max_length = row[StringRow.max_length]
@@ -316,13 +321,15 @@ class _Reading:
         return f"a string of {remaining}" if remaining else "the rest of the string"
 
     def _bytes_of_word(self, word: bytes) -> set[int]:
-        """Return the bytes with which a listed word or key may go on; none where the escape that is being
-        written is not one of it."""
+        """Return the bytes with which a listed word or key may go on.
+
+        Empty where the escape that is being written does not belong to the word.
+        """
         offset = self.position & L.POSITION_BITS
         if offset < len(word) and word[offset] & 0xC0 == 0x80:
             return {word[offset]}  # inside a character: its next byte
-        # The next character decides, and the one after it where the first may be half of a pair. Words that
-        # go on with the same two are answered once.
+        # The next character decides; where it is a high surrogate, the one after it, too. Words that go on
+        # with the same two characters have one answer.
         rest = decode_text(word[offset:])[:2]
         if rest not in self._going_on:
             escape_prefix = _begun_escape(self.lexeme)
@@ -342,21 +349,24 @@ class _Reading:
 
 
 def _word_descriptions(words: Iterable[bytes]) -> list[str]:
-    """Return listed strings in words; none where there are none."""
+    """Return a description of listed strings as a list of one text; no words: an empty list."""
     quoted_words = [wording.quote_text(decode_text(word)) for word in words]
     return [wording.list_words(quoted_words)] if quoted_words else []
 
 
 def _matching_words(machine: Inspection, index: int) -> Iterator[bytes]:
-    """Yield the listed strings that agree with what is written in a state, as bytes (`decoded_text`)."""
+    """Return an iterator over the listed strings that begin with what is written (`decoded_text`)."""
     registers = machine.registers(index)
     words = machine.string_row(registers.residue)[StringRow.start]
     return (word for _at, word in machine.words_with_prefix(words, registers.position))
 
 
 def _first_spellings(rest: str) -> list[bytes]:
-    """Return the ways of writing the first character of the rest of a word, or the quote that ends it; a high
-    surrogate that stands alone together with what follows, which tells it from half a pair."""
+    """Return the ways to write the first character of the rest of a word, or the quote that ends it.
+
+    A lone high surrogate (0xD800 to 0xDBFF) comes with what follows, which tells it from half a pair. For
+    example, "/" is written `/`, `\\u002f` or `\\/`.
+    """
     if not rest:
         return [b'"']
     # four hexadecimal digits for each of one or two 16-bit units
@@ -372,8 +382,12 @@ def _first_spellings(rest: str) -> list[bytes]:
 
 
 def _begun_escape(lex: int) -> bytes:
-    """Return the text of an escape so far, in lower case. `lex`: the register (escape state, digits, high
-    surrogate)."""
+    """Return the text of an escape that is written so far, in lower case.
+
+    `lex`: the register `lexeme`. Its bits from ESCAPE_SHIFT on are the escape's state. Those from 32 on are
+    the value of the digits; those from 48 on, the low ten bits of a high surrogate.
+    """
+    # states 6 to 11: a high surrogate is written; then as 0 to 5
     escape = (lex >> L.ESCAPE_SHIFT) & 15
     value = (lex >> 32) & 0xFFFF
     high = (lex >> 48) & 0x3FF
@@ -385,7 +399,7 @@ def _begun_escape(lex: int) -> bytes:
 
 
 def _next_characters(following: bytes) -> str:
-    """Return the next characters in brackets where they are few, else nothing."""
+    """Return the next characters in brackets, e.g. ` (next: a digit)`; "": they are many, or not ASCII."""
     runs = byte_runs(following)
     if not runs or following[-1] >= 127 or len(runs) > 6:
         return ""

@@ -1,4 +1,14 @@
-"""`Inspection` reads the state of a machine from Python, for completions, events and explanations."""
+"""`Inspection` reads a state of the JSON machine from Python, for completions, events and explanations.
+
+- The *engine* is the compiled code of the machine; the *network* is the schema as numbers. A place or a
+  residue is a row of a table in the engine, and has another number in the network.
+- The *registers* of a state are its eight words: what is being read, and what was read so far.
+- A *place* is what the schema asks of one value. A *residue* is how far an object or array has come.
+- A *frame* is an open object or array around a value. An *outcome* is a number that names the demands met.
+- A *set of keys* is a trie of rows; a *log* is the text of an item, label by label (`json_blocks`).
+
+For example, after `{"a": ` the registers name the frame -1, and `brackets` returns 1.
+"""
 
 from __future__ import annotations
 
@@ -38,18 +48,21 @@ class StateRegisters(NamedTuple):
 
 
 StateGroup: TypeAlias = tuple[int, ...]
-"""What a walk lists (`JsonContext.state_groups`): mode, residue, frame."""
+"""A group of states that a walk listed (`JsonContext.state_groups`): mode, residue, frame."""
 
 
 class Inspection:
-    """Reads registers, frames and tables in the terms of the network; `expander`, `strings` and `numbers`
-    know the machine's own numbers. The grammar's lock is held by the caller."""
+    """Reads registers, frames and tables, and translates their numbers into those of the network.
+
+    The caller holds the grammar's lock.
+    """
 
     def __init__(
         self, expander: Expander, tables: GrowingTables, space: tuple[int, bytes], retry: Callable[..., int]
     ) -> None:
+        """`retry` calls a compiled function, answers its questions, and calls it again until it is done."""
         self.space = space
-        """The white space policy, and its indent."""
+        """The policy of white space (SPACE_...), and the indent of one level."""
         self._tables = tables
         self.expander = expander
         self._retry = retry
@@ -60,7 +73,7 @@ class Inspection:
         tables.context[word_of(L.JsonContext, "state_groups")] = address_of(self._state_groups)
 
     def registers(self, index: int) -> StateRegisters:
-        """Return the registers of a state."""
+        """Return the registers of a state, by its number, which must not be below 0."""
         assert index >= 0, "a state that was refused has no registers"
         return StateRegisters._make(self._tables.rows(L.T_NODE)[index, :REGISTERS].tolist())
 
@@ -69,23 +82,23 @@ class Inspection:
         return bool(may_end(self._tables.address, index))
 
     def frame(self, frame: int) -> tuple[int, int, int, int]:
-        """Return a stack frame: the engine's residue, the set of extra keys, the engine's key,
-        the frame below."""
+        """Return four words of a frame: its residue, its set of extra keys, the key of the value in it, and
+        the frame around it. All are numbers of the engine."""
         row: list[int] = self._tables.rows(L.T_FRAME)[frame].tolist()
         residue, extras, key, parent = row[: L.FrameRow.depth]
         return residue, extras, key, parent
 
     def log(self, regs: StateRegisters) -> int:
-        """Return the log of the items that are written and whose values matter, 0 where there is none."""
+        """Return the row of the log of the item that is being written; 0: there is none."""
         text = regs.text
         return text & L.LOG if text & L.CAPTURE else 0
 
     def watches(self, row: int) -> bool:
-        """Return whether the value of an item matters in an array with this residue (the engine's)."""
+        """Return whether the text of an item matters in an array. `row`: the engine's row of its residue."""
         return int(self._tables.rows(L.T_RES)[row, L.ResidueRow.values]) != 0
 
     def brackets(self, regs: StateRegisters) -> int:
-        """Return how many brackets are open."""
+        """Return how many brackets are open in a state, by its registers."""
         mode, frame = regs.mode, regs.frame
         if mode in (L.M_DOC, L.M_END, L.M_FINISHED):
             return 0
@@ -97,11 +110,11 @@ class Inspection:
         return below if is_scalar else below + 1
 
     def residue(self, row: int) -> int:
-        """Return the network's residue of an engine row."""
+        """Return the network's number of a residue, by its row."""
         return self.expander.network_residue(row)
 
     def child_place(self, row: int, key: int) -> int:
-        """Return the network's place of the value under a key."""
+        """Return the network's place of the value under a key; `row`: the object's residue."""
         place = self.expander.network_key(row, key)
         menu = self.network.menu(self.residue(row))
         if isinstance(place, str):
@@ -110,31 +123,32 @@ class Inspection:
         return menu.extra_places[place]
 
     def place_in(self, frame: int) -> int:
-        """Return the place of the value that a stack frame waits for."""
+        """Return the network's place of the value that is open in a frame; below 0: the root."""
         if frame < 0:
             return self.network.root
         residue, _extras, key, _below = self.frame(frame)
-        if key == -1:
+        if key == -1:  # an array
             item = self.network.items(self.residue(residue)).item
             assert item is not None, "an item was begun"
             return item
         return self.child_place(residue, key)
 
     def takes_only_integers(self, index: int) -> bool:
-        """Return whether the numeral that has begun in a state must be an integer."""
+        """Return whether the numeral that is being read in a state must be an integer."""
         place = self.place_in(self.registers(index).frame)
         spec = self.network.entry(place).number
         return spec is not None and all(map(only_integers, spec.formulas))
 
     def key_list(self, row: int) -> int:
-        """Return the word list of an object's keys."""
+        """Return the row of the list of an object's named keys. `row`: the row of its residue."""
         return int(self._tables.rows(L.T_RES)[row, L.ResidueRow.words])
 
     def words_with_prefix(self, words: int, prefix: int) -> Iterator[tuple[int, bytes]]:
-        """Yield the words (index, bytes) of a list with a prefix."""
+        """Yield the words of a list with a prefix, as (index, bytes). `words`: the row of the list."""
         offset = int(self._tables.rows(L.T_LEX)[words, 0])
         offsets = self._tables.rows(L.T_OFFSET)[:, 0]
         blob = self._tables.rows(L.T_BLOB)
+        # a packed prefix (`L.LOW_SHIFT`): its first word, and the one after its last
         first_word = prefix >> L.LOW_SHIFT
         words_end = (prefix >> L.HIGH_SHIFT) & L.HIGH_BITS
         for word in range(first_word, words_end):
@@ -142,35 +156,40 @@ class Inspection:
             yield word, blob[start:end].tobytes()
 
     def string_row(self, row: int) -> list[int]:
-        """Return the row of a string spec (`StringRow`)."""
+        """Return the words of a row of `string_specs`, to be indexed by the fields of `StringRow`."""
         numbers: list[int] = self._tables.rows(L.T_STRING)[row].tolist()
         return numbers
 
     def word_outcome(self, at: int) -> int:
-        """Return the outcome of a listed word."""
+        """Return the outcome of a listed word, by its position in the table `outcomes`."""
         return int(self._tables.rows(L.T_OUTCOME)[at])
 
     def live(self, regs: StateRegisters) -> LiveState | None:
-        """Return the live state of a string that is held to a grammar that need not be regular."""
+        """Return the live state of a string that must be a text of a grammar; None: there is none."""
         return self.strings.is_live(regs.lexeme & L.STATE_BITS) if regs.mode == L.M_STRING else None
 
     def string_state(self, index: int) -> int:
-        """Return the state of the automaton of the string or key that is being written, DEAD where only
-        listed words go on."""
+        """Return the state of the automaton of the string or key that is being written.
+
+        DEAD: the automaton cannot go on, only listed words can.
+        """
         regs = self.registers(index)
         state = regs.lexeme & L.STATE_BITS
         return DEAD if regs.mode == L.M_WORDS or state == L.NO_STATE else state
 
     def after_character(self, state: int, point: int) -> int:
-        """Return the state of a string automaton after a character, or a surrogate that stands alone."""
+        """Return the state of a string automaton after a code point; below 0: it is refused."""
         for column in columns_of(encode_text(chr(point))):
             if state >= 0:
                 state = self.strings.step(state, column)
         return state
 
     def listed_rests(self, index: int) -> Iterator[str]:
-        """Yield how listed words, and keys that the object holds, go on in a state between two characters of
-        a string or key (or inside an escape)."""
+        """Yield the rests of the listed words, and of the keys that the object has already, in a state.
+
+        The state must be inside a string or key, between two characters or in an escape. For example, after
+        `"a` the rests of the words "ab" and "acd" are "b" and "cd".
+        """
         regs = self.registers(index)
         mode = regs.mode
         row = regs.residue
@@ -201,11 +220,11 @@ class Inspection:
         return bytes(np.flatnonzero(array).tolist())
 
     def state_after(self, index: int, data: bytes) -> int:
-        """Return the state after bytes, or -1."""
+        """Return the number of the state after bytes; -1: they are refused."""
         return follow_bytes(self._retry, index, data)
 
     def after_each(self, index: int, data: bytes) -> list[tuple[int, int]]:
-        """Return those of the bytes that may come next, ascending, each with the state after it."""
+        """Return the bytes of `data` that may come next, ascending, each with the state after it."""
         states = self.after_all(index, data)
         return [(byte, int(states[byte])) for byte in np.flatnonzero(states >= 0).tolist()]
 
@@ -217,8 +236,10 @@ class Inspection:
         repeated_keys: bool = False,
         named_keys: bool = False,
     ) -> npt.NDArray[np.int64]:
-        """Return int64[256]: the state after each of some bytes, -1 where it is refused. `repeated_keys` and
-        `named_keys`: as `forgets` and `refuses_extra` of `state_walk.after_each`."""
+        """Return int64[256]: the state after each byte of `data`; -1: it is refused, or not in `data`.
+
+        `repeated_keys` and `named_keys`: as `forgets` and `refuses_extra` of `state_walk.after_each`.
+        """
         byte_filter = np.zeros(256, np.uint8)
         byte_filter[list(data)] = 1
         states = np.empty(256, np.int64)
@@ -233,17 +254,21 @@ class Inspection:
         return states
 
     def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return the states after each of some allowed tokens; one in a key that the schema does not name, or
-        in an item whose value matters, stands for all that differ in its text alone, and is none of them (see
-        state_walk.after_tokens)."""
+        """Return the state after each of some allowed tokens (`state_walk.after_tokens`).
+
+        In an extra key, or in an item whose text matters, one state stands for all that differ only in that
+        text. Such a state is none of these itself (`is_blurred`).
+        """
         token_ids = tokens.astype(np.int32)
         states = np.empty(len(tokens), np.int64)
         self._retry(state_walk.after_tokens, index, address_of(token_ids), len(token_ids), address_of(states))
         return states
 
     def listed_groups(self) -> tuple[list[StateGroup] | None, int]:
-        """Return the groups of states that the last walk listed, None where there are too many, and the bound
-        over the others."""
+        """Return the groups of states that the last walk listed, and its bound for all other states.
+
+        The groups are None where there were too many to list.
+        """
         count = int(self._tables.context[L.JsonContext.listed_count])
         bound = int(self._tables.context[L.JsonContext.bound])
         if count == L.MOST_LISTED:
@@ -252,15 +277,17 @@ class Inspection:
         return groups, bound
 
     def rest(self, table: int, row: int, column: int) -> int | None:
-        """Return a bound that was written into a row, or None."""
+        """Return a bound that was written into a row; None: none was. `column`: the field of the bound."""
         bound = int(self._tables.rows(table)[row, column])
         return bound - 1 if bound else None  # 0 says that none was written
 
     def put_rest(self, table: int, row: int, column: int, rest: int) -> None:
-        """Write a bound into a row, where walks find it: an object's or array's (T_RES), a string's
-        (T_STRING), a place's (T_PLACE) or a frame's (T_FRAME); of a plain object into the rows of all of its
-        residues. For example `put_rest(L.T_STRING, row, StringRow.rest, 12)`: a string takes 12 tokens at
-        most."""
+        """Write a bound into a row, where walks find it.
+
+        `table`: T_RES for an object or array, T_STRING, T_PLACE or T_FRAME. For a plain object the bound is
+        written into the rows of all its residues. `column`: the field; `rest`: the bound, in tokens. For
+        example, `put_rest(L.T_STRING, row, StringRow.rest, 12)`: a string takes at most 12 tokens.
+        """
         first, end = row, row + 1
         shape = -1
         if table == L.T_RES:
@@ -270,6 +297,7 @@ class Inspection:
             plain_object = self._tables.rows(L.T_PLAIN)[shape]
             first = int(plain_object[L.PlainObjectRow.base])
             end = first + 1 + int(plain_object[L.PlainObjectRow.count])
+        # 1 is added, since 0 means that no bound is written
         self._tables.rows(table)[first:end, column] = 1 + rest
 
     @property
@@ -278,61 +306,62 @@ class Inspection:
         return int(self._tables.context[L.JsonContext.key_escapes]) == L.ESCAPES_ANY
 
     def key_start(self, row: int) -> int:
-        """Return the state of `strings` in which an object's extra keys start, below 0 where none may
-        come."""
+        """Return the state of `strings` in which an object's extra keys start; below 0: none may come."""
         self.expander.know_residue(row)
         return int(self._tables.rows(L.T_RES)[row, L.ResidueRow.extra])
 
     def place_row(self, frame: int) -> int:
-        """Return the row of the place of the value in a frame."""
+        """Return the row of the place of the value in a frame; below 0: of the whole document."""
         if frame < 0:
             return int(self._tables.context[L.JsonContext.root])
         return int(self._tables.rows(L.T_FRAME)[frame, L.FrameRow.place])
 
     def farthest_numeral(self, place: int) -> int:
-        """Return how many characters the rest of a numeral takes at most, in whichever state of its
-        automaton, at a place by its row."""
+        """Return the most characters that the rest of a numeral takes in any state of its automaton.
+
+        `place`: the row of the place.
+        """
         start = int(self._tables.rows(L.T_PLACE)[place, L.PlaceRow.number])
         return self.numbers.longest_rest(start)
 
     def words(self, row: int) -> Iterator[bytes]:
-        """Yield the words of a string spec that is a list."""
+        """Return an iterator over the words of a listed string, by its row in `string_specs`."""
         words = self.string_row(row)[StringRow.start]
         count = int(self._tables.rows(L.T_LEX)[words, L.WordListRow.count])
         all_words = count << L.HIGH_SHIFT  # the prefix of no bytes: from word 0 to the last
         return (word for _index, word in self.words_with_prefix(words, all_words))
 
     def words_beside(self, row: int) -> int:
-        """Return how many words with outcomes of their own stand beside the automaton of a string spec."""
+        """Return how many words are listed beside the automaton of a string (`StringRow.words`)."""
         words = self.string_row(row)[StringRow.words]
         if words < 0:
             return 0
         return int(self._tables.rows(L.T_LEX)[words, L.WordListRow.count])
 
     def text_kinds(self, vocab_size: int) -> npt.NDArray[np.int64]:
-        """Return for each token how it goes on a free string (see `state_walk.text_kinds`)."""
+        """Return a number for each token: what it does inside a free string (`state_walk.text_kinds`)."""
         kinds = np.empty(vocab_size, np.int64)
         self._retry(state_walk.text_kinds, address_of(kinds))
         return kinds
 
     def after_token(self, index: int, token: int) -> int:
-        """Return the state after a token that is not an end token, or -1."""
+        """Return the state after a token that is not an end token; -1: it is refused."""
         return self._retry(take_token, index, token)
 
     def is_blurred(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Return which states after tokens stand for others, as `after_tokens` says."""
         rows = self._tables.rows(L.T_NODE)[states]
         text = rows[:, JsonState.text]
-        # A log, or the text of a key, of which nothing was followed: no state that a text reaches has that.
+        # A log or a key without any text: no state that is reached by following the text has that.
         has_empty_log = text == L.CAPTURE
         has_empty_key = (rows[:, JsonState.mode] == L.M_KEY) & (text == 0)
         is_blurred: npt.NDArray[np.bool_] = has_empty_log | has_empty_key
         return is_blurred
 
     def holds(self, root: int, key: bytes) -> bool:
-        """Return whether a set of extra keys has one. Cost: the siblings on the way."""
+        """Return whether the set of keys `root` has a key. Cost: the entries beside its path."""
         rows = self._tables.rows(L.T_SET)
-        # `lookups` describes nodes and entries. The next entry stands where a node has its first.
+        # `lookups` describes nodes and entries. `child`: a node's first entry, an entry's next.
         for byte in key:
             entry = int(rows[root, SetEntry.child])
             while entry > 0 and rows[entry, SetEntry.label] != byte + 1:
@@ -349,11 +378,11 @@ class Inspection:
         return parent_text, byte
 
     def begins_key(self, text: int) -> bool:
-        """Return whether nothing is written yet of a key (`JsonState.text`)."""
+        """Return whether no byte of a key is written yet. `text`: the register `JsonState.text`."""
         return text == 0 or self.text_before(text & L.LOG)[1] == L.KEY_BEGINS
 
     def steps_of_set(self, root: int) -> set[bytes]:
-        """Return how the members of a set of extra keys go on from one of its nodes."""
+        """Return the rests of the keys of a set below one of its nodes, `root`."""
         rows = self._tables.rows(L.T_SET)
         texts = set()
         pending: list[tuple[int, bytes]] = [(root, b"")]
@@ -369,5 +398,5 @@ class Inspection:
         return texts
 
     def sources(self, place: int) -> tuple[str, ...]:
-        """Return the JSON pointers of a place's schemas."""
+        """Return the JSON pointers of the schemas that ask for a place, by the network's number."""
         return tuple(self.network.sources(place))

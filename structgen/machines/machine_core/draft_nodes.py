@@ -1,11 +1,13 @@
-"""Draft trees in compiled code: the layout of a batch of them, and the work for one of its nodes.
+"""Compiled code finds the states and the known masks of draft trees.
 
-A draft is a tree of guessed tokens after a state. Its places are the root (that state) and its nodes, in an
-order in which parents come first. A batch is a block that says where the arrays of all drafts lie, and a job
-for each draft. `walk_drafts` goes over the nodes of many jobs, of any kinds of grammars (`token_steps`).
+- A *draft* is a tree of guessed tokens after a state. A *node* is one guessed token.
+- A *place* is the root of a draft (the state itself) or one of its nodes. Parents come before children. A
+  draft of 2 nodes has 3 places: 0 is the root, 1 and 2 are the nodes.
+- A *job* is one draft, a *batch* all drafts of a call (`Job`, `Batch`): their arrays lie one after another.
+- A *context* is the block of a compiled grammar, by its address; 0: any text is allowed.
 
-Only known states and masks are used: no question is noted, and no mask is worked out. A place that needs
-either is left (NOT_YET), with all that is below it.
+`walk_drafts` uses only states and masks that are known already. It notes no question and works out no mask. A
+place that needs either gets the code NOT_YET, as do all places below it.
 """
 
 from __future__ import annotations
@@ -18,58 +20,64 @@ from structgen.machines.machine_core.token_steps import after_any
 
 
 class Batch(Block):
-    """Where the arrays of all drafts lie."""
+    """A batch: the addresses of the arrays of all drafts, and of the mask."""
 
     tokens: Int32s
-    """Of all nodes."""
+    """The token of each node."""
     parents: Int32s
+    """The parent of each node: a node of the same draft, by its number there; -1: the root."""
     states: Int32s
-    """Of all places."""
+    """The state of each place, or a code below 0 (NOT_YET, LIMITED, REFUSED); written here."""
     statuses: Bytes
+    """The status of each place (ROW_...); written here."""
     rows: Int32s
-    """The mask rows of all places; 0: they are 0, 1, ..."""
+    """The row of the mask for each place. The address 0: place p has row p."""
     mask: int
     """The address of the mask."""
     words: int
-    """Of a mask row."""
+    """The number of 32-bit words of a row of the mask."""
     vocabulary: int
-    """Tokens that the mask is for."""
+    """The number of tokens that the mask is for."""
 
 
 class Job(Block):
-    """A draft."""
+    """One draft of a batch."""
 
     context: int
-    """Of its grammar; 0: the text is free."""
+    """The address of the block of its grammar; 0: any text is allowed."""
     state: int
-    """Of the root."""
+    """The state of the root."""
     node: int
-    """The first of its nodes in the arrays."""
+    """The position of its first node in the arrays of nodes."""
     place: int
-    """The first of its places."""
+    """The position of its root in the arrays of places."""
     count: int
-    """Nodes."""
+    """The number of its nodes."""
 
 
 BATCH_WORDS, JOB_WORDS = words_of(Batch), words_of(Job)
 NOT_YET, LIMITED = -9, -2
-"""Codes in place of a state, besides REFUSED: it must be asked for; a limit was reached."""
+"""Codes in place of a state, besides REFUSED (-1). NOT_YET: the state must be asked for. LIMITED: a limit of
+the grammar was reached."""
 ROW_KNOWN, ROW_FREE, ROW_FINISHED, ROW_LIMIT, ROW_REFUSED = range(5)
-"""The statuses (`batch.RowStatus`)."""
+"""The statuses of a place whose row is written, with the numbers of `batch.RowStatus`."""
 ROW_LEFT = -1
 """The status of a place whose mask is not written yet."""
 
 
 @jit
 def job_at(jobs: int, index: int) -> Job:
-    """Return one of the jobs at an address."""
+    """Return job number `index` of the jobs at an address."""
     return skip(Job(jobs), index)
 
 
 @jit
 def state_of(batch: Batch, job: Job, node: int) -> int:
-    """Return the state of a node, or the code in its stead."""
-    # place 0 of a draft is its root, and parent -1 is the root, too
+    """Return the state after a node's token, or a code below 0; `node`: its number within the draft.
+
+    The place of the parent must be finished. The code of a parent without a state is handed on.
+    """
+    # The root is place 0 and parent -1, so the place of a parent is its number plus 1.
     parent_state = batch.states[job.place + 1 + batch.parents[job.node + node]]
     token = batch.tokens[job.node + node]
     size = batch.vocabulary if job.context == 0 else Core(job.context).vocabulary.size
@@ -83,9 +91,11 @@ def state_of(batch: Batch, job: Job, node: int) -> int:
 
 @jit
 def finish_place(batch: Batch, job: Job, place: int, state: int) -> int:
-    """Note the state of a place, or the code in its stead, and write its mask, if it is known. Returns 1
-    where something is left to do, else 0. `place`: 0 is the root of the job's draft, 1 its first node; for
-    example `finish_place(batch, job, 0, job.state)`."""
+    """Write the state of a place, and its mask and status if they are known. Returns 1 if not, else 0.
+
+    `place`: the number within the draft: 0 is the root, 1 the first node. `state`: the state, or a code below
+    0. For example, `finish_place(batch, job, 0, job.state)` finishes the root.
+    """
     at = job.place + place
     batch.states[at] = state
     if state == NOT_YET:
@@ -111,7 +121,7 @@ def finish_place(batch: Batch, job: Job, place: int, state: int) -> int:
                 status = ROW_FINISHED
             else:
                 return 1
-    # The row may be wider than the vocabulary; of a state without a mask all of it is 0.
+    # The other words are 0. The row may be wider than the vocabulary; a state without a mask allows nothing.
     for i in range(count, words):
         Int32s(target)[i] = 0
     batch.statuses[at] = status
@@ -120,7 +130,8 @@ def finish_place(batch: Batch, job: Job, place: int, state: int) -> int:
 
 @jit
 def allow_all(target: Int32s, words: int, vocabulary: int) -> None:
-    """Allow every token in a row."""
+    """Set a bit for every token in a row. `words`: the words of the row; `vocabulary`: the tokens."""
+    # 32 tokens to a word; -1 has all 32 bits set
     full_words = vocabulary >> 5
     bits_left = vocabulary & 31
     for i in range(words):
@@ -131,7 +142,10 @@ def allow_all(target: Int32s, words: int, vocabulary: int) -> None:
 
 @entry("int64(int64, int64, int64)")
 def walk_drafts(batch_address: int, jobs: int, count: int) -> int:
-    """Find the known states and masks of the drafts of many jobs. Returns how many places are left."""
+    """Find the known states and masks of many drafts. Returns how many places are not finished.
+
+    `batch_address`: the address of a `Batch`; `jobs`: that of the first of `count` jobs (`Job`).
+    """
     batch = Batch(batch_address)
     left_count = 0
     for i in range(count):
@@ -151,8 +165,11 @@ def walk_drafts(batch_address: int, jobs: int, count: int) -> int:
 
 @entry("int64(int64, int64, int64)")
 def find_misplaced(parents_address: int, counts_address: int, drafts: int) -> int:
-    """Return the first node (over all drafts) whose parent does not come before it, or -1; `counts` (int32):
-    the nodes of each draft."""
+    """Return the first node, counted over all drafts, whose parent does not come before it; -1: none.
+
+    `parents_address`: int32, the parent of each node within its draft; `counts_address`: int32, the number of
+    nodes of each draft.
+    """
     parents = Int32s(parents_address)
     counts = Int32s(counts_address)
     first = 0

@@ -1,9 +1,13 @@
-"""The rows of a batch in compiled code: known masks are copied, and tokens are taken.
+"""Compiled code copies the known masks of many texts in one call, or takes one token for each of them.
 
-A caller hands in a block of columns, each with an int64 for every row: the address of the grammar's block (0:
-the row is passed over), the state, and a third number. The answers are written over the column of states:
-from 0 on an answer; below 0 the row is left to Python, which asks for it by itself. No questions are
-answered.
+- A *batch* is a number of texts; each has a *row*, with a grammar and a state.
+- The *columns* are three arrays of int64, one after another, with one number for each row. Column 1 is the
+  address of the grammar's block; 0: the row is passed over. Column 2 is the state. Column 3 is the row of the
+  mask (`copy_rows`), or the token (`take_rows`).
+- The *answers* replace column 2. An answer below 0 means that Python must do this row by itself: the mask or
+  the state is not known, or the token is refused. No question is answered here.
+
+For example, two rows have the columns [context, context, state, state, token, token].
 """
 
 from __future__ import annotations
@@ -18,9 +22,11 @@ from structgen.machines.machine_core.token_steps import after_any
 
 @entry("int64(int64, int64, int64, int64)")
 def copy_rows(columns: int, count: int, mask: int, stride: int) -> int:
-    """Write the known masks to the rows (third column) of a mask, `stride` bytes each, at an address; answers
-    are 0. Returns how many are left. Takes no lock: a row that is not known yet is left, and a known one
-    never changes."""
+    """Copy the known masks of `count` rows. Returns how many rows were not known.
+
+    `mask`: the address of the mask; `stride`: the bytes of one of its rows. The answer for a copied row is 0.
+    No lock is needed: a known mask never changes, and an unknown one is not touched.
+    """
     contexts = Int64s(columns)
     left_count = 0
     states, rows = skip(contexts, count), skip(contexts, 2 * count)
@@ -36,8 +42,10 @@ def copy_rows(columns: int, count: int, mask: int, stride: int) -> int:
 
 @entry("int64(int64, int64)")
 def take_rows(columns: int, count: int) -> int:
-    """Take tokens (third column), end tokens too; answers are the states after them. Under the locks of the
-    grammars. Returns 0."""
+    """Take one token for each of `count` rows; end tokens too. Returns 0.
+
+    The answers are the states after the tokens. The caller holds the locks of the grammars.
+    """
     contexts = Int64s(columns)
     states, tokens = skip(contexts, count), skip(contexts, 2 * count)
     for i in range(count):

@@ -1,4 +1,13 @@
-"""How many tokens write a text, at least: a dynamic program over byte steps, from the end."""
+"""`TextCosts` finds the fewest tokens that write a text: a dynamic program from the end of the text.
+
+- A *state* is a position before the rest of a text. State 0 is the end: nothing is left to write.
+- A *step* leads from a state by one byte to another state. A state may have several steps.
+- The *cost* of a state is the fewest tokens from it to the end; IMPOSSIBLE: no tokens write any rest.
+- A *chain* is a run of states with one step each: the states of one fixed text.
+- A *slot* is a row of the vocabulary: all tokens that have the same bytes.
+
+For example, with the tokens `a`, `b` and `ab`, the state before "abb" has the cost 2: `ab`, then `b`.
+"""
 
 from __future__ import annotations
 
@@ -15,32 +24,39 @@ from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 from structgen.tokens.vocabulary import Vocabulary
 
 IMPOSSIBLE: Final = 1 << 30
-"""In place of a cost: no tokens write the text."""
+"""The cost of a state from which no tokens write the text."""
 
 BLOCK: Final = 64
-"""Bytes of a text that are entered at once, counted from its end: texts that end alike share them."""
+"""The bytes of a text that are entered at once, counted from its end. Texts that end alike share blocks."""
 _MOST_BYTES: Final = 1 << 21
-"""Bytes of texts that are remembered."""
+"""The number of states past which `TextCosts.is_full` is true."""
 
 
 class _Steps(Block):
-    """The arrays of `TextCosts` and of its vocabulary's trie, by address. State s has the byte steps begin[s]
-    to end[s] of labels and targets, by ascending label."""
+    """The addresses of the arrays of `TextCosts`, and of its vocabulary's trie.
+
+    The steps of state s are the entries begin[s] to end[s] - 1 of `labels` and `targets`, by ascending label.
+    """
 
     trie: Int64s
+    """The nodes of the trie of tokens (`trie_nodes`)."""
     first: Int32s
-    """The root's child for each byte."""
+    """The child of the trie's root for each byte; below 0: there is none."""
     begin: Int32s
     end: Int32s
     labels: Int32s
+    """The byte of each step."""
     targets: Int32s
+    """The state to which each step leads."""
     costs: Int32s
+    """The cost of each state, in tokens."""
     slots: Int32s
+    """For each state, the slot of the first token of a cheapest way, plus 1; 0: there is none."""
 
 
 @jit
 def step_by(c: _Steps, state: int, byte: int) -> int:
-    """Return the first step of a state by this byte or a later one; its end where there is none."""
+    """Return the first step of a state whose byte is `byte` or larger; `end[state]`: there is none."""
     low, high = c.begin[state], c.end[state]
     while low < high:
         middle = (low + high) >> 1
@@ -53,15 +69,16 @@ def step_by(c: _Steps, state: int, byte: int) -> int:
 
 @entry("int64(int64, int64, int64)")
 def find_costs(steps: int, first_state: int, count: int) -> int:
-    """Set costs[s] to the fewest tokens from s to a state of cost 0, and slots[s] to the slot of the first of
-    them, plus one, for `count` states from the first on.
+    """Find the costs and slots (`_Steps`) of `count` states, from `first_state` on. Returns 0.
 
-    The states to which a state's steps lead have their costs already, or come before it. Returns 0; a state
-    that reaches none costs IMPOSSIBLE. Cost: the trie's nodes over the texts from each state.
+    `steps`: the address of a `_Steps`. The steps of a state must lead to states with smaller numbers, whose
+    costs are known by then. A state that no tokens bring to the end costs IMPOSSIBLE. Time: for each state,
+    the nodes of the trie that lie along its texts.
     """
     c = _Steps(steps)
-    # Each state walks the trie of tokens along its own texts. By depth, `path` has the state that the bytes
-    # of a node lead to, `ends` the node after its subtree. 4,096 bytes are the longest token.
+    # From each state the trie of tokens is walked along the texts of the state. Both arrays are by depth:
+    # `path` has the state after the bytes of a node, `ends` the node after its subtree. A token has at most
+    # 4,096 bytes, and depth 0 is the root: 4,097 entries.
     trie = c.trie
     costs = c.costs
     path = np.zeros(4097, np.int64)
@@ -80,7 +97,7 @@ def find_costs(steps: int, first_state: int, count: int) -> int:
                 close = end_of(word)
                 step = e if depth == 1 else step_by(c, path[depth - 1], byte)
                 if step == c.end[path[depth - 1]]:
-                    # siblings ascend: none of them has a step
+                    # siblings ascend by byte: no step is left for this node or a later sibling
                     node = ends[depth - 1]
                     continue
                 if c.labels[step] != byte:
@@ -97,7 +114,7 @@ def find_costs(steps: int, first_state: int, count: int) -> int:
 
 
 class TextCosts:
-    """States by number, each with byte steps to others and the fewest tokens to number 0, the end."""
+    """States by number, with their steps and costs (see the module). State 0 is the end."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
@@ -105,11 +122,11 @@ class TextCosts:
 
     def clear_states(self) -> None:
         """Forget all states but the end."""
-        self._chains: dict[tuple[bytes, int], int] = {}  # first: none is known of states that go
-        """Bytes, and the state after them -> the state before them."""
+        self._chains: dict[tuple[bytes, int], int] = {}  # cleared first: its states go below
+        """Some bytes, and the state after them -> the state before them."""
         self._costliest = {0: 0}
-        """Of the state before a text: the greatest cost of any end of that text."""
-        # for each state: its cost, its first token, and its steps as a range of the other two
+        """The state before a fixed text -> the greatest cost of any state on the way to its end."""
+        # the arrays of `_Steps`: four by state, and two by step
         self._costs = array("i", (0,))
         self._slots = array("i", (0,))
         self._begin = array("i", (0,))
@@ -119,27 +136,31 @@ class TextCosts:
 
     @property
     def is_full(self) -> bool:
-        """Whether it is time for `clear_states`."""
+        """Whether there are so many states that the caller should call `clear_states`."""
         return len(self._costs) > _MOST_BYTES
 
     def __getitem__(self, number: int) -> int:
-        """Return the fewest tokens from a state to the end; IMPOSSIBLE where none write it."""
+        """Return the cost of a state, by its number: the fewest tokens to the end, or IMPOSSIBLE."""
         return self._costs[number]
 
     def first_token(self, number: int) -> tuple[int, int, int]:
-        """Return a token with which the fewest begin that write a text, by the number of the state before it,
-        the token's bytes, and the number after it."""
+        """Return the first token of a cheapest way from a state of a chain to the end.
+
+        Returns the id of the token, the number of its bytes, and the number of the state after it.
+        """
         slot = self._slots[number] - 1
         vocabulary = self._vocabulary
         size = int(vocabulary.slot_len[slot])
-        # Only chains are asked, in which a state has one step: the first.
+        # Each state of a chain has one step: its first.
         for _ in range(size):
             number = self._targets[self._begin[number]]
         return int(vocabulary.slot_ids[vocabulary.slot_start[slot]]), size, number
 
     def chain_state(self, text: bytes, start: int = 0) -> int:
-        """Return the number of the state before text[start:], which is written byte by byte as it is. Cost:
-        some 0.2 us a byte, less than 0.003 us a byte that is known."""
+        """Return the number of the state before text[start:], a fixed text; states are made where needed.
+
+        Cost: about 0.2 us a byte, and less than 0.003 us a byte where the states are known.
+        """
         chains = self._chains
         number = 0
         end = len(text)
@@ -167,14 +188,19 @@ class TextCosts:
         return number
 
     def costliest_end(self, text: bytes) -> int:
-        """Return the fewest tokens of that end of a text which takes the most: one token may write more than
-        what is left in the middle of it. IMPOSSIBLE where some end cannot be written. Cost: as
-        `chain_state`."""
+        """Return the greatest cost of any end text[i:] of a text; IMPOSSIBLE where one cannot be written.
+
+        A shorter end may cost more than the whole text: one token may write "abc" where "bc" takes two.
+        Cost: as `chain_state`.
+        """
         return self._costliest[self.chain_state(text)]
 
     def enter_states(self, states: Iterable[Iterable[tuple[int, int]]]) -> None:
-        """Enter states, from number `next` on, each with its steps: bytes, ascending, and the numbers of
-        states before it."""
+        """Add states, numbered from `next` on.
+
+        `states`: for each new state its steps, by ascending byte. A step is a pair of a byte and the number
+        of the state after it, which must be smaller than the new state's number.
+        """
         first = self._drop_unfinished()
         for following in states:
             self._begin.append(len(self._labels))
@@ -186,11 +212,11 @@ class TextCosts:
 
     @property
     def next(self) -> int:
-        """The number of the next state."""
+        """The number that the next new state will have."""
         return len(self._costs)
 
     def _drop_unfinished(self) -> int:
-        """Return the number of the next state; entries of a call that was cut off are removed."""
+        """Remove what a call left that an exception cut off; return the number of the next new state."""
         # A state is whole once it has a cost: that comes last.
         first = self.next
         del self._begin[first:], self._end[first:], self._slots[first:]
@@ -199,7 +225,7 @@ class TextCosts:
         return first
 
     def _find_costs(self, first: int, count: int) -> None:
-        """Work out the costs of new states."""
+        """Find the costs of the `count` new states from `first` on, whose steps are entered."""
         self._slots.extend(array("i", (0,)) * count)
         self._costs.extend(array("i", [IMPOSSIBLE]) * count)
         # the fields of `_Steps`, in their order

@@ -1,4 +1,12 @@
-"""Nodes of a trie that are looked for: those at which a text may end inside a token."""
+"""`TargetNodes` are the nodes of a vocabulary's trie that a walk must examine, packed as a trie of their own.
+
+- The *trie* of a vocabulary has a node for each beginning of a token. Nodes are in depth-first order, one
+  packed word each (`trie_nodes`): byte, depth, slot, and the node after its subtree.
+- A *target* is a node that is to be examined: there a text may end inside a token.
+- The *flags* have a number for each node: 2: a target; 1: on the way to a target; 0: neither.
+
+For example, in the trie of "ab" and "c" with the target "ab", the flags of "a", "ab", "c" are 1, 2, 0.
+"""
 
 from __future__ import annotations
 
@@ -14,23 +22,23 @@ _At = TypeVar("_At")
 
 
 class TargetNodes(NamedTuple):
-    """Some nodes of a vocabulary's trie, to be examined one by one."""
+    """The targets of a vocabulary's trie, and the nodes on the way to them."""
 
     flags: npt.NDArray[np.uint8]
-    """Of each node of the trie 2 where it is one of them, 1 on the way to them, else 0."""
+    """The flag of each node of the trie: 2, 1 or 0 (see the module)."""
     max_nodes: int
-    """How many they are."""
+    """The number of targets."""
     trie: npt.NDArray[np.int64]
-    """How many they and those on the way are; the words of all these as a trie of their own, slot 0 where one
-    is to be examined; and their places in the whole trie."""
+    """One array of three parts. First n, the number of nodes with a flag. Then the words of these n nodes, as
+    a trie of their own: targets have slot 1, others 0. Then the numbers of the n nodes in the whole trie."""
 
     @classmethod
     def from_flags(cls, words: npt.NDArray[np.uint64], flags: npt.NDArray[np.uint8]) -> TargetNodes:
-        """Return the wanted nodes of a trie by their flags."""
+        """Return the targets of a trie. `words`: the packed words of its nodes; `flags`: one a node."""
         nodes = np.flatnonzero(flags)
         byte, depth, _slot, end = fields_of(words[nodes].astype(np.int64))
         is_target = (flags[nodes] == 2).astype(np.int64)
-        # The end of a subtree is a number in the whole trie: it becomes one among the nodes that are left.
+        # `end` is a number of a node in the whole trie: it becomes a number among the nodes with a flag.
         ends = np.searchsorted(nodes, end)
         packed_words = byte | depth << DEPTH_SHIFT | is_target << SLOT_SHIFT | ends << END_SHIFT
         trie = np.concatenate([[len(nodes)], packed_words, nodes])
@@ -44,10 +52,13 @@ def ends_read(
     step: Callable[[_At, int], _At | None],
     ends: Callable[[_At], bool],
 ) -> Iterator[int]:
-    """Yield the trie nodes, in order, that have a 2 in `flags` and whose bytes lead from `start` to a place
-    where `ends` holds. `flags` has a number for each node; subtrees of nodes with a 0 are skipped."""
+    """Yield the targets, in order, whose bytes lead from `start` to a state in which a text may end.
+
+    `nodes`, `flags`: as in `TargetNodes.from_flags`; subtrees of nodes with flag 0 are skipped. `step`
+    returns the state after a byte, None where the byte is refused. `ends` returns whether a text may end.
+    """
     node = 0
-    after = [start]  # by depth, along the path to the node
+    after = [start]  # the states after the bytes of the path to the node, by depth; 0 is the root
     while node < len(nodes):
         fields = fields_of(int(nodes[node]))
         depth = fields.depth

@@ -1,4 +1,10 @@
-"""The scratch memory of walks over a vocabulary and of records, one set for each thread and vocabulary."""
+"""`Workspace` is the scratch memory in which compiled code builds masks: one for each thread and vocabulary.
+
+- A *walk* goes over the trie of a vocabulary and collects the tokens that may come.
+- A *record* holds what a walk found for one state inside a lexeme (e.g. a string), to be used again.
+- A *crossing* is a place in a token at which the lexeme ends and the rest of the token goes on.
+- A *context* is the block of a compiled grammar. `attach` writes the addresses of the arrays into it.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +35,11 @@ from structgen.machines.machine_core.lexeme_records import MERGING_WORDS, MOST_D
 from structgen.tokens.vocabulary import Vocabulary
 
 _CROSSINGS_PER_NODE: Final = 4
-"""Places where tokens end a lexeme, for each node of the vocabulary, that one record may have."""
+"""The most crossings of one record, for each node of the vocabulary."""
 
 
 class Workspace:
-    """Scratch arrays; they take memory as they are used."""
+    """The scratch arrays for one vocabulary. They take memory only as they are used."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         size = 2 * vocabulary.vocab_size + 64
@@ -41,7 +47,7 @@ class Workspace:
         crossings = _CROSSINGS_PER_NODE * len(vocabulary.nodes) + DEEPEST
         self.buffer: npt.NDArray[np.int32] = room(4 * size).view(np.int32)
         self.alike: npt.NDArray[np.int32] = np.zeros(words, np.int32)
-        """The tokens that the last scan has left to another state's record."""
+        """A row of bits: the tokens that the last scan did not list: another state's record has them."""
         # `room` has memory in units of eight bytes
         mask_room: npt.NDArray[np.int32] = room(4 * (words + 1)).view(np.int32)
         self.mask = mask_room[:words]
@@ -72,7 +78,10 @@ class Workspace:
 
 
 def attach(holder: threading.local, vocabulary: Vocabulary, context: npt.NDArray[np.int64]) -> Workspace:
-    """Return this thread's workspace, the context pointing at it."""
+    """Return this thread's workspace, after its addresses were written into a context.
+
+    `holder`: keeps the workspace of each thread; `context`: the words of the block of a grammar.
+    """
     space: Workspace | None = getattr(holder, "space", None)
     if space is None:
         space = holder.space = Workspace(vocabulary)

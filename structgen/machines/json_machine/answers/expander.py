@@ -45,6 +45,7 @@ _AUTOMATA = [
     word_of(L.JsonContext, name) for name in ("strings", "string_outcomes", "numbers", "number_outcomes")
 ]
 """The words of the context that hold the addresses of the automata's tables."""
+# The words of rows that are not filled yet: all 0, but `plain` -1.
 _NEW_PLACE = (0,) * words_of(L.PlaceRow)
 _NEW_RESIDUE = tuple([-1 if word == L.ResidueRow.plain else 0 for word in range(words_of(L.ResidueRow))])
 
@@ -135,7 +136,7 @@ class Expander:
         return [self._places.get(number, -1) for number in numbers]
 
     def residue_row(self, number: int, array: bool) -> int:
-        """Return the row of a residue, by the network's number; `array`: it is an array's.
+        """Return the row of a residue, by the network's number; `array`: whether it is an array's.
 
         A new row is mostly empty until it is asked for.
         """
@@ -162,7 +163,10 @@ class Expander:
         return row
 
     def _array_words(self, items: ArrayMenu, matter: int) -> tuple[int, ...]:
-        """Return the words of the row of an array's residue. `matter`: the field `ResidueRow.values`."""
+        """Return the words of the row of an array's residue, filled from the network's answer `items`.
+
+        `matter`: the field `ResidueRow.values`: 0, 1 or 2.
+        """
         item = -1 if items.item is None else self.place_row(items.item)
         close = -1 if items.close is None else items.close
         # the first fields of `ResidueRow`, in their order
@@ -173,7 +177,8 @@ class Expander:
         """Return the row of a residue of a plain object.
 
         The rows of all residues of the object are side by side, one for each number of names that are passed.
-        `number`: the network's number.
+        For the names a, b there are three rows: before a, after a, after b. `number`: the network's number of
+        the residue; `plain`: the network's description of the object.
         """
         identity = (plain.names, plain.places, plain.required, plain.extra, plain.close)
         block = self._blocks.get(identity)
@@ -236,7 +241,8 @@ class Expander:
             row_of_rest = self._row_without_words(spec, *split)
             if row_of_rest is not None:
                 return row_of_rest
-        # From the cheapest to the dearest: a list of words, a length alone, phases of lengths, an automaton.
+        # From the cheapest way to the dearest: a list of words (kind 1), a length alone, phases of lengths,
+        # an automaton (kind 0). `max_length` -1: no bound; `phases` -1: none.
         kind = 0
         start = self.strings.FREE
         min_length = 0
@@ -274,7 +280,7 @@ class Expander:
         return self._string_row(spec, values)
 
     def _string_row(self, spec: Spec, values: tuple[int, ...]) -> int:
-        """Append the row of a spec, with values for all fields of `StringRow` but the last; return it."""
+        """Append the row of a spec; return its number. `values`: all fields of `StringRow` but `rest`."""
         row = self._tables.count(L.T_STRING)
         self.string_specs[row:] = (spec,)
         self._tables.append(L.T_STRING, (*values, 0))
@@ -285,8 +291,8 @@ class Expander:
         """Return the row of a spec that is a formula `base`, except for some words, which are listed beside
         it.
 
-        `words`: each word with the demands that it meets; none: it is excluded. Returns None where `base` has
-        no automaton.
+        `words`: each word with the demands that it meets; an empty set: it is excluded. Returns None where no
+        string meets `base`, or `base` is a list of words.
         """
         below = self.string_row(Spec((base,)))
         if below < 0:
@@ -359,7 +365,7 @@ class Expander:
             if kind == L.Q_TERMINAL:
                 terminal(first)
             elif kind == L.Q_DEPTH:
-                # There is no answer: the text goes beyond the limit.
+                # This question has no answer: the text goes beyond the limit.
                 raise LimitError(
                     f"The document has more than {self._limits.depth:,} open brackets.", limit="depth"
                 )
@@ -482,7 +488,7 @@ class Expander:
         return self.network.keys(self.network_residue(residue))[key]
 
     def _answer_after(self, row: int, key: int, outcome: int) -> None:
-        """Write the edge to the residue after a value with an outcome under a key."""
+        """Write the edge to the residue after a value. `row`: the residue before; `key`: -1 for an item."""
         after = self.network.after(self.network_residue(row), self.network_key(row, key), outcome)
         self._put_edge(row, key, outcome, self.residue_row(after, key == -1))
 

@@ -1,4 +1,11 @@
-"""The text of an item from the labels of its log."""
+"""`text_of` makes the JSON text of an array's item from the labels of its log.
+
+- An *item* is an element of an array, whose text may matter (as in `uniqueItems`).
+- A *log* is the text of an item without white space, label by label. A *label* is a byte, or KEY_BEGINS or
+  KEY_ENDS: between the two are the decoded bytes of a key.
+
+For example, the labels `{`, KEY_BEGINS, `a`, KEY_ENDS, `:`, `1` make the text `{"a":1`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +20,7 @@ _LITERALS = MappingProxyType({b"t": b"true", b"f": b"false", b"n": b"null"})
 
 
 def text_of(labels: list[int]) -> bytes:
-    """Return JSON text, without white space between tokens, from the labels of its log."""
+    """Return the JSON text of a log, without white space between tokens. The item may be unfinished."""
     out = bytearray()
     at = 0
     while at < len(labels):
@@ -33,8 +40,8 @@ def text_of(labels: list[int]) -> bytes:
 
 
 def _begun_key_text(key: bytes) -> bytes:
-    """Return the JSON text of the beginning of a key, which may end inside a character."""
-    # Without the bytes of the last character, up to three of them, it is a text.
+    """Return the JSON text of an unfinished key, after its quote. It may end inside a character."""
+    # Up to three bytes of an unfinished character are kept as they are; the bytes before them are a text.
     end = len(key)
     while True:
         try:
@@ -44,7 +51,7 @@ def _begun_key_text(key: bytes) -> bytes:
 
 
 def close_text(text: bytes) -> bytes:
-    """Return the text of a value of which at most the last byte of its last token is missing."""
+    """Return the whole text of a value that lacks at most its last byte; a literal, by its first letter."""
     first = text[:1]
     if first in _LITERALS:
         return _LITERALS[first]

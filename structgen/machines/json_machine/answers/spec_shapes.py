@@ -1,4 +1,12 @@
-"""Specs of strings that need no automaton, or less than a whole one, told by their shape."""
+"""These functions recognise specs of strings that need no automaton, or only a part of one.
+
+- A *formula* is a condition on a string, e.g. `Length`, `Words` (one of a list), `Not`, `All`, `Any_`.
+- A *spec* is one formula for each demand of a place. The first formula is what the string must meet; the
+  others are demands that it may meet, by their index from 1 on.
+- An *excepted* word is a word of a list that the first formula excludes.
+
+For example, "at most 9 characters, and not the word a" is a length alone, with the excepted word "a".
+"""
 
 from __future__ import annotations
 
@@ -8,8 +16,10 @@ from structgen.base.language.ir import FALSE, All, Any_, Formula, Length, Not, S
 
 
 def split_excepted_words(spec: Spec) -> tuple[Formula, dict[str, frozenset[int]]] | None:
-    """Return the first formula of a spec without the words that were written before and that it excludes, and
-    which of the other formulas each of those meets; None where a spec is otherwise."""
+    """Return the first formula of a spec without its excepted words, and for each word the demands it meets.
+
+    None where no word is excepted, or where another formula is more than a list of excepted words.
+    """
     first, *others = spec.formulas
     parts = conjuncts(first)
     rest: list[Formula] = []
@@ -23,7 +33,7 @@ def split_excepted_words(spec: Spec) -> tuple[Formula, dict[str, frozenset[int]]
     for index, formula in enumerate(others, 1):
         if formula == FALSE:
             continue
-        # A word that only this formula has would need the automaton.
+        # Another kind of formula, or a word that is not excepted, would need the automaton.
         if not isinstance(formula, Words) or not formula.of <= excepted:
             return None
         for word in formula.of:
@@ -35,8 +45,10 @@ def split_excepted_words(spec: Spec) -> tuple[Formula, dict[str, frozenset[int]]
 
 
 def words_with_demands(spec: Spec) -> dict[str, frozenset[int]] | None:
-    """Return the words of a spec with the demands each meets, sorted by their bytes,
-    if it is finite lists alone."""
+    """Return the words of a spec, sorted by their bytes, each with the demands that it meets.
+
+    None where a formula is something else than lists of words.
+    """
     first = spec.formulas[0]
     if len(spec.formulas) == 1 and isinstance(first, Words):
         return dict.fromkeys(in_order(first.of), frozenset((0,)))
@@ -53,7 +65,7 @@ def words_with_demands(spec: Spec) -> dict[str, frozenset[int]] | None:
 
 
 def length_bounds(spec: Spec) -> tuple[int, int | None] | None:
-    """Return the bounds of a spec that speaks of its length alone."""
+    """Return the least and the most characters (None: no bound) of a spec of lengths alone; else None."""
     if len(spec.formulas) != 1:
         return None
     formula = spec.formulas[0]

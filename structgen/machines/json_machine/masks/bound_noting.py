@@ -1,13 +1,15 @@
-"""How many tokens a document still needs, at most, noted by the walk that collects a mask.
+"""`note_bound` bounds how many tokens a document still needs, during the walk that collects a mask.
 
-A state needs no more tokens than the rest of its innermost value and the rests of all that holds it. Python
-has worked out bounds for both, once for each object, array, string and frame, and they stand in their rows.
-So a walk, which reaches each state that a token leads to, takes the most of their sums. Groups of states
-whose bounds Python has not worked out, or does not know, are listed. The state itself needs no more than any
-of its tokens and the rest after that.
+- A *rest* is the text that completes a value, or what follows a value in the containers around it.
+- A *bound* is a number of tokens that surely suffices. Python works out the bounds of rests, once for each
+  object, array, string and frame, and writes them into their rows.
+- A *walk* reaches each state to which a token of the mask leads. Its bound is the largest of these states'.
+- A *group* is a mode, a residue and a frame. States of one group have one bound.
 
-The blanks before a document lead to states that take the same values as the first: a token more, and one of
-the noted groups is reached (`mask_filling.compute_bound`).
+The bound of a state is the bound of the rest of its innermost value, plus that of the rest after the value.
+For example, in the string of `{"a": "x` they may be 4 and 1: `bcd"`, and the brace. A group whose bounds are
+not written is listed (`state_groups`), and Python decides. White space before a document leads to states that
+take the same values: with one token more a listed group is reached (`mask_filling.compute_bound`).
 """
 
 from __future__ import annotations
@@ -31,17 +33,19 @@ from structgen.machines.json_machine.tables.json_blocks import (
 )
 
 _LITERAL_REST = 1 + len("false")
-"""1 and the bytes of `false`."""
+"""The bound of a literal, with 1 added as in the rows: the bytes of `false`, the longest literal."""
 
 
 @jit
 def note_bound(c: JsonContext, s: JsonState) -> None:
-    """Take the tokens that a document needs from the registers at `s`, to which a token leads, into the bound
-    of the walk; or list their group."""
+    """Add the state `s`, to which a token leads, to the bound of the walk; or list its group.
+
+    `s`: the registers of the state.
+    """
     mode, frame = s.mode, s.frame
     if c.bounding == 0 or mode == M_DOC:
         return
-    # Bounds stand in the rows with 1 added: 0 says that Python has not worked one out.
+    # The rows have each bound with 1 added; 0: Python has not worked it out; UNBOUNDED: none is known.
     outer_rest = 1 if frame < 0 else c.frames[frame].rest
     value_rest = 0
     if mode == M_STRING or mode == M_WORDS:
@@ -67,7 +71,7 @@ def note_bound(c: JsonContext, s: JsonState) -> None:
             return
         i -= LISTED
     if count == MOST_LISTED:
-        return  # a full list says to Python that no bound is known
+        return  # by a full list Python sees that no bound is known
     i = LISTED * count
     groups[i] = mode
     groups[i + 1] = s.residue

@@ -1,9 +1,14 @@
-"""Terminals of JSON as the states of a lexer, which `machine_core.lexeme_records` scans.
+"""This lexer reads terminals of JSON byte by byte, for the scans of `machine_core.lexeme_records`.
 
-A state of the lexer is a row of `terminals`: the inside of a string or a key by the state of its automaton,
-of its escape, and the bounds of its length; the inside of a numeral; a run of white space between two tokens.
-The state after a byte is worked out once, and kept in a cell. Entry points take the address of a context and
-integers.
+- A *terminal* is a string, a key, a numeral or a run of white space, without the document around it.
+- A *state* of the lexer is a row of `terminals`. For a string it has the state of the automaton and of an
+  escape, and the bounds of the length that is left.
+- A *cell* has the state after a byte in a state. Or it has REFUSED; UNKNOWN: not worked out; CLOSES +
+  outcome: the byte ends the terminal. For example, in a free string the cell of a quote is CLOSES + 0.
+- A *class* of characters is an ASCII character, or one of the two kinds of characters beyond ASCII.
+- Classes are *safe* in a state if their characters may come in any order, for some number of characters.
+
+Entry points take the address of a context (the block of a grammar) and integers.
 """
 
 from __future__ import annotations
@@ -58,15 +63,17 @@ from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 _TERMINAL_WORDS: Final = words_of(JsonTerminal)
 _BEYOND_ASCII = 10
-"""The classes of characters outside ASCII, of which one is white space."""
+"""The bits 1 and 3: the two classes of characters beyond ASCII, one of them white space."""
 
 
 @jit
 def put_terminal(
     c: JsonContext, mode: int, lexeme: int, min_length: int, max_length: int, policy: int, is_quoted: int
 ) -> JsonTerminal:
-    """Return the row of a terminal that is about to be looked up: its key (the fields of `TerminalKey`), and
-    -1 in each other word."""
+    """Return a row with the key of a terminal, to be looked up; each other word is -1.
+
+    The parameters are the fields of `TerminalKey`. The row is scratch memory of the context.
+    """
     t = c.work.terminal
     words = Int64s(address_of_block(t))
     key = t.key
@@ -83,8 +90,12 @@ def put_terminal(
 
 @jit
 def put_state(c: JsonContext, mode: int, lexeme: int, min_length: int, max_length: int, policy: int) -> int:
-    """Return the number of a state (the fields of `TerminalKey`), with room for its cells; UNKNOWN where room
-    must be made. For example `put_state(c, M_KEY, lexeme, 0, -1, 0)` is a state inside a key."""
+    """Return the number of a state, with room for its cells; UNKNOWN: room was asked for.
+
+    The parameters are fields of `TerminalKey`; `is_quoted` is 0. For example,
+    `put_state(c, M_KEY, lexeme, 0, -1, 0)` is a state inside a key.
+    """
+    # 6: the words of the key
     terminal = intern_row(c, c.terminals, 6, put_terminal(c, mode, lexeme, min_length, max_length, policy, 0))
     cell_count = CELLS * c.terminals.count
     cells = c.cells
@@ -102,18 +113,22 @@ def put_state(c: JsonContext, mode: int, lexeme: int, min_length: int, max_lengt
 
 @entry("int64(int64, int64, int64, int64, int64, int64)")
 def state_of(context: int, mode: int, lexeme: int, min_length: int, max_length: int, policy: int) -> int:
-    """Return the state of the lexer that a terminal is (the fields of `TerminalKey`), its quote apart; or
-    ASKED."""
+    """Return the state of the lexer for a terminal after its opening quote; ASKED: room was asked for.
+
+    The parameters are fields of `TerminalKey`.
+    """
     terminal = put_state(JsonContext(context), mode, lexeme, min_length, max_length, policy)
     return terminal if terminal >= 0 else ASKED
 
 
 @jit
 def string_byte(c: JsonContext, state: int, byte: int) -> int:
-    """Return the cell of a byte inside a string or key. Where it stands for itself, the cell is noted for all
-    bytes that do the same."""
-    # The real step is made, from registers that the terminal stands for. SENTINEL has it return at the end of
-    # the terminal, whatever holds that.
+    """Return the cell of a byte inside a string or key.
+
+    If the byte is a plain character or part of one, the cells of all bytes with the same effect are written.
+    """
+    # The step of the machine is made, from registers that the terminal stands for. The frame SENTINEL makes
+    # it return at the end of the terminal.
     key = c.terminals[state].key
     registers_before, d = c.scratch[0], c.scratch[1]
     registers_before.text = 0
@@ -123,7 +138,7 @@ def string_byte(c: JsonContext, state: int, byte: int) -> int:
     if key.mode == M_STRING:
         spec = c.string_specs[c.quoted_row]
         min_length, max_length = spec.min_length, spec.max_length
-        # a count of characters that leaves as many as the terminal says
+        # a count of characters after which as many are left as the terminal has
         if spec.phases >= 0:
             registers_before.position = key.max_length
         elif key.max_length >= 0:
@@ -161,7 +176,7 @@ def string_byte(c: JsonContext, state: int, byte: int) -> int:
             first, last = 128, 192
         last = min(top, last)
         if byte == 34 or byte == 92 or row[byte] < 0:
-            last = first  # a quote, a backslash: none does the same
+            last = first  # a quote, a backslash, a refused byte: no other cell is written
         for same_class_byte in range(first, last):
             if row[same_class_byte] == row[byte] and same_class_byte != 34 and same_class_byte != 92:
                 cells[same_class_byte] = after
@@ -170,9 +185,12 @@ def string_byte(c: JsonContext, state: int, byte: int) -> int:
 
 @jit
 def space_byte(c: JsonContext, key: TerminalKey, byte: int) -> int:
-    """Return the cell of a byte in white space: `lexeme` brackets are open, at most `min_length` after the
-    next token, and `max_length` says which blanks are written (`byte_step.bounded_space`) and, <<
-    COUNT_SHIFT, how many are left, -1 where that is not counted."""
+    """Return the cell of a byte in white space.
+
+    A key of white space has numbers of its own. `lexeme`: the open brackets. `min_length`: the most open
+    brackets after the next token. `max_length`: the run so far, packed as in `byte_step.bounded_space`; and
+    from COUNT_SHIFT on the number of characters that may still come, -1: any number.
+    """
     if not is_space(byte):
         return REFUSED
     blanks_left = key.max_length >> COUNT_SHIFT
@@ -190,7 +208,7 @@ def space_byte(c: JsonContext, key: TerminalKey, byte: int) -> int:
 
 @entry("int64(int64, int64, int64)")
 def cell_of(context: int, state: int, byte: int) -> int:
-    """Work out a cell (`Hooks.miss`)."""
+    """Work out the cell of a byte in a state, and return it; UNKNOWN: a question was noted (`Hooks.miss`)."""
     c = JsonContext(context)
     key = c.terminals[state].key
     if key.mode == M_SPACE:
@@ -207,8 +225,10 @@ def cell_of(context: int, state: int, byte: int) -> int:
 
 @entry("int64(int64, int64, int64)")
 def ends_before(context: int, state: int, byte: int) -> int:
-    """Return the outcome with which a numeral, or white space, ends before a byte that may follow whatever
-    holds it; else -1 (`Hooks.ends`)."""
+    """Return the outcome with which a numeral, or white space, ends before a byte; -1: it cannot end there.
+
+    The byte must be one that may follow in some document (`Hooks.ends`).
+    """
     c = JsonContext(context)
     key, later = c.terminals[state].key, c.next_byte
     if key.mode == M_NUMBER:
@@ -216,11 +236,11 @@ def ends_before(context: int, state: int, byte: int) -> int:
         follows_item = later[(M_ITEM << 8) | byte] < 0
         follows_member = later[(M_MEMBER << 8) | byte] < 0
         return c.number_outcomes[key.lexeme] if follows_item or follows_member else -1
-    # White space ends before a colon, a comma, a closing brace, and any byte that may come in an array.
+    # White space ends before a colon (58), a comma (44), a closing brace (125), and any byte of an array.
     may_begin_item = later[(M_ARRAY << 8) | byte] < 0
     if is_space(byte) or not (may_begin_item or byte == 58 or byte == 44 or byte == 125):
         return -1
-    after = key.lexeme  # the brackets that are open after the byte
+    after = key.lexeme  # the number of open brackets after the byte: 125, 93 close one, 123, 91 open one
     if byte == 125 or byte == 93:
         after -= 1
     elif byte == 123 or byte == 91:
@@ -231,7 +251,10 @@ def ends_before(context: int, state: int, byte: int) -> int:
 
 @jit
 def all_classes(c: JsonContext) -> tuple[int, int]:
-    """Return the classes of the characters that a string may hold without an escape, as two words of bits."""
+    """Return the classes of characters that a string may have without an escape, as two words of bits.
+
+    The words have the classes 0 to 63, and 64 to 127. Classes from 32 on are characters of ASCII.
+    """
     low = ~((1 << 34) | ((1 << 32) - 1))  # no controls, no quote
     high = ~(1 << 28)  # no backslash
     if c.escapes == ESCAPES_ASCII:
@@ -243,8 +266,10 @@ def all_classes(c: JsonContext) -> tuple[int, int]:
 
 @jit
 def most_common_state(c: JsonContext, state: int) -> int:
-    """Return the state to which most small letters lead, or, where none may come, most characters of ASCII,
-    if they are more than half of those that may come; -1: none may."""
+    """Return the state to which most of the small letters that may come lead; -1: none may come.
+
+    Where no small letter may come, the characters 32 to 127 vote. Without a majority the state is any target.
+    """
     # The majority vote of Boyer and Moore: one pass, two numbers. First over a to z, then over 32 to 127.
     after = -1
     votes = 0
@@ -263,8 +288,10 @@ def most_common_state(c: JsonContext, state: int) -> int:
 
 @jit
 def leading_to(c: JsonContext, state: int, after: int, low: int, high: int) -> tuple[int, int]:
-    """Return those of some classes of characters that lead to the state `after`; none do where it is -1. The
-    classes are two words of bits, as in `leading_to(c, state, after, *all_classes(c))`."""
+    """Return those of some classes of characters that lead from `state` to the state `after`; -1: none do.
+
+    `low`, `high`: the classes as two words of bits, as in `leading_to(c, state, after, *all_classes(c))`.
+    """
     for kind in range(128):
         # the classes 1 and 3 are those of characters outside ASCII
         column = kind if kind >= 32 else OTHERS_COLUMN + (kind >> 1)
@@ -277,8 +304,11 @@ def leading_to(c: JsonContext, state: int, after: int, low: int, high: int) -> t
 
 @jit
 def find_safe(c: JsonContext, state: int, safe: SafeRow) -> None:
-    """Write which classes of characters are safe in a state of a string automaton: those that lead to one
-    state, and from that to one, and so on; back to itself at the best."""
+    """Write which classes of characters are safe in a state of a string automaton, and for how long.
+
+    Safe classes all lead to one state, from there all to one next state, and so on. `safe`: the row that is
+    written; its `reach` is the number of characters, MAX_STRING where the states come back to themselves.
+    """
     low, high = all_classes(c)
     safe.row = 1
     safe.low = low
@@ -313,7 +343,7 @@ def safe_row(c: JsonContext, state: int) -> SafeRow:
     key, safe = t.key, t.safe
     if safe.row == -1:
         safe.row = 0
-        # of a live state nothing is known before it is asked
+        # nothing is known of a state whose column was not asked for yet
         if key.lexeme >> ESCAPE_SHIFT == 0 and string_step(c, key.lexeme, TOTAL_COLUMN) != UNASKED:
             find_safe(c, key.lexeme, safe)
             # A token of safe characters must not be longer than the string may still become.
@@ -328,8 +358,10 @@ def safe_row(c: JsonContext, state: int) -> SafeRow:
 
 @entry("int64(int64, int64)")
 def safe_in(context: int, state: int) -> int:
-    """Return the address of the safe classes of a state of a string or key, 0 where none is known
-    (`Hooks.safe`)."""
+    """Return the address of the safe classes of a state of a string or key; 0: they are not known.
+
+    This is `Hooks.safe`.
+    """
     safe = safe_row(JsonContext(context), state)
     return address_of_block(safe) if safe.row else 0
 
@@ -345,7 +377,11 @@ def nothing_safe(context: int, state: int) -> int:
 
 @jit
 def characters_begun(lexeme: int, byte: int) -> int:
-    """Return how many characters a byte begins inside a string, where it may follow: 0 or 1."""
+    """Return how many characters a byte begins inside a string: 0 or 1. The byte must be allowed.
+
+    `lexeme`: the register before the byte. Its escape state: 0: no escape. 1 to 5: a backslash, the u and 0
+    to 3 digits are written. 6: a whole high surrogate is written. 7 to 11: as 1 to 5, after a high surrogate.
+    """
     escape = (lexeme >> ESCAPE_SHIFT) & 15
     # A character is begun by its lead byte or its backslash. After a high surrogate (6) a backslash may be
     # that of the low one, which shows later (7, 11).
@@ -363,12 +399,14 @@ def characters_begun(lexeme: int, byte: int) -> int:
 
 @jit
 def characters_owed(c: JsonContext, lexeme: int) -> int:
-    """Return how many characters must follow those that are begun: 1 where a high surrogate stands alone, and
-    the digits after it are those of no low one."""
+    """Return how many characters must still be counted after those that are begun: 0 or 1.
+
+    It is 1 if a high surrogate is written, and the digits after it cannot become those of a low surrogate.
+    """
     escape = (lexeme >> ESCAPE_SHIFT) & 15
     if escape < 8 or c.escapes != ESCAPES_ANY:
         return 0
-    # Does the range of units that may come of the digits so far have a low surrogate?
+    # `low` to `top`: the 16-bit units that the digits so far may become. Is a low surrogate among them?
     missing_bits, value = 4 * (12 - escape), (lexeme >> 32) & 0xFFFF
     low, top = value << missing_bits, ((value + 1) << missing_bits) - 1
     return 0 if max(low, 0xDC00) <= min(top, 0xDFFF) else 1
@@ -376,10 +414,14 @@ def characters_owed(c: JsonContext, lexeme: int) -> int:
 
 @jit
 def sort_tokens(v: VocabularyWords, slots: int, needs: Int32s, tokens: Int32s, max_need: int) -> None:
-    """Write the tokens of the first slots that have a need, ascending by it, after the first `max_need`
-    numbers of `tokens`: these are at first how many tokens have each need, and then where those end. `needs`:
-    of each slot, -1: none. With `max_need` 2 and the needs 1, 0, 1 of three tokens a, b, c the result is
-    3, 5, b, a, c."""
+    """Write the tokens of the first `slots` slots to `tokens`, ascending by their need.
+
+    `needs`: the need of each slot; -1: its tokens are left out. Needs are smaller than `max_need`. The first
+    `max_need` numbers of `tokens` are counts before the call: how many tokens have each need. After the call
+    they are the positions in `tokens` at which the tokens of each need end. The tokens come after them.
+
+    With `max_need` 2 and the needs 1, 0, 1 of three tokens a, b, c the result is 3, 5, b, a, c.
+    """
     # a counting sort: first where the tokens of each need begin, which then move on as they are written
     end = max_need
     for need in range(max_need):
@@ -397,13 +439,14 @@ def sort_tokens(v: VocabularyWords, slots: int, needs: Int32s, tokens: Int32s, m
 
 @entry("int64(int64, int64, int64, int64, int64)")
 def measure_tokens(context: int, state: int, needs: int, tokens: int, closings: int) -> int:
-    """Note how many characters tokens need in a state of a free string of any length. Return 0, or ASKED.
+    """Find how many characters of room each token needs in a state of a free string. Returns 0, or ASKED.
 
-    `needs`: of each slot of the trie, -1 each when called, the characters that the string must have room for;
-    of those that leave the string it stays -1. `tokens`: those that stay inside, ascending by what they need,
-    after as many numbers as there are needs (two more than the longest token has characters): where the
-    tokens of each need end. `closings`: of each node that closes the string its number, the characters that
-    it needs, and those that the string then has; before all, how many nodes there are.
+    The string has no bound of its length here. The other parameters are addresses of arrays to write:
+
+    `needs`: int32, for each slot of the trie the characters for which the string must have room. It is -1
+    before the call, and stays -1 for slots that leave the string. `tokens`: int32, the tokens that stay
+    inside, ascending by their need, as `sort_tokens` writes them. `closings`: int64, the number of nodes that
+    close the string; then for each its number, the characters of room, and the characters written.
     """
     c = JsonContext(context)
     v = c.vocabulary

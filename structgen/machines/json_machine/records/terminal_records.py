@@ -1,4 +1,14 @@
-"""The records of terminals by the content of the terminals, in tables that grammars share."""
+"""`TerminalRecords` keeps the records of terminals, by their content, in tables that all grammars share.
+
+- A *terminal* is a string, a key, a numeral or white space, without the document around it.
+- A *record* lists what tokens do in a terminal: which stay inside, and which close it and go on after it.
+- An *outcome* is the number of the set of demands that a finished value has met. The numbers are a grammar's
+  own, so a shared record has the sets themselves.
+- A *leftover* is the rest of a token after the end of the terminal, e.g. `,` of the token `",`.
+- A *holder* is the block of the tables that have the record: a grammar's, or the shared one.
+
+For example, two grammars with a string of at most 10 characters use one record.
+"""
 
 from __future__ import annotations
 
@@ -38,24 +48,27 @@ from structgen.tokens.trie_nodes import fields_of
 from structgen.tokens.vocabulary import Vocabulary
 
 QUOTE: Final = 34
+"""The byte of a quote."""
 _VOCABULARY = word_of(LexemeContext, "vocabulary")
 _TRIE_NODES = word_of(LexemeContext, "trie_nodes")
 _TRIE_SLOTS = word_of(LexemeContext, "trie_slots")
 _LARGEST: Final = 1 << 20
-"""The most bytes that one record takes."""
+"""A bound for the bytes of one record: 1 MiB."""
 
 
 class KnownTerminal(NamedTuple):
-    """A record, and the outcomes with which its terminal closes, as sets: numbers are a grammar's own."""
+    """A record, and the outcomes with which its terminal closes."""
 
     holder: int
     """The address of the block of its tables."""
     number: int
+    """The number of the record in these tables."""
     outcomes: tuple[frozenset[int], ...]
+    """For each leftover of the record the set of demands that the finished value has met."""
 
 
 def put_behind_quote(tables: GrowingTables, vocabulary: Vocabulary) -> int:
-    """Append the trie of the bytes that tokens have after a first quote; return its number."""
+    """Append the trie of the tokens that begin with a quote, without that quote; return its number."""
     quote_node = int(vocabulary.first[QUOTE])
     if quote_node < 0:
         return put_trie(tables, 0, 0, 1)  # no token begins with a quote: a trie without nodes
@@ -64,7 +77,7 @@ def put_behind_quote(tables: GrowingTables, vocabulary: Vocabulary) -> int:
 
 
 def put_copy(tables: GrowingTables, vocabulary: Vocabulary) -> int:
-    """Append the trie of another vocabulary; return its number."""
+    """Append a copy of the trie of a vocabulary that the tables are not made for; return its number."""
     count = len(vocabulary.nodes)
     nodes = tables.extend(_TRIE_NODES, vocabulary.nodes.astype(np.int64)[:, None], count)
     slots = tables.extend(_TRIE_SLOTS, vocabulary.slot_start, len(vocabulary.slot_start))
@@ -75,8 +88,10 @@ def put_copy(tables: GrowingTables, vocabulary: Vocabulary) -> int:
 
 
 class TerminalRecords:
-    """Records in tables of their own, which compiled code reads without a lock. They do not hold the
-    vocabulary."""
+    """The records of one store, in tables of their own, which compiled code reads without a lock.
+
+    They hold no reference to the vocabulary.
+    """
 
     def __init__(self, vocabulary: Vocabulary, store: VocabularyStore) -> None:
         # Other threads read all tables while one of them grows: outgrown rows are kept.
@@ -84,7 +99,7 @@ class TerminalRecords:
         pointers = vocabulary.pointers
         grown.context[_VOCABULARY : _VOCABULARY + len(pointers)] = pointers
         self.address = grown.address
-        """Of the block of these tables."""
+        """The address of the block of these tables."""
         self._store: VocabularyStore = proxy(store)  # it may hold these records
         self._records = RecordTables(grown, vocabulary, self._store)
         put_behind_quote(grown, vocabulary)
@@ -92,13 +107,13 @@ class TerminalRecords:
         self._copy = -1
         """The number of the copied trie; -1: none was copied."""
         self._sure = 0
-        """So many more records are surely within the store's memory: to sum up all bytes takes 20 us."""
+        """A number of records that surely fit into the store's memory: a sum of all bytes takes 20 us."""
         self.length_tables: dict[Hashable, LengthTable] = {}
-        """Those of states of the free string, by the key of a string of any length."""
+        """The key of a state of a free string of any length -> its table of lengths."""
 
     @classmethod
     def shared(cls, vocabulary: Vocabulary, store: VocabularyStore) -> TerminalRecords:
-        """Return those of a store."""
+        """Return the records of a store, made at the first call."""
         with store.lock:
             if store.terminals is None:
                 store.terminals = cls(vocabulary, store)
@@ -106,18 +121,18 @@ class TerminalRecords:
             return records
 
     def get(self, key: Hashable) -> KnownTerminal | None:
-        """Return the record of a terminal, or None. Cost: 0.1 us."""
+        """Return the record of a terminal, by its content; None: it is not made yet. Cost: 0.1 us."""
         return self._by_key.get(key)
 
     def has_room(self) -> bool:
-        """Return whether one more record, or one more table of lengths, is within the store's memory."""
+        """Return whether one more record, or table of lengths, fits into the store's memory."""
         if self._sure <= 0:
             self._sure = (self._store.memory - self.nbytes) // _LARGEST
         self._sure -= 1
         return self._sure >= 0
 
     def copy_of(self, vocabulary: Vocabulary) -> int:
-        """Return the number of the trie of another vocabulary, which is copied once."""
+        """Return the number of the copied trie of another vocabulary. It is copied at the first call."""
         if self._copy < 0:
             self._copy = put_copy(self._grown, vocabulary)
         return self._copy
@@ -131,9 +146,11 @@ class TerminalRecords:
         row: npt.NDArray[np.int32] | None,
         sets: Sequence[frozenset[int]],
     ) -> KnownTerminal:
-        """Return the record of the last scan (the parameters are those of `RecordTables.add_record`). Of two
-        threads that made the same one, both get the first. `key`: the content of the terminal; `sets`: the
-        outcomes by the scan's numbers."""
+        """Add the record of the last scan, and return it. If the key has a record, that is returned instead.
+
+        `key`: the content of the terminal. `sets`: the outcomes, by the numbers that the scan used. The other
+        parameters are those of `RecordTables.add_record`.
+        """
         grown = self._grown
         # The store's lock ranks above the grammar's, which the caller holds: the order is always this one.
         with self._store.lock:
@@ -153,7 +170,7 @@ class TerminalRecords:
         return record
 
     def _call_compiled(self, function: Callable[..., int], *arguments: int) -> int:
-        """Return what a compiled function answers; here it asks for room in the tables alone."""
+        """Return the answer of a compiled function. Its only questions here are for room in the tables."""
         code = function(self.address, *arguments)
         while code == ASKED:
             self._grown.questions()
@@ -161,7 +178,7 @@ class TerminalRecords:
         return code
 
     def row(self, number: int) -> npt.NDArray[np.int32]:
-        """Return the tokens inside of a record as a row of bits."""
+        """Return the tokens that stay inside the terminal of a record, as a row of bits."""
         # JSON's terminals have no classes of endings, so all tokens inside are one group.
         first = int(self._grown.rows(RECORDS)[number, LexemeRecord.groups])
         group = self._grown.rows(GROUPS)[first]
@@ -173,7 +190,7 @@ class TerminalRecords:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the records, and of the tables of lengths."""
+        """The bytes of the records and of the tables of lengths."""
         grown = self._grown
         rows_in_use = [grown.rows(table)[: grown.count(table)] for table in TERMINAL_TABLES.sizes]
         record_bytes = sum(int(rows.nbytes) for rows in rows_in_use)

@@ -130,7 +130,9 @@ class TextRow(Block):
     """A text that is one byte (or label of a log) longer than its parent, another row of `texts`."""
 
     parent: int
+    """The row of the text without its last byte; 0: the empty text."""
     byte: int
+    """The last byte, or the last label."""
 
 
 class SetEntry(Block):
@@ -141,9 +143,13 @@ class SetEntry(Block):
     """
 
     label: int
+    """0: a node; else an entry: its byte and 1."""
     member: int
+    """Of a node: 1 if a key ends there. Of an entry: the node under its byte."""
     child: int
+    """Of a node: its first entry. Of an entry: the next entry. 0: there is none."""
     sibling: int
+    """Always 0."""
 
 
 class PlaceRow(Block):
@@ -160,9 +166,11 @@ class PlaceRow(Block):
     number: int
     """The first state of the automaton of numerals."""
     true: int
-    """The outcome of `true`; so for the next two."""
+    """The outcome of `true`; -1: it may not come."""
     false: int
+    """The outcome of `false`; -1: it may not come."""
     null: int
+    """The outcome of `null`; -1: it may not come."""
     rest: int
     """The most tokens that the rest of a numeral needs in any of its states, and 1; 0: not worked out."""
 
@@ -191,8 +199,8 @@ class ResidueRow(Block):
     index: int
     """The position of this residue among the names of that plain object."""
     values: int
-    """0: the text of an item does not matter to the items after it; 1: it does (as in `uniqueItems`); 2: it
-    does, and the text of the last item was not followed."""
+    """Whether the text of an item matters to the items after it. 0: no. 1: yes, as in `uniqueItems`. 2: yes,
+    and the text of the last item was not followed."""
     may_differ: int
     """1: whichever key comes next, two or more objects (or arrays) are possible until its value is read; 2:
     that is not sure; 0: not asked yet."""
@@ -204,11 +212,12 @@ class ResidueRow(Block):
 
 
 class WordListRow(Block):
-    """A sorted list of words. `start`: the first of its entries in `offsets`, which say where each word
-    begins in `blob`. `count`: the number of its words."""
+    """A sorted list of words. Its bytes are in `blob`, one word after another."""
 
     start: int
+    """The first of its entries in `offsets`, which have the place in `blob` at which each word begins."""
     count: int
+    """The number of its words. There is one entry more: the end of the last word."""
 
 
 class StringRow(Block):
@@ -218,9 +227,11 @@ class StringRow(Block):
     """0: the texts of an automaton from the state `start` on, with `min_length` to `max_length` characters;
     1: the words of the list `start`."""
     start: int
+    """The first state of the automaton, or the row of the list (`kind`)."""
     min_length: int
+    """The least number of characters."""
     max_length: int
-    """-1: no bound."""
+    """The largest number of characters; -1: no bound."""
     outcomes: int
     """The place in `outcomes` where the outcomes of listed words begin."""
     farthest: int
@@ -262,26 +273,39 @@ class PhaseRow(Block):
 class PlainObjectRow(Block):
     """An object whose names come in one fixed order: its residues are rows side by side.
 
-    `words`: the list of names; `count`: their number; `base`: the row of its first residue; `arrays`: the
-    place in `children` of its positions, places and next required names (`Expander._plain_residue`).
+    Residue n is the object after n names were written or passed over.
     """
 
     words: int
+    """The row of the sorted list of its names."""
     count: int
+    """The number of its names."""
     base: int
+    """The row of residue 0; there are `count` + 1 rows."""
     arrays: int
+    """The place in `children` of two arrays. First, for each sorted name, its position in the fixed order and
+    the place of its value. Then, for each position, the next required name from there on; `count`: none."""
     extra_place: int
+    """The place of the values of extra keys; -1: no extra key may come."""
     close: int
+    """The outcome of the finished object; -1: it may not close."""
 
 
 class TerminalKey(Block):
     """The words that tell a terminal from others. Some modes use them for numbers of their own."""
 
     mode: int
+    """What is being read: M_STRING, M_KEY, M_NUMBER or M_SPACE."""
     lexeme: int
+    """The register of this name (`JsonState.lexeme`). For white space: the open brackets."""
     min_length: int
+    """In a string: the characters that are still missing; with phases, 1 if the end of the phase is far away
+    (`lookups.like_count`). For white space: `terminal_lexer.space_byte`."""
     max_length: int
+    """In a string: the characters that may still come, -1: any number; with phases, a count that goes on
+    alike. For white space: `terminal_lexer.space_byte`."""
     policy: int
+    """The policy of white space (SPACE_...); 0 for other terminals."""
     is_quoted: int
     """1: the tokens begin with the quote that opens the string or key; 0: the quote is written."""
 
@@ -375,7 +399,7 @@ class JsonContext(LexemeContext):
     absent: Bytes
     """uint8[256]: 1 for a byte that no token has. It is only read where `lacks` is not 0."""
     root: int
-    """The place of the whole document."""
+    """The row of the place of the whole document."""
     blur_level: int
     """Set where a walk has found that it cannot decide: 1: it needs the texts of keys; WHOLE_WALK."""
     depth_limit: int
@@ -470,9 +494,9 @@ NO_STATE = STATE_BITS
 """The automaton's state in a key that can no longer become an extra key."""
 LOW_SHIFT, HIGH_SHIFT = 43, 22
 HIGH_BITS, POSITION_BITS = (1 << 21) - 1, (1 << 22) - 1
-"""The packing of a prefix in a sorted word list, in one word: the first word that begins with it (from
-LOW_SHIFT on), the word after the last (from HIGH_SHIFT on), and the number of its bytes. So a list has less
-than a million words, of less than four million bytes each."""
+"""A prefix in a sorted word list is packed into one number. From LOW_SHIFT on: the index of the first word
+that begins with it. From HIGH_SHIFT on: the index after the last such word. The lowest bits: its length in
+bytes. So a list has less than a million words, of less than four million bytes each."""
 BLUR = 1 << 40
 """A bit of `extras`: one key of this walk is not in the set, since its text was not followed."""
 EXTRA_TAG = -1_000_000_000

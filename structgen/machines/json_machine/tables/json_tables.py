@@ -1,4 +1,12 @@
-"""The tables of a compiled JSON grammar, and which bytes may come in which mode."""
+"""`JSON_TABLES` plans the growing tables of a compiled JSON grammar, and the first words of its block.
+
+- A *table* has rows of 64-bit words and grows by doubling. A table with a *key* stores equal rows once; the
+  key is the number of words that are compared. `TableSizes(1024, 2048, key=8)`: rows, slots of the hash
+  table, words of the key.
+- A *mode* is what is being read (M_...). A table here has, for each mode, the bytes that JSON allows at all.
+- What *follows* a terminal is white space, a sign of JSON or a value (`LexemeContext.may_follow`).
+- A *cell* is the state of the lexer of terminals after one byte.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +27,10 @@ from structgen.machines.machine_core.lexeme_layout import (
 
 
 def _possible_bytes() -> npt.NDArray[np.int32]:
-    """Return, for each mode and byte, -1 where the byte may come at all, whatever the grammar; else the next
-    byte that may (256: none)."""
+    """Return int32[16, 256]: for each mode and byte -1 where some grammar allows the byte.
+
+    Else it is the next larger byte that some grammar allows; 256: there is none.
+    """
     space = b" \t\r\n"
     digits = b"-0123456789"
     value = space + digits + b'"{[tfn'
@@ -38,6 +48,7 @@ def _possible_bytes() -> npt.NDArray[np.int32]:
         L.M_NUMBER: digits + b"+.eE" + space + b",]}",
         L.M_LITERAL: b"truefalsn",
     }
+    # 16 modes
     table = np.full((16, 256), 256, np.int32)
     for mode in range(16):
         # in strings and keys any byte may come: their automata decide
@@ -53,8 +64,11 @@ def _possible_bytes() -> npt.NDArray[np.int32]:
 
 
 def _left_over() -> npt.NDArray[np.uint8]:
-    """Return the automaton of the bytes that may follow a terminal at most, whatever the grammar
-    (`LexemeContext.may_follow`): white space, a sign of JSON, a value."""
+    """Return the automaton of the bytes that may follow a terminal in some grammar.
+
+    `LexemeContext.may_follow` is this table: the state after each byte; 0: refused. White space, a sign of
+    JSON or the beginning of a value may follow; after these, anything.
+    """
     after_quote, anything = AFTER_END + 1, AFTER_END + 2
     signs = b" \t\r\n,:]}"
     literals = (b"true", b"false", b"null")
@@ -78,7 +92,7 @@ def _left_over() -> npt.NDArray[np.uint8]:
 CELLS: Final = 256
 """Cells of a state of the lexer of terminals: one for each byte."""
 _MOST_APART = 4096
-"""Nodes of the trie after which two states differ, past which a scan by itself is cheaper."""
+"""The most nodes of the trie after which two states may differ. With more, a whole scan is cheaper."""
 _NEXT, _LEFT_OVER = _possible_bytes(), _left_over()
 JSON_TABLES = TablePlan(
     L.JsonContext,

@@ -1,7 +1,7 @@
-"""Look-ups of compiled code in the tables: the network's answers, the automata, and lists of words.
+"""Compiled code looks up here what the tables have: the network's answers, the automata, lists of words.
 
-A row that is not there yet is asked for. An *edge* is an answer of the network that is kept: the key
-(residue, key, outcome), and the residue that follows.
+A row that is not filled yet is asked for: a *question* is noted, which Python answers. An *edge* is an answer
+of the network that is kept: from (residue, key, outcome) to the residue that follows.
 
 A *set of keys* is a trie of rows of `sets`, and equal sets are one number. A *node* of it has `label` 0, in
 `member` whether a key ends there, and in `child` its first entry. An *entry* has 1 + its byte in `label`, in
