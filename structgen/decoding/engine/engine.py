@@ -349,8 +349,10 @@ class Engine:
         texts have no drafters. The reason says why there are fewer drafters than the request asks for; "": as
         many. Raises OptionError for a history or a draft model of another tokenizer."""
         speculation = request.drafts
-        is_too_fast = not getattr(self.model, "drafts_pay", True)
-        if speculation is None or (request.speculation == "auto" and is_too_fast):
+        if speculation is None:
+            return None, ""
+        # Only "auto" asks the model: a caller's own model may have no such attribute, or one that raises.
+        if request.speculation == "auto" and not getattr(self.model, "drafts_pay", True):
             return None, ""
         check_speculation(speculation, self.tokenizer)
         support = draft_support_of(self.model)

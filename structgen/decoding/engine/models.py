@@ -74,9 +74,10 @@ def device_of(device: str | None, dtype: str | None, refusal: type[StructgenErro
     # optional: torch
     import torch
 
-    default_device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch_device = torch.device(device or default_device)
+        # CUDA is asked about only where no device is given: the question loads its driver, and a process
+        # that forks afterwards cannot use it.
+        torch_device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         torch.zeros(1, device=torch_device).item()  # torch's meta device holds no numbers
     except (RuntimeError, AssertionError, TypeError) as error:  # as torch says that there is none
         message = str(error).partition("\n")[0]

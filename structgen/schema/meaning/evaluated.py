@@ -240,8 +240,7 @@ class Evaluation:
         assert child is not None
         literal = self.tables.literal_of(child)
         # The keys of containers have an order, which clauses do not keep (`keeps_key_order`).
-        has_containers = literal is not NEVER and self.tables.type_mask(literal) & (OBJECT | ARRAY)
-        if members.patterns or has_containers:
+        if members.patterns or (literal is not NEVER and self.tables.type_mask(literal) & (OBJECT | ARRAY)):
             return None
         names: dict[str, list[Clauses | None]] = {}
         for guard in guards:

@@ -15,7 +15,7 @@ from small_models import write_llama
 import structgen as sg
 from structgen.decoding.engine.forward_pass.llama import Llama
 from structgen.decoding.engine.huggingface import HuggingFace
-from structgen.decoding.engine.models import load_model
+from structgen.decoding.engine.models import device_of, load_model
 from structgen.errors import StructgenError
 
 CPU, KIND = torch.device("cpu"), torch.float32
@@ -141,3 +141,11 @@ def test_a_model_with_all_members_is_asked_for_no_others() -> None:
             raise RuntimeError("It has no head yet.")
 
     assert sg.Engine(Own()).model.name == "own"
+
+
+def test_a_device_that_is_given_asks_nothing_of_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_available() -> bool:
+        raise AssertionError("CUDA was asked")
+
+    monkeypatch.setattr(torch.cuda, "is_available", is_available)
+    assert device_of("cpu", None, StructgenError)[0] == torch.device("cpu")

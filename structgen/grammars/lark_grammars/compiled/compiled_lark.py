@@ -135,8 +135,8 @@ class CompiledLark(RestMachine):
             terminals_with_text |= {tables.indentation.indent, tables.indentation.dedent}
         winner_of = terminals_lost_to_ignored(letters)
         has_text_now = usable_rules(tables, terminals_with_text.difference(winner_of))
-        has_text_with_losers = usable_rules(tables, terminals_with_text.union(winner_of))
-        if has_text_with_losers and not has_text_now:
+        # the second search is only for a grammar without a text: it says whether %ignore is the reason
+        if not has_text_now and usable_rules(tables, terminals_with_text.union(winner_of)):
             loser, winner = next(iter(winner_of.items()))
             loser_name = tables.terminals[loser].display_name
             winner_name = tables.terminals[winner].display_name

@@ -542,8 +542,8 @@ class Letters:
         if self.rows.end_class[state] < 0:
             bits = self.letters_of(state)
             # Where letters do not decide everything, the state itself matters, so it gets its own class.
-            column_matters = self.keeps_column and self.rows.may_break(state)
-            is_own_class = bits & self.unsettled_bits or column_matters
+            # So it does where a line break may change the column, which takes longer to find out.
+            is_own_class = bits & self.unsettled_bits or (self.keeps_column and self.rows.may_break(state))
             key = bits, state if is_own_class else -1
             number = self._class_of.get(key)
             if number is None:

@@ -266,8 +266,7 @@ def never_made(
         # If the start rule has no text even with these terminals, the fault is another one: lark, or a later
         # check, names it.
         has_text = start in productive_symbols(plain, used)
-        has_text_without = start in productive_symbols(plain, used.difference(never))
-        if has_text and not has_text_without:
+        if has_text and start not in productive_symbols(plain, used.difference(never)):
             needed_names = [*never]
     if needed_names:
         raise GrammarError(

@@ -90,8 +90,7 @@ class CompiledText(NumberedText):
         config: Config | None = self._config_of(index)
         may_leave = self._ends_maps[visit].slots[slot]
         # the part may have been compiled for a vocabulary in which the token has no text
-        is_unknown_to_part = part.compiled.vocabulary.token_slot[token] < 0
-        if may_leave or is_unknown_to_part:
+        if may_leave or part.compiled.vocabulary.token_slot[token] < 0:
             config = self._language.config_after(config, self.tokenizer.token_bytes[token] or b"")
         else:
             part_state_after = part.compiled.next_index(part_state, token)

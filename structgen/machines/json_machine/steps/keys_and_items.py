@@ -288,7 +288,8 @@ def append_to_log(c: JsonContext, d: JsonState, label: int) -> int:
 
 @jit
 def many_strings(c: JsonContext, d: JsonState) -> bool:
-    """Return whether two or more strings can come of the registers inside a string. False: perhaps not."""
+    """Return whether at least two strings can be completed from the registers inside a string. False where
+    that is not certain."""
     spec = c.string_specs[d.residue]
     state = d.lexeme & STATE_BITS
     if d.lexeme >> ESCAPE_SHIFT != 0:
