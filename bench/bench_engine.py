@@ -36,11 +36,11 @@ from records import arguments, in_turns
 from told import tell
 
 import structgen as sg
-from structgen.base.system.resources import embedded_model
 from structgen.decoding.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.decoding.engine.forward_pass.llama import Llama
 from structgen.decoding.engine.huggingface import HuggingFace
 from structgen.decoding.engine.models import tokenizer_of
+from structgen.decoding.runs.resources import embedded_model
 from structgen.grammars.json_grammars.prompting import extraction_prompt
 
 FREE, ORDINARY, HARD = "free", "ordinary", "hard"

@@ -36,8 +36,8 @@ from peers import glrmask, llguidance
 from records import arguments, load, show, versions, write
 
 import structgen as sg
-from structgen.base.system import resources
-from structgen.base.system.worker_process import EndedError, LateError, WorkerProcess
+from structgen.asking.processes.worker_process import EndedError, LateError, WorkerProcess
+from structgen.decoding.runs import resources
 from structgen.doors.maskbench.engines import EngineRefusal, Session
 from structgen.doors.maskbench.ours import session_of
 

@@ -31,7 +31,7 @@ from peers import llguidance
 from records import arguments, load, show, versions, write
 
 import structgen as sg
-from structgen.base.system import resources
+from structgen.decoding.runs import resources
 from structgen.doors.maskbench.engines import EngineRefusal, Session
 from structgen.doors.maskbench.ours import session_of
 from structgen.tokens.tokenizer import Tokenizer

@@ -38,7 +38,7 @@ import vocabularies
 from records import arguments, load, show, versions, write
 
 import structgen as sg
-from structgen.base.system.worker_process import WorkerProcess
+from structgen.asking.processes.worker_process import WorkerProcess
 from structgen.doors.maskbench.engines import EngineRefusal, Session
 from structgen.doors.maskbench.ours import session_of
 

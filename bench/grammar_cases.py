@@ -13,7 +13,7 @@ import lark
 from lark.indenter import PythonIndenter
 
 import structgen as sg
-from structgen.base.system import resources
+from structgen.decoding.runs import resources
 
 _TESTS = Path(__file__).resolve().parent.parent / "tests"
 sys.path[:0] = [str(_TESTS / "grammars"), str(_TESTS / "oracles")]

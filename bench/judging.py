@@ -23,8 +23,8 @@ from typing import Any, ClassVar
 
 import records
 
-from structgen.base.system.result_files import as_done
-from structgen.base.system.worker_process import EndedError, LateError, WorkerProcess
+from structgen.asking.processes.worker_process import EndedError, LateError, WorkerProcess
+from structgen.decoding.runs.result_files import as_done
 
 PATIENCE = 20
 """So many times its seconds of the processor a case may take by the clock, before it counts as one that

@@ -25,8 +25,8 @@ import numpy as np
 import vocabularies
 
 import structgen as sg
+from structgen.asking.processes.worker_process import EndedError, LateError, WorkerProcess
 from structgen.base.system.cache import ENVIRONMENT_VARIABLE, cache_folder
-from structgen.base.system.worker_process import EndedError, LateError, WorkerProcess
 from structgen.doors.maskbench.readers import select_cases
 from structgen.errors import StructgenError
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema

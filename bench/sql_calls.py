@@ -29,7 +29,7 @@ from typing import Annotated
 from records import arguments, load, show, versions, write
 
 import structgen as sg
-from structgen.base.system import resources
+from structgen.decoding.runs import resources
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/grammars/files"))
 

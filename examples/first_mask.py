@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import structgen as sg
-from structgen.base.system import resources
+from structgen.decoding.runs import resources
 
 SCHEMA = Path(__file__).with_name("book.schema.json")
 BUDGET = 120

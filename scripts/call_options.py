@@ -62,7 +62,7 @@ LISTED = {
     ],
     "decoding/samplers/sample.py": [("decoding/samplers/sample.py", "SampleOptions")],
 }
-"""Files whose last overloads list the options of TypedDicts: structgen.base.language.wrong_arguments."""
+"""Files whose last overloads list the options of TypedDicts: structgen.decoding.runs.wrong_arguments."""
 _LISTED = re.compile(r"(( +)# the options, by scripts/call_options.py\n)(?:\2\w+: .*\n)*")
 
 

@@ -98,7 +98,7 @@ else
   rows=(--rows 1 32 256 --quick)
   # the batches that say most come first: what was measured stays where the time is over
   engine=(--model extract --batches 32,1,8 --tokens 40 --repeats 4 --without-hard)
-  "$PYTHON" -c 'from structgen.base.system.resources import smollm2; smollm2()' 2>/dev/null && engine[1]=smollm2
+  "$PYTHON" -c 'from structgen.decoding.runs.resources import smollm2; smollm2()' 2>/dev/null && engine[1]=smollm2
 fi
 quiet=(-q -p no:cacheprovider)
 part tests 75 1 "$PYTHON" -m pytest "${quiet[@]}" "${which[@]}" tests/gpu

@@ -104,7 +104,7 @@ ADA = {"name": "Ada Lovelace", "age": 36}
 
 def masks() -> None:
     import structgen as sg
-    from structgen.base.system import resources
+    from structgen.decoding.runs import resources
 
     tokenizer = sg.Tokenizer.from_huggingface(str(resources.small_tokenizer().parent))
     for grammar, text in ((sg.json_schema(PERSON), '{"name": "a", "age": 1}'), (sg.regex("a+b"), "aaab")):

@@ -10,7 +10,7 @@ import pytest
 
 import structgen as sg
 from structgen.base.system.public_calls import THIS_CALL
-from structgen.base.system.resources import small_tokenizer
+from structgen.decoding.runs.resources import small_tokenizer
 from structgen.tokens.tokenizer import byte_tokenizer
 
 BYTES = byte_tokenizer()

@@ -19,7 +19,7 @@ from jsonschema import Draft202012Validator
 from nonempty import nonempty
 
 import structgen as sg
-from structgen.base.system import resources
+from structgen.decoding.runs import resources
 from structgen.doors.typed.options import TypedOptions
 from structgen.tokens.tokenizer import byte_tokenizer
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen.base.system.resources import small_tokenizer
+from structgen.decoding.runs.resources import small_tokenizer
 
 Ask = Callable[[sg.CompiledGrammar, Any], object]
 LARK = 'start: "(" start ")" | /[a-z]+/'

@@ -16,7 +16,7 @@ from compiled_texts import masks_along
 import structgen as sg
 from structgen.base.native import jit, machine_code
 from structgen.base.system import fork_locks
-from structgen.base.system.resources import small_tokenizer
+from structgen.decoding.runs.resources import small_tokenizer
 from structgen.machines.core import batch
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")

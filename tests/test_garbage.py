@@ -171,7 +171,7 @@ def test_a_store_keeps_what_it_was_asked_for_last_and_lets_it_go_with_itself() -
 SCRIPT = """
 import gc, resource, sys
 import structgen as sg
-from structgen.base.system.resources import small_tokenizer
+from structgen.decoding.runs.resources import small_tokenizer
 tokenizer = sg.Tokenizer.from_huggingface(small_tokenizer())
 mask = sg.allocate_mask(1, tokenizer.vocab_size)
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()

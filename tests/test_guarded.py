@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from structgen.base.system import guarded
-from structgen.base.system.guarded import GuardedCall
+from structgen.decoding.speculation import guarded
+from structgen.decoding.speculation.guarded import GuardedCall
 
 
 def outcomes(script: list[str], monkeypatch: pytest.MonkeyPatch, seconds: float = 1.0) -> list[Any]:

@@ -25,7 +25,7 @@ from structgen.asking.grounding.readings import readings_of
 from structgen.base.native import machine_code
 from structgen.base.system import installation
 from structgen.base.system.installation import EXTRAS, install_command, not_installed
-from structgen.base.system.resources import small_tokenizer
+from structgen.decoding.runs.resources import small_tokenizer
 from structgen.doors.extraction.extraction_tables import build_table
 from structgen.doors.typed import local, target_forms
 from structgen.doors.typed.worked.worked_examples import load_text_similarity
@@ -231,7 +231,7 @@ def _bulk(folder: Path) -> None:
 
 
 def _ray(folder: Path) -> None:
-    from structgen.base.system.ray_workers import ray_answers
+    from structgen.decoding.runs.ray_workers import ray_answers
 
     next(ray_answers(lambda: len, [], 1))
 

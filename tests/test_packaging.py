@@ -13,7 +13,7 @@ from for_each import for_each
 from nonempty import nonempty
 
 import structgen
-from structgen.base.system import resources
+from structgen.decoding.runs import resources
 
 ROOT = Path(__file__).parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

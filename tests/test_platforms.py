@@ -13,11 +13,11 @@ import forked
 import pytest
 from nonempty import nonempty
 
+from structgen.asking.processes import process_limits
 from structgen.base.errors import StructgenError
 from structgen.base.native import addresses
-from structgen.base.system import process_limits
 from structgen.base.system.platforms import missing_here
-from structgen.base.system.resources import model_name
+from structgen.decoding.runs.resources import model_name
 
 ROOT = Path(__file__).parents[1]
 ELSEWHERE = ROOT / "tests" / "elsewhere.py"

@@ -10,7 +10,7 @@ import jsonschema_rs
 from for_each import for_each
 from nonempty import nonempty
 
-from structgen.base.system import resources
+from structgen.decoding.runs import resources
 
 SAMPLES = sorted(nonempty(resources.schemas_folder().glob("*.json")))
 

@@ -7,6 +7,7 @@ prints pass through `printable`. What a command returns as its result (a generat
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Collection
@@ -26,6 +27,8 @@ _FORMAT: Final = (  # the other characters of Unicode's category Cf: most are no
 _IN_JSON: Final = re.compile(f"[{_HIDDEN}]")
 _ALL: Final = re.compile(f"[{_HIDDEN}{_FORMAT}]")
 _BUT_LINES: Final = re.compile(rf"(?![\n\t])[{_HIDDEN}{_FORMAT}]")
+_LONGEST: Final = 400
+"""The most characters of one value in a table of HTML; the rest is replaced by an ellipsis."""
 
 
 def printable(text: str, *, lines: bool = True) -> str:
@@ -45,6 +48,13 @@ def short_repr(text: str, max_length: int = 200) -> str:
     """Return a text as `repr` writes it, its middle left out beyond `max_length` characters."""
     half = max_length // 2
     return repr(text if len(text) <= max_length else f"{text[:half]} ... {text[-half:]}")
+
+
+def in_cell(value: Any, max_characters: int = _LONGEST) -> str:
+    """Return the beginning of a value as HTML. It is escaped; control characters and lone surrogates become
+    visible."""
+    text = str(value)
+    return html.escape(printable(text if len(text) <= max_characters else f"{text[:max_characters]} …"))
 
 
 def _escape_character(match: re.Match[str]) -> str:

@@ -10,7 +10,7 @@ from methods import domain_goals, domain_molecules, domain_patterns, domain_rece
 from methods.checked_domain import accepts, read
 
 from structgen.base.json_text.events import EventLog
-from structgen.base.system import resources
+from structgen.decoding.runs import resources
 from structgen.decoding.samplers.constraints import Constraints
 
 

@@ -15,7 +15,7 @@ import pytest
 from methods import checked_domain, domains_rows
 
 import structgen as sg
-from structgen.base.system.resources import small_tokenizer
+from structgen.decoding.runs.resources import small_tokenizer
 
 DOMAINS = ("sql", "molecules", "goals", "patterns", "receipts")
 TOKENIZER = sg.Tokenizer.from_huggingface(small_tokenizer())

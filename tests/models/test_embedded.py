@@ -9,7 +9,7 @@ import pytest
 from nonempty import nonempty
 
 import structgen as sg
-from structgen.base.system import resources
+from structgen.decoding.runs import resources
 
 NAMES = [f"structgen/{name}" for name in resources.MODELS]
 CAUSAL = ["structgen/extract", "structgen/extract-draft", "structgen/guarded-programs"]

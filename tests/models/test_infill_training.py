@@ -19,8 +19,8 @@ from masking import hidden_places  # noqa: E402
 from model import Network, Shape, first_masked, load  # noqa: E402
 from train import masked_loss  # noqa: E402
 
-from structgen.base.system import resources  # noqa: E402
 from structgen.decoding.infilling.bidirectional import BidirectionalLlama  # noqa: E402
+from structgen.decoding.runs import resources  # noqa: E402
 
 FOLDER = resources.embedded_model("structgen/infill")
 

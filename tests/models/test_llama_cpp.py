@@ -14,7 +14,7 @@ llama_cpp = pytest.importorskip(
 )
 
 import structgen as sg  # noqa: E402
-from structgen.base.system import resources  # noqa: E402
+from structgen.decoding.runs import resources  # noqa: E402
 from structgen.grammars.json_grammars.prompting import extraction_prompt  # noqa: E402
 
 SENTENCES = Path(__file__).parents[1] / "data" / "extract" / "hand_written.jsonl"

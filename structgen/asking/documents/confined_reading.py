@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final, TypeAlias
 
+from structgen.asking.processes.process_limits import OUT_OF_TIME, bound_processor_time, make_confinement
+from structgen.asking.processes.worker_process import EndedError, NotStartedError, WorkerProcess
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.system.installation import require_extras
-from structgen.base.system.process_limits import OUT_OF_TIME, bound_processor_time, make_confinement
-from structgen.base.system.worker_process import EndedError, NotStartedError, WorkerProcess
 
 Text: TypeAlias = tuple[str, tuple[str, ...]]
 """The text of a file, and remarks about it."""

@@ -16,9 +16,9 @@ from typing import Any, Final
 from structgen.asking.grounding.evidence_page import MOST_LISTED, page_of
 from structgen.asking.grounding.places import PlaceSearch, Stated, Value
 from structgen.asking.grounding.stated_text import StatedText
+from structgen.asking.pages.html_pages import format_count, frame_page, write_page
 from structgen.base.json_text.exact_json import Json, exact_copy, values_in, write_canonical
 from structgen.base.system.csv_tables import csv_table
-from structgen.base.system.html_pages import format_count, frame_page, write_page
 
 _MOST_IN_ALL: Final = 100 * MOST_LISTED
 """The most places of all values together; each value has at least one."""

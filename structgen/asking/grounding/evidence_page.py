@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from structgen.asking.grounding.places import Stated
-from structgen.base.system.html_pages import format_count
-from structgen.base.system.marked_texts import Mark, colour_classes, field_of, marked_page
+from structgen.asking.pages.html_pages import format_count
+from structgen.asking.pages.marked_texts import Mark, colour_classes, field_of, marked_page
 
 # ruff: noqa: E501 (markup)
 

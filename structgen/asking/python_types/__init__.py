@@ -11,5 +11,6 @@ What comes in: a type hint. What goes out: a schema, and a reader of documents.
    is loaded only where a type needs it.
 
 Helpers: `definitions` keeps types that were read, `temporal_bounds` are bounds of dates and times as
-patterns.
+patterns, `pattern_dialects` rewrites the text of Rust's and Python's patterns, as pydantic writes them into
+schemas, to ECMA-262.
 """

@@ -38,9 +38,9 @@ from structgen.asking.python_types.descriptions import (
     member_texts,
     texts_behind,
 )
+from structgen.asking.python_types.pattern_dialects import ecma_pattern
 from structgen.asking.python_types.pydantic_formats import AWARE, NAIVE, REFUSED, make_refusal
 from structgen.asking.python_types.temporal_bounds import add_bounds
-from structgen.automata.regex.pattern_dialects import ecma_pattern
 from structgen.base.errors import UnsupportedError
 from structgen.machines.core.string_values import judges_texts
 

@@ -15,8 +15,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from structgen.asking.python_types.pattern_dialects import ecma_pattern
 from structgen.asking.tool_calls.tool_shapes import TOOL_SHAPES
-from structgen.automata.regex.pattern_dialects import ecma_pattern
 from structgen.base.errors import OptionError
 from structgen.base.limits import Limits
 from structgen.grammars.lark_grammars.lark_grammar import lark

@@ -8,8 +8,6 @@ of a character and a repetition.
   Python's `re`, with the help of re's own parser; `python_sets` asks re which characters a class has.
 - `ecma_text` writes a tree as ECMA-262. `look_behinds` removes the look-aheads from look-behinds for it.
 - `optional_counts` and `counted_class` simplify counts before automata are made.
-- `pattern_dialects` does not use trees: it rewrites the text of Rust's and Python's patterns, as pydantic
-  writes them into schemas, to ECMA-262.
 
 Automata of trees are made in `automata.strings.patterns`. Lark's lexer matches trees in Python's order
 (`structgen.grammars.lark_grammars.lexer`).

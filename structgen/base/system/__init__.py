@@ -6,17 +6,12 @@ What comes in: names of files and folders. What goes out: their contents, paths,
    have written are read.
 2. `source_digests` gives one digest of our own sources. It is part of the name of every kept file, so that
    another version of the code never reads it.
-3. `resources` finds the data that ships with the package; `text_files` reads schemas and grammars.
+3. `text_files` reads schemas and grammars.
 4. `fork_locks` are locks that a fork leaves whole. `public_calls` tells which public call this thread is in.
-5. `result_files` keeps the results of many tasks, and goes on after a kill; `ray_workers` hands out tasks to
-   actors of Ray. `worker_process` is a function in a process of its own, with a time limit.
-6. `html_pages`: pages of HTML of jinja2 templates; `marked_texts`: texts on them with marks that lead to
-   values. `progress`: a bar, or lines. `lazy_names`: public names loaded when first used.
-7. `held_bytes` measures what a caller's own method remembers. `installation`: the command that installs what
-   is missing, as this copy was installed.
-8. `telemetry` makes spans of calls, where the process traces. `platforms` tells what this platform lacks.
+5. `lazy_names`: public names loaded when first used.
+6. `held_bytes` measures what a caller's own method remembers. `installation`: the command that installs what
+   is missing, as this copy was installed. `platforms` tells what this platform lacks.
 
-Helpers: `garbage` holds collection back, `guarded` runs a caller's code that may fail, `process_limits`
-bounds what a process may have, `waits` tells of long waits, `public_addresses` knows where a room of before
-is now.
+Helpers: `garbage` holds collection back, `waits` tells of long waits, `public_addresses` knows where a room
+of before is now.
 """

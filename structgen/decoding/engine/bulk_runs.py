@@ -30,14 +30,14 @@ from structgen.base.errors import OptionError, StructgenError, options_named
 from structgen.base.language import checks
 from structgen.base.language.shapes import JsonShapes
 from structgen.base.system.lazy_names import public_name
-from structgen.base.system.ray_workers import ray_answers
-from structgen.base.system.resources import NAMED_MODELS, model_name, model_path
-from structgen.base.system.result_files import Answers, results_of
-from structgen.base.system.telemetry import CallSpan, call_span, carried_headers
 from structgen.decoding.engine import Engine
 from structgen.decoding.engine.models import check_causal
 from structgen.decoding.engine.requests import Handle, Request, Result, Usage
 from structgen.decoding.engine.searches.confidence import probabilities_of
+from structgen.decoding.runs.ray_workers import ray_answers
+from structgen.decoding.runs.resources import NAMED_MODELS, model_name, model_path
+from structgen.decoding.runs.result_files import Answers, results_of
+from structgen.decoding.runs.telemetry import CallSpan, call_span, carried_headers
 from structgen.machines.core.compiled import CompiledGrammar, plain_grammar
 from structgen.machines.core.grammar import Grammar
 from structgen.tokens.tokenizer import Tokenizer

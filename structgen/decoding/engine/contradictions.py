@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from structgen.base.language.exclusions import Exclusion, Exclusions
 from structgen.decoding.engine.strategies.strategy import Mixture, Narrowing, SearchStrategy
+from structgen.decoding.runs.exclusions import Exclusion, Exclusions
 
 
 def _names_with_property(sampling: Any, property: str) -> str:

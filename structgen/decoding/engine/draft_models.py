@@ -12,9 +12,9 @@ from itertools import zip_longest
 from typing import Any, Final
 
 from structgen.base.errors import OptionError, StructgenError
-from structgen.base.system.resources import model_name
 from structgen.decoding.engine.model_protocol import Model
 from structgen.decoding.engine.models import given_model, load_model
+from structgen.decoding.runs.resources import model_name
 from structgen.decoding.speculation.drafters.draft_model import DraftModel
 from structgen.decoding.speculation.drafts.drafter import Drafter
 from structgen.decoding.speculation.speculation_options import Speculation, own_drafters

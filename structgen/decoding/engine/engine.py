@@ -33,7 +33,6 @@ from typing import Any, Final
 from structgen.base.errors import OptionError, options_named
 from structgen.base.language import checks
 from structgen.base.limits import CACHE_BYTES
-from structgen.base.system.resources import model_name
 from structgen.decoding.engine.draft_models import check_speculation, drafters_of
 from structgen.decoding.engine.driver import Driver, event_of_handles, foreign_handle
 from structgen.decoding.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
@@ -49,6 +48,7 @@ from structgen.decoding.engine.strategies.strategy_loading import strategies_of
 from structgen.decoding.engine.text import DecidedText, PromptBorder, RequestStart, Text
 from structgen.decoding.engine.thinking import closing_of
 from structgen.decoding.engine.trace import Trace, text_page
+from structgen.decoding.runs.resources import model_name
 from structgen.decoding.speculation.drafts.drafter import RequestFacts
 from structgen.decoding.speculation.planning.drafting import MEASURED_EVERY, Drafting
 from structgen.grammars.compilation.compiler import compile

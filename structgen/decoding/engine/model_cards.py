@@ -12,7 +12,7 @@ from functools import cache
 from typing import Final
 
 from structgen.base.errors import ModelWarning, StructgenError, warning_level
-from structgen.base.system.resources import SMOLLM2, model_path
+from structgen.decoding.runs.resources import SMOLLM2, model_path
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.core.string_values import over_bytes
 

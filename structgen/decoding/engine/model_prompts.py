@@ -35,7 +35,6 @@ from structgen.base.errors import BudgetError, OptionError
 from structgen.base.language import checks
 from structgen.base.language.checks import check_encodable
 from structgen.base.system.installation import require_extras
-from structgen.base.system.resources import is_embedded
 from structgen.decoding.engine.forward_pass.gguf_header import GgufHeader
 from structgen.decoding.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.decoding.engine.forward_pass.quiet_loading import silence_transformers
@@ -43,6 +42,7 @@ from structgen.decoding.engine.requests import DEFAULT_MAX_TOKENS, Request
 from structgen.decoding.engine.searches.listed_values import find_listed_values
 from structgen.decoding.engine.special_texts import special_texts
 from structgen.decoding.engine.thinking import text_behind
+from structgen.decoding.runs.resources import is_embedded
 from structgen.grammars.json_grammars.outline_writer import (
     ModelPrompt,
     Outlines,

@@ -13,10 +13,10 @@ from typing import Any
 
 from structgen.base.errors import OptionError, StructgenError, TokenizerError
 from structgen.base.system.installation import not_installed
-from structgen.base.system.resources import NAMED_MODELS, ON_A_SERVER, is_embedded, model_name, model_path
 from structgen.base.system.waits import announce_wait
 from structgen.decoding.engine.forward_pass.gguf_models import gguf_file, gguf_model, gguf_tokenizer
 from structgen.decoding.engine.model_protocol import Model
+from structgen.decoding.runs.resources import NAMED_MODELS, ON_A_SERVER, is_embedded, model_name, model_path
 from structgen.tokens.tokenizer import Tokenizer
 
 

@@ -12,7 +12,7 @@ import re
 import warnings
 from typing import Any
 
-from structgen.base.system.resources import model_path
+from structgen.decoding.runs.resources import model_path
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
 from structgen.tokens.tokenizer import Tokenizer
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from structgen.base.system.html_pages import NOTHING, Column, frame_page, render_page, write_page
+from structgen.asking.pages.html_pages import NOTHING, Column, frame_page, render_page, write_page
 from structgen.decoding.engine.requests import Result, Step, Usage
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -44,7 +44,7 @@ _TEMPLATE: Final = """\
 {% endfor %}
 </table></div>
 """
-"""The body of a page; `structgen.base.system.html_pages` has its macros `token`, `plot` and `facts`."""
+"""The body of a page; `structgen.asking.pages.html_pages` has its macros `token`, `plot` and `facts`."""
 
 
 class ShownToken(NamedTuple):

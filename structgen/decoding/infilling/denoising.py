@@ -17,11 +17,11 @@ from typing import Any, Final
 import numpy as np
 
 from structgen.base.errors import OptionError
-from structgen.base.system.guarded import SLOW, GuardedCall
 from structgen.base.system.held_bytes import held_bytes
 from structgen.decoding.infilling.canvas import Canvas, FilledSlot
 from structgen.decoding.infilling.masked_model import MaskedModel
 from structgen.decoding.infilling.schedulers import CanvasStep, ConfidentPrefix, Scheduler
+from structgen.decoding.speculation.guarded import SLOW, GuardedCall
 
 MOST_STATE: Final = 1 << 26
 """The most bytes that a scheduler may remember of a canvas (`held_bytes` of its state): 64 MiB."""

@@ -29,8 +29,6 @@ from structgen.base.errors import (
 )
 from structgen.base.language import checks
 from structgen.base.language.checks import ChoiceCheck, InstanceCheck, NumberCheck, WholeCheck, check_fields
-from structgen.base.language.exclusions import Exclusion, Exclusions
-from structgen.base.system.resources import model_name
 from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion
 from structgen.decoding.engine.models import tokenizer_of
 from structgen.decoding.infilling.automata_of_grammars import (
@@ -51,6 +49,8 @@ from structgen.decoding.infilling.schedulers import GONE, ConfidentPrefix, Sched
 from structgen.decoding.infilling.template import TYPES, FixedText, Hole, Parts, parts_of
 from structgen.decoding.infilling.text_behind import add_suffix, drop_suffixes, punctuation_behind
 from structgen.decoding.infilling.token_automaton import TokenAutomaton
+from structgen.decoding.runs.exclusions import Exclusion, Exclusions
+from structgen.decoding.runs.resources import model_name
 from structgen.decoding.speculation.drafts.model_rows import Tokens
 from structgen.grammars.json_grammars.outline_writer import shorter_outlines
 from structgen.machines.core.compiled import plain_grammar

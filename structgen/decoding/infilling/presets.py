@@ -25,13 +25,13 @@ import numpy.typing as npt
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.system.installation import require_extras
-from structgen.base.system.resources import NAMED_MODELS, ON_A_SERVER, model_name, model_path
 from structgen.base.system.waits import announce_wait
 from structgen.decoding.engine.forward_pass.gguf_models import gguf_file
 from structgen.decoding.engine.forward_pass.quiet_loading import load_pretrained
 from structgen.decoding.engine.models import OWN_MASKED_KIND, architecture_of, check_model, device_of
 from structgen.decoding.infilling.bidirectional import BidirectionalLlama
 from structgen.decoding.infilling.masked_model import MaskedModel
+from structgen.decoding.runs.resources import NAMED_MODELS, ON_A_SERVER, model_name, model_path
 from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ import pickle
 from functools import partialmethod
 from typing import Any, Final, Literal, Self
 
+from structgen.asking.processes.worker_process import LateError, WorkerProcess
 from structgen.base.errors import StructgenError
 from structgen.base.language import checks
-from structgen.base.system.worker_process import LateError, WorkerProcess
 from structgen.decoding.samplers.checkers import Checker
 from structgen.decoding.samplers.constraints import copy_checker, methods_of, name_of
 

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from structgen.asking.pages.html_pages import NOTHING, format_count, format_percent
 from structgen.base.errors import OptionError
-from structgen.base.system.html_pages import NOTHING, format_count, format_percent
 from structgen.decoding.samplers.intervals.columns import column_of
 from structgen.decoding.samplers.intervals.field_paths import (
     LENGTH_OF_TEXT,

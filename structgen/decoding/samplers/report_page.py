@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from structgen.base.system.html_pages import (
+from structgen.asking.pages.html_pages import (
     NOTHING,
     Column,
     format_count,

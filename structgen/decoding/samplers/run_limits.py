@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from structgen.base.errors import LimitError, OptionError
-from structgen.base.system.progress import open_progress
+from structgen.decoding.runs.progress import open_progress
 from structgen.decoding.samplers.estimates import (
     CUT_SHORT,
     log_sum,

@@ -51,8 +51,8 @@ from structgen.base.errors import (
 )
 from structgen.base.language import checks
 from structgen.base.language.checks import ChoiceCheck, NumberCheck, WholeCheck, check_fields
-from structgen.base.language.exclusions import Exclusion, Exclusions
 from structgen.base.limits import CACHE_BYTES
+from structgen.decoding.runs.exclusions import Exclusion, Exclusions
 from structgen.decoding.samplers.checkers import Checker
 from structgen.decoding.samplers.estimates import Statistics, clamp_log_z
 from structgen.decoding.samplers.intervals.betting import TAIL
@@ -86,8 +86,8 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
     from structgen.asking.request_reading.targets import AnyTarget, TextTarget
-    from structgen.base.language.wrong_arguments import ArgumentMissing, FineIf, NotAnOption, Wrong
     from structgen.decoding.engine.engine import Engine
+    from structgen.decoding.runs.wrong_arguments import ArgumentMissing, FineIf, NotAnOption, Wrong
 
 T = TypeVar("T")
 GivenModel: TypeAlias = "Engine | str | FilePath | Callable[[list[int]], Any] | Any"

@@ -15,9 +15,9 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
+from structgen.asking.pages.html_pages import format_percent, notebook_cell
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language import checks
-from structgen.base.system.html_pages import format_percent, notebook_cell
 from structgen.decoding.samplers.draws import ENOUGH, Draws
 from structgen.decoding.samplers.intervals.betting import TAIL
 from structgen.decoding.samplers.intervals.columns import DrawnNumbers, Range, column_of

@@ -14,9 +14,9 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from structgen.asking.pages.html_pages import notebook_cell
 from structgen.base.errors import OptionError, TokenizerError, options_named
 from structgen.base.language import checks
-from structgen.base.system.html_pages import notebook_cell
 from structgen.decoding.samplers.estimates import log_or_infinity
 from structgen.decoding.samplers.sample import (
     DEFAULTS,

@@ -14,6 +14,8 @@ a row of the forward pass.
    decides whether to draft at all.
 4. `speculation_options.Speculation` has the options of a request.
 
+`guarded` calls a caller's drafter, which may fail or be slow.
+
 The engine verifies drafts. This package needs numpy and matchers, not torch (docs/speculation.md).
 
 The public names are in structgen/speculation.py.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from structgen.base.errors import OptionError
 from structgen.base.system.installation import require_extras
-from structgen.base.system.progress import open_progress
+from structgen.decoding.runs.progress import open_progress
 from structgen.doors.cli.flags import OF_ENGINE, OF_TEXTS
 from structgen.doors.cli.model_requests import ModelRequests
 from structgen.doors.cli.named_options import CommandOptions, takes_options

@@ -136,7 +136,7 @@ def _print_extraction(extraction: Extraction[Any], options: CommandOptions, is_s
     Failures, hints and a summary are printed on stderr. `is_strict`: whether a piece that was not asked makes
     the status 1.
     """
-    from structgen.base.system.html_pages import format_count
+    from structgen.asking.pages.html_pages import format_count
 
     if "out" not in options:
         print_payload(extraction.to_jsonl(), newline=False)

@@ -24,8 +24,8 @@ from typing import Any, Final
 from structgen.base.errors import LimitError, StructgenError
 from structgen.base.system.installation import DISTRIBUTION, EXTRAS
 from structgen.base.system.platforms import missing_here, processors
-from structgen.base.system.resources import model_name, model_path
 from structgen.base.system.source_digests import package_digest
+from structgen.decoding.runs.resources import model_name, model_path
 from structgen.doors.cli.inner_loops import modules_to_compile
 from structgen.doors.cli.named_options import CommandOptions, takes_options
 from structgen.doors.cli.output import echo, echo_json

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from structgen.base.language.exclusions import Exclusion, Exclusions
+from structgen.decoding.runs.exclusions import Exclusion, Exclusions
 from structgen.doors.cli.flags import LANGUAGES, OF_GROUNDING, OF_LARK, OF_TOOLS, POLICIES
 from structgen.doors.cli.named_options import CommandOptions
 

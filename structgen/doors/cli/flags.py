@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from structgen.asking.tool_calls.format_rows import FORMATS
 from structgen.base.errors import OF_MONITORS
-from structgen.base.system.resources import NAMED_MODELS
+from structgen.decoding.runs.resources import NAMED_MODELS
 from structgen.decoding.samplers.methods import METHODS
 
 LANGUAGES: Final = ("schema", "type", "grammar", "ebnf", "regex")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from structgen.base.errors import OptionError
-from structgen.base.system.resources import model_name, model_path
+from structgen.decoding.runs.resources import model_name, model_path
 from structgen.doors.cli.flags import OF_LARK
 from structgen.doors.cli.named_options import CommandOptions, takes_options
 from structgen.doors.cli.output import echo, echo_json, print_payload, read_input

@@ -15,8 +15,8 @@ import typer
 from structgen.base.errors import OptionError
 from structgen.base.language import checks
 from structgen.base.language.checks import ChoiceCheck
-from structgen.base.system.progress import open_progress
 from structgen.base.system.text_files import name_file_in_errors
+from structgen.decoding.runs.progress import open_progress
 from structgen.doors.cli.named_options import CommandOptions, takes_options
 from structgen.doors.cli.output import echo, echo_table, print_payload
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from structgen.base.errors import OptionError, StructgenError
-from structgen.base.system.resources import is_embedded, model_name
+from structgen.decoding.runs.resources import is_embedded, model_name
 from structgen.doors.cli.flags import OF_ENGINE, OF_GROUNDING, OF_REQUEST, OF_SAMPLING, OF_TOOLS
 from structgen.doors.cli.output import read_input
 from structgen.doors.cli.target_language import TargetLanguage, as_list, read_json_option, resolve_target

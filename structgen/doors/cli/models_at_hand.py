@@ -21,7 +21,7 @@ def models(
     Exit status: 0.
     """
     from structgen.base.errors import StructgenError
-    from structgen.base.system.resources import DOES, NAMED_MODELS, model_path
+    from structgen.decoding.runs.resources import DOES, NAMED_MODELS, model_path
 
     rows = []
     for name in NAMED_MODELS:

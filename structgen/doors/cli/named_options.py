@@ -23,7 +23,7 @@ import typer
 
 from structgen.base.errors import OptionError, StructgenError, unknown_option
 from structgen.base.language import checks
-from structgen.base.system.resources import ON_A_SERVER
+from structgen.decoding.runs.resources import ON_A_SERVER
 from structgen.doors.cli.flags import FLAGS, GONE, LISTS, NAMES, SWITCHES, Flag, flag_of, is_text
 from structgen.doors.cli.output import read_input, refuse_errors
 

@@ -27,7 +27,7 @@ def sample_report(
 
     Exit status: 0 done, 2 the file cannot be read, or wrong usage.
     """
-    from structgen.base.system.html_pages import write_page
+    from structgen.asking.pages.html_pages import write_page
     from structgen.decoding.samplers.report import report, rows_of
     from structgen.decoding.samplers.report_page import page_of
     from structgen.decoding.samplers.samples import Samples

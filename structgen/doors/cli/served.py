@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from structgen.base.system.result_files import Answers
     from structgen.decoding.engine import Engine
     from structgen.decoding.engine.bulk_runs import Answering, Prompt
     from structgen.decoding.engine.requests import Request
+    from structgen.decoding.runs.result_files import Answers
     from structgen.doors.typed.target_forms import TargetForm, WritingTask
     from structgen.doors.typed.writers import Writer
 
@@ -62,9 +62,9 @@ def server_answering(
     `at_once`: the number of requests at a time.
     """
     from structgen.base.errors import StructgenError
-    from structgen.base.system.resources import ON_A_SERVER
-    from structgen.base.system.result_files import as_done
     from structgen.decoding.engine.bulk_runs import engine_parts, model_digest, show_result
+    from structgen.decoding.runs.resources import ON_A_SERVER
+    from structgen.decoding.runs.result_files import as_done
     from structgen.doors.typed.functions import obtain_outcome
     from structgen.doors.typed.prompts import source_of_prompt
     from structgen.doors.typed.waiting import run_coroutine

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Never, TypeAlias, TypeVar
 
 from structgen.asking.documents.documents import TextDocument, documents_of
 from structgen.asking.documents.page_cuts import cut_pages
+from structgen.asking.pages.html_pages import format_count
 from structgen.base.errors import OptionError, ShortenedWarning, options_named, warning_level
-from structgen.base.system.html_pages import format_count
-from structgen.base.system.progress import open_progress
+from structgen.decoding.runs.progress import open_progress
 from structgen.doors.extraction.extract_options import (
     EXTRACT_DEFAULTS,
     NAMED_IN_OTHERS,
@@ -44,10 +44,10 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
     from structgen.asking.request_reading.targets import AnyTarget
-    from structgen.base.language.wrong_arguments import ArgumentMissing, FineIf, NotAnOption, Wrong
     from structgen.decoding.engine.requests import Sampling
     from structgen.decoding.engine.strategies.strategy import Strategy
     from structgen.decoding.engine.thinking import Thinking
+    from structgen.decoding.runs.wrong_arguments import ArgumentMissing, FineIf, NotAnOption, Wrong
     from structgen.decoding.speculation.speculation_options import Speculation
     from structgen.doors.typed.run import AnyModel
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Generic, TypeVar, get_args, get_origin
 
 from structgen.asking.documents.documents import TextDocument
+from structgen.asking.pages.html_pages import format_count, frame_page, write_page
 from structgen.asking.python_types.type_hints import TypeReader, read_type
 from structgen.base.errors import GenerationError, NotStatedError, OptionError, ValidatorError
 from structgen.base.json_text.exact_json import Json
 from structgen.base.json_text.raw_json import write_json
-from structgen.base.system.html_pages import format_count, frame_page, write_page
 from structgen.doors.extraction.extraction_page import page_of
 from structgen.doors.extraction.extraction_tables import as_json, build_table, to_csv, to_jsonl
 from structgen.doors.extraction.found_items import FoundItem, PageAnswer

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Final, NamedTuple
 
-from structgen.base.system.html_pages import format_count
-from structgen.base.system.marked_texts import Mark, colour_classes, field_of, marked_page
+from structgen.asking.pages.html_pages import format_count
+from structgen.asking.pages.marked_texts import Mark, colour_classes, field_of, marked_page
 from structgen.doors.extraction.extraction_tables import as_json, dotted_path
 from structgen.doors.extraction.found_items import FoundItem, FoundValue
 

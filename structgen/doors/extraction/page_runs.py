@@ -20,9 +20,9 @@ from queue import SimpleQueue
 from typing import Any, Final, TypeAlias
 
 from structgen.base.errors import GenerationError
-from structgen.base.system.ray_workers import ray_answers
-from structgen.base.system.result_files import Answers, results_of
 from structgen.decoding.engine.bulk_runs import engine_parts, model_digest, own_parts
+from structgen.decoding.runs.ray_workers import ray_answers
+from structgen.decoding.runs.result_files import Answers, results_of
 from structgen.doors.extraction.page_asking import Page, PageQuestion
 from structgen.doors.typed.local import Local
 

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from structgen.asking.grounding.stated_text import KIND_OF_FORMAT, StatedText
 from structgen.asking.grounding.unread_values import guesses_of
+from structgen.asking.pages.html_pages import format_count
 from structgen.base.errors import NotStatedError
 from structgen.base.printable import short_repr
-from structgen.base.system.html_pages import format_count
 
 MOST_NAMED: Final = 3
 """The most pages and places that a sentence names. It gives the number of the others."""

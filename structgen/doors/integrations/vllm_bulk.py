@@ -16,14 +16,14 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from structgen.base.errors import OptionError, StructgenError
-from structgen.base.language.exclusions import Exclusion, Exclusions
 from structgen.base.system.installation import require_extras
-from structgen.base.system.resources import model_path
-from structgen.base.system.result_files import Answers
 from structgen.decoding.engine.bulk_runs import Prompt, engine_parts, model_digest, show_result
 from structgen.decoding.engine.model_prompts import ModelPrompts, RequestTokens, check_budget
 from structgen.decoding.engine.requests import NUMBERS, FinishReason, Request, Result, Usage
 from structgen.decoding.engine.strategies.repetitions import ENDS
+from structgen.decoding.runs.exclusions import Exclusion, Exclusions
+from structgen.decoding.runs.resources import model_path
+from structgen.decoding.runs.result_files import Answers
 from structgen.decoding.speculation.speculation_options import Speculation
 from structgen.doors.integrations.engine_grammars import MAX_KEPT_GRAMMARS
 from structgen.doors.integrations.vllm_plugin import NAME, register

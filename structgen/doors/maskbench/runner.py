@@ -19,10 +19,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from structgen.asking.processes.worker_process import EndedError, LateError, WorkerProcess
 from structgen.base.errors import StructgenError
-from structgen.base.system.ray_workers import ray_answers
-from structgen.base.system.result_files import Answers, as_done, results_of
-from structgen.base.system.worker_process import EndedError, LateError, WorkerProcess
+from structgen.decoding.runs.ray_workers import ray_answers
+from structgen.decoding.runs.result_files import Answers, as_done, results_of
 from structgen.doors.maskbench.engines import EngineConfig
 from structgen.doors.maskbench.measurements import NOT_MEASURED, CaseResult, StepResult, Verdict
 from structgen.doors.maskbench.readers import Case, data_digest

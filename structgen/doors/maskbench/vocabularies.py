@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from structgen.base.errors import TokenizerError
-from structgen.base.system.resources import small_tokenizer
+from structgen.decoding.runs.resources import small_tokenizer
 
 if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer

@@ -43,9 +43,9 @@ from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import StructgenError
 from structgen.base.system.garbage import glibc_trim
 from structgen.base.system.public_calls import THIS_CALL, Stop
-from structgen.base.system.telemetry import TRACING, CallSpan, call_span
 from structgen.decoding.engine.driver import event_of_handles
 from structgen.decoding.engine.requests import Handle, Result, total_usage
+from structgen.decoding.runs.telemetry import TRACING, CallSpan, call_span
 from structgen.doors.serving.answer_shape import AnswerShape, ObjectResponse
 from structgen.doors.serving.api_errors import ApiError, answer_to
 from structgen.doors.serving.batches import Batches

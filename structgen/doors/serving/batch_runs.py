@@ -21,7 +21,7 @@ from anyio.to_thread import run_sync
 
 from structgen.base.errors import OptionError, prefix_place
 from structgen.base.language.shapes import JsonShapes
-from structgen.base.system.result_files import Answers, as_done, results_of
+from structgen.decoding.runs.result_files import Answers, as_done, results_of
 
 URLS: Final = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
 """The addresses whose bodies lines of OpenAI's protocol may have."""

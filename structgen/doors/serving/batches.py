@@ -33,7 +33,7 @@ from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language.shapes import JsonShapes
 from structgen.base.system.cache import open_replacement
-from structgen.base.system.result_files import as_line, run_difference
+from structgen.decoding.runs.result_files import as_line, run_difference
 from structgen.doors.serving.answer_shape import ObjectResponse
 from structgen.doors.serving.api_errors import ApiError, answer_to, unsupported_member
 from structgen.doors.serving.batch_runs import URLS, batch_answers, batch_run, outcome_of, read_batch

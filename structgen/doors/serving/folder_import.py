@@ -12,7 +12,7 @@ from typing import Final
 
 from structgen.base.errors import StructgenError
 from structgen.base.language.shapes import JsonShapes
-from structgen.base.system.result_files import run_file
+from structgen.decoding.runs.result_files import run_file
 from structgen.doors.serving.batch_runs import outcome_of, read_batch
 from structgen.doors.serving.record_store import DAY, ENDED, IMPORTED, NEW, OPEN, READY, Item, RecordStore
 from structgen.doors.serving.server_options import ServerOptions

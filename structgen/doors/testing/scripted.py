@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from structgen.base.errors import OptionError, options_named
 from structgen.base.printable import short_repr
 from structgen.base.system.installation import require_extras
-from structgen.base.system.resources import model_name
 from structgen.decoding.engine import Engine
 from structgen.decoding.engine.model_prompts import ModelPrompts
 from structgen.decoding.engine.models import tokenizer_of
 from structgen.decoding.engine.requests import FinishReason, Handle, Request
 from structgen.decoding.engine.special_texts import special_texts, without_bytes
 from structgen.decoding.engine.thinking import closing_of, most_tokens
+from structgen.decoding.runs.resources import model_name
 from structgen.doors.testing.failures import Failure
 from structgen.doors.testing.plain_chat import PlainChat
 from structgen.doors.testing.reply_texts import ReplyForm

@@ -56,10 +56,10 @@ from structgen.base.errors import (
 )
 from structgen.base.json_text.exact_json import read_exact as read_json
 from structgen.base.language.checks import check_number, check_whole
-from structgen.base.system.progress import open_progress
-from structgen.base.system.telemetry import CallSpan, call_span
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.decoding.engine.searches.confidence import confidences_of, probabilities_of
+from structgen.decoding.runs.progress import open_progress
+from structgen.decoding.runs.telemetry import CallSpan, call_span
 from structgen.doors.typed.local import Local
 from structgen.doors.typed.options import NAMED_ELSEWHERE, FunctionOptions, TypedOptions
 from structgen.doors.typed.outcomes import Outcome

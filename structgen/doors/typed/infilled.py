@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from structgen.asking.python_types.pydantic_formats import make_refusal
 from structgen.asking.tool_calls.tool_replies import Reply
 from structgen.base.errors import NoFillingError, OptionError, UnsupportedError, fields_named
-from structgen.base.system.resources import model_name
 from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion, split_continued_turn
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
+from structgen.decoding.runs.resources import model_name
 from structgen.doors.typed.missing_options import OF_INFILLING
 from structgen.doors.typed.prompts import PromptSource, TextRequest
 from structgen.doors.typed.target_forms import WritingTask

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Final
 
-from structgen.base.language.exclusions import Exclusion, Exclusions
 from structgen.decoding.engine.requests import Sampling
+from structgen.decoding.runs.exclusions import Exclusion, Exclusions
 
 _OR_AN_ENGINE: Final = "Leave it out, or use an engine."
 OF_SERVERS: Final = Exclusions(

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from structgen.asking.pages.html_pages import format_count, format_percent, notebook_cell
 from structgen.asking.tool_calls.tool_replies import Call, Reply
 from structgen.base.errors import GenerationError
-from structgen.base.system.html_pages import format_count, format_percent, notebook_cell
 from structgen.decoding.engine.requests import FinishReason, Result, Usage, total_usage
 from structgen.decoding.engine.searches.confidence import Confidence
 

@@ -23,8 +23,8 @@ from typing import Any, Final
 from structgen.asking.tool_calls.tool_replies import Reply
 from structgen.base.errors import StructgenError, ValidatorError
 from structgen.base.system.installation import require_extras
-from structgen.base.system.telemetry import carried_headers
 from structgen.decoding.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
+from structgen.decoding.runs.telemetry import carried_headers
 from structgen.doors.typed import anthropic_messages
 from structgen.doors.typed.missing_options import OF_SERVER_FORMS
 from structgen.doors.typed.prompts import PromptSource, TextRequest, narrow_task

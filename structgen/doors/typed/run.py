@@ -50,12 +50,12 @@ if TYPE_CHECKING:
     from structgen.asking.tool_calls.tool_definitions import Tools
     from structgen.asking.tool_calls.tool_format import ToolFormat
     from structgen.asking.tool_calls.tool_replies import Call
-    from structgen.base.language.wrong_arguments import ArgumentMissing, FineIf, NotAnOption, Wrong
     from structgen.decoding.engine.engine import Engine
     from structgen.decoding.engine.model_prompts import Message
     from structgen.decoding.engine.requests import Sampling
     from structgen.decoding.engine.strategies.strategy import Strategy
     from structgen.decoding.engine.thinking import Thinking
+    from structgen.decoding.runs.wrong_arguments import ArgumentMissing, FineIf, NotAnOption, Wrong
     from structgen.decoding.speculation.speculation_options import Speculation
     from structgen.doors.typed.infilled import Infilling
     from structgen.doors.typed.servers import Server

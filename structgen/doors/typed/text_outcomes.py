@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
     from structgen.asking.request_reading.targets import AnyTarget, TextTarget
-    from structgen.base.language.wrong_arguments import FineIf, NotAnOption, Wrong
+    from structgen.decoding.runs.wrong_arguments import FineIf, NotAnOption, Wrong
 
     Texts: TypeAlias = str | Mapping[str, str]
 

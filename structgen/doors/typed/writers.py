@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from structgen.base.errors import OptionError
-from structgen.base.system.resources import ON_A_SERVER, is_embedded, model_name
 from structgen.decoding.engine.model_cards import warn_of_form
 from structgen.decoding.engine.model_prompts import ModelPrompts
 from structgen.decoding.engine.models import check_model
+from structgen.decoding.runs.resources import ON_A_SERVER, is_embedded, model_name
 from structgen.doors.typed.infilled import Infiller, Infilling, infiller_of, is_infilling, no_calls
 from structgen.doors.typed.local import Local, local_model
 from structgen.doors.typed.missing_options import (

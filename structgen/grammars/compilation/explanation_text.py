@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from structgen.base.system.html_pages import in_cell
+from structgen.base.printable import in_cell
 
 SHOWN_LINES: Final = 400
 """The most lines of an outline, or of a section, that are printed."""

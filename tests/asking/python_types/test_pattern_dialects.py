@@ -16,7 +16,7 @@ from pydantic import Field, TypeAdapter
 from type_walks import documents
 
 import structgen as sg
-from structgen.automata.regex.pattern_dialects import ecma_pattern
+from structgen.asking.python_types.pattern_dialects import ecma_pattern
 
 BOTH = [
     r"^\d+\D\w\W\s\S$",

@@ -15,11 +15,11 @@ from small_models import Function, tokenizer, write_llama
 from typer.testing import CliRunner
 
 import structgen as sg
-from structgen.base.system.result_files import run_file
 from structgen.decoding.engine import bulk_runs
 from structgen.decoding.engine.bulk_runs import BulkProgress, engine_answers, run_bulk, run_bulk_on_ray
 from structgen.decoding.engine.engine import Engine
 from structgen.decoding.engine.requests import Request, Sampling
+from structgen.decoding.runs.result_files import run_file
 from structgen.doors.cli import app
 
 TOKENIZER = tokenizer()

@@ -13,8 +13,8 @@ from for_each import for_each
 
 import structgen as sg
 from structgen.base.language import checks
-from structgen.base.language.exclusions import Exclusion, Exclusions, _split_cases
 from structgen.decoding.engine.requests import Request, Sampling
+from structgen.decoding.runs.exclusions import Exclusion, Exclusions, _split_cases
 from structgen.doors.cli.flags import NAMES
 
 REQUEST: Final[dict[str, Any]] = {

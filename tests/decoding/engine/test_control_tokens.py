@@ -18,9 +18,9 @@ from small_models import write_llama
 from typer.testing import CliRunner
 
 import structgen as sg
-from structgen.base.system.resources import SMOLLM2, model_path
 from structgen.decoding.engine.bulk_runs import run_bulk
 from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion
+from structgen.decoding.runs.resources import SMOLLM2, model_path
 from structgen.doors.cli import app
 from structgen.errors import OptionError
 from structgen.tokens.control_tokens import ControlTokens

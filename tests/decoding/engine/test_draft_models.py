@@ -9,9 +9,9 @@ from draft_replay import replay
 from small_models import Function, tokenizer, write_llama
 
 import structgen as sg
-from structgen.base.system.resources import embedded_model
 from structgen.decoding.engine import draft_models
 from structgen.decoding.engine.draft_models import draft_model_of, drafters_of
+from structgen.decoding.runs.resources import embedded_model
 
 
 def embedded_tokenizer() -> sg.Tokenizer:

@@ -14,10 +14,10 @@ from to_gguf import NUMBERS, convert
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 import structgen as sg
-from structgen.base.system import resources
 from structgen.decoding.engine.forward_pass.gguf_header import MAGIC, GgufHeader
 from structgen.decoding.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.decoding.engine.forward_pass.llama import Llama
+from structgen.decoding.runs import resources
 from structgen.grammars.json_grammars.prompting import extraction_prompt
 
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}}

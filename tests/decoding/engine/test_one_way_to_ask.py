@@ -11,9 +11,9 @@ from object_schemas import INTEGER, STRING, object_of
 from typer.testing import CliRunner
 
 import structgen as sg
-from structgen.base.system.resources import embedded_model
 from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion
 from structgen.decoding.infilling.infill import InfillSettings, _prompt_tokens
+from structgen.decoding.runs.resources import embedded_model
 from structgen.decoding.samplers.problem import Problem
 from structgen.doors.cli import app
 from structgen.grammars.json_grammars.prompting import extraction_prompt, schema_outline

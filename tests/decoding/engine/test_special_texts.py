@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import structgen as sg
-from structgen.base.system.resources import embedded_model
+from structgen.decoding.runs.resources import embedded_model
 
 TAG = {
     "type": "structural_tag",

@@ -19,11 +19,11 @@ from small_models import Function, TreeFunction, tokenizer, write_llama
 from token_caches import TokenCache
 
 import structgen as sg
-from structgen.base.system.resources import model_path
 from structgen.decoding.engine import Engine, FinishReason, Handle, Request, Result, Sampling
 from structgen.decoding.engine.huggingface import HuggingFace
 from structgen.decoding.engine.model_protocol import DraftSupport
 from structgen.decoding.engine.models import load_model
+from structgen.decoding.runs.resources import model_path
 from structgen.decoding.speculation.drafters.answer_history import AnswerHistory
 from structgen.decoding.speculation.drafts.draft import NO_DRAFT, Draft
 from structgen.decoding.speculation.drafts.drafter import (

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import structgen as sg
-from structgen.base.system import resources
 from structgen.decoding.infilling.masked_model import MaskedModel
 from structgen.decoding.infilling.presets import (
     FAMILIES,
@@ -21,6 +20,7 @@ from structgen.decoding.infilling.presets import (
     transformers_model,
     visible_blocks,
 )
+from structgen.decoding.runs import resources
 from structgen.errors import OptionError, StructgenError
 
 PUBLISHED = {

@@ -490,7 +490,7 @@ def test_runs_of_particles_are_independent():
 
 
 def test_progress_is_lines_on_the_standard_error_output_where_it_is_wanted(capsys, monkeypatch):
-    monkeypatch.setattr("structgen.base.system.progress._SECONDS_A_LINE", 0.0)
+    monkeypatch.setattr("structgen.decoding.runs.progress._SECONDS_A_LINE", 0.0)
     draw(50, method="cars", progress=False)
     assert capsys.readouterr() == ("", "")
     draw(50, method="cars", progress=True)

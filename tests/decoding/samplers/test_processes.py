@@ -27,8 +27,8 @@ from test_checkers import (
 )
 
 import structgen as sg
+from structgen.asking.processes.worker_process import LateError, WorkerProcess
 from structgen.base.json_text.events import Place
-from structgen.base.system.worker_process import LateError, WorkerProcess
 from structgen.decoding.samplers.processes import MOST_STATE
 
 _others = list[multiprocessing.Process]()
@@ -90,7 +90,7 @@ def test_the_law_is_that_of_the_checker_itself(checker, compiled, model):
 
 @pytest.mark.slow
 def test_a_fresh_python_serves_where_there_is_no_fork(monkeypatch):
-    monkeypatch.setattr("structgen.base.system.worker_process.sys", SimpleNamespace(platform="darwin"))
+    monkeypatch.setattr("structgen.asking.processes.worker_process.sys", SimpleNamespace(platform="darwin"))
     with sg.samplers.InProcess(NotTwice()) as checker:
         first, second = checker.copy(), checker.copy()
         one = sg.samplers.ClosedValue(Place(Place(None, ""), 0), b"1")

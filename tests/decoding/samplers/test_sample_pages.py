@@ -16,7 +16,7 @@ from tasks import texts_of
 from typer.testing import CliRunner
 
 import structgen as sg
-from structgen.base.system.html_pages import write_page
+from structgen.asking.pages.html_pages import write_page
 from structgen.decoding.samplers import sample as module
 from structgen.decoding.samplers.estimates import CUT_SHORT
 from structgen.decoding.samplers.report import Estimate, report

@@ -27,7 +27,7 @@ from draft_cases import (
 )
 
 import structgen as sg
-from structgen.base.system import guarded
+from structgen.decoding.speculation import guarded
 from structgen.decoding.speculation.drafters.answer_history import AnswerHistory
 from structgen.decoding.speculation.drafters.grammar_tree import ForcedBytes, GrammarTree
 from structgen.decoding.speculation.drafters.ngrams import KnownTexts, callers_text

@@ -11,8 +11,8 @@ from command_line import GROUP, commanded
 from for_each import for_each
 
 import structgen
-from structgen.base.system import resources
-from structgen.base.system.resources import MODELS
+from structgen.decoding.runs import resources
+from structgen.decoding.runs.resources import MODELS
 from structgen.doors.cli import SUMMARIES
 from structgen.doors.cli.flags import OF_ENGINE, OF_REQUEST, OF_SAMPLING, OF_TOOLS, POLICIES
 

@@ -19,8 +19,8 @@ from command_line import commanded
 from long_waits import without_waits
 
 import structgen as sg
-from structgen.base.system import progress
 from structgen.base.system.cache import open_output, open_replacement
+from structgen.decoding.runs import progress
 from structgen.doors.cli import app, main
 
 SCHEMA = '{"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}'

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import structgen as sg
 from structgen.base.native import machine_code
-from structgen.base.system.resources import small_tokenizer
+from structgen.decoding.runs.resources import small_tokenizer
 from structgen.doors.cli import fault_report
 from structgen.doors.cli.fault_report import CORE
 from structgen.doors.cli.inner_loops import load_all, modules_to_compile

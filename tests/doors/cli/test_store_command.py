@@ -11,7 +11,7 @@ import pytest
 from command_line import Result, commanded
 
 import structgen as sg
-from structgen.base.system.resources import grammar_path, small_tokenizer
+from structgen.decoding.runs.resources import grammar_path, small_tokenizer
 from structgen.grammars.lark_grammars import lark_grammar
 
 FILES = {

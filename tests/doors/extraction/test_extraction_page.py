@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from pages_in_browsers import BROWSER, HOSTILE, Page, policy_for, shape, shown
 
+from structgen.asking.pages import marked_texts
 from structgen.base.printable import printable
-from structgen.base.system import marked_texts
 from structgen.doors.extraction.extraction_page import page_of
 from structgen.doors.extraction.found_items import FoundItem, FoundValue
 

@@ -21,7 +21,7 @@ from small_llama import CONFIGS, TOKENIZER, batch, opinionated
 from small_llama import END as EOS
 
 import structgen as sg
-from structgen.base.system.resources import embedded_model
+from structgen.decoding.runs.resources import embedded_model
 from structgen.doors.integrations.transformers import LogitsProcessor
 
 PERSON = sg.json_schema(

@@ -16,7 +16,7 @@ from large_bodies import large_bodies, send
 from served_apps import app_of, run
 
 import structgen as sg
-from structgen.base.system import telemetry
+from structgen.decoding.runs import telemetry
 from structgen.doors.serving import answer_shape, api_errors, error_places, request_fields, uploads
 from structgen.doors.serving import app as app_module
 from structgen.doors.serving.server_options import ServerOptions

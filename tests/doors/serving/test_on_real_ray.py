@@ -22,7 +22,7 @@ import pytest
 
 ray = pytest.importorskip("ray")
 
-from structgen.base.system.ray_workers import ray_answers  # noqa: E402
+from structgen.decoding.runs.ray_workers import ray_answers  # noqa: E402
 from structgen.errors import OptionError, StructgenError  # noqa: E402
 
 pytestmark = [pytest.mark.serving, pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")]

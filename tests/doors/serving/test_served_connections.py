@@ -28,7 +28,7 @@ from small_models import Function, tokenizer
 from test_what_a_request_passes import files, passed
 
 import structgen as sg
-from structgen.base.system.telemetry import TRACING
+from structgen.decoding.runs.telemetry import TRACING
 from structgen.doors.serving.served_model import ServedModel
 from structgen.doors.serving.server_options import ServerOptions
 

@@ -19,9 +19,9 @@ from small_models import Function, tokenizer
 
 import structgen as sg
 from structgen.base.errors import StructgenError
-from structgen.base.system import telemetry
-from structgen.base.system.result_files import as_done
 from structgen.decoding.engine.bulk_runs import engine_answers
+from structgen.decoding.runs import telemetry
+from structgen.decoding.runs.result_files import as_done
 
 trace = pytest.importorskip("opentelemetry.trace")
 sdk = pytest.importorskip("opentelemetry.sdk.trace")

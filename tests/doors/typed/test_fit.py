@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from told_models import TOKENIZER, Told, told
 
 import structgen as sg
-from structgen.base.system.html_pages import format_percent
+from structgen.asking.pages.html_pages import format_percent
 from structgen.doors.typed.worked.fitting import (
     MISSES,
     at_most_wrong,

@@ -12,8 +12,8 @@ import pytest
 from for_each import for_each
 
 import structgen as sg
-from structgen.base.system.resources import MODELS
 from structgen.decoding.engine import model_cards
+from structgen.decoding.runs.resources import MODELS
 from structgen.doors.typed.writers import Preparation
 
 pytest.importorskip("pydantic")

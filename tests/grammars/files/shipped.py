@@ -11,7 +11,7 @@ from lark import Lark, lexer
 from lark.exceptions import LarkError
 from lark.indenter import PythonIndenter
 
-from structgen.base.system import resources
+from structgen.decoding.runs import resources
 
 
 @functools.cache

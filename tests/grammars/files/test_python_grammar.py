@@ -15,7 +15,7 @@ from for_each import for_each
 from python_texts import changed, complaint, is_python, library, python, random_programs, read
 from shipped import accepts
 
-from structgen.base.system import resources
+from structgen.decoding.runs import resources
 
 only_311 = pytest.mark.skipif(
     sys.version_info[:2] != (3, 11),

@@ -15,7 +15,7 @@ from sentences import Sentences, mutants
 from shipped import accepts, labelled, lexemes, parser
 
 import structgen as sg
-from structgen.base.system import resources
+from structgen.decoding.runs import resources
 from structgen.errors import StructgenError
 
 PLAIN = ("arithmetic", "csv", "dates", "goals", "json", "markers", "smiles")

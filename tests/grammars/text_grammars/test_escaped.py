@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from language_words import accepts, check_rest
 
 import structgen as sg
-from structgen.base.system.resources import small_tokenizer
+from structgen.decoding.runs.resources import small_tokenizer
 from structgen.grammars.text_grammars.machine.compiled_text import CompiledText
 from structgen.tokens.tokenizer import byte_tokenizer
 

@@ -17,7 +17,7 @@ from for_each import for_each
 
 import structgen as sg
 from structgen.base.native.lazy_memory import room
-from structgen.base.system.resources import small_tokenizer
+from structgen.decoding.runs.resources import small_tokenizer
 from structgen.machines.store import mask_store
 
 resource = pytest.importorskip("resource")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import structgen as sg
 from structgen.base.native.cache_entries import evict_files
-from structgen.base.system.resources import small_tokenizer
+from structgen.decoding.runs.resources import small_tokenizer
 from structgen.errors import OptionError
 from structgen.machines.store.mask_store import LEXER_SUFFIX, VocabularyStore, default_store
 from structgen.tokens.token_mask import tokens_of

@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any
 from structgen.base.errors import StructgenError
 from structgen.base.system.garbage import glibc_trim
 from structgen.base.system.installation import not_installed
-from structgen.base.system.resources import NAMED_MODELS, SMOLLM2, model_name, smollm2_file
 from structgen.decoding.engine.forward_pass.gguf_header import MAGIC, GgufHeader
 from structgen.decoding.engine.forward_pass.quiet_loading import (
     guard_reading,
@@ -33,6 +32,7 @@ from structgen.decoding.engine.forward_pass.quiet_loading import (
     silence_transformers,
 )
 from structgen.decoding.engine.model_protocol import Model
+from structgen.decoding.runs.resources import NAMED_MODELS, SMOLLM2, model_name, smollm2_file
 
 if TYPE_CHECKING:
     import torch

@@ -13,9 +13,9 @@ from functools import partial
 from numbers import Real
 from typing import Any, TypeAlias
 
-from structgen.base.system.guarded import GuardedCall
-from structgen.base.system.process_limits import make_confinement
-from structgen.base.system.worker_process import NotStartedError, WorkerProcess
+from structgen.asking.processes.process_limits import make_confinement
+from structgen.asking.processes.worker_process import NotStartedError, WorkerProcess
+from structgen.decoding.speculation.guarded import GuardedCall
 
 Reward: TypeAlias = Callable[[Any], float]
 """A function from the value of a JSON document, or from a text, to a number."""

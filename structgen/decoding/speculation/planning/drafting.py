@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any, Final
 
 from structgen.base.errors import LimitError
-from structgen.base.system.guarded import SLOW, GuardedCall
 from structgen.base.system.held_bytes import held_bytes
 from structgen.decoding.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
 from structgen.decoding.speculation.drafts.drafter import (
@@ -23,6 +22,7 @@ from structgen.decoding.speculation.drafts.drafter import (
     RequestFacts,
     VerifiedDraft,
 )
+from structgen.decoding.speculation.guarded import SLOW, GuardedCall
 
 REMEMBERED: Final = 32
 """About how many of the latest guesses of a drafter, and of the latest passes of a batch, count. Older ones

@@ -26,9 +26,9 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+from structgen.asking.pages.html_pages import format_percent
 from structgen.asking.request_reading.example_pairs import Pairs
 from structgen.base.errors import OptionError, StructgenError
-from structgen.base.system.html_pages import format_percent
 from structgen.doors.typed.worked.scores import ScoreTable, Table, Tables
 from structgen.doors.typed.worked.worked_examples import load_text_similarity
 

@@ -17,9 +17,9 @@ from functools import cached_property
 from itertools import product, zip_longest
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from structgen.asking.pages.html_pages import format_percent, notebook_cell
 from structgen.base.errors import StructgenError
 from structgen.base.json_text.exact_json import escape
-from structgen.base.system.html_pages import format_percent, notebook_cell
 from structgen.doors.typed.outcomes import Outcome
 from structgen.doors.typed.worked.worked_examples import Spelling
 

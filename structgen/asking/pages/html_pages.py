@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from structgen.base.printable import printable
+from structgen.base.printable import in_cell, printable
 from structgen.base.system.cache import open_output
 
 # ruff: noqa: E501 (markup)
@@ -105,8 +105,6 @@ _HEAD: Final = """\
 
 _MOST_ROWS: Final = 20
 """The most rows of a table in a notebook."""
-_LONGEST: Final = 400
-"""The most characters of one value in such a table; the rest is replaced by an ellipsis."""
 _MOST_IN_CELL: Final = 1 << 22
 """The most characters of a page that a notebook shows: those of a text of some 5,000 tokens."""
 NOTHING: Final = 0.0005
@@ -212,13 +210,6 @@ def notebook_cell(
         rows_html += f"<tr>{cells}</tr>"
     head = "".join(f"<th>{in_cell(name)}</th>" for name in heads)
     return f"<table>{facts_html}</table>" + f"<table><tr>{head}</tr>{rows_html}</table>" * bool(rows_html)
-
-
-def in_cell(value: Any, max_characters: int = _LONGEST) -> str:
-    """Return the beginning of a value as HTML. It is escaped; control characters and lone surrogates become
-    visible."""
-    text = str(value)
-    return html.escape(printable(text if len(text) <= max_characters else f"{text[:max_characters]} …"))
 
 
 def format_percent(share: float) -> str:

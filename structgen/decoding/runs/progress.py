@@ -27,6 +27,7 @@ def open_progress(name: str, unit: str = "", *, has_estimate: bool = True) -> It
     console = Console(stderr=True, highlight=False, emoji=False)
     last = time.monotonic()
     if console.is_terminal:
+        # start-up time, as above
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (MofNCompleteColumn(), TextColumn("{task.description} {task.fields[said]}", markup=False))

@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
-from structgen.base.system.html_pages import render_page
+from structgen.asking.pages.html_pages import render_page
 
 # ruff: noqa: E501 (markup)
 

@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.system.installation import require_extras
-from structgen.base.system.result_files import Answers
+from structgen.decoding.runs.result_files import Answers
 
 Worker: TypeAlias = Callable[[Sequence[Any]], Answers]
 """A function from a shard, which may be empty, to the facts of the worker and the answers to the tasks."""
