@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shutil
 import subprocess
@@ -13,6 +14,8 @@ from small_package import small_package
 from test_machine_code import BLOCKED, CHAIN, LOOPS, TOLD, USE, environment
 
 from structgen.base.native import machine_code
+from structgen.base.native.compiling import object_of
+from structgen.doors.cli.inner_loops import modules_with_entries
 
 pytestmark = pytest.mark.skipif(
     not machine_code.has_level(machine_code.LEVEL) or not shutil.which("cc"),
@@ -162,3 +165,16 @@ def test_without_numba_a_library_that_does_not_fit_ends_in_an_error_that_names_t
 def test_without_a_linker_the_writer_says_so(package: Path, tmp_path: Path) -> None:
     done = process(package, WRITE.format(folder=str(tmp_path)), PATH=str(tmp_path))
     assert "StructgenError: No compiler for C (cc, gcc, clang) is found" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "structgen.decoding.engine.choice_loops",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in modules_with_entries()),
+    ],
+)
+def test_machine_code_has_no_path_of_the_machine_that_built_it(module: str) -> None:
+    importlib.import_module(module)
+    code = object_of(module, is_for_library=True)
+    assert b".py" not in code

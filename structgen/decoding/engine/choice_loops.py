@@ -23,7 +23,14 @@ from typing import Any
 import numpy as np
 
 from structgen.base.native.jit import entry, jit
-from structgen.decoding.engine.row_loops import Array, Real, row_maximum, sum_range, write_exponentials
+from structgen.decoding.engine.row_loops import (
+    Array,
+    Real,
+    first_maximum,
+    row_maximum,
+    sum_range,
+    write_exponentials,
+)
 
 TILE = 1024
 """The number of tokens in a tile, as in `structgen_kernels.reference`."""
@@ -197,7 +204,7 @@ def draw_token(scores: Array, words: Array, heat: Real, key: Any, memory: Any) -
         return -1
     start = tile * TILE
     count = gather_tile(scores, words, start, heat, out)
-    at = int(np.argmax(out[:count]))
+    at = first_maximum(out[:count])
     if heat > 0.0:
         # The likeliest token is tried first: afterwards few other tokens can still win.
         first, best = at, out[at] + gumbel_of(uniform_of(key, start + at + 1))

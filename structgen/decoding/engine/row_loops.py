@@ -74,6 +74,23 @@ def row_maximum(row: Array) -> Any:
 
 
 @jit
+def first_maximum(row: Array) -> Any:
+    """Return the index of the first maximum of a row that is not empty. A NaN counts as the greatest number,
+    as in `numpy.argmax`.
+
+    Numba's own `argmax` raises an error for an empty row. The error has the path of numba's file, so that the
+    library of machine code would not have the same bytes wherever it is built.
+    """
+    at = 0
+    for i in range(len(row)):
+        if row[i] != row[i]:
+            return i
+        if row[i] > row[at]:
+            at = i
+    return at
+
+
+@jit
 def sum_range(values: Array, start: int, count: int) -> Any:
     """Return the sum of the `count` numbers of `values` from index `start` on."""
     # four chains, always added in this order: the result is the same to the bit in any batch
