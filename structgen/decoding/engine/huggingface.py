@@ -170,8 +170,11 @@ class HuggingFace:
             results.append((out.logits[row, -1], cache))
         return results
 
-    piece_tokens = _PIECE
-    """The length of a piece of a prompt (`ReadsPieces`)."""
+    @cached_property
+    def piece_tokens(self) -> int:
+        """The length of a piece of a prompt (`ReadsPieces`). A model with sliding windows, whose cache drops
+        columns, reads prompts whole."""
+        return self.context if _draft_shape(self._model)[0] == "none" else _PIECE
 
     def new_cache(self) -> HuggingFaceCache:
         """Return the cache of a text of which nothing was read."""
@@ -193,7 +196,7 @@ class HuggingFace:
                     logits_to_keep=1,
                     **{self._cache_name: cache.unfinished},
                 )
-            # a failed pass leaves an unfinished cache with columns of this piece: the text ends with the error
+            # after a failed pass this cache is not used again: the prompt is read whole
             cache.unfinished = getattr(out, self._cache_name)
             cache.layers = _layers_of(cache.unfinished)
             cache.length += len(piece)

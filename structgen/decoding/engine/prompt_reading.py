@@ -192,11 +192,12 @@ class PromptReader:
             order = [order[number] for number in split_alike(parts)[0]]
         ends: dict[_Prompt, int] = {}
         # a piece for each, then more of them, as far as the budget goes
-        while budget > 0 and order:
+        while order:
             for prompt in list(order):
                 start = ends.get(prompt, prompt.count)
                 end = min((start // model.piece_tokens + 1) * model.piece_tokens, len(prompt.tokens))
-                if end == start or budget <= 0:
+                # the first piece of a step is read however long it is
+                if end == start or (end - start > budget and ends):
                     order.remove(prompt)
                     continue
                 ends[prompt] = end
