@@ -112,8 +112,10 @@ class PromptReader:
         """Read prompts for one step. Returns the texts whose prompts are read to the end, or cannot be read:
         they have a cache and logits, or an error. `is_busy`: whether other texts wait meanwhile."""
         budget = self._budget(is_busy=is_busy)
+        # a prompt that begins like another one waits until that one is read, for a further pass of this step
+        fewest = self._model.piece_tokens if isinstance(self._model, ReadsPieces) else 1
         done: list[Text] = []
-        while self._prompts and budget > 0:
+        while self._prompts:
             before = sum(prompt.read_count for prompt in self._prompts)
             began = time.perf_counter()
             if prompts := self._prompts_to_prefill():
@@ -124,7 +126,7 @@ class PromptReader:
             tokens = sum(prompt.read_count for prompt in self._prompts) - before
             if tokens >= _FEWEST_TIMED:
                 self._token_seconds = seconds / tokens
-            budget -= max(tokens, 1)
+            budget -= tokens
             for prompt in prompts:
                 for text in prompt.texts:
                     text.model_seconds += seconds
@@ -132,6 +134,8 @@ class PromptReader:
                 if prompt.logits is not None or prompt.texts[0].decided_text.error is not None:
                     self._end_prompt(prompt)
                     done += prompt.texts
+            if budget < fewest:
+                break
         return done
 
     def _budget(self, *, is_busy: bool) -> int:

@@ -357,8 +357,6 @@ class Usage:
     """The cost of a text: its tokens, and the seconds of the batches that it took part in."""
 
     prompt_tokens: int = 0
-    cached_tokens: int = 0
-    """How many tokens of the prompt were kept of earlier prompts and texts, and not read again."""
     tokens: int = 0
     thought_tokens: int = 0
     """The tokens of the thoughts, closing tag included; they are not part of `tokens`."""
@@ -371,6 +369,8 @@ class Usage:
     compile_seconds: float = 0.0
     """The seconds of compiling the grammar of a request, counted for its first sample."""
     cache_bytes: int = 0
+    cached_tokens: int = 0
+    """How many tokens of the prompt were kept of earlier prompts and texts, and not read again."""
     calls: int = 0
     """The number of forward passes after the prompt; without speculation one for each token but the first."""
     drafted: int = 0
