@@ -94,6 +94,21 @@ class KeepsPrompts(Protocol):
         ...
 
 
+def piece_reader_of(model: Model) -> ReadsPieces | None:
+    """Return the model if its prompts are read in pieces. A subclass or an object that has a `prefill` of its
+    own means that it is called: then prompts are read whole."""
+    if not isinstance(model, ReadsPieces):
+        return None
+    # the object itself, then its classes from the last to the first base
+    places = [vars(model) if hasattr(model, "__dict__") else {}, *map(vars, type(model).__mro__)]
+    first = {
+        name: next((number for number, place in enumerate(places) if name in place), len(places))
+        for name in ("read_pieces", "prefill", "prefill_many")
+    }
+    # one that an inner model of a wrapper has is not the wrapper's own
+    return model if first["read_pieces"] <= min(first["prefill"], first["prefill_many"]) else None
+
+
 _FEWEST_ALIKE = 16
 """The least number of common next tokens for which a prompt waits until another one has read them."""
 

@@ -21,7 +21,13 @@ from typing import Any, Final
 from torch import Tensor
 
 from structgen.decoding.engine.model_faults import check_logits, wrap_model_error
-from structgen.decoding.engine.model_protocol import KeepsPrompts, Model, ReadsMany, ReadsPieces, split_alike
+from structgen.decoding.engine.model_protocol import (
+    KeepsPrompts,
+    Model,
+    ReadsMany,
+    piece_reader_of,
+    split_alike,
+)
 from structgen.decoding.engine.requests import FinishReason
 from structgen.decoding.engine.text import Text
 
@@ -113,7 +119,8 @@ class PromptReader:
         they have a cache and logits, or an error. `is_busy`: whether other texts wait meanwhile."""
         budget = self._budget(is_busy=is_busy)
         # a prompt that begins like another one waits until that one is read, for a further pass of this step
-        fewest = self._model.piece_tokens if isinstance(self._model, ReadsPieces) else 1
+        reader = piece_reader_of(self._model)
+        fewest = 1 if reader is None else reader.piece_tokens
         done: list[Text] = []
         while self._prompts:
             before = sum(prompt.read_count for prompt in self._prompts)
@@ -140,9 +147,10 @@ class PromptReader:
 
     def _budget(self, *, is_busy: bool) -> int:
         """Return how many tokens the next step reads, if there are so many."""
-        if not isinstance(self._model, ReadsPieces) or self._step_tokens is not None:
+        reader = piece_reader_of(self._model)
+        if reader is None or self._step_tokens is not None:
             return self._step_tokens or 1
-        fewest = _FEWEST_PIECES * self._model.piece_tokens
+        fewest = _FEWEST_PIECES * reader.piece_tokens
         if self._token_seconds == 0:
             return fewest
         return max(fewest, int((_BUSY_SECONDS if is_busy else _IDLE_SECONDS) / self._token_seconds))
@@ -150,15 +158,15 @@ class PromptReader:
     def _prompts_to_prefill(self) -> list[_Prompt]:
         """Return the prompts that are read whole: all of them if the model reads no pieces, and those that
         are shorter than a piece if it keeps nothing of them."""
-        model = self._model
-        if not isinstance(model, ReadsPieces):
+        reader = piece_reader_of(self._model)
+        if reader is None:
             return list(self._prompts)
-        if isinstance(model, KeepsPrompts):
+        if isinstance(reader, KeepsPrompts):
             return []
         return [
             prompt
             for prompt in self._prompts
-            if prompt.cache is None and len(prompt.tokens) <= model.piece_tokens
+            if prompt.cache is None and len(prompt.tokens) <= reader.piece_tokens
         ]
 
     def _prefill(self, prompts: Sequence[_Prompt], *, together: bool = True) -> None:
@@ -181,8 +189,8 @@ class PromptReader:
 
     def _read_pieces(self, budget: int) -> list[_Prompt]:
         """Have the model read pieces of prompts, about `budget` tokens. Returns the prompts."""
-        model = self._model
-        assert isinstance(model, ReadsPieces)
+        model = piece_reader_of(self._model)
+        assert model is not None
         keeper = model if isinstance(model, KeepsPrompts) and model.kept_prompts.is_on else None
         for prompt in self._prompts:
             if prompt.cache is None:
