@@ -42,7 +42,7 @@ PUBLIC ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs triton smollm2 quick golden checked lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-oldest test-chance test-serving loop-steps test-clients test-all lint fmt house bench-masks bench-coverage bench-engine bench-answers bench-extract bench-grammars bench-strings bench-tools bench-samplers bench-strategies bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving release suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo docs triton smollm2 quick golden checked lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-oldest test-chance test-serving loop-steps test-clients test-all lint fmt house bench-masks bench-coverage bench-engine bench-answers bench-extract bench-grammars bench-strings bench-tools bench-samplers bench-strategies bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-prompts bench-first-use bench-serving release suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -265,6 +265,9 @@ $(VENV)/.installed-release: $(VENV)/.installed
 
 release: $(VENV)/.installed-release ## dist/ of the commit: sdist, pure wheel, wheel with machine code, built twice and tried (PYTHONS="python3.12 python3.13", TORCH=none); docs/inside/releasing.md
 	$(BIN)/python scripts/release all $(PYTHONS) --torch="$(TORCH)" $(if $(RESULTS),--results $(RESULTS))
+
+bench-prompts: $(VENV)/.installed-dev ## long prompts beside running texts: read whole, or in pieces and kept (after `make smollm2`)
+	$(BIN)/python bench/bench_prompts.py
 
 bench-first-use: $(VENV)/.installed-dev ## the first mask after an installation: compiled, from the library, kept
 	$(BIN)/python bench/bench_first_use.py

@@ -38,7 +38,7 @@ from structgen.decoding.engine.driver import Driver, event_of_handles, foreign_h
 from structgen.decoding.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.decoding.engine.loop import Loop
 from structgen.decoding.engine.model_prompts import ModelPrompts, RequestTokens, check_budget
-from structgen.decoding.engine.model_protocol import Model, draft_support_of
+from structgen.decoding.engine.model_protocol import KeepsPrompts, Model, draft_support_of
 from structgen.decoding.engine.models import given_model, load_model, tokenizer_of
 from structgen.decoding.engine.requests import Handle, Request, Result, Usage
 from structgen.decoding.engine.searches.whole_values import compare_whole
@@ -77,6 +77,10 @@ class Engine:
     `device` and `dtype` are torch's names, such as "cuda" and "bfloat16"; None: those that suit the model.
     Compiled grammars are kept for later requests. With the masks that they share they hold about
     `cache_bytes` at most. Beyond that the engine drops the grammars whose last use is longest ago.
+    `kept_prompts` is the most bytes of keys and values that are kept of prompts and texts: a prompt that
+    begins like an earlier one is read only from there on. None: an eighth of the free memory; 0: nothing.
+    `prefill_tokens` is how many tokens of prompts are read between two tokens of the other texts; None: as
+    many as take some 0.15 s.
     `allow_specials` says whether the texts of prompts and messages may contain special tokens. It is safe
     only if you write all these texts yourself. By default only the chat template writes special tokens.
     """
@@ -96,6 +100,8 @@ class Engine:
         device: str | None = None,
         dtype: str | None = None,
         cache_bytes: int = CACHE_BYTES,
+        kept_prompts: int | None = None,
+        prefill_tokens: int | None = None,
         allow_specials: bool = False,
     ) -> None:
         self.cache_bytes = checks.check_whole("cache_bytes", cache_bytes, 0)
@@ -129,7 +135,13 @@ class Engine:
             )
         self.tokenizer = tokenizer
         self.max_rows = max_rows
-        self._loop = Loop(self.model, tokenizer, max_rows)
+        if prefill_tokens is not None:
+            checks.check_whole("prefill_tokens", prefill_tokens, 1)
+        if kept_prompts is not None:
+            checks.check_whole("kept_prompts", kept_prompts, 0)
+        if isinstance(self.model, KeepsPrompts):
+            self.model.kept_prompts.limit_bytes(kept_prompts)
+        self._loop = Loop(self.model, tokenizer, max_rows, prefill_tokens)
         self._driver = Driver(self._loop, max_texts)
         self._grammar_cache: dict[tuple[Grammar, str], CompiledGrammar] = {}
         """The compiled grammars by grammar and fingerprint of the tokenizer. The grammar whose last use is

@@ -30,6 +30,8 @@ from structgen.decoding.engine.model_protocol import DraftSupport
 
 _MOST_PASS_TOKENS = 16_384
 """The most tokens of prompts that are read in one pass, unless one prompt alone has more."""
+_PIECE = 256
+"""The length of a piece of a long prompt, in tokens."""
 _MOST_REJECTED = 64
 """The number of rejected nodes' columns that may stay in a batch; or a fourth of its longest text, if that
 is more."""
@@ -44,7 +46,7 @@ class HuggingFaceCache:
     end with the columns of a tree whose nodes may still be kept.
     """
 
-    __slots__ = ("_owner", "layers", "length", "parents")
+    __slots__ = ("_owner", "layers", "length", "parents", "unfinished")
 
     def __init__(self, layers: list[tuple[Tensor, Tensor]], length: int, owner: HuggingFace) -> None:
         self.layers = layers
@@ -52,6 +54,8 @@ class HuggingFaceCache:
         self._owner = owner
         self.parents: list[int] = []
         """The parents of the nodes of the last tree; [] once nodes were kept or more tokens were read."""
+        self.unfinished: Any = None
+        """transformers' cache of a prompt that is being read in pieces; None: there is none."""
 
     @property
     def nbytes(self) -> int:
@@ -165,6 +169,39 @@ class HuggingFace:
             cache = HuggingFaceCache(parts, len(prompt), self)
             results.append((out.logits[row, -1], cache))
         return results
+
+    @cached_property
+    def piece_tokens(self) -> int:
+        """The length of a piece of a prompt (`ReadsPieces`). A model with sliding windows, whose cache drops
+        columns, reads prompts whole."""
+        return self.context if _draft_shape(self._model)[0] == "none" else _PIECE
+
+    def new_cache(self) -> HuggingFaceCache:
+        """Return the cache of a text of which nothing was read."""
+        return HuggingFaceCache([], 0, self)
+
+    def read_pieces(self, pieces: Sequence[Sequence[int]], caches: Sequence[HuggingFaceCache]) -> Tensor:
+        """Return the logits [texts, V] after further tokens of each text, which is outside the batch. Each
+        text has a pass of its own."""
+        device = self._model.device
+        rows = []
+        for piece, cache in zip(pieces, caches, strict=True):
+            columns = torch.arange(cache.length + len(piece), device=device)
+            with torch.inference_mode():
+                out = self._model(
+                    torch.tensor([list(piece)], device=device),
+                    attention_mask=torch.ones_like(columns)[None],
+                    position_ids=columns[None, cache.length :],
+                    use_cache=True,
+                    logits_to_keep=1,
+                    **{self._cache_name: cache.unfinished},
+                )
+            # after a failed pass this cache is not used again: the prompt is read whole
+            cache.unfinished = getattr(out, self._cache_name)
+            cache.layers = _layers_of(cache.unfinished)
+            cache.length += len(piece)
+            rows.append(out.logits[0, -1])
+        return torch.stack(rows)
 
     def decode(self, tokens: Sequence[int], caches: Sequence[HuggingFaceCache]) -> Tensor:
         """Return the logits [rows, V] after one more token of each text."""
@@ -434,6 +471,7 @@ class HuggingFace:
         for cache in caches:
             cache.layers = []
             cache.parents = []
+            cache.unfinished = None
 
 
 def _texts_of_nodes(

@@ -1,6 +1,6 @@
 """The decoding loop: continuous batching, one token for each text in each step.
 
-    admit      read the prompts of waiting texts, while there are free rows
+    admit      take waiting texts while there are free rows, and read some pieces of their prompts
     choose     turn logits and masks into tokens (choice.choose_tokens)
     commit     take the tokens (text.Text.take_step): matchers advance, texts grow, some texts end
     run        the model reads the tokens; meanwhile a thread fills the masks that are not known yet
@@ -18,13 +18,15 @@ One thread at a time runs a step. A thread that waits for a result runs steps un
 
 States of a text:
 
-    waiting    in the list, after the first `max_rows`; the model has read nothing of it
+    waiting    in the list, after the admitted ones; the model has read nothing of it
+    begun      admitted; the model has read a part of its prompt (`prompt_reading`)
     read       a row of the batch: cache, logits and mask stand after the last decided token
     searching  a row that an edit holds back: it takes no part in steps, and has no mask
     between    a step is running: the text may have a decided token that the model has not read
     done       its handle has a result; it leaves the list
 
-A step begins and ends with all rows `read`. Exceptions:
+A step begins and ends with all rows `read`. While a long prompt is read in pieces, one or a few in a step,
+the rows go on. Exceptions:
 
 - An exception in the work for one text (its matcher, mask, listener, prompt or search) is caught there.
   Only that text ends with the error.
@@ -37,8 +39,8 @@ A step begins and ends with all rows `read`. Exceptions:
 - The same happens after a machine failed in an unforeseen way, once its text has the error.
 
 Noise is a function of the position in the text, so a token that is chosen again is the same token. Between
-steps there is one list of texts, and the rows are the first of them. Cost without a failure: a few
-assignments a step.
+steps there is one list of texts. The admitted ones, rows and those with a prompt that is being read, are the
+first of them. Cost without a failure: a few assignments a step.
 """
 
 from __future__ import annotations
@@ -46,8 +48,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,8 +56,9 @@ from structgen.base.errors import OptionError, StructgenError
 from structgen.decoding.engine.batch_drafts import BatchDrafts, stop_drafting
 from structgen.decoding.engine.choice import Choice, choose_tokens
 from structgen.decoding.engine.mask_rows import MaskFiller
-from structgen.decoding.engine.model_faults import is_memory, wrap_model_error
-from structgen.decoding.engine.model_protocol import Model, ReadsMany
+from structgen.decoding.engine.model_faults import check_logits, is_memory, wrap_model_error
+from structgen.decoding.engine.model_protocol import Model
+from structgen.decoding.engine.prompt_reading import PromptReader
 from structgen.decoding.engine.requests import FinishReason, Handle, fault_of
 from structgen.decoding.engine.text import Edit, SecondChoice, Text, step_of
 from structgen.decoding.engine.thinking import forbid_tokens
@@ -74,8 +75,12 @@ masks to a thread costs more than filling most of them."""
 class Loop:
     """The texts that a model is writing, at most `max_rows` at a time, and those that wait. Thread-safe."""
 
-    def __init__(self, model: Model, tokenizer: Tokenizer, max_rows: int) -> None:
+    def __init__(
+        self, model: Model, tokenizer: Tokenizer, max_rows: int, step_tokens: int | None = None
+    ) -> None:
+        """`step_tokens`: how many tokens of prompts a step reads; None: as many as suit the model's speed."""
         self._model = model
+        self._reader = PromptReader(model, step_tokens)
         self._tokenizer = tokenizer
         self._max_rows = max_rows
         self._is_wider = model.vocab_size > tokenizer.vocab_size
@@ -84,7 +89,7 @@ class Loop:
         """All unfinished texts, in order of arrival. Only atomic list operations change it, so threads need
         no lock."""
         self._rows: list[Text] = []
-        """The texts of the batch: the first ones of the list."""
+        """The texts of the batch whose prompts are read."""
         self._logits = torch.empty(0)
         """The logits of the last step, one row for each text and guess. A text's row here is
         `Text.logit_row`; its row in the masks is `Text.mask_row`."""
@@ -145,25 +150,32 @@ class Loop:
             self._run_model(rows, has_drafts=has_drafts)
 
     def _admit_texts(self) -> None:
-        """Read waiting texts into free rows. Samples of one request share their prompt."""
+        """Take waiting texts into the batch, and read some pieces of prompts. Texts whose prompts are read
+        become rows."""
+        reader = self._reader
+        reader.remove_ended(self._hand_out_result)
         fresh: list[Text] = []
-        # The rows are the first texts of the list, so the next waiting text comes right after them.
-        while len(self._rows) + len(fresh) < min(self._max_rows, len(self._texts)):
-            text = self._texts[len(self._rows) + len(fresh)]
+        # The admitted texts are the first ones of the list, so the next waiting text comes right after them.
+        while (count := len(self._rows) + reader.count + len(fresh)) < min(self._max_rows, len(self._texts)):
+            text = self._texts[count]
             if (reason := text.end_reason()) is None:
                 fresh.append(text)
             else:
                 # the text leaves the list, and the next waiting text moves to its index
                 self._hand_out_result(text, reason)
-        if fresh:
-            self._read_prompts(fresh)
-            self._rows += fresh
-            # no thread here: the texts choose their first tokens at once
-            known_seconds = self._begin_masks(fresh)
-            self._end_masks(fresh, known_seconds)
-            self._finish_ended()
-            if self._filler.has_fault:
-                raise _Fault
+        reader.add(fresh)
+        if reader.count:
+            self._admit_rows(reader.read_step(is_busy=bool(self._rows)))
+
+    def _admit_rows(self, texts: Sequence[Text]) -> None:
+        """Make rows of texts whose prompts are read."""
+        self._rows += texts
+        # no thread here: the texts choose their first tokens at once
+        known_seconds = self._begin_masks(texts)
+        self._end_masks(texts, known_seconds)
+        self._finish_ended()
+        if self._filler.has_fault:
+            raise _Fault
 
     def _apply_edits(self, texts: Sequence[Text], edits: Iterable[Edit]) -> Sequence[Text]:
         """Call the edits (strategies and searches) of the texts. Returns the texts that choose a token now:
@@ -272,6 +284,7 @@ class Loop:
     def _hand_out_result(self, text: Text, reason: FinishReason) -> None:
         """Hand out the result of a text."""
         try:
+            self._reader.keep_text(text)
             text.hand_out_result(reason)
         except Exception as error:  # a model's cache that does not know its size
             text.decide_error(wrap_model_error(error))
@@ -336,42 +349,6 @@ class Loop:
         assert text.logits is not None
         return text.logits
 
-    def _read_prompts(self, texts: Sequence[Text]) -> None:
-        """Have the model read the prompts of texts, in one pass if it can. Further samples of a request copy
-        the cache of the first sample. If a text cannot be read, its `error` is set."""
-        began = time.perf_counter()
-        firsts: dict[int, Text] = {}
-        """The texts that the model reads, by the id of the object that equal texts share. The samples of a
-        request share a `RequestStart`."""
-        pairs: list[tuple[Text, Text]] = []
-        for text in texts:
-            # a text that is read again after an interrupted step has tokens of its own
-            shared = text.decided_text if text.all_tokens else text.start
-            pairs.append((text, firsts.setdefault(id(shared), text)))
-        results: list[tuple[Tensor, Any]] = []
-        if len(firsts) > 1 and isinstance(self._model, ReadsMany):
-            prompts = [[*text.start.prompt, *text.all_tokens] for text in firsts.values()]
-            with suppress(Exception):  # any error of the model: each is read alone, and gets its own
-                results = list(self._model.prefill_many(prompts))
-        # If a model does not return one result for each prompt, it is asked for each prompt alone.
-        results = results if len(results) == len(firsts) else []
-        for text, first in pairs:
-            try:
-                if first is not text and first.decided_text.error is None:
-                    text.logits = first.logits
-                    text.cache = first.cache.copy()
-                else:
-                    tokens = [*text.start.prompt, *text.all_tokens]
-                    logits, text.cache = results.pop(0) if results else self._model.prefill(tokens)
-                    text.logits = self._check_logits(logits)
-            except Exception as error:  # any error of the model: the other texts continue
-                text.decided_text.error = wrap_model_error(error)
-        read_seconds = time.perf_counter() - began
-        for text in texts:
-            text.logit_row = -1
-            text.model_seconds = read_seconds
-            text.usage.model_seconds += read_seconds
-
     def _read_tokens(self, rows: Sequence[Text], drafts: Sequence[Draft]) -> None:
         """Have the model read the last token of each text, and its guesses. Then `_logits` has a row after
         the token and after each guess, text by text. Raises errors of the model."""
@@ -381,21 +358,10 @@ class Loop:
             tokens = [text.last for text in rows]
             logits = self._model.decode(tokens, [text.cache for text in rows])
         row_count = len(rows) + sum(map(len, drafts))
-        self._logits = self._check_logits(logits, row_count)
+        self._logits = check_logits(logits, row_count, self._model.vocab_size)
         # logits and masks of a pass have the same rows, since the masks began at row 0
         for text in rows:
             text.logit_row = text.mask_row
-
-    def _check_logits(self, logits: Tensor, *rows: int) -> Tensor:
-        """Return the logits if they have the promised shape: [V] without `rows`, else [rows, V]. Raises
-        StructgenError for another shape."""
-        expected_shape = (*rows, self._model.vocab_size)
-        if not isinstance(logits, Tensor) or tuple(logits.shape) != expected_shape:
-            shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-            raise StructgenError(
-                f"It gave {shape} where logits of the shape {expected_shape} were asked for."
-            )
-        return logits
 
     def _recover_texts(self, rows: Sequence[Text], error: Exception) -> None:
         """Continue after a failed forward pass. The contents of the caches are unknown.
@@ -416,8 +382,9 @@ class Loop:
             stop_drafting(text, why)
         if not had_drafts:
             rows[-1].decided_text.error = wrap_model_error(error)
-        for text in rows if had_drafts else rows[:-1]:
-            self._read_prompts([text])
+        unread = list(rows if had_drafts else rows[:-1])
+        self._rows = [text for text in self._rows if text not in unread]
+        self._reader.add(unread)
 
     # --- around the steps -----------------------------------------------------------------------------------
 
@@ -524,6 +491,7 @@ class Loop:
             text.release_memory()
             self._texts[index] = text.restart_text()
         self._rows = []
+        self._reader.clear()
 
 
 class _Fault(Exception):

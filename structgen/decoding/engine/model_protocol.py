@@ -1,11 +1,12 @@
-"""The methods that the engine needs of a model: the protocol `Model`, and two optional protocols.
+"""The methods that the engine needs of a model: the protocol `Model`, and four optional protocols.
 
 *Logits* [V] are the model's scores of all V tokens after a text. A *cache* is the model's state after one
 text. A *pass* is one call of the model for several texts.
 
 `Model` reads a prompt (`prefill`) and then one token of each text in a pass (`decode`). `ReadsMany` reads
-several prompts in one pass. `VerifiesDrafts` reads a tree of guesses for each text in one pass
-(`decode_tree`), and then keeps the accepted path (`keep`).
+several prompts in one pass. `ReadsPieces` reads a prompt piece by piece, so that other texts go on meanwhile.
+`KeepsPrompts` keeps beginnings of prompts for later ones. `VerifiesDrafts` reads a tree of guesses for each
+text in one pass (`decode_tree`), and then keeps the accepted path (`keep`).
 """
 
 from __future__ import annotations
@@ -54,6 +55,83 @@ class ReadsMany(Protocol):
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> Sequence[tuple[Tensor, Any]]:
         """Return for each prompt the result of `prefill`."""
         ...
+
+
+@runtime_checkable
+class ReadsPieces(Protocol):
+    """Optional: reads a prompt in several passes. The logits are those of `prefill`, up to rounding."""
+
+    @property
+    def piece_tokens(self) -> int:
+        """The length of a piece in tokens. Pieces end at multiples of it, or with the prompt."""
+        ...
+
+    def new_cache(self) -> Any:
+        """Return the cache of a text of which nothing was read. Its `length` is the number of tokens that it
+        has."""
+        ...
+
+    def read_pieces(self, pieces: Sequence[Sequence[int]], caches: Sequence[Any]) -> Tensor:
+        """Return the logits [texts, V] after further tokens of each text, at least one. The caches then
+        include them."""
+        ...
+
+
+@runtime_checkable
+class KeepsPrompts(Protocol):
+    """Optional, for a model that reads pieces: keeps what it read, for prompts that begin alike."""
+
+    kept_prompts: Any
+    """What is kept: `nbytes`, `evictions`, `is_on`, `limit_bytes(most_bytes)`."""
+
+    def share_kept(self, tokens: Sequence[int], cache: Any, salt: str = "") -> None:
+        """Let the cache of a prompt begin with what is kept, if that is more than the cache has; the last
+        token is never included. Prompts of different salts share nothing."""
+        ...
+
+    def keep_beginning(self, tokens: Sequence[int], cache: Any, salt: str = "") -> None:
+        """Keep a text for later prompts. `tokens`: those of the text, from its first one on."""
+        ...
+
+
+def piece_reader_of(model: Model) -> ReadsPieces | None:
+    """Return the model if its prompts are read in pieces. A subclass or an object that has a `prefill` of its
+    own means that it is called: then prompts are read whole."""
+    if not isinstance(model, ReadsPieces):
+        return None
+    # the object itself, then its classes from the last to the first base
+    places = [vars(model) if hasattr(model, "__dict__") else {}, *map(vars, type(model).__mro__)]
+    first = {
+        name: next((number for number, place in enumerate(places) if name in place), len(places))
+        for name in ("read_pieces", "prefill", "prefill_many")
+    }
+    # one that an inner model of a wrapper has is not the wrapper's own
+    return model if first["read_pieces"] <= min(first["prefill"], first["prefill_many"]) else None
+
+
+_FEWEST_ALIKE = 16
+"""The least number of common next tokens for which a prompt waits until another one has read them."""
+
+
+def split_alike(parts: Sequence[tuple[Sequence[int], int, str]]) -> tuple[list[int], list[int]]:
+    """Return the numbers of the prompts that are read now, and of those that wait for one of them.
+
+    `parts` has for each prompt its tokens, how many of them are read, and its salt. A prompt waits if the
+    tokens so far and the next 16 are those of an earlier prompt: it then shares what the earlier one reads.
+    For example `split_alike([(a, 0, ""), (b, 0, "")])` returns `([0], [1])` if a and b begin alike.
+    """
+    now, later = [], []
+    starts = set()
+    for number, (tokens, count, salt) in enumerate(parts):
+        start = count + _FEWEST_ALIKE
+        # the last token of a prompt is read for its logits in any case, so it is not shared
+        key = (salt, tuple(tokens[:start])) if start < len(tokens) else None
+        if key is not None and key in starts:
+            later.append(number)
+        else:
+            now.append(number)
+            starts.add(key)
+    return now, later
 
 
 @dataclass(frozen=True, slots=True)

@@ -271,6 +271,9 @@ class Request:
     begun: Annotated[str, checks.check_encodable] = ""
     """The beginning of the text, which the model continues; the result's text includes it. A prompt of token
     ids must end with its tokens already. It is added to the end of any other prompt."""
+    cache_salt: Annotated[str, checks.check_encodable] = ""
+    """Prompts share what the engine keeps of earlier prompts only if their salts are equal. The server uses
+    the client's key, so that no client can tell from the time what another one has sent."""
     shortened: Annotated[str, checks.check_encodable] = ""
     """The value of `Usage.outline`, for a prompt of token ids that contains an outline."""
 
@@ -366,6 +369,8 @@ class Usage:
     compile_seconds: float = 0.0
     """The seconds of compiling the grammar of a request, counted for its first sample."""
     cache_bytes: int = 0
+    cached_tokens: int = 0
+    """How many tokens of the prompt were kept of earlier prompts and texts, and not read again."""
     calls: int = 0
     """The number of forward passes after the prompt; without speculation one for each token but the first."""
     drafted: int = 0

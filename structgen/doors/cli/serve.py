@@ -17,13 +17,14 @@ from structgen.base.system.text_files import read_text
 from structgen.doors.cli.named_options import CommandOptions, takes_options
 from structgen.doors.cli.output import echo
 
+_OF_ENGINE = ("max_waiting", "cache_bytes", "kept_prompts", "prefill_tokens")
 _OF_FILES = ("files_days", "key_bytes", "files_bytes")
 
 
 @takes_options(
     *("host", "port", "allowed_host", "name", "api_key_file", "tool_format", "chat_template"),
     *("thinking", "thinking_tokens", "max_rows", "timeout", "device", "files"),
-    more_names=("model", "max_waiting", "cache_bytes", "max_body", "grace", *_OF_FILES),
+    more_names=("model", *_OF_ENGINE, "max_body", "grace", *_OF_FILES),
 )
 def serve(
     options: CommandOptions,
@@ -70,7 +71,7 @@ def serve(
     keys = read_keys(file)
     engine = Engine(
         model,
-        **{"max_waiting": 256, **options.select_given(("max_rows", "max_waiting", "device", "cache_bytes"))},
+        **{"max_waiting": 256, **options.select_given(("max_rows", "device", *_OF_ENGINE))},
     )
     if "chat_template" in options:
         engine.prompts.use_template(read_text(options.get("chat_template")))

@@ -235,12 +235,14 @@ class ModelServer:
         finally:
             stop.set()
 
-    async def begin_texts(self, body_request: BodyRequest) -> list[Handle]:
-        """Hand the texts of a request to the engine, and return their handles. Raises ApiError."""
+    async def begin_texts(self, body_request: BodyRequest, cache_salt: str = "") -> list[Handle]:
+        """Hand the texts of a request to the engine, and return their handles. Raises ApiError. `cache_salt`:
+        only prompts with the same one share what the engine keeps of them."""
         handles: list[Handle] = []
         try:
             for request in body_request.requests:
-                handles += await self.served_model.engine.asubmit(request)
+                own_request = replace(request, cache_salt=cache_salt)
+                handles += await self.served_model.engine.asubmit(own_request)
         except BaseException as error:
             # texts of the same body that were begun already are cancelled, too
             _cancel_texts(handles)
@@ -320,7 +322,7 @@ class _Answer:
         began = time.perf_counter()
         try:
             key = self.server.check_key(http)
-            self.owner = "" if self.server.store is None else owner_of(key)
+            self.owner = owner_of(key)
             load = partial(read_object, await self.server.receive_body(http))
             # a client that goes away ends the work for it
             await _unless_gone(self.receive, self.answer_body(load))
@@ -377,7 +379,9 @@ class _Answer:
         """Answer the body that `load` returns, whole or as a stream. Errors: ApiError."""
         shape = await self.server.in_reader(partial(self.read_shape, load))
         # the handles are noted, so that the end of the request cancels its texts
-        self.handles = await self.server.begin_texts(shape.body_request)
+        # no client can tell from the time what the prompts of another one are
+        cache_salt = f"{self.owner} {self.body.get('cache_salt', '')}"
+        self.handles = await self.server.begin_texts(shape.body_request, cache_salt)
         shape.replies = [replace(shape.body_request.parts, parts={}) for _ in self.handles]
         headers = {"x-structgen-warning": shape.warning} if shape.warning else {}
         # events are sent as the texts grow

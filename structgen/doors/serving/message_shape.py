@@ -220,4 +220,11 @@ def _block_of(part: ReplyPart) -> JsonObject:
 
 def _usage_members(result: Result) -> dict[str, int]:
     usage = usage_of([result])
-    return {"input_tokens": usage["prompt_tokens"], "output_tokens": usage["completion_tokens"]}
+    cached = usage["prompt_tokens_details"]["cached_tokens"]
+    # in Anthropic's protocol `input_tokens` counts only the tokens that were read now
+    return {
+        "input_tokens": usage["prompt_tokens"] - cached,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": cached,
+        "output_tokens": usage["completion_tokens"],
+    }

@@ -237,13 +237,16 @@ class ReplyParts:
 
 
 def usage_of(results: Sequence[Result]) -> dict[str, Any]:
-    """Return the tokens of a request: of its prompts, each counted once, and of all its texts."""
-    prompt_tokens = sum(result.usage.prompt_tokens for result in results if result.sample == 0)
+    """Return the tokens of a request: of its prompts, each counted once, and of all its texts. The cached
+    ones of the prompts were read for earlier requests."""
+    firsts = [result.usage for result in results if result.sample == 0]
+    prompt_tokens = sum(usage.prompt_tokens for usage in firsts)
     thought_tokens = sum(result.usage.thought_tokens for result in results)
     completion_tokens = thought_tokens + sum(result.usage.tokens for result in results)
     return {
         "prompt_tokens": prompt_tokens,
         "completion_tokens": completion_tokens,
         "total_tokens": prompt_tokens + completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": sum(usage.cached_tokens for usage in firsts)},
         "completion_tokens_details": {"reasoning_tokens": thought_tokens},
     }

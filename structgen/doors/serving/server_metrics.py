@@ -14,6 +14,7 @@ from prometheus_client import (
 )
 
 from structgen.decoding.engine.engine import Engine
+from structgen.decoding.engine.model_protocol import KeepsPrompts
 from structgen.decoding.engine.requests import Result
 
 
@@ -28,6 +29,9 @@ class ServerMetrics:
             "structgen_requests", "Answers by address and status", ["path", "status"], registry=registry
         )
         self._prompt = Counter("structgen_prompt_tokens", "Tokens of prompts", registry=registry)
+        self._cached = Counter(
+            "structgen_prompt_tokens_cached", "Tokens of prompts that were kept", registry=registry
+        )
         self._text_tokens = Counter(
             "structgen_generated_tokens", "Tokens of texts and thoughts", registry=registry
         )
@@ -45,6 +49,12 @@ class ServerMetrics:
             "cache_bytes": ("Bytes that kept grammars and masks hold", lambda: engine.held_bytes),
             "cache_bytes_most": ("The most of them, by -o cache_bytes", lambda: engine.cache_bytes),
         }
+        if isinstance(engine.model, KeepsPrompts):
+            kept = engine.model.kept_prompts
+            gauges |= {
+                "kept_prompts_bytes": ("Bytes of kept beginnings of prompts", lambda: kept.nbytes),
+                "kept_prompts_evictions": ("Pages that made room for others", lambda: kept.evictions),
+            }
         for name, (help_text, read_value) in gauges.items():
             Gauge(f"structgen_{name}", help_text, registry=registry).set_function(read_value)
 
@@ -62,6 +72,7 @@ class ServerMetrics:
             # samples of one request share its prompt
             if result.sample == 0:
                 self._prompt.inc(result.usage.prompt_tokens)
+                self._cached.inc(result.usage.cached_tokens)
             self._text_tokens.inc(result.usage.tokens + result.usage.thought_tokens)
             self._ends.labels(result.finish_reason.value).inc()
 

@@ -38,6 +38,7 @@ REQUEST: Final[dict[str, Any]] = {
     "refused": ("b", "no a"),
     "choices": "tokens",
     "shortened": "less",
+    "cache_salt": "mine",
 }
 SAMPLING: Final[dict[str, Any]] = {
     "temperature": 0.0,

@@ -183,6 +183,5 @@ def test_roll_backs_leak_no_page(tmp_path: Path, times: int) -> None:
         del texts
         assert all(len(cache._pages) <= -(-(cache.length + most) // PAGE) for cache in caches), turn
     caches.clear()
-    kept = [*map(id, model._common_start[1]._pages)]  # what prompts begin with is kept for the next one
-    assert len(kept) <= 1024 // PAGE
+    kept = [id(node.page) for node in model.kept_prompts._by_use]  # the beginnings of the prompts
     assert all(page() is None or at in kept for at, page in every.items())

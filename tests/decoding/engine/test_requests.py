@@ -62,6 +62,7 @@ WRONG: list[tuple[str, tuple[Any, ...]]] = [
     ("thinking", (True, "</think>", 100, {"until": "x"})),
     ("choices", (1, True, "best", "", ["whole"])),
     ("shortened", ("\ud800", 7, b"bytes", True)),
+    ("cache_salt", ("\ud800", 7, b"bytes", True)),
     ("speculation", ("on", "", None, True, 5, {"nodes": 4}, ["forced"])),
 ]  # fmt: skip
 SAMPLING = frozenset(Sampling.__dataclass_fields__)

@@ -6,7 +6,9 @@ columns. A *draft tree* is a tree of guessed tokens, its *nodes*, which one pass
 The forward pass is compiled (`forward`), in the memory of the CPU. The cache of a text is a list of pages
 (`PagedCache`): a text takes another page when the last one is full, so nothing is moved as it grows. A full
 page never changes. Texts with a common prefix share its pages, which so stay in the processor's caches. A
-page has, for each layer, the keys of all groups, then their values (`paged_attention`).
+page has, for each layer, the keys of all groups, then their values (`paged_attention`). Pages of earlier
+prompts and texts are kept (`kept_prompts`), so that a prompt that begins like one of them reads only the
+rest.
 
 This file packs the weights for the compiled code, and divides rows among threads. Each
 thread works on rows of its own; the rows of one text stay in one thread. Each thread reads all weights, so a
@@ -30,6 +32,7 @@ from torch import Tensor
 from structgen.base.native.machine_code import has_fused_sums
 from structgen.decoding.engine.forward_pass.draft_trees import MOST_NODES, check_paths, depths_of
 from structgen.decoding.engine.forward_pass.forward import run_rows
+from structgen.decoding.engine.forward_pass.kept_prompts import KeptPrompts
 from structgen.decoding.engine.forward_pass.paged_attention import (
     BEGIN,
     PAGES,
@@ -40,17 +43,12 @@ from structgen.decoding.engine.forward_pass.paged_attention import (
 )
 from structgen.decoding.engine.forward_pass.tiles import LINE, PANEL
 from structgen.decoding.engine.forward_pass.weights import Weights
-from structgen.decoding.engine.model_protocol import DraftSupport
+from structgen.decoding.engine.model_protocol import DraftSupport, split_alike
 
 _MOST_ROWS = 64
 """The most rows of one call; more would not stay in the inner caches of the core."""
 _LEAST_ROWS = 4
 """The least number of rows for each thread of a pass."""
-_FEWEST_SHARED = 16
-"""The least number of common first tokens for which these are read once for all prompts. With 32, eight
-prompts of SmolLM2, whose template writes about 25 tokens, take a fifth more time."""
-_MOST_KEPT = 1_024
-"""The most common first tokens of prompts whose cache is kept for the next prompt: 47 MB of SmolLM2."""
 _LINE = LINE // 4
 """The alignment of the parts of the weights, in numbers of four bytes: a cache line."""
 _Numbers = npt.NDArray[np.float32]
@@ -103,20 +101,22 @@ class PagedCache:
     def copy(self) -> PagedCache:
         """Return an independent copy."""
         twin = PagedCache(self._page_bytes, self._context, self.length)
-        twin.begin_as(self, self.length)
+        twin.begin_as(self._pages, self.length)
         return twin
 
-    def begin_as(self, source: PagedCache, length: int) -> None:
-        """Begin with the first `length` columns of another cache; this one has no pages yet. Full pages are
-        shared, and the last columns are copied."""
+    def begin_as(self, pages: Sequence[npt.NDArray[np.uint8]], length: int) -> None:
+        """Begin with the first `length` columns of the pages of another cache, in place of this one's. Full
+        pages are shared, and the last columns are copied."""
+        self._pages = []
         full_count = length // PANEL
-        for page in source._pages[:full_count]:
+        for page in pages[:full_count]:
             self._append_page(page)
         # the last page is not full, and both texts will write into it, so each has a page of its own
         if length % PANEL:
             page = fresh_page(self._page_bytes)
-            page[:] = source._pages[full_count]
+            page[:] = pages[full_count]
             self._append_page(page)
+        self.length = length
 
     def _append_page(self, page: npt.NDArray[np.uint8]) -> None:
         self._list[len(self._pages)] = page.ctypes.data
@@ -159,13 +159,10 @@ class Llama:
         self._others: ThreadPoolExecutor | None = None
         """The threads other than the caller's own; None until a pass needs them."""
         self._lock = threading.Lock()
-        self._last: Sequence[int] = ()
-        """The last prompt."""
         # four bytes for each number of the keys and of the values of 32 columns
         self._page_bytes = 4 * sizes.layers * 2 * sizes.groups * PANEL * sizes.head
-        empty_cache = PagedCache(self._page_bytes, self.context)
-        self._common_start: tuple[Sequence[int], PagedCache] = (), empty_cache
-        """A pair: the common first tokens of two successive prompts, and the cache of these tokens."""
+        self.kept_prompts = KeptPrompts(self._page_bytes)
+        """The pages of earlier prompts and texts."""
 
     @classmethod
     def read_folder(cls, folder: Path) -> Llama:
@@ -185,38 +182,58 @@ class Llama:
         return result
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, PagedCache]]:
-        """Return the logits [V] after each prompt, and its cache. The prompts are read in one pass. Their
-        common beginning is read once, and not at all if the previous prompts began with it too. The result is
-        the same to the bit."""
-        if not prompts:
-            return []
+        """Return the logits [V] after each prompt, and its cache. The prompts are read in one pass, or in two
+        if they begin alike: their common beginning is read once, and not at all if an earlier prompt began
+        with it too. The result is the same to the bit."""
+        caches = [PagedCache(self._page_bytes, self.context) for _ in prompts]
+        logits: dict[int, Tensor] = {}
+        numbers: Sequence[int] = range(len(prompts))
+        while numbers:
+            for number in numbers:
+                self.share_kept(prompts[number], caches[number])
+            parts = [(prompts[number], caches[number].length, "") for number in numbers]
+            is_on = self.kept_prompts.is_on
+            now, later = split_alike(parts) if is_on else (range(len(parts)), [])
+            together = [numbers[index] for index in now]
+            pieces = [prompts[number][caches[number].length :] for number in together]
+            rows = self.read_pieces(pieces, [caches[number] for number in together])
+            for number, row in zip(together, rows, strict=True):
+                logits[number] = row
+                self.keep_beginning(prompts[number], caches[number])
+            numbers = [numbers[index] for index in later]
+        return [(logits[number], cache) for number, cache in enumerate(caches)]
+
+    piece_tokens = PANEL
+    """The length of a piece of a prompt (`ReadsPieces`): a page."""
+
+    def new_cache(self) -> PagedCache:
+        """Return the cache of a text of which nothing was read."""
+        return PagedCache(self._page_bytes, self.context)
+
+    def share_kept(self, tokens: Sequence[int], cache: PagedCache, salt: str = "") -> None:
+        """Let the cache of a prompt begin with the pages of earlier prompts and texts, if they have more of
+        its tokens than the cache has. The last token is never among them."""
         with self._lock:
-            # `known_count`: how many first tokens of the kept beginning all of these prompts share
-            previous_tokens, common_cache = self._common_start
-            known_count = min(_common_length(prompt, previous_tokens) for prompt in prompts)
-            # A single prompt is compared with the last one: the next prompt may have the same beginning.
-            reference_prompt = prompts[0] if len(prompts) > 1 else self._last[:_MOST_KEPT]
-            common = min(_common_length(prompt, reference_prompt) for prompt in prompts)
-            if common > known_count:
-                shared_cache = PagedCache(self._page_bytes, self.context, common)
-                shared_cache.begin_as(common_cache, known_count)
-                shared_cache.grow_to(common)
-                rows, counts = _rows_of(prompts[:1], [shared_cache], known_count, [common])
-                self._run_threads(rows, counts, [shared_cache])
-                if (length := min(common, _MOST_KEPT)) > known_count:
-                    kept_cache = PagedCache(self._page_bytes, self.context, length)
-                    kept_cache.begin_as(shared_cache, length)
-                    self._common_start = prompts[0][:length], kept_cache
-                common_cache = shared_cache
-                known_count = common
-            self._last = prompts[0]
-            caches = [PagedCache(self._page_bytes, self.context, len(prompt)) for prompt in prompts]
-            for cache in caches:
-                cache.begin_as(common_cache, known_count)
-                cache.grow_to(cache.length)
-            rows, counts = _rows_of(prompts, caches, known_count, [*map(len, prompts)])
+            pages, count = self.kept_prompts.find(tokens, salt)
+            if count > cache.length:
+                cache.begin_as(pages, count)
+
+    def keep_beginning(self, tokens: Sequence[int], cache: PagedCache, salt: str = "") -> None:
+        """Keep the pages of a text for prompts that begin alike. `tokens`: those of the text, from its first
+        one on; those that the cache does not have yet are left out."""
+        with self._lock:
+            self.kept_prompts.add(tokens[: cache.length], cache._pages, salt)
+
+    def read_pieces(self, pieces: Sequence[Sequence[int]], caches: Sequence[PagedCache]) -> Tensor:
+        """Return the logits [texts, V] after further tokens of each text, at least one. The caches then
+        include them. The result is the same to the bit as if the texts were read whole."""
+        with self._lock:
+            rows, counts = _rows_of(pieces, caches)
             logits = self._run_threads(rows, counts, caches)
-            return list(zip(logits, caches, strict=True))
+            # The lengths grow after the pass: an interrupted pass leaves the texts as they were.
+            for cache, count in zip(caches, counts, strict=True):
+                cache.length += count
+            return logits
 
     def decode(self, tokens: Sequence[int], caches: Sequence[PagedCache]) -> Tensor:
         """Return the logits [rows, V] after one more token of each text. The caches then include
@@ -337,33 +354,24 @@ class Llama:
             run_rows(*model, rows[begin:end], part_logit_rows, logits[first:last])
 
 
-def _rows_of(
-    prompts: Sequence[Sequence[int]], caches: Sequence[PagedCache], start: int, ends: Sequence[int]
-) -> tuple[_Rows, list[int]]:
-    """Return the rows of prompts from `start` to their ends, and the number of rows of each. The columns are
-    those of `paged_attention`."""
-    counts = [end - start for end in ends]
+def _rows_of(pieces: Sequence[Sequence[int]], caches: Sequence[PagedCache]) -> tuple[_Rows, list[int]]:
+    """Return the rows of pieces that follow the texts of `caches`, and the number of rows of each. The caches
+    get pages for them. The columns are those of `paged_attention`."""
+    counts = [*map(len, pieces)]
     rows = np.zeros((sum(counts), 6), np.int64)
     first = 0
-    for prompt, cache, end, count in zip(prompts, caches, ends, counts, strict=True):
-        prompt_rows = rows[first : first + count]
-        prompt_rows[:, TOKEN] = prompt[start:end]
-        prompt_rows[:, PLACE] = np.arange(start, end)
-        prompt_rows[:, PAGES] = cache.address
-        prompt_rows[:, WHERE] = prompt_rows[:, PLACE]
-        prompt_rows[:, BEGIN] = start
+    for piece, cache, count in zip(pieces, caches, counts, strict=True):
+        start = cache.length
+        cache.grow_to(start + count)
+        cache.parents = []
+        piece_rows = rows[first : first + count]
+        piece_rows[:, TOKEN] = piece
+        piece_rows[:, PLACE] = np.arange(start, start + count)
+        piece_rows[:, PAGES] = cache.address
+        piece_rows[:, WHERE] = piece_rows[:, PLACE]
+        piece_rows[:, BEGIN] = start
         first += count
     return rows, counts
-
-
-def _common_length(prompt: Sequence[int], second_prompt: Sequence[int]) -> int:
-    """Return the number of common first tokens of two prompts, without the last token of the first prompt.
-    Return 0 if there are fewer than `_FEWEST_SHARED`."""
-    # the last token is left out, because a prompt needs at least one row, which gives its logits
-    max_length = min(len(prompt) - 1, len(second_prompt))
-    differences = (index for index in range(max_length) if prompt[index] != second_prompt[index])
-    common = next(differences, max_length)
-    return common if common >= _FEWEST_SHARED else 0
 
 
 def _tree_rows(
