@@ -144,9 +144,7 @@ def test_a_keyword_that_the_reader_drops_is_silent(
 
 
 def test_a_keyword_that_the_report_wrongly_calls_redundant_is_untrue(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        keyword_report, "redundancy_reason", lambda document, place, raw, keyword: "so it is said"
-    )
+    monkeypatch.setattr(keyword_report, "redundancy_reason", lambda document, place, keyword: "so it is said")
     assert verdicts({"minLength": 1}) == {"#/minLength": loss.UNTRUE}
 
 

@@ -15,8 +15,9 @@ from itertools import groupby
 from typing import Any
 
 from structgen.base.errors import NoFillingError, OptionError
-from structgen.base.json_text.exact_json import kind_name, read_exact, target_of
+from structgen.base.json_text.exact_json import kind_name, read_exact
 from structgen.decoding.infilling.template import FixedText, Hole, Parts
+from structgen.grammars.text_grammars.composition.argument_roots import root_of
 from structgen.schema.reading.model import TYPES
 
 
@@ -34,7 +35,7 @@ def parts_of_given(schema: Any, fields: Mapping[str, Any]) -> Parts:
     Raises NoFillingError if a value is not of its schema's `type`.
     """
     texts: list[str | Hole] = []
-    _append_object(_follow_reference(schema, schema), schema, fields, (), texts)
+    _append_object(root_of(schema)[1], schema, fields, (), texts)
     # Neighbouring texts become one run. Runs of texts and runs of holes take turns.
     runs = [list(run) for _, run in groupby(texts, type)]
     parts: Parts = []
@@ -104,7 +105,7 @@ def _append_object(
         if name not in fields:
             texts.append(Hole(".".join((*path, name))))
             continue
-        inner_shape = _follow_reference(inner, root)
+        _, inner_shape = root_of(root, inner)
         value = fields[name]
         has_properties = isinstance(inner_shape, Mapping) and inner_shape.get("properties")
         if isinstance(value, Mapping) and has_properties:
@@ -150,15 +151,3 @@ def _json_text(value: Any, path: Sequence[str]) -> str:
         raise OptionError(
             f"The value is not JSON: {error}.", where=f"given {'.'.join(path)}", cure="Give a value of JSON."
         ) from error
-
-
-def _follow_reference(shape: Any, root: Any) -> Any:
-    """Return the schema that a local reference (`$ref`) at the root of `shape` leads to. Without one, return
-    `shape`. References inside it are left as they are. `root`: the whole schema."""
-    # At most 64 references are followed, because references may form a circle.
-    for _ in range(64):
-        reference = shape.get("$ref") if isinstance(shape, Mapping) else None
-        if not isinstance(reference, str) or not reference.startswith("#/"):
-            return shape
-        shape = target_of(root, reference)
-    return shape

@@ -32,7 +32,7 @@ from structgen.base.errors import (
     ValidatorError,
     prefix_place,
 )
-from structgen.base.json_text.exact_json import Json, read_exact, target_of, write_canonical
+from structgen.base.json_text.exact_json import Json, read_exact, write_canonical
 from structgen.base.json_text.raw_json import write_json
 from structgen.decoding.engine.requests import FinishReason, Result
 from structgen.decoding.engine.searches.confidence import confidences_of
@@ -220,8 +220,8 @@ class PageQuestion:
     @property
     def _named_schema(self) -> Mapping[str, Any]:
         """The schema of an item; if this is a reference, the schema that it refers to."""
-        schema = self.item_schema
-        return (target_of(schema, str(schema["$ref"])) or {}) if "$ref" in schema else schema
+        named_schema: Mapping[str, Any] = resolve_reference(self.item_schema, self.item_schema)[0]
+        return named_schema
 
     @property
     def is_union(self) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from structgen.asking.python_types.type_hints import TypeReader
 from structgen.asking.tool_calls.tool_shapes import JsonObject
+from structgen.grammars.text_grammars.composition.argument_roots import root_of
 
 T = TypeVar("T")
 Wrapping: TypeAlias = Literal["never", "unlisted", "always"]
@@ -29,10 +30,8 @@ _WRAPPER_OPENING: Final = re.compile(rf'\s*\{{\s*"{WRAPPER}"\s*:\s*')
 
 def is_object(schema: JsonObject) -> bool:
     """Tell whether all documents of a schema are objects, by the `type` of its root or of its definition."""
-    root = schema
-    if name := str(schema.get("$ref", "")):
-        root = schema.get("$defs", {}).get(name.removeprefix("#/$defs/"), {})
-    return isinstance(root, dict) and root.get("type") == "object"
+    _, root = root_of(schema)
+    return bool(root.get("type") == "object")
 
 
 def wrap_schema(schema: JsonObject) -> JsonObject:

@@ -205,12 +205,8 @@ class OutlineWriter:
             if name:
                 place += name if name.startswith("[") else f".{name}"
         # one listed value tells the branch of a choice: `kind = "circle": ...`
-        heading_parts = [place.removeprefix(".")]
-        for part in parts:
-            if part.enum is not None and len(part.enum) == 1:
-                heading_parts.append(json_literal(part.enum[0]))
-                break
-        heading = " = ".join(filter(None, heading_parts))
+        constants = (json_literal(part.enum[0]) for part in parts if part.enum and len(part.enum) == 1)
+        heading = " = ".join(filter(None, [place.removeprefix("."), next(constants, "")]))
         line = ": ".join(filter(None, [heading, "; ".join(texts)]))
         self.lines.append(line)
         self._count_characters(len(line) + 1)
@@ -251,13 +247,12 @@ def _outline_pieces(parts: _Demand) -> Iterator[_Piece]:
     value_lists = [part.enum for part in parts if part.enum is not None]
     choices = [branches for part in parts for branches in (part.any_of, part.one_of) if branches]
     if value_lists:
-        first_list, *other_lists = value_lists
-        other_texts = [set(map(write_canonical, values)) for values in other_lists]
-        values = {write_canonical(value): value for value in first_list}
-        common: list[Json] = []
-        for text, value in values.items():
-            if all(text in texts for texts in other_texts):
-                common.append(value)
+        first_values, *further_values = (
+            {write_canonical(value): value for value in values} for values in value_lists
+        )
+        common = [
+            value for text, value in first_values.items() if all(text in values for values in further_values)
+        ]
         yield "|".join(map(json_literal, common)) or "never"
         # the branches of choices only have descriptions to tell: the values are listed
         yield from (_Part((branch,), is_told=False) for branch in chain(*choices))
@@ -302,11 +297,9 @@ def _common_types(parts: _Demand) -> list[str] | None:
     """Return the types that all parts allow, in a fixed order; None where none of them says."""
     type_lists = [part.types for part in parts if part.types is not None]
     if type_lists:
-        shared_types: list[str] = []
-        for name in _TYPES:
-            wider_type = _WIDER.get(name)
-            if all(name in types or wider_type in types for types in type_lists):
-                shared_types.append(name)
+        shared_types = [
+            name for name in _TYPES if all(name in types or _WIDER.get(name) in types for types in type_lists)
+        ]
         # "number" tells of integers too
         return [name for name in shared_types if _WIDER.get(name) not in shared_types]
     # no keyword `type`: a keyword of one type tells that people mean this type

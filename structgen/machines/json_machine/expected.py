@@ -24,7 +24,7 @@ from structgen.machines.json_machine.inspection import Inspection
 from structgen.machines.json_machine.tables import json_blocks as L
 from structgen.machines.json_machine.tables.json_blocks import StringRow
 from structgen.schema.meaning import wording
-from structgen.schema.reading.json_values import json_string
+from structgen.schema.reading.json_values import ascii_string, json_string
 
 MOST = 20
 """The most keys and values that are listed one by one. The others are counted in one item."""
@@ -369,10 +369,8 @@ def _first_spellings(rest: str) -> list[bytes]:
     """
     if not rest:
         return [b'"']
-    # four hexadecimal digits for each of one or two 16-bit units
-    units = rest[0].encode("utf-16-be", "surrogatepass").hex()
-    digits_of_units = [units[at : at + 4] for at in range(0, len(units), 4)]
-    escape_text = "".join(f"\\u{digits}" for digits in digits_of_units).encode()
+    # of a character beyond ASCII this is one or two escapes, of 16-bit units
+    escape_text = f"\\u{ord(rest[0]):04x}".encode() if rest[0].isascii() else ascii_string(rest[0])[1:-1]
     if not "\ud800" <= rest[0] < "\udc00":
         spellings = [json_string(rest[0])[1:-1], escape_text]
         return [*spellings, b"\\/"] if rest[0] == "/" else spellings

@@ -150,7 +150,7 @@ def report_of(
         pointer = pointers[id(schema.at)] = _pointer_of(schema, pointers)
         if isinstance(schema.raw, dict):
             # A schema that stands in several dynamic scopes is several places, and has one line.
-            place_findings = _find_standings(document, schema, pointer, schema.raw, refusals, meant)
+            place_findings = _find_standings(document, schema, pointer, refusals, meant)
             findings.update(dict.fromkeys(place_findings))
     return KeywordReport(
         draft=document.draft,
@@ -198,16 +198,15 @@ def _find_standings(
     document: Document,
     place: Schema,
     pointer: str,
-    raw: dict[str, Any],
     refusals: dict[tuple[str, str], str],
     meant: dict[str, str],
 ) -> Iterable[Finding]:
-    """Yield a finding for each keyword of a place, but for identifiers and definitions.
+    """Yield a finding for each keyword of a place that is an object, but for identifiers and definitions.
 
-    `raw` is the text of the place, and `pointer` its pointer. `refusals` has the faults by pointer and
-    keyword; `meant` the likely keyword by the pointer of an unknown one, for example
-    `{"#/maxLenght": "maxLength"}`.
+    `pointer` is that of the place. `refusals` has the faults by pointer and keyword; `meant` the likely
+    keyword by the pointer of an unknown one, for example `{"#/maxLenght": "maxLength"}`.
     """
+    raw = place.raw
     dialect = place.scope.dialect
     is_hidden = dialect.hides_siblings and "$ref" in raw
     for keyword in raw:
@@ -222,9 +221,9 @@ def _find_standings(
             why = refusals[pointer, keyword]
         elif keyword in dialect.keywords:
             # An idle keyword is an annotation; else it is redundant, or else enforced.
-            why = _idle_reason(document, place, raw, keyword)
+            why = _idle_reason(document, place, keyword)
             if not why:
-                why = redundancy_reason(document, place, raw, keyword)
+                why = redundancy_reason(document, place, keyword)
                 standing = KeywordStanding.REDUNDANT if why else KeywordStanding.ENFORCED
             why = why or _omission_note(document, keyword, raw[keyword])
         elif keyword not in dialect.annotations:
@@ -249,16 +248,10 @@ def _omission_note(document: Document, keyword: str, value: Any) -> str:
     return ""
 
 
-def _idle_reason(
-    document: Document,
-    place: Schema,
-    raw: dict[str, Any],
-    keyword: str,
-) -> str:
-    """Return the reason why a keyword that the draft knows has no effect at a place, or "" where it has one.
-
-    `raw` is the text of the place: for example `minContains` "says nothing without contains".
-    """
+def _idle_reason(document: Document, place: Schema, keyword: str) -> str:
+    """Return the reason why a keyword that the draft knows has no effect at a place, or "" where it has one:
+    for example `minContains` "says nothing without contains"."""
+    raw = place.raw
     value = raw[keyword]
     dialect = place.scope.dialect
     policies = document.policies
@@ -279,19 +272,14 @@ def _idle_reason(
     return "" if is_known else f"{value!r} is not a format of JSON Schema"
 
 
-def redundancy_reason(
-    document: Document,
-    place: Schema,
-    raw: dict[str, Any],
-    keyword: str,
-) -> str:
+def redundancy_reason(document: Document, place: Schema, keyword: str) -> str:
     """Return the reason why a constraint that is enforced at a place changes nothing there, or "": for
     example `minLength: 0` "asks for nothing".
 
     Under caps (max_string, max_items, any_value), where something is `unevaluated`, and under the declared
     order of keys, less is known to change nothing.
     """
-    value = raw[keyword]
+    value = place.raw[keyword]
     policies = document.policies
     field = field_of(keyword)
     if value in (0, [], {}) and getattr(place, field) == getattr(_ABSENT, field):

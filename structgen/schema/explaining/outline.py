@@ -294,14 +294,17 @@ class _OutlineWriter:
                 label = " or ".join(names[: wording.MOST_TOLD])
             yield _Todo(label, "", value)
         for literal in dict.fromkeys(shape.key_literals):
-            formula = self.network.scalars.literal_formula(literal, STRING)
-            descriptions = wording.describe_formulas((formula,), wording.describe_strings)
-            yield _make_remark(f"each key is {' or '.join(descriptions)}")
+            yield _make_remark(f"each key is {self._describe_key(literal)}")
         for key, dependents in shape.conditional:
             owed = wording.list_words(map(wording.quote_text, dependents), " and ")
             verb = "are" if len(dependents) > 1 else "is"
             yield _make_remark(f"where {wording.quote_text(key)} is there, so {verb} {owed}")
         yield from self._obligation_lines(shape.obligations, "member")
+
+    def _describe_key(self, literal: Literal) -> str:
+        """Return in words the strings that a literal on keys allows."""
+        formula = self.network.scalars.literal_formula(literal, STRING)
+        return " or ".join(wording.describe_formulas((formula,), wording.describe_strings))
 
     def _item_lines(self, shape: ArrayShape) -> Iterator[_Todo]:
         arrays = self.network.arrays
@@ -347,9 +350,7 @@ class _OutlineWriter:
             case AtOther(_, literals):
                 return self._say_presence("some other key", literals)
             case BadKey(literal):
-                formula = self.network.scalars.literal_formula(literal, STRING)
-                key_texts = wording.describe_formulas((formula,), wording.describe_strings)
-                return f"some key is not {' or '.join(key_texts)}"
+                return f"some key is not {self._describe_key(literal)}"
             case Without(key):
                 return f"{wording.quote_text(key)} is absent"
             case AtIndex(index, literals):

@@ -299,7 +299,7 @@ def list_words(words: Iterable[str], joint: str = "") -> str:
     if len(all_words) == 1:
         return all_words[0]
     if joint and not rest:
-        return ", ".join(first_words[:-1]) + joint + first_words[-1]
+        return join_words(first_words, joint)
     head = "" if joint else "one of "
     text = head + ", ".join(first_words)
     return f"{text} (and {rest:,} more)" if rest else text

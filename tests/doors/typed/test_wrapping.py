@@ -111,6 +111,12 @@ def test_a_document_that_is_an_object_is_not_wrapped(hint: Any, document: str) -
     assert outcome.value == TypeAdapter(hint).validate_json(document)
 
 
+def test_a_root_that_refers_to_an_object_over_two_references_is_not_wrapped() -> None:
+    definitions = {"a": {"$ref": "#/$defs/b"}, "b": {"type": "object"}}
+    schema = {"$ref": "#/$defs/a", "$defs": definitions}
+    assert wrap_schema(schema) is schema
+
+
 def test_other_models_are_not_asked_for_objects_by_default() -> None:
     engine, _ = told("36")
     assert asked(int, model=engine).detailed("x").text == "36"

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from structgen.base.language.ir import Words
 from structgen.grammars.json_grammars.outline_writer import json_literal
+from structgen.grammars.text_grammars.composition.argument_roots import root_of
 from structgen.grammars.text_grammars.regular import RegularGrammar
 from structgen.machines.core.grammar import Grammar
 
@@ -113,9 +114,8 @@ def _of_first_member(schema: dict[str, Any]) -> tuple[str, list[Any], bool]:
     """Return three things about the first member of a schema's objects: its key, its listed values, and
     whether it is the only member. The values are [] if some member may be left out or added."""
     definitions = schema.get("$defs", {})
-    if (name := str(schema.get("$ref", ""))).startswith("#/$defs/"):
-        schema = definitions.get(name.removeprefix("#/$defs/"))
-    if not isinstance(schema, dict) or schema.get("additionalProperties") is not False:
+    _, schema = root_of(schema)
+    if schema.get("additionalProperties") is not False:
         return "", [], False
     members = schema.get("properties", {})
     if schema.get("type") != "object" or not members or schema.get("required") != [*members]:

@@ -48,7 +48,7 @@ def all_of(schema: Schema) -> str:
     return "extends" if draft_of(str(schema.get("$schema", ""))) == "3" else "allOf"
 
 
-def root_of(schema: Schema, begin: Schema | None = None) -> tuple[str, Schema]:
+def root_of(schema: Schema, begin: Any = None) -> tuple[str, Any]:
     """Return the place and the schema to which the references at a schema's root lead.
 
     `begin`: a part of the schema whose references are followed instead. A reference that is not a JSON
@@ -57,7 +57,7 @@ def root_of(schema: Schema, begin: Schema | None = None) -> tuple[str, Schema]:
     where = "#"
     root = schema if begin is None else begin
     visited = {where}
-    while isinstance(reference := root.get("$ref"), str) and reference.startswith("#/"):
+    while isinstance(root, Mapping) and str(reference := root.get("$ref", "")).startswith("#/"):
         target = target_of(schema, unquote(reference))
         if not isinstance(target, Mapping) or reference in visited:  # references may form a circle
             break

@@ -119,12 +119,13 @@ class Scanner:
         return self.intern_bundle(remaining)
 
     def expected(self, bundle: int) -> list[Expected]:
-        """Return the items that the terminals of a bundle expect, in the order of the terminals."""
+        """Return the items that the terminals of a bundle expect, in the order of the terminals. Two may
+        expect the same item."""
         readings = sorted(self.bundles[bundle], key=lambda reading: reading[0])
         items: list[Expected] = []
         for terminal, config in readings:
             items += self.languages[terminal].expected_items(config)
-        return list(dict.fromkeys(items))
+        return items
 
 
 def common_classes(parts: Iterable[bytes]) -> bytes:
