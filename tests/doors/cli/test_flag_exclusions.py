@@ -59,6 +59,8 @@ VALUES: dict[str, Any] = {
     "dtype": "float32",
     "max_rows": 2,
     "cache_bytes": 1 << 20,
+    "kept_prompts": 1 << 20,
+    "prefill_tokens": 64,
     "temperature": 0.5,
     "seed": 3,
     "top_p": 0.9,
@@ -184,7 +186,7 @@ GROUPS = {
     "Sampling": (OF_SAMPLING, "seed"),
     "Request": (
         OF_REQUEST,
-        "prompt grammar sampling n logprobs special_texts refused strategy shortened begun",
+        "prompt grammar sampling n logprobs special_texts refused strategy shortened begun cache_salt",
     ),
     "json_schema": (POLICIES, "schema custom_formats subset grammars limits"),
     "lark": (OF_LARK, "grammar limits text_only"),
