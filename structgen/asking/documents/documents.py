@@ -219,7 +219,12 @@ def _read_file(path: Path, read_confined: Callable[[FileReader, bytes], Text]) -
     matching_signs = (sign for sign in _READERS if isinstance(sign, bytes) and head.startswith(sign))
     reader = _READERS.get(next(matching_signs, path.suffix.lower()))
     text, remarks = decode_text(data) if reader is None else read_confined(reader, data)
+    check_growth(text, data)
+    return text.replace("\r\n", "\n").replace("\r", "\n"), remarks
+
+
+def check_growth(text: str, data: bytes) -> None:
+    """Raise OptionError for the text of a file that is much longer than the bytes of the file."""
     if len(text) > MOST_GROWTH * len(data) + GROWN_FREELY:
         fault = f"The text is {len(text):,} characters long, over {MOST_GROWTH} times as long as the file."
         raise OptionError(fault, cure="Look for what is repeated in it, or give its text.")
-    return text.replace("\r\n", "\n").replace("\r", "\n"), remarks

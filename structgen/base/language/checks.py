@@ -34,6 +34,10 @@ _ROLES: Final = MappingProxyType({"developer": "system", "function": "tool"})
 """A role of a message -> the role under which chat templates know it."""
 _TEXTS: Final = ("text", "input_text", "output_text", "refusal")
 """The types of parts of a message that are texts."""
+_CONTENTS: Final = MappingProxyType(
+    {"image": "Images", "audio": "Sounds", "video": "Videos", "file": "Files", "document": "Documents"}
+)
+"""A word in the type of a part that is not a text -> the contents of such parts in messages."""
 _OF_TEXTS: Final = (
     "type",
     "text",
@@ -310,20 +314,24 @@ def content_text(
         return content or ""
     texts = []
     for at, part in enumerate(content, first):
-        # A member that has a meaning besides the text would be lost, so such a part is refused.
-        other_members = (key for key in part.keys() - _OF_TEXTS if part[key])
-        other_member = next(other_members, None)
-        kind = part["type"] if other_member is None else other_member
+        kind = part["type"]
         if kind not in _TEXTS:
-            cure = "Describe it in words."
-            raise OptionError(
-                f"It is {show_value(kind)}: text alone is read.",
-                where=where + item.format(at),
-                cure=cure,
-            )
+            raise unsupported_content(kind, where + item.format(at))
+        # A member that has a meaning besides the text would be lost, so such a part is refused.
+        if other_members := [key for key in part if part[key] and key not in _OF_TEXTS]:
+            fault = f"The member {show_value(other_members[0])} of a text is not supported."
+            raise OptionError(fault, where=where + item.format(at), cure="Describe it in words.")
         member = "refusal" if kind == "refusal" else "text"
         texts.append(part[member])
     return joint.join(texts)
+
+
+def unsupported_content(kind: str, where: str = "") -> OptionError:
+    """Return the error of a part of a message that is not a text. `kind`: its type or its media type, such as
+    "image_url" or "image/png"."""
+    contents = (name for word, name in _CONTENTS.items() if word in kind)
+    fault = f"{next(contents, 'Such parts')} are not supported, got {show_value(kind)}."
+    return OptionError(fault, where=where, cure="Describe the content in words.")
 
 
 def message_fault(at: int, message: object) -> str:

@@ -23,7 +23,7 @@ _OF_FILES = ("files_days", "key_bytes", "files_bytes")
 
 @takes_options(
     *("host", "port", "allowed_host", "name", "api_key_file", "tool_format", "chat_template"),
-    *("thinking", "thinking_tokens", "max_rows", "timeout", "device", "files"),
+    *("thinking", "thinking_tokens", "max_rows", "timeout", "device", "documents", "files"),
     more_names=("model", *_OF_ENGINE, "max_body", "grace", *_OF_FILES),
 )
 def serve(
@@ -56,6 +56,9 @@ def serve(
     from structgen.doors.serving.served_model import ServedModel
     from structgen.doors.serving.server_options import is_loopback, named_server, read_keys
 
+    if "documents" in options:
+        with require_extras("--documents", "documents", where="documents", kind=OptionError):
+            import pypdf  # optional: documents  # noqa: F401
     # schemas are the clients' own: what looks misspelt in one is no matter of whoever runs the server
     warnings.simplefilter("ignore", SchemaWarning)
     name, host = options.get("name"), options.get("host")
@@ -79,6 +82,7 @@ def serve(
         engine,
         name or model,
         seconds=options.get("timeout"),
+        documents="documents" in options,
         **thoughts,
     )
     listening = socket.create_server(

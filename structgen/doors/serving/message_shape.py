@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from structgen.asking.tool_calls.tool_shapes import JsonObject
@@ -11,6 +12,7 @@ from structgen.base.language.checks import content_text
 from structgen.decoding.engine.requests import Result
 from structgen.doors.serving.answer_shape import AnswerShape, CountedPrompt, Event
 from structgen.doors.serving.api_errors import ApiError, Body
+from structgen.doors.serving.citations import citations_of
 from structgen.doors.serving.reply_parts import Delta, PartKind, ReplyPart, usage_of
 from structgen.doors.serving.served_model import BodyRequest, ServedModel
 
@@ -128,8 +130,16 @@ class MessageShape(AnswerShape):
         """The part of the reply that the last block is, while it goes on."""
 
     def read_body(self) -> BodyRequest:
-        body = chat_body(self.body)
-        return self.model.read_chat(body, source=body.pop("messages"))
+        conversation = self.model.read_conversation(self.body["messages"], "messages")
+        body = chat_body({**self.body, "messages": conversation.turns})
+        messages = body.pop("messages")
+        request = self.model.read_chat(body, source=messages, documents=conversation.last_documents)
+        self.documents = conversation.documents
+        """The documents of the conversation."""
+        if request.is_held or not any(document.is_cited for document in self.documents):
+            return request
+        remark = "citations: no citations, because the answer is not held to a text; set quotes or grounded"
+        return replace(request, warnings=(*request.warnings, remark))
 
     def whole_body(self, results: Sequence[Result]) -> JsonObject:
         content = []
@@ -137,6 +147,8 @@ class MessageShape(AnswerShape):
             member = {"text": "text", "thoughts": "thinking"}.get(part.kind, "input")
             value = json.loads(part.text or "{}") if member == "input" else part.text
             content.append({**_block_of(part), member: value})
+            if member == "text" and (citations := self._read_citations(results[0])):
+                content[-1]["citations"] = citations
         end = self._end_members(results[0])
         usage = _usage_members(results[0])
         return {**self.head, "content": content, **end, "usage": usage}
@@ -167,6 +179,9 @@ class MessageShape(AnswerShape):
                 yield {"type": "content_block_delta", "index": self.count - 1, "delta": delta}
 
     def end_events(self, index: int, result: Result) -> Iterator[Event]:
+        for citation in self._read_citations(result):
+            delta = {"type": "citations_delta", "citation": citation}
+            yield {"type": "content_block_delta", "index": self.count - 1, "delta": delta}
         yield from self._close_block()
         yield {"type": "message_delta", "delta": self._end_members(result), "usage": _usage_members(result)}
         yield {"type": "message_stop"}
@@ -178,6 +193,11 @@ class MessageShape(AnswerShape):
         members = {"type": kind, "message": fault["message"]}
         details = {"details": {"error_code": _THREAD}} if error.code == _THREAD else {}
         return {"type": "error", "error": {**members, **details}}
+
+    def _read_citations(self, result: Result) -> list[JsonObject]:
+        """Return the citations of a reply. A reply that was cut off is not a document, and has none."""
+        is_cut = self.replies[0].end_reason(result) == "length"
+        return citations_of(result.text, self.documents) if self.body_request.is_held and not is_cut else []
 
     def _close_block(self) -> Iterator[Event]:
         if self.open is not None:

@@ -12,8 +12,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import count
 from typing import Any, Final
 
+from structgen.asking.documents.confined_reading import confined_reader
+from structgen.asking.documents.documents import check_growth
+from structgen.asking.documents.pdf_text import pdf_text
+from structgen.asking.request_reading.document_parts import Conversation, PartDocument, read_conversation
 from structgen.asking.request_reading.request_members import with_tools
 from structgen.asking.request_reading.request_reader import SERVED, ReadRequest, read_request
 from structgen.asking.tool_calls.format_rows import FORMATS, format_of
@@ -48,6 +53,8 @@ from structgen.grammars.json_grammars.outline_writer import shorter_outlines
 
 _MOST_TOKENS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 MOST_SAMPLES: Final = 128
+MOST_PDFS: Final = 8
+"""The most PDF files of a request. Each may take a minute of a processor."""
 MOST_LIKELIEST: Final = 20
 """The most likeliest tokens that a client may ask for at each token, as on other servers."""
 LIMITS: Final = Limits(
@@ -76,6 +83,8 @@ class BodyRequest:
     nobody asked to continue the message. None: the last message gave no beginning."""
     is_cut: bool = False
     """Whether a text has fewer tokens than the body asks for, because the context leaves no more."""
+    is_held: bool = False
+    """Whether values of the reply are held to texts (`grounded`, `quotes`)."""
     warnings: tuple[str, ...] = ()
     """Sentences about members that are accepted but have no effect, or only a part of it."""
 
@@ -86,7 +95,8 @@ class ServedModel:
     `tool_format`: how it writes calls; None: its chat template shows it. `thinking`: the closing tag of
     thoughts before each reply; None: there are thoughts only if the chat template opens them.
     `thinking_tokens`: the most tokens of thoughts, by default 1,024 but at most a fourth of the context.
-    `seconds`: the most seconds of a text. `limits`: those on the grammars of requests.
+    `seconds`: the most seconds of a text. `limits`: those on the grammars of requests. `documents`: whether
+    PDF files in messages are read.
     """
 
     def __init__(
@@ -99,8 +109,10 @@ class ServedModel:
         thinking_tokens: int | None = None,
         seconds: float | None = None,
         limits: Limits = LIMITS,
+        documents: bool = False,
     ) -> None:
         self.engine = engine
+        self.documents = documents
         self.limits = limits
         self.seconds = seconds
         self.name = name or engine.name or "model"
@@ -135,21 +147,41 @@ class ServedModel:
 
     # --- bodies ---------------------------------------------------------------------------------------------
 
+    def read_conversation(self, turns: Any, where: str, first: int = 0) -> Conversation:
+        """Return a conversation with the texts of its documents. `turns`: its turns, or none; `where`: the
+        member that holds them; `first`: the number of the first one. Raises OptionError; StructgenError where
+        a package is missing."""
+        pdf_count = count()
+        with confined_reader() as read_confined:
+
+            def read_pdf(data: bytes) -> str:
+                if next(pdf_count) >= MOST_PDFS:
+                    fault = f"The request has more than {MOST_PDFS} PDF files."
+                    raise OptionError(fault, cure="Send the texts of the others.")
+                text = read_confined(pdf_text, data)[0]
+                check_growth(text, data)
+                return text
+
+            return read_conversation(turns or (), where, read_pdf if self.documents else None, first)
+
     def read_chat(
         self,
         body: Body,
         where: str = "messages",
         source: Any = None,
+        documents: Sequence[PartDocument] = (),
     ) -> BodyRequest:
         """Return what a conversation asks for. `where`: the member that holds it; `source`: its messages, if
-        they have another shape there. Errors: ApiError, and those of grammars, prompts and options."""
+        they have another shape there; `documents`: those of the last turn of the user. Errors: ApiError, and
+        those of grammars, prompts and options."""
         reading = self._read_request(self._with_required_call(body))
         format = self.format if reading.tools and reading.choice.mode != "none" else None
         has_own_shape = source is not None
         source = source if has_own_shape else body.get(where)
         messages = fields.read_messages(source, format or self._shown_format, where)
         grammar = reading.grammar(format, specials=specials_of(self.engine)) if format else reading.grammar()
-        grammar = fields.narrow_to_texts(grammar, body, messages, warnings := list[str]())
+        free_grammar, warnings = grammar, list[str]()
+        grammar = fields.narrow_to_texts(grammar, body, messages, warnings, documents)
         compile_grammar = None if grammar is None else partial(self.engine.compiled, grammar, warns=False)
         continues = body.get("continue_final_message")
         place = where if has_own_shape else f"{where}/{{}}/content"
@@ -187,7 +219,9 @@ class ServedModel:
             parts.opening = str(thinking.until).replace("/", "", 1)
         parts.prefix = "" if repeats else request.begun
         parts.earlier = sum(len(message.get("tool_calls", ())) for message in messages)
-        return self._build_request(body, reading, (request,), warnings, parts, logprob_count, repeats)
+        is_held = grammar is not free_grammar
+        answer = self._build_request(body, reading, (request,), warnings, parts, logprob_count, repeats)
+        return replace(answer, is_held=is_held)
 
     def _build_request(
         self,
