@@ -37,6 +37,8 @@ _SHORT: Final = 64
 """The length of the shortest data that must be base64 if base64 has all of its characters. Shorter data may
 be a word."""
 _PDF_SIGN: Final = b"%PDF-"
+_BINARY: Final = re.compile(r"[\x00-\x08\x0e-\x1a]")
+"""Characters that texts do not have."""
 
 
 class PartDocument(NamedTuple):
@@ -221,7 +223,7 @@ def _decode_file(data: bytes, media_type: str, read_pdf: PdfReader | None) -> st
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = "\0"
-    if "\0" in text:
+    if _BINARY.search(text):
         fault = f"The file must be a text in UTF-8, got {media_type or 'other bytes'!r}."
         raise OptionError(fault, cure="Send the text of the file.")
     return text
