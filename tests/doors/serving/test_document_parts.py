@@ -362,7 +362,7 @@ def check_citations(app: Any, replies: list[Any], seeds: range) -> None:
     for seed in seeds:
         draw = random.Random(seed)
         documents = [citing_document(draw, number) for number in range(1, draw.randint(2, 5))]
-        block, texts, is_cited = draw.choice(documents)
+        _, texts, is_cited = draw.choice(documents)
         words = draw.choice(texts).split()
         answer = {"name": " ".join(words[-6:-4]), "age": int(words[-3].strip(","))}
         replies.append(answer)
@@ -493,39 +493,94 @@ def test_a_value_with_many_places_has_five_citations() -> None:
 
 
 def test_images_sounds_and_files_elsewhere_are_refused_by_their_type() -> None:
-    app, chat = scripted(ADA), "/v1/chat/completions"
+    app, messages, chat = scripted(ADA), "/v1/messages", "/v1/chat/completions"
     image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "QUFB"}}
-    place = "messages/0/content/0"
+
+    def sourced(source: Any) -> dict[str, Any]:
+        return {"type": "document", "source": source}
+
     for part, path, message in (
-        (image, "/v1/messages", f"{place}: Images are not supported, got 'image'."),
-        (search_result(""), "/v1/messages", f"{place}: The document contains no text."),
-        (search_result(), "/v1/messages", f"{place}: The document contains no text."),
-        (text_document(" \n"), "/v1/messages", f"{place}: The document contains no text."),
-        ({**search_result(), "content": None}, "/v1/messages", f"{place}/content: It is missing."),
-        ({**text_document(""), "source": {"type": "content", "content": [image]}}, "/v1/messages", f"{place}/source/content/0: Images are not supported"),
-        ({**text_document(""), "source": image["source"]}, "/v1/messages", f"{place}/source/data: Images are not supported, got 'image/png'."),
-        ({**text_document(""), "source": {"type": "url", "url": "file:///etc/passwd"}}, "/v1/messages", f"{place}/source/type: A document of the kind 'url' is not supported"),
-        ({**text_document(""), "source": {"type": "file", "file_id": "f"}}, "/v1/messages", f"{place}/source/type: A document of the kind 'file' is not supported"),
-        ({**text_document(""), "source": {"type": "base64", "media_type": "application/pdf", "data": PDF}}, "/v1/messages", f"{place}/source/data: PDF files are not supported by this server."),
-        ({**text_document(""), "source": {"type": "txt", "data": "x"}}, "/v1/messages", f"{place}/source/type: It is 'txt'"),
-        ({**text_document(""), "source": {"type": "text"}}, "/v1/messages", f"{place}/source/data: It is missing."),
-        (text_document(TEXT, citations={"enabled": "yes"}), "/v1/messages", f"{place}/citations/enabled"),
-        ({"type": "tool_result", "tool_use_id": "t", "content": [search_result("")]}, "/v1/messages", f"{place}/content/0: The document contains no text."),
-        ({"type": "image_url", "image_url": {"url": "x"}}, chat, f"{place}: Images are not supported, got 'image_url'."),
-        ({"type": "input_audio", "input_audio": {"data": "x", "format": "mp3"}}, chat, f"{place}: Sounds are not supported"),
-        ({"type": "file", "file": {"file_id": "f"}}, chat, f"{place}/file/file_id: A document of the kind 'file_id' is not supported"),
-        ({"type": "file", "file": {}}, chat, f"{place}: The document contains no text."),
-        (file_part("data:text/plain;base64,%%%"), chat, f"{place}/file/file_data: The data must be base64"),
-        (file_part("data:text/plain;base64,QUFBQ"), chat, f"{place}/file/file_data: The data must be base64"),
-        (file_part("data:image/png;base64,QUFB"), chat, f"{place}/file/file_data: Images are not supported, got 'image/png'."),
-        (file_part(f"data:application/pdf;base64,{PDF}"), chat, f"{place}/file/file_data: PDF files are not supported by this server."),
-        (file_part(f"data:text/plain;base64,{PDF}"), chat, f"{place}/file/file_data: PDF files are not supported by this server."),
-        (file_part(PDF), chat, f"{place}/file/file_data: PDF files are not supported by this server."),
-        (file_part(f"data:application/zip;base64,{base64_of(bytes(range(256)))}"), chat, f"{place}/file/file_data: The file must be a text in UTF-8, got 'application/zip'."),
-        (file_part(base64_of(bytes(range(256)))), chat, f"{place}/file/file_data: The file must be a text in UTF-8, got 'other bytes'."),
-        (file_part("QUFB" * 40 + "A"), chat, f"{place}/file/file_data: The data must be base64"),
-    ):  # fmt: skip
-        assert refusal(app, part, path=path).startswith(message), (part, refusal(app, part, path=path))
+        (image, messages, ": Images are not supported, got 'image'."),
+        (search_result(""), messages, ": The document contains no text."),
+        (search_result(), messages, ": The document contains no text."),
+        (text_document(" \n"), messages, ": The document contains no text."),
+        ({**search_result(), "content": None}, messages, "/content: It is missing."),
+        (
+            sourced({"type": "content", "content": [image]}),
+            messages,
+            "/source/content/0: Images are not supported",
+        ),
+        (sourced(image["source"]), messages, "/source/data: Images are not supported, got 'image/png'."),
+        (
+            sourced({"type": "url", "url": "file:///etc/passwd"}),
+            messages,
+            "/source/type: A document of the kind 'url' is not supported",
+        ),
+        (
+            sourced({"type": "file", "file_id": "f"}),
+            messages,
+            "/source/type: A document of the kind 'file' is not supported",
+        ),
+        (
+            sourced({"type": "base64", "media_type": "application/pdf", "data": PDF}),
+            messages,
+            "/source/data: PDF files are not supported by this server.",
+        ),
+        (sourced({"type": "txt", "data": "x"}), messages, "/source/type: It is 'txt'"),
+        (sourced({"type": "text"}), messages, "/source/data: It is missing."),
+        (text_document(TEXT, citations={"enabled": "yes"}), messages, "/citations/enabled"),
+        (
+            {"type": "tool_result", "tool_use_id": "t", "content": [search_result("")]},
+            messages,
+            "/content/0: The document contains no text.",
+        ),
+        (
+            {"type": "image_url", "image_url": {"url": "x"}},
+            chat,
+            ": Images are not supported, got 'image_url'.",
+        ),
+        (
+            {"type": "input_audio", "input_audio": {"data": "x", "format": "mp3"}},
+            chat,
+            ": Sounds are not supported",
+        ),
+        (
+            {"type": "file", "file": {"file_id": "f"}},
+            chat,
+            "/file/file_id: A document of the kind 'file_id' is not supported",
+        ),
+        ({"type": "file", "file": {}}, chat, ": The document contains no text."),
+        (file_part("data:text/plain;base64,%%%"), chat, "/file/file_data: The data must be base64"),
+        (file_part("data:text/plain;base64,QUFBQ"), chat, "/file/file_data: The data must be base64"),
+        (
+            file_part("data:image/png;base64,QUFB"),
+            chat,
+            "/file/file_data: Images are not supported, got 'image/png'.",
+        ),
+        (
+            file_part(f"data:application/pdf;base64,{PDF}"),
+            chat,
+            "/file/file_data: PDF files are not supported by this server.",
+        ),
+        (
+            file_part(f"data:text/plain;base64,{PDF}"),
+            chat,
+            "/file/file_data: PDF files are not supported by this server.",
+        ),
+        (file_part(PDF), chat, "/file/file_data: PDF files are not supported by this server."),
+        (
+            file_part(f"data:application/zip;base64,{base64_of(bytes(range(256)))}"),
+            chat,
+            "/file/file_data: The file must be a text in UTF-8, got 'application/zip'.",
+        ),
+        (
+            file_part(base64_of(bytes(range(256)))),
+            chat,
+            "/file/file_data: The file must be a text in UTF-8, got 'other bytes'.",
+        ),
+        (file_part("QUFB" * 40 + "A"), chat, "/file/file_data: The data must be base64"),
+    ):
+        assert refusal(app, part, path=path).startswith(f"messages/0/content/0{message}"), part
     body = {
         "model": "extract",
         "input": [{"role": "user", "content": [{"type": "input_file", "file_url": "x"}]}],
