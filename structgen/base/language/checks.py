@@ -34,10 +34,8 @@ _ROLES: Final = MappingProxyType({"developer": "system", "function": "tool"})
 """A role of a message -> the role under which chat templates know it."""
 _TEXTS: Final = ("text", "input_text", "output_text", "refusal")
 """The types of parts of a message that are texts."""
-_CONTENTS: Final = MappingProxyType(
-    {"image": "Images", "audio": "Sounds", "video": "Videos", "file": "Files", "document": "Documents"}
-)
-"""A word in the type of a part that is not a text -> the contents of such parts in messages."""
+_CONTENTS: Final = ("image", "video", "file", "document")
+"""Words in the types of parts that are not texts, such as "image_url"."""
 _OF_TEXTS: Final = (
     "type",
     "text",
@@ -316,7 +314,10 @@ def content_text(
     for at, part in enumerate(content, first):
         kind = part["type"]
         if kind not in _TEXTS:
-            raise unsupported_content(kind, where + item.format(at))
+            contents = next((f"{word.capitalize()}s" for word in _CONTENTS if word in kind), "Such parts")
+            fault = f"{contents} are not supported, got {show_value(kind)}."
+            cure = "Describe the content in words."
+            raise OptionError(fault, where=where + item.format(at), cure=cure)
         # A member that has a meaning besides the text would be lost, so such a part is refused.
         if other_members := [key for key in part if part[key] and key not in _OF_TEXTS]:
             fault = f"The member {show_value(other_members[0])} of a text is not supported."
@@ -324,14 +325,6 @@ def content_text(
         member = "refusal" if kind == "refusal" else "text"
         texts.append(part[member])
     return joint.join(texts)
-
-
-def unsupported_content(kind: str, where: str = "") -> OptionError:
-    """Return the error of a part of a message that is not a text. `kind`: its type or its media type, such as
-    "image_url" or "image/png"."""
-    contents = (name for word, name in _CONTENTS.items() if word in kind)
-    fault = f"{next(contents, 'Such parts')} are not supported, got {show_value(kind)}."
-    return OptionError(fault, where=where, cure="Describe the content in words.")
 
 
 def message_fault(at: int, message: object) -> str:

@@ -56,9 +56,6 @@ def serve(
     from structgen.doors.serving.served_model import ServedModel
     from structgen.doors.serving.server_options import is_loopback, named_server, read_keys
 
-    if "documents" in options:
-        with require_extras("--documents", "documents", where="documents", kind=OptionError):
-            import pypdf  # optional: documents  # noqa: F401
     # schemas are the clients' own: what looks misspelt in one is no matter of whoever runs the server
     warnings.simplefilter("ignore", SchemaWarning)
     name, host = options.get("name"), options.get("host")

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any, Final
 
+from structgen.asking.grounding.stated_text import stated_text
+from structgen.asking.request_reading.document_parts import PartDocument, name_documents
 from structgen.asking.tool_calls.tool_shapes import JsonObject
+from structgen.base.json_text.exact_json import read_exact
 from structgen.base.language.checks import content_text
 from structgen.decoding.engine.requests import Result
 from structgen.doors.serving.answer_shape import AnswerShape, CountedPrompt, Event
 from structgen.doors.serving.api_errors import ApiError, Body
-from structgen.doors.serving.citations import citations_of
 from structgen.doors.serving.reply_parts import Delta, PartKind, ReplyPart, usage_of
 from structgen.doors.serving.served_model import BodyRequest, ServedModel
 
@@ -23,6 +28,8 @@ _SAME: Final = (
 """Members that mean the same in chat completions, whose tools may be Anthropic's."""
 _THREAD: Final = "thread_unsupported_request"
 """What tells Anthropic's clients that a conversation is not kept."""
+MOST_CITED: Final = 5
+"""The most citations of a value."""
 _CHOICES: Final = {"auto": "auto", "any": "required", "none": "none"}
 _DELTAS: Final[dict[PartKind, tuple[str, str]]] = {
     "text": ("text_delta", "text"),
@@ -197,7 +204,7 @@ class MessageShape(AnswerShape):
     def _read_citations(self, result: Result) -> list[JsonObject]:
         """Return the citations of a reply. A reply that was cut off is not a document, and has none."""
         is_cut = self.replies[0].end_reason(result) == "length"
-        return citations_of(result.text, self.documents) if self.body_request.is_held and not is_cut else []
+        return _citations_of(result.text, self.documents) if self.body_request.is_held and not is_cut else []
 
     def _close_block(self) -> Iterator[Event]:
         if self.open is not None:
@@ -248,3 +255,46 @@ def _usage_members(result: Result) -> dict[str, int]:
         "cache_read_input_tokens": cached,
         "output_tokens": usage["completion_tokens"],
     }
+
+
+def _citations_of(text: str, documents: Sequence[PartDocument]) -> list[JsonObject]:
+    """Return the citations of an answer, a JSON text, in the order of its values.
+
+    `documents`: those of the conversation; only cited documents are searched. A document is cited by the
+    characters `start_char_index` to before `end_char_index` of its text, or by its blocks. `path` is the JSON
+    pointer of the value. Cost: as `evidence_of`.
+    """
+    # start-up: few answers are cited
+    from structgen.asking.grounding.evidence import evidence_of
+
+    counts = Counter[bool]()
+    cited: list[tuple[int, PartDocument]] = []
+    for document in documents:
+        if document.is_cited:
+            cited.append((counts[document.source is None], document))
+        counts[document.source is None] += 1
+    texts = name_documents(document for _, document in cited)
+    by_name = dict(zip(dict(texts), cited, strict=True))
+    return [
+        {**_citation_of(*by_name[place.text], place.start, place.end), "path": value.path}
+        for value in evidence_of(read_exact(text), stated_text(texts))
+        for place in value.places[:MOST_CITED]
+    ]
+
+
+def _citation_of(number: int, document: PartDocument, start: int, end: int) -> JsonObject:
+    """Return the citation of the characters `start` to before `end` of a document. `number`: the number of
+    the document among the search results, or among the others."""
+    kind, unit, cited_text = "char_location", "char", document.text[start:end]
+    if document.blocks:
+        kind, unit = "content_block_location", "block"
+        starts = [0, *accumulate(len(block) + 1 for block in document.blocks)]
+        start, end = bisect_right(starts, start) - 1, bisect_left(starts, end)
+        cited_text = "".join(document.blocks[start:end])
+    title = document.title or None
+    owner: JsonObject = {"document_index": number, "document_title": title}
+    if document.source is not None:
+        kind = "search_result_location"
+        owner = {"search_result_index": number, "source": document.source, "title": title}
+    places = {f"start_{unit}_index": start, f"end_{unit}_index": end}
+    return {"type": kind, "cited_text": cited_text, **places, **owner}

@@ -16,9 +16,8 @@ from itertools import count
 from typing import Any, Final
 
 from structgen.asking.documents.confined_reading import confined_reader
-from structgen.asking.documents.documents import check_growth
-from structgen.asking.documents.pdf_text import pdf_text
-from structgen.asking.request_reading.document_parts import Conversation, PartDocument, read_conversation
+from structgen.asking.documents.documents import read_bytes
+from structgen.asking.request_reading.document_parts import Conversation, PartDocument
 from structgen.asking.request_reading.request_members import with_tools
 from structgen.asking.request_reading.request_reader import SERVED, ReadRequest, read_request
 from structgen.asking.tool_calls.format_rows import FORMATS, format_of
@@ -81,10 +80,10 @@ class BodyRequest:
     repeats: bool | None = None
     """Whether a reply repeats the beginning that the last message gave it: as the member `echo` says, or if
     nobody asked to continue the message. None: the last message gave no beginning."""
-    is_cut: bool = False
-    """Whether a text has fewer tokens than the body asks for, because the context leaves no more."""
     is_held: bool = False
     """Whether values of the reply are held to texts (`grounded`, `quotes`)."""
+    is_cut: bool = False
+    """Whether a text has fewer tokens than the body asks for, because the context leaves no more."""
     warnings: tuple[str, ...] = ()
     """Sentences about members that are accepted but have no effect, or only a part of it."""
 
@@ -155,14 +154,15 @@ class ServedModel:
         with confined_reader() as read_confined:
 
             def read_pdf(data: bytes) -> str:
-                if next(pdf_count) >= MOST_PDFS:
-                    fault = f"The request has more than {MOST_PDFS} PDF files."
-                    raise OptionError(fault, cure="Send the texts of the others.")
-                text = read_confined(pdf_text, data)[0]
-                check_growth(text, data)
-                return text
+                if next(pdf_count) >= MOST_PDFS * self.documents:
+                    files = f"More than {MOST_PDFS} PDF files" if self.documents else "PDF files"
+                    cure = "Send the text of the file, or have the server started with --documents."
+                    raise OptionError(f"{files} are not supported by this server.", cure=cure)
+                return read_bytes(data, ".pdf", read_confined)[0]
 
-            return read_conversation(turns or (), where, read_pdf if self.documents else None, first)
+            conversation = Conversation(read_pdf)
+            conversation.read_turns(turns or (), where, first)
+        return conversation
 
     def read_chat(
         self,
@@ -219,9 +219,8 @@ class ServedModel:
             parts.opening = str(thinking.until).replace("/", "", 1)
         parts.prefix = "" if repeats else request.begun
         parts.earlier = sum(len(message.get("tool_calls", ())) for message in messages)
-        is_held = grammar is not free_grammar
-        answer = self._build_request(body, reading, (request,), warnings, parts, logprob_count, repeats)
-        return replace(answer, is_held=is_held)
+        members = (parts, logprob_count, repeats, grammar is not free_grammar)
+        return self._build_request(body, reading, (request,), warnings, *members)
 
     def _build_request(
         self,

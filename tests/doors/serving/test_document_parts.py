@@ -8,7 +8,6 @@ import sys
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
@@ -169,7 +168,6 @@ def random_file(draw: random.Random, kind: str) -> tuple[Any, Any]:
         [
             f"data:text/plain;base64,{base64_of(text)}",
             f"data:text/csv;charset=utf-8;base64,{base64_of(text)}",
-            f"data:application/json,{quote(text)}",
             f"data:;base64,{base64_of(text)}",
             base64_of("\ufeff" + text),
             f"{text} ... {text}",
@@ -494,7 +492,7 @@ def test_a_value_with_many_places_has_five_citations() -> None:
 
 def test_images_sounds_and_files_elsewhere_are_refused_by_their_type() -> None:
     app, messages, chat = scripted(ADA), "/v1/messages", "/v1/chat/completions"
-    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "QUFB"}}
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}
 
     def sourced(source: Any) -> dict[str, Any]:
         return {"type": "document", "source": source}
@@ -510,16 +508,20 @@ def test_images_sounds_and_files_elsewhere_are_refused_by_their_type() -> None:
             messages,
             "/source/content/0: Images are not supported",
         ),
-        (sourced(image["source"]), messages, "/source/data: Images are not supported, got 'image/png'."),
+        (
+            sourced(image["source"]),
+            messages,
+            "/source/data: The file must be a text in UTF-8, got 'image/png'.",
+        ),
         (
             sourced({"type": "url", "url": "file:///etc/passwd"}),
             messages,
-            "/source/type: A document of the kind 'url' is not supported",
+            ": The document contains no text. Send its text: files and addresses are not fetched.",
         ),
         (
             sourced({"type": "file", "file_id": "f"}),
             messages,
-            "/source/type: A document of the kind 'file' is not supported",
+            ": The document contains no text. Send its text",
         ),
         (
             sourced({"type": "base64", "media_type": "application/pdf", "data": PDF}),
@@ -542,20 +544,20 @@ def test_images_sounds_and_files_elsewhere_are_refused_by_their_type() -> None:
         (
             {"type": "input_audio", "input_audio": {"data": "x", "format": "mp3"}},
             chat,
-            ": Sounds are not supported",
+            ": Such parts are not supported, got 'input_audio'.",
         ),
         (
             {"type": "file", "file": {"file_id": "f"}},
             chat,
-            "/file/file_id: A document of the kind 'file_id' is not supported",
+            ": The document contains no text. Send its text",
         ),
         ({"type": "file", "file": {}}, chat, ": The document contains no text."),
         (file_part("data:text/plain;base64,%%%"), chat, "/file/file_data: The data must be base64"),
         (file_part("data:text/plain;base64,QUFBQ"), chat, "/file/file_data: The data must be base64"),
         (
-            file_part("data:image/png;base64,QUFB"),
+            file_part("data:image/png;base64,iVBORw0KGgo="),
             chat,
-            "/file/file_data: Images are not supported, got 'image/png'.",
+            "/file/file_data: The file must be a text in UTF-8",
         ),
         (
             file_part(f"data:application/pdf;base64,{PDF}"),
@@ -586,7 +588,7 @@ def test_images_sounds_and_files_elsewhere_are_refused_by_their_type() -> None:
         "input": [{"role": "user", "content": [{"type": "input_file", "file_url": "x"}]}],
     }
     error = post(app, "/v1/responses", body).json()["error"]
-    assert error["param"] == "input.0.content.0.file_url"
+    assert error["param"] == "input.0.content.0" and "are not fetched" in error["message"]
 
 
 def test_short_words_and_lists_of_words_are_texts_and_not_base64() -> None:
@@ -630,4 +632,4 @@ def test_the_text_of_a_pdf_is_read_where_the_server_allows_it() -> None:
     broken = {**pdf, "source": {**source, "data": base64_of("%PDF-1.4 and no more")}}
     assert refusal(app, broken).startswith("messages/0/content/0/source/data: The file cannot be read")
     message = refusal(app, *[pdf] * 9)
-    assert message.startswith("messages/0/content/8/source/data: The request has more than 8 PDF files.")
+    assert message.startswith("messages/0/content/8/source/data: More than 8 PDF files are not supported")
