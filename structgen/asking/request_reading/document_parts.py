@@ -28,7 +28,7 @@ _FILES: Final = ("file", "input_file")
 _DATA_ADDRESS: Final = re.compile(r"data:([\w.+/-]*)(?:;[^;,\s]+)*;base64,", re.ASCII)
 """The beginning of an address that holds its data in base64. The group is the media type."""
 _BASE64: Final = re.compile(r"(?:[A-Za-z0-9+/]{60,}\r?\n)*[A-Za-z0-9+/]+={0,2}\s*")
-_SHORT: Final = 64
+SHORT_DATA: Final = 64
 """The length of the shortest data that must be base64 if base64 has all of its characters. Shorter data may
 be a word."""
 _BINARY: Final = re.compile(r"[\x00-\x08\x0e-\x1a\ud800-\udfff]")
@@ -95,6 +95,7 @@ class Conversation:
         if part["type"] not in ("document", "search_result", *_FILES):
             return self._read_members(part, place)
         document = self._read_document(part, place)
+        # an address that is not fetched gives no text, either
         if not document.text.strip():
             cure = "Send its text: files and addresses are not fetched."
             raise OptionError("The document contains no text.", where=place, cure=cure)
@@ -112,6 +113,7 @@ class Conversation:
         blocks: tuple[str, ...] = ()
         source: Any = part.get("source")
         if part["type"] in _FILES:
+            # chat completions have the file in a member, and responses in the part itself
             file = part.get("file") or part
             title = file.get("filename")
             with prefix_place(f"{place}{'' if file is part else '/file'}/file_data"):
@@ -145,7 +147,7 @@ class Conversation:
             try:
                 return self._decode_file(data)
             except OptionError:
-                if len(data) >= _SHORT:
+                if len(data) >= SHORT_DATA:
                     raise
         return data
 
@@ -153,9 +155,11 @@ class Conversation:
         """Return the text of a file, whose bytes are written in base64. `media_type`: as its client says;
         "": unknown."""
         try:
+            # encoders for mail break lines
             content = b64decode("".join(data.split()), validate=True)
         except ValueError as error:
             raise OptionError(f"The data must be base64: {error}.", cure="Encode the file again.") from None
+        # clients that do not know a type send any
         if media_type == "application/pdf" or content.startswith(b"%PDF-"):
             return self.read_pdf(content)
         # bytes that are not UTF-8 become halves of surrogate pairs
@@ -170,6 +174,7 @@ def name_documents(documents: Iterable[PartDocument]) -> NamedTexts:
     """Return the texts of documents, each with its title as its name. A document without a title is named by
     its number, and the number follows a title that repeats: "document 1", "mail", "mail (3)"."""
     texts: dict[str, str] = {}
+    # a numbered title may be the title of another document
     for number, document in enumerate(documents, 1):
         name = document.title or f"document {number}"
         while name in texts:

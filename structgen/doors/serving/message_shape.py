@@ -186,6 +186,7 @@ class MessageShape(AnswerShape):
                 yield {"type": "content_block_delta", "index": self.count - 1, "delta": delta}
 
     def end_events(self, index: int, result: Result) -> Iterator[Event]:
+        # the block of the text, which is the last one, is still open
         for citation in self._read_citations(result):
             delta = {"type": "citations_delta", "citation": citation}
             yield {"type": "content_block_delta", "index": self.count - 1, "delta": delta}
@@ -269,6 +270,7 @@ def _citations_of(text: str, documents: Sequence[PartDocument]) -> list[JsonObje
 
     counts = Counter[bool]()
     cited: list[tuple[int, PartDocument]] = []
+    # the documents that are not cited are counted too
     for document in documents:
         if document.is_cited:
             cited.append((counts[document.source is None], document))
@@ -278,6 +280,7 @@ def _citations_of(text: str, documents: Sequence[PartDocument]) -> list[JsonObje
     return [
         {**_citation_of(*by_name[place.text], place.start, place.end), "path": value.path}
         for value in evidence_of(read_exact(text), stated_text(texts))
+        # a number may stand at a thousand places
         for place in value.places[:MOST_CITED]
     ]
 
@@ -288,6 +291,7 @@ def _citation_of(number: int, document: PartDocument, start: int, end: int) -> J
     kind, unit, cited_text = "char_location", "char", document.text[start:end]
     if document.blocks:
         kind, unit = "content_block_location", "block"
+        # blocks are joined by line ends
         starts = [0, *accumulate(len(block) + 1 for block in document.blocks)]
         start, end = bisect_right(starts, start) - 1, bisect_left(starts, end)
         cited_text = "".join(document.blocks[start:end])

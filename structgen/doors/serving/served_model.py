@@ -176,15 +176,16 @@ class ServedModel:
         those of grammars, prompts and options."""
         reading = self._read_request(self._with_required_call(body))
         format = self.format if reading.tools and reading.choice.mode != "none" else None
-        has_own_shape = source is not None
-        source = source if has_own_shape else body.get(where)
+        # messages of another shape have no place for each content
+        place = f"{where}/{{}}/content" if source is None else where
+        source = body.get(where) if source is None else source
         messages = fields.read_messages(source, format or self._shown_format, where)
         grammar = reading.grammar(format, specials=specials_of(self.engine)) if format else reading.grammar()
+        # a grammar that texts narrow is another object
         free_grammar, warnings = grammar, list[str]()
         grammar = fields.narrow_to_texts(grammar, body, messages, warnings, documents)
         compile_grammar = None if grammar is None else partial(self.engine.compiled, grammar, warns=False)
         continues = body.get("continue_final_message")
-        place = where if has_own_shape else f"{where}/{{}}/content"
         messages, turn = split_continued_turn(messages, continues, compile_grammar, where=place)
         thinking, flags = self._read_thoughts(body)
         thinking = thinking if turn is None else None  # they come before a reply, which has begun
@@ -196,8 +197,14 @@ class ServedModel:
         logprob_count = (likeliest or 0) if body.get("logprobs") else None
         prompt = self._read_prompt(messages, reading, format, flags, body, thinking, turn)
         if thinking is not None:
-            room = max((self.engine.model.context - len(prompt.tokens)) // 2 - TAG_TOKENS, 0)
-            thinking = replace(thinking, max_tokens=min(thinking.max_tokens, room))
+            # as many tokens stay for the reply
+            thinking = replace(
+                thinking,
+                max_tokens=min(
+                    thinking.max_tokens,
+                    max((self.engine.model.context - len(prompt.tokens)) // 2 - TAG_TOKENS, 0),
+                ),
+            )
         request = self._engine_request(
             prompt.tokens,
             body,
@@ -219,8 +226,16 @@ class ServedModel:
             parts.opening = str(thinking.until).replace("/", "", 1)
         parts.prefix = "" if repeats else request.begun
         parts.earlier = sum(len(message.get("tool_calls", ())) for message in messages)
-        members = (parts, logprob_count, repeats, grammar is not free_grammar)
-        return self._build_request(body, reading, (request,), warnings, *members)
+        return self._build_request(
+            body,
+            reading,
+            (request,),
+            warnings,
+            parts,
+            logprob_count,
+            repeats,
+            grammar is not free_grammar,
+        )
 
     def _build_request(
         self,
