@@ -203,9 +203,8 @@ class MessageShape(AnswerShape):
         return {"type": "error", "error": {**members, **details}}
 
     def _read_citations(self, result: Result) -> list[JsonObject]:
-        """Return the citations of a reply. A reply that was cut off is not a document, and has none."""
-        is_cut = self.replies[0].end_reason(result) == "length"
-        return _citations_of(result.text, self.documents) if self.body_request.is_held and not is_cut else []
+        """Return the citations of a reply. A reply that is held to a text is a whole JSON document."""
+        return _citations_of(result.text, self.documents) if self.body_request.is_held else []
 
     def _close_block(self) -> Iterator[Event]:
         if self.open is not None:

@@ -307,14 +307,22 @@ def test_true_stands_for_the_documents_of_the_last_turn_of_the_user(engine: sg.E
 
 
 def test_equal_titles_and_none_are_documents_of_their_own() -> None:
-    documents = [
-        text_document(f"Ada is {age}.", title) for age, title in ((1, "a"), (2, "a"), (3, None), (4, None))
-    ]
-    documents.append(text_document("Ada is 5.", "a (2)"))
-    documents.append(text_document("Ada is 6.", "document 3"))
+    titles = ["a (3)", "a", "a", "document 5", None, None]
+    documents = [text_document(f"Ada is {age}.", title) for age, title in enumerate(titles, 1)]
     for age in range(1, 7):
         answer = ask(scripted({"name": "Ada", "age": age}), *documents, grounded=True)
         assert json.loads(answer.json()["content"][0]["text"])["age"] == age
+
+
+def test_a_result_of_a_tool_without_documents_leaves_those_of_the_question() -> None:
+    turns = [
+        {"role": "user", "content": [text_document("Nobody."), OTHERS]},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "She is 12."}]},
+    ]
+    answer = post(scripted(ADA), "/v1/messages", {**message_body(), "messages": turns, "grounded": True})
+    assert answer.status_code == 400
+    assert "'Nobody.' states no number for /age" in answer.json()["error"]["message"]
 
 
 def test_files_of_openai_are_what_true_stands_for(engine: sg.Engine) -> None:
