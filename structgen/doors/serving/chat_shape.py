@@ -113,7 +113,7 @@ class ChatShape(CompletionShape):
     def read_body(self) -> BodyRequest:
         conversation = self.model.read_conversation(self.body.get("messages"), "messages")
         body = {**self.body, "messages": conversation.turns}
-        return self.model.read_chat(body, documents=conversation.last_documents)
+        return self.model.read_chat(body, "messages", None, conversation.last_documents)
 
     def choice_content(self, reply: ReplyParts) -> JsonObject:
         text = reply.part_text("text")
