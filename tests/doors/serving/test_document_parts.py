@@ -225,13 +225,11 @@ def random_bodies(draw: random.Random) -> tuple[str, Any, Any]:
 
 
 def reply_of(answer: Any) -> Any:
-    """Return what an answer says, without its id and time."""
+    """Return what an answer says, without its id and time, and without what of its prompt was kept."""
     found = answer.json()
     if "choices" in found:
-        return found["choices"], found["usage"]
-    if "output" in found:
-        return found["output"][0]["content"], found["usage"]
-    return found["content"], found["usage"]
+        return found["choices"]
+    return found["output"][0]["content"] if "output" in found else found["content"]
 
 
 def check_by_hand(seeds: range) -> None:
