@@ -316,7 +316,8 @@ def programs(text: str) -> list[tuple[str, str]]:
 def prints(name: str, python: str | Path, program: str, shown: str, address: str) -> bool:
     """Run a program of a page with the address of a server in place of the page's; return whether it prints
     what the page says, and print both where it does not."""
-    program = re.sub(r"http://(localhost|127\.0\.0\.1):\d+/v1", address, program)
+    # Anthropic's client has the address without /v1
+    program = re.sub(r"http://(localhost|127\.0\.0\.1):\d+", address.removesuffix("/v1"), program)
     with tempfile.TemporaryDirectory() as empty:
         ran = subprocess.run([python, "-c", program], cwd=empty, capture_output=True, text=True, check=False)
     good = (ran.returncode, ran.stdout) == (0, shown)

@@ -61,7 +61,12 @@ CLIENTS = {
     "llm": "llm",
 }
 """What is installed for each client."""
-PROGRAMS = {"openai": "openai", "pydantic-ai": "pydantic_ai", "instructor": "instructor"}
+PROGRAMS = {
+    "openai": "openai",
+    "anthropic": "anthropic",
+    "pydantic-ai": "pydantic_ai",
+    "instructor": "instructor",
+}
 """The clients of the page's programs, with the modules that these import."""
 MODELS = {"smollm2": ("--tool-format", "hermes"), "extract": ()}
 """The models that are served, and the options of their servers."""

@@ -215,9 +215,15 @@ def _read_file(path: Path, read_confined: Callable[[FileReader, bytes], Text]) -
         raise OptionError(fault, cure="Check the path.") from error
     if len(data) > MOST_BYTES:
         raise OptionError(f"The file has more than {MOST_BYTES:,} bytes.", cure="Give parts of it.")
+    return read_bytes(data, path.suffix, read_confined)
+
+
+def read_bytes(data: bytes, suffix: str, read_confined: Callable[[FileReader, bytes], Text]) -> Text:
+    """Return the text of the bytes of a file, and the remarks about it. `suffix`: that of its name, such as
+    ".pdf"; `read_confined`: a function of `confined_reader`. Raises OptionError where they cannot be read."""
     head = data[:1024].removeprefix(BOM_UTF8).lstrip().lower()
     matching_signs = (sign for sign in _READERS if isinstance(sign, bytes) and head.startswith(sign))
-    reader = _READERS.get(next(matching_signs, path.suffix.lower()))
+    reader = _READERS.get(next(matching_signs, suffix.lower()))
     text, remarks = decode_text(data) if reader is None else read_confined(reader, data)
     if len(text) > MOST_GROWTH * len(data) + GROWN_FREELY:
         fault = f"The text is {len(text):,} characters long, over {MOST_GROWTH} times as long as the file."

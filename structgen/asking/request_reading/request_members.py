@@ -47,6 +47,7 @@ reasoning_part: text type text!
 of_messages: text id; object cache_control provider_specific_fields extra_content; none images
 of_items: text id status namespace; flag async; object caller
 of_blocks: object cache_control caller; text toolset_name title
+citation_settings: flag enabled
 text_block: 'text' type!; text text!; [object] citations; object cache_control
 object_schema: 'json_schema' type!; object schema!
 output_settings: text effort; object_schema format
@@ -109,8 +110,15 @@ tool_result: text tool_use_id!; text|[block] content; flag is_error; +of_blocks
 thinking: text thinking! signature
 redacted_thinking: text data!
 image: object source! transformations; +of_blocks
-document: object source! citations; text context; +of_blocks
-search_result: text source!; [object] content!; object citations; +of_blocks
+document: document_source source!; citation_settings citations; text context; +of_blocks
+search_result: text source!; [text_block] content!; citation_settings citations; +of_blocks
+
+document_source by type
+text: text data! media_type
+content: text|[block] content!
+base64: text data! media_type!
+url: text url!
+file: text file_id!
 
 anthropic_tool by type custom
 custom: text name! description; object input_schema! cache_control; flag strict defer_loading;

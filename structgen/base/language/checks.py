@@ -34,6 +34,8 @@ _ROLES: Final = MappingProxyType({"developer": "system", "function": "tool"})
 """A role of a message -> the role under which chat templates know it."""
 _TEXTS: Final = ("text", "input_text", "output_text", "refusal")
 """The types of parts of a message that are texts."""
+_CONTENTS: Final = ("image", "video", "file", "document")
+"""Words in the types of parts that are not texts, such as "image_url"."""
 _OF_TEXTS: Final = (
     "type",
     "text",
@@ -310,17 +312,16 @@ def content_text(
         return content or ""
     texts = []
     for at, part in enumerate(content, first):
-        # A member that has a meaning besides the text would be lost, so such a part is refused.
-        other_members = (key for key in part.keys() - _OF_TEXTS if part[key])
-        other_member = next(other_members, None)
-        kind = part["type"] if other_member is None else other_member
+        kind = part["type"]
         if kind not in _TEXTS:
-            cure = "Describe it in words."
-            raise OptionError(
-                f"It is {show_value(kind)}: text alone is read.",
-                where=where + item.format(at),
-                cure=cure,
-            )
+            contents = next((f"{word.capitalize()}s" for word in _CONTENTS if word in kind), "Such parts")
+            fault = f"{contents} are not supported, got {show_value(kind)}."
+            cure = "Describe the content in words."
+            raise OptionError(fault, where=where + item.format(at), cure=cure)
+        # A member that has a meaning besides the text would be lost, so such a part is refused.
+        if other_members := [key for key in part if part[key] and key not in _OF_TEXTS]:
+            fault = f"The member {show_value(other_members[0])} of a text is not supported."
+            raise OptionError(fault, where=where + item.format(at), cure="Describe it in words.")
         member = "refusal" if kind == "refusal" else "text"
         texts.append(part[member])
     return joint.join(texts)

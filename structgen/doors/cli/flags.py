@@ -254,12 +254,14 @@ FLAGS: Final[dict[str, Flag]] = {
         "The closing tag of thoughts, such as </think>: each reply begins with thoughts.  [default: "
         "only where the chat template opens some]",
     ),
-    "thinking_tokens": Flag(
-        int, "The most tokens of thoughts.  [default: 1024, or a fourth of the context]", min_value=0
-    ),
     "serve max_rows": Flag(int, "The most texts that are written at the same time.", min_value=1, default=32),
     "serve timeout": Flag(float, "The most seconds of a text.", min_value=0.1, default=600),
     "device": Flag(str, "cpu, cuda, ..."),
+    "documents": Flag(
+        bool,
+        "Read the text of PDF files in messages, which strangers may have written: in a process with limits "
+        "of time and memory.  [default: they are refused]",
+    ),
     "files": Flag(
         Path,
         "The folder for files and batches of clients (/v1/files, /v1/batches).  [default: there are none]",

@@ -23,8 +23,8 @@ _OF_FILES = ("files_days", "key_bytes", "files_bytes")
 
 @takes_options(
     *("host", "port", "allowed_host", "name", "api_key_file", "tool_format", "chat_template"),
-    *("thinking", "thinking_tokens", "max_rows", "timeout", "device", "files"),
-    more_names=("model", *_OF_ENGINE, "max_body", "grace", *_OF_FILES),
+    *("thinking", "max_rows", "timeout", "device", "documents", "files"),
+    more_names=("model", "thinking_tokens", *_OF_ENGINE, "max_body", "grace", *_OF_FILES),
 )
 def serve(
     options: CommandOptions,
@@ -66,7 +66,9 @@ def serve(
         file_options["files"] = options.get("files")
     max_body = checks.check_whole("max_body", options.get("max_body", 8), 1)
     grace = checks.check_whole("grace", options.get("grace", 30), 0)
-    thoughts = options.select_given(("tool_format", "thinking", "thinking_tokens"))
+    thoughts = options.select_given(("tool_format", "thinking"))
+    if "thinking_tokens" in options:
+        thoughts["thinking_tokens"] = checks.check_whole("thinking_tokens", options.get("thinking_tokens"), 0)
     file = options.get("api_key_file")
     keys = read_keys(file)
     engine = Engine(
@@ -79,6 +81,7 @@ def serve(
         engine,
         name or model,
         seconds=options.get("timeout"),
+        documents="documents" in options,
         **thoughts,
     )
     listening = socket.create_server(

@@ -111,7 +111,9 @@ class ChatShape(CompletionShape):
     logprobs = staticmethod(chat_logprobs)
 
     def read_body(self) -> BodyRequest:
-        return self.model.read_chat(self.body)
+        conversation = self.model.read_conversation(self.body.get("messages"), "messages")
+        body = {**self.body, "messages": conversation.turns}
+        return self.model.read_chat(body, "messages", None, conversation.last_documents)
 
     def choice_content(self, reply: ReplyParts) -> JsonObject:
         text = reply.part_text("text")

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import accumulate
 from typing import Any, Final
 
+from structgen.asking.grounding.stated_text import stated_text
+from structgen.asking.request_reading.document_parts import PartDocument, name_documents
 from structgen.asking.tool_calls.tool_shapes import JsonObject
+from structgen.base.json_text.exact_json import read_exact
 from structgen.base.language.checks import content_text
 from structgen.decoding.engine.requests import Result
 from structgen.doors.serving.answer_shape import AnswerShape, CountedPrompt, Event
@@ -21,6 +28,8 @@ _SAME: Final = (
 """Members that mean the same in chat completions, whose tools may be Anthropic's."""
 _THREAD: Final = "thread_unsupported_request"
 """What tells Anthropic's clients that a conversation is not kept."""
+MOST_CITED: Final = 5
+"""The most citations of a value."""
 _CHOICES: Final = {"auto": "auto", "any": "required", "none": "none"}
 _DELTAS: Final[dict[PartKind, tuple[str, str]]] = {
     "text": ("text_delta", "text"),
@@ -128,8 +137,16 @@ class MessageShape(AnswerShape):
         """The part of the reply that the last block is, while it goes on."""
 
     def read_body(self) -> BodyRequest:
-        body = chat_body(self.body)
-        return self.model.read_chat(body, source=body.pop("messages"))
+        conversation = self.model.read_conversation(self.body["messages"], "messages")
+        body = chat_body({**self.body, "messages": conversation.turns})
+        messages = body.pop("messages")
+        request = self.model.read_chat(body, source=messages, documents=conversation.last_documents)
+        self.documents = conversation.documents
+        """The documents of the conversation."""
+        if request.is_held or not any(document.is_cited for document in self.documents):
+            return request
+        remark = "citations: no citations, because the answer is not held to a text; set quotes or grounded"
+        return replace(request, warnings=(*request.warnings, remark))
 
     def whole_body(self, results: Sequence[Result]) -> JsonObject:
         content = []
@@ -137,6 +154,8 @@ class MessageShape(AnswerShape):
             member = {"text": "text", "thoughts": "thinking"}.get(part.kind, "input")
             value = json.loads(part.text or "{}") if member == "input" else part.text
             content.append({**_block_of(part), member: value})
+            if member == "text" and (citations := self._read_citations(results[0])):
+                content[-1]["citations"] = citations
         end = self._end_members(results[0])
         usage = _usage_members(results[0])
         return {**self.head, "content": content, **end, "usage": usage}
@@ -167,6 +186,10 @@ class MessageShape(AnswerShape):
                 yield {"type": "content_block_delta", "index": self.count - 1, "delta": delta}
 
     def end_events(self, index: int, result: Result) -> Iterator[Event]:
+        # the block of the text, which is the last one, is still open
+        for citation in self._read_citations(result):
+            delta = {"type": "citations_delta", "citation": citation}
+            yield {"type": "content_block_delta", "index": self.count - 1, "delta": delta}
         yield from self._close_block()
         yield {"type": "message_delta", "delta": self._end_members(result), "usage": _usage_members(result)}
         yield {"type": "message_stop"}
@@ -178,6 +201,10 @@ class MessageShape(AnswerShape):
         members = {"type": kind, "message": fault["message"]}
         details = {"details": {"error_code": _THREAD}} if error.code == _THREAD else {}
         return {"type": "error", "error": {**members, **details}}
+
+    def _read_citations(self, result: Result) -> list[JsonObject]:
+        """Return the citations of a reply. A reply that is held to a text is a whole JSON document."""
+        return _citations_of(result.text, self.documents) if self.body_request.is_held else []
 
     def _close_block(self) -> Iterator[Event]:
         if self.open is not None:
@@ -228,3 +255,49 @@ def _usage_members(result: Result) -> dict[str, int]:
         "cache_read_input_tokens": cached,
         "output_tokens": usage["completion_tokens"],
     }
+
+
+def _citations_of(text: str, documents: Sequence[PartDocument]) -> list[JsonObject]:
+    """Return the citations of an answer, a JSON text, in the order of its values.
+
+    `documents`: those of the conversation; only cited documents are searched. A document is cited by the
+    characters `start_char_index` to before `end_char_index` of its text, or by its blocks. `path` is the JSON
+    pointer of the value. Cost: as `evidence_of`.
+    """
+    # start-up: few answers are cited
+    from structgen.asking.grounding.evidence import evidence_of
+
+    counts = Counter[bool]()
+    cited: list[tuple[int, PartDocument]] = []
+    # the documents that are not cited are counted too
+    for document in documents:
+        if document.is_cited:
+            cited.append((counts[document.source is None], document))
+        counts[document.source is None] += 1
+    texts = name_documents(document for _, document in cited)
+    by_name = dict(zip(dict(texts), cited, strict=True))
+    return [
+        {**_citation_of(*by_name[place.text], place.start, place.end), "path": value.path}
+        for value in evidence_of(read_exact(text), stated_text(texts))
+        # a number may stand at a thousand places
+        for place in value.places[:MOST_CITED]
+    ]
+
+
+def _citation_of(number: int, document: PartDocument, start: int, end: int) -> JsonObject:
+    """Return the citation of the characters `start` to before `end` of a document. `number`: the number of
+    the document among the search results, or among the others."""
+    kind, unit, cited_text = "char_location", "char", document.text[start:end]
+    if document.blocks:
+        kind, unit = "content_block_location", "block"
+        # blocks are joined by line ends
+        starts = [0, *accumulate(len(block) + 1 for block in document.blocks)]
+        start, end = bisect_right(starts, start) - 1, bisect_left(starts, end)
+        cited_text = "".join(document.blocks[start:end])
+    title = document.title or None
+    owner: JsonObject = {"document_index": number, "document_title": title}
+    if document.source is not None:
+        kind = "search_result_location"
+        owner = {"search_result_index": number, "source": document.source, "title": title}
+    places = {f"start_{unit}_index": start, f"end_{unit}_index": end}
+    return {"type": kind, "cited_text": cited_text, **places, **owner}

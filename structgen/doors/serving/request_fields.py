@@ -13,7 +13,7 @@ import json
 import math
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from types import MappingProxyType
 from typing import Any, Final
@@ -25,6 +25,7 @@ from structgen.asking.grounding.grounded_grammar import (
     idle_missing,
 )
 from structgen.asking.grounding.stated_text import stated_text
+from structgen.asking.request_reading.document_parts import PartDocument, name_documents
 from structgen.asking.request_reading.request_members import HANDED, members_of, read_members
 from structgen.asking.tool_calls.custom_tools import INPUT
 from structgen.asking.tool_calls.tool_format import ToolFormat
@@ -103,13 +104,14 @@ def narrow_to_texts(
     body: Body,
     prompt: Any,
     warnings: list[str],
+    documents: Sequence[PartDocument] = (),
 ) -> Grammar | None:
     """Return the grammar of a reply, narrowed to values that the texts of the member `grounded` state.
 
-    `prompt`: the text that `true` stands for, or the messages, of which it is the last one of the user.
-    `warnings`: the list to which warnings about parts without an effect are added. Raises the errors of
-    `grounded_grammar`; ApiError with tools, and for token ids; OptionError for `missing` if nothing is
-    narrowed.
+    `documents`: the texts that `true` stands for. Where there are none, it stands for `prompt`: a text, or
+    messages, of which it is the last one of the user. `warnings`: the list to which warnings about parts
+    without an effect are added. Raises the errors of `grounded_grammar`; ApiError with tools, and for token
+    ids; OptionError for `missing` if nothing is narrowed.
     """
     grounded = body.get("grounded")
     quotes = bool(body.get("quotes"))
@@ -131,7 +133,7 @@ def narrow_to_texts(
             raise unsupported_member("grounded", "Token ids are no text: send the text as grounded.")
         if not isinstance(prompt, str):
             prompt = next((turn["content"] for turn in reversed(prompt) if turn["role"] == "user"), "")
-        texts = (("prompt", prompt),)
+        texts = checked_texts(name_documents(documents)) if documents else (("prompt", prompt),)
     return grounded_grammar(
         grammar,
         stated_text(texts),

@@ -148,7 +148,11 @@ class ResponseShape(AnswerShape):
                 """The items that the response answers."""
                 self.responses.check_room(self.conversation)
                 self.keep = self._keep_response
-        return self.model.read_chat(body, "input", response_messages({**body, "input": items}, earlier))
+        first = len(earlier)
+        conversation = self.model.read_conversation([*earlier, *items], "input", -first)
+        body = {**body, "input": conversation.turns[first:]}
+        messages = response_messages(body, conversation.turns[:first])
+        return self.model.read_chat(body, "input", messages, conversation.last_documents)
 
     def _resolve_item(self, item: JsonObject, index: int) -> JsonObject:
         """Return the item that an item of the input refers to, or itself."""

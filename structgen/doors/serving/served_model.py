@@ -12,8 +12,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import count
 from typing import Any, Final
 
+from structgen.asking.documents.confined_reading import confined_reader
+from structgen.asking.documents.documents import read_bytes
+from structgen.asking.request_reading.document_parts import Conversation, PartDocument
 from structgen.asking.request_reading.request_members import with_tools
 from structgen.asking.request_reading.request_reader import SERVED, ReadRequest, read_request
 from structgen.asking.tool_calls.format_rows import FORMATS, format_of
@@ -48,6 +52,8 @@ from structgen.grammars.json_grammars.outline_writer import shorter_outlines
 
 _MOST_TOKENS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 MOST_SAMPLES: Final = 128
+MOST_PDFS: Final = 8
+"""The most PDF files of a request. Each may take a minute of a processor."""
 MOST_LIKELIEST: Final = 20
 """The most likeliest tokens that a client may ask for at each token, as on other servers."""
 LIMITS: Final = Limits(
@@ -74,6 +80,8 @@ class BodyRequest:
     repeats: bool | None = None
     """Whether a reply repeats the beginning that the last message gave it: as the member `echo` says, or if
     nobody asked to continue the message. None: the last message gave no beginning."""
+    is_held: bool = False
+    """Whether values of the reply are held to texts (`grounded`, `quotes`)."""
     is_cut: bool = False
     """Whether a text has fewer tokens than the body asks for, because the context leaves no more."""
     warnings: tuple[str, ...] = ()
@@ -86,7 +94,8 @@ class ServedModel:
     `tool_format`: how it writes calls; None: its chat template shows it. `thinking`: the closing tag of
     thoughts before each reply; None: there are thoughts only if the chat template opens them.
     `thinking_tokens`: the most tokens of thoughts, by default 1,024 but at most a fourth of the context.
-    `seconds`: the most seconds of a text. `limits`: those on the grammars of requests.
+    `seconds`: the most seconds of a text. `limits`: those on the grammars of requests. `documents`: whether
+    PDF files in messages are read.
     """
 
     def __init__(
@@ -99,8 +108,10 @@ class ServedModel:
         thinking_tokens: int | None = None,
         seconds: float | None = None,
         limits: Limits = LIMITS,
+        documents: bool = False,
     ) -> None:
         self.engine = engine
+        self.documents = documents
         self.limits = limits
         self.seconds = seconds
         self.name = name or engine.name or "model"
@@ -135,24 +146,46 @@ class ServedModel:
 
     # --- bodies ---------------------------------------------------------------------------------------------
 
+    def read_conversation(self, turns: Any, where: str, first: int = 0) -> Conversation:
+        """Return a conversation with the texts of its documents. `turns`: its turns, or none; `where`: the
+        member that holds them; `first`: the number of the first one. Raises OptionError; StructgenError where
+        a package is missing."""
+        pdf_count = count()
+        with confined_reader() as read_confined:
+
+            def read_pdf(data: bytes) -> str:
+                if next(pdf_count) >= MOST_PDFS * self.documents:
+                    files = f"More than {MOST_PDFS} PDF files" if self.documents else "PDF files"
+                    cure = "Send the text of the file, or have the server started with --documents."
+                    raise OptionError(f"{files} are not supported by this server.", cure=cure)
+                return read_bytes(data, ".pdf", read_confined)[0]
+
+            conversation = Conversation(read_pdf)
+            conversation.read_turns(turns or (), where, first)
+        return conversation
+
     def read_chat(
         self,
         body: Body,
         where: str = "messages",
         source: Any = None,
+        documents: Sequence[PartDocument] = (),
     ) -> BodyRequest:
         """Return what a conversation asks for. `where`: the member that holds it; `source`: its messages, if
-        they have another shape there. Errors: ApiError, and those of grammars, prompts and options."""
+        they have another shape there; `documents`: those of the last turn of the user. Errors: ApiError, and
+        those of grammars, prompts and options."""
         reading = self._read_request(self._with_required_call(body))
         format = self.format if reading.tools and reading.choice.mode != "none" else None
-        has_own_shape = source is not None
-        source = source if has_own_shape else body.get(where)
+        # messages of another shape have no place for each content
+        place = f"{where}/{{}}/content" if source is None else where
+        source = body.get(where) if source is None else source
         messages = fields.read_messages(source, format or self._shown_format, where)
         grammar = reading.grammar(format, specials=specials_of(self.engine)) if format else reading.grammar()
-        grammar = fields.narrow_to_texts(grammar, body, messages, warnings := list[str]())
+        # a grammar that texts narrow is another object
+        free_grammar, warnings = grammar, list[str]()
+        grammar = fields.narrow_to_texts(grammar, body, messages, warnings, documents)
         compile_grammar = None if grammar is None else partial(self.engine.compiled, grammar, warns=False)
         continues = body.get("continue_final_message")
-        place = where if has_own_shape else f"{where}/{{}}/content"
         messages, turn = split_continued_turn(messages, continues, compile_grammar, where=place)
         thinking, flags = self._read_thoughts(body)
         thinking = thinking if turn is None else None  # they come before a reply, which has begun
@@ -164,8 +197,14 @@ class ServedModel:
         logprob_count = (likeliest or 0) if body.get("logprobs") else None
         prompt = self._read_prompt(messages, reading, format, flags, body, thinking, turn)
         if thinking is not None:
-            room = max((self.engine.model.context - len(prompt.tokens)) // 2 - TAG_TOKENS, 0)
-            thinking = replace(thinking, max_tokens=min(thinking.max_tokens, room))
+            # as many tokens stay for the reply
+            thinking = replace(
+                thinking,
+                max_tokens=min(
+                    thinking.max_tokens,
+                    max((self.engine.model.context - len(prompt.tokens)) // 2 - TAG_TOKENS, 0),
+                ),
+            )
         request = self._engine_request(
             prompt.tokens,
             body,
@@ -187,7 +226,16 @@ class ServedModel:
             parts.opening = str(thinking.until).replace("/", "", 1)
         parts.prefix = "" if repeats else request.begun
         parts.earlier = sum(len(message.get("tool_calls", ())) for message in messages)
-        return self._build_request(body, reading, (request,), warnings, parts, logprob_count, repeats)
+        return self._build_request(
+            body,
+            reading,
+            (request,),
+            warnings,
+            parts,
+            logprob_count,
+            repeats,
+            grammar is not free_grammar,
+        )
 
     def _build_request(
         self,

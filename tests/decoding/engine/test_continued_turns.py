@@ -326,7 +326,7 @@ def test_a_file_of_prompts_has_lines_that_go_on(tmp_path: Path) -> None:
     )
     first, second = map(json.loads, (tmp_path / "r.jsonl").read_text().splitlines())
     assert first["text"].startswith('{"name": "x')
-    assert second["error"].startswith("messages[0].content[1]: It is 'image_url'")
+    assert second["error"].startswith("messages[0].content[1]: Images are not supported, got 'image_url'")
 
 
 @pytest.mark.parametrize("begun", ['{"name": "the wom', '{"name": "th', '{"na', '{"name": "and the '])

@@ -59,7 +59,7 @@ def test_parts_are_joined_by_line_ends_or_refused_by_type_and_place(seed: int) -
 @pytest.mark.parametrize("beside", [*KINDS, "image", "source", "data"])
 def test_what_stands_beside_the_text_of_a_part_is_refused_by_its_name(beside: str) -> None:
     part = {"type": "text", "text": "a", "annotations": [], beside: {"url": "z"}}
-    with pytest.raises(sg.errors.OptionError, match=rf"content\[1\]: It is '{beside}'"):
+    with pytest.raises(sg.errors.OptionError, match=rf"content\[1\]: The member '{beside}' of a text"):
         read_messages([{"role": "user", "content": [{"type": "text", "text": "b"}, part]}])
     assert read_messages([{"role": "user", "content": [{**part, beside: None}]}])[0]["content"] == "a"
 

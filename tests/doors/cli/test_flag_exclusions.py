@@ -160,6 +160,7 @@ VALUES: dict[str, Any] = {
     "target": "generic",
     "output": "o",
     "format": "prompts",
+    "documents": True,
     "files": "f",
     "files_days": 3,
     "key_bytes": 99,

@@ -57,6 +57,76 @@ ANTHROPIC: list[dict[str, Any]] = [
         "stream": True,
     },
 ]
+BLOCKS: list[dict[str, Any]] = [
+    {
+        "type": "document",
+        "source": {"type": "text", "media_type": "text/plain", "data": "Ada Lovelace, 36, London."},
+        "title": "mail.txt",
+        "context": "Sent in May.",
+        "citations": {"enabled": True},
+        "cache_control": {"type": "ephemeral"},
+    },
+    {
+        "type": "document",
+        "source": {"type": "content", "content": [{"type": "text", "text": "Ada is 36."}]},
+        "citations": {"enabled": True},
+    },
+    {
+        "type": "search_result",
+        "source": "https://a.example",
+        "title": "Ada",
+        "content": [{"type": "text", "text": "Ada is 36."}, {"type": "text", "text": "In London."}],
+        "citations": {"enabled": True},
+    },
+]
+FILE = {"file_data": "data:text/plain;base64,QWRhIExvdmVsYWNlLCAzNiwgTG9uZG9uLg==", "filename": "ada.txt"}
+DOCUMENTS: list[tuple[str, dict[str, Any]]] = [
+    (
+        "messages",
+        {
+            "messages": [{"role": "user", "content": BLOCKS}],
+            "max_tokens": 60,
+            "output_config": {"format": {"type": "json_schema", "schema": PERSON}},
+            "grounded": True,
+            "quotes": True,
+        },
+    ),
+    (
+        "messages",
+        {
+            "messages": [
+                {"role": "user", "content": [BLOCKS[0], {"type": "text", "text": "Who?"}]},
+                {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {}}]},
+                {
+                    "role": "user",
+                    "content": [{"type": "tool_result", "tool_use_id": "t", "content": BLOCKS[1:]}],
+                },
+            ],
+            "max_tokens": 9,
+            "stream": True,
+        },
+    ),
+    (
+        "chat",
+        {
+            "messages": [{"role": "user", "content": [{"type": "file", "file": FILE}]}],
+            "max_tokens": 60,
+            "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": PERSON}},
+            "grounded": True,
+        },
+    ),
+    (
+        "responses",
+        {
+            "input": [
+                {"role": "user", "content": [{"type": "input_file", **FILE}]},
+                {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+                {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_file", **FILE}]},
+            ],
+            "max_output_tokens": 9,
+        },
+    ),
+]
 VALUES: list[Any] = [True, 7, -1.5, "x?", "", [], [3], {}, {"x?": 1}]
 
 
@@ -118,9 +188,9 @@ def holder_of(body: Any, path: tuple[Any, ...]) -> Any:
     return body
 
 
-def mutated(draw: random.Random) -> tuple[str, Any, str, tuple[Any, ...]]:
+def mutated(draw: random.Random, bodies: list[Any]) -> tuple[str, Any, str, tuple[Any, ...]]:
     """Return a body with a fault, or perhaps none, the kind of change, and where it is."""
-    address, body = draw.choice(BODIES)
+    address, body = draw.choice(bodies)
     body = copy.deepcopy({**body, "model": "extract"})
     path = draw.choice([one for one in paths_in(body) if one != ("model",)])
     holder, key = holder_of(body, path), path[-1]
@@ -163,8 +233,8 @@ def resolves(body: Any, param: str) -> bool:
     return True
 
 
-def check_mutated(app: Any, seeds: range) -> None:
-    cases = [mutated(random.Random(seed)) for seed in seeds]
+def check_mutated(app: Any, seeds: range, bodies: list[Any] = BODIES) -> None:
+    cases = [mutated(random.Random(seed), bodies) for seed in seeds]
     answers = asked_for(app, [case[:2] for case in cases])
     for seed, (address, body, kind, path), (status, answer) in zip(seeds, cases, answers, strict=True):
         if status == 200:
@@ -186,6 +256,15 @@ def test_mutated_bodies_are_refused_by_the_path_of_the_fault(app: Any) -> None:
 @pytest.mark.slow
 def test_ten_thousand_mutated_bodies_are_refused_by_the_path_of_the_fault(app: Any) -> None:
     check_mutated(app, range(1000, 11_000))
+
+
+def test_mutated_bodies_with_documents_are_refused_by_the_path_of_the_fault(app: Any) -> None:
+    check_mutated(app, range(300), DOCUMENTS)
+
+
+@pytest.mark.slow
+def test_ten_thousand_mutated_bodies_with_documents_are_refused_by_the_path_of_the_fault(app: Any) -> None:
+    check_mutated(app, range(1000, 11_000), DOCUMENTS)
 
 
 # --- each member of each address ----------------------------------------------------------------------------

@@ -145,17 +145,26 @@ def test_parts_of_text_are_one_text(app: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "kind"),
+    ("part", "fault"),
     [
-        ({"type": "image_url", "image_url": {"url": "x"}}, "image_url"),
-        ({"type": "input_audio", "input_audio": {"data": "x", "format": "wav"}}, "input_audio"),
-        ({"type": "file", "file": {"file_id": "x"}}, "file"),
+        (
+            {"type": "image_url", "image_url": {"url": "x"}},
+            "Images are not supported, got 'image_url'. Describe the content in words.",
+        ),
+        (
+            {"type": "input_audio", "input_audio": {"data": "x", "format": "wav"}},
+            "Such parts are not supported, got 'input_audio'. Describe the content in words.",
+        ),
+        (
+            {"type": "file", "file": {"file_id": "x"}},
+            "The document contains no text. Send its text: files and addresses are not fetched.",
+        ),
     ],
 )
-def test_other_parts_are_refused_by_type_and_place(app: Any, part: dict[str, Any], kind: str) -> None:
+def test_other_parts_are_refused_by_type_and_place(app: Any, part: dict[str, Any], fault: str) -> None:
     messages = [*MESSAGES, {"role": "user", "content": [{"type": "text", "text": "x"}, part]}]
     error = post(app, "/v1/chat/completions", {**CHAT, "messages": messages}).json()["error"]
-    assert error["message"].startswith(f"messages/2/content/1: It is {kind!r}")
+    assert error["message"] == f"messages/2/content/1: {fault}"
     assert error["param"] == "messages.2.content.1"
 
 

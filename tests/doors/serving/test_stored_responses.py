@@ -226,9 +226,9 @@ def test_a_conversation_is_that_of_its_items_sent_whole(
         list[Any](),
     )
 
-    def record(model: ServedModel, body: Any, where: str, messages: Any) -> Any:
+    def record(model: ServedModel, body: Any, where: str, messages: Any, documents: Any) -> Any:
         asked.append(json.loads(json.dumps(messages)))
-        return read(model, body, where, messages)
+        return read(model, body, where, messages, documents)
 
     monkeypatch.setattr(ServedModel, "read_chat", record)
     rng = random.Random(count)
