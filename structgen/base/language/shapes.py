@@ -24,6 +24,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -34,6 +35,11 @@ from structgen.base.language.checks import show_value
 
 Members: TypeAlias = Mapping[str, str]
 """Name of a member -> its type; "!" at the end of the type: the member must be there."""
+UNKNOWN_MEMBERS: Final = ContextVar[list[str] | None]("unknown_members", default=None)
+"""A list to which the places of members that are not known are added, so that they are no fault; None: each
+of them is refused."""
+_MOST_NOTED: Final = 100
+"""The most places in that list."""
 _MOST_NAMED: Final = 30
 """An error lists the known members only if there are fewer than this number."""
 
@@ -187,6 +193,10 @@ class JsonShapes:
                 continue
             kind = members.get(name) or members.get("*")
             where = prefix + escape(str(name))
+            noted_places = UNKNOWN_MEMBERS.get()
+            if kind is None and noted_places is not None:
+                noted_places += [where] * (len(noted_places) < _MOST_NOTED)
+                continue
             if kind is None:
                 known_names = f"Known are {', '.join(sorted(members))}." if len(members) < _MOST_NAMED else ""
                 raise OptionError(

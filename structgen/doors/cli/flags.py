@@ -234,7 +234,16 @@ FLAGS: Final[dict[str, Flag]] = {
         "NAME",
     ),
     "port": Flag(int, "0: one that is free.", min_value=0, max_value=65_535, default=8000),
-    "name": Flag(str, "The name under which requests ask for the model.  [default: MODEL]"),
+    "name": Flag(
+        list[str],
+        "A name under which requests ask for the model; *: any other name, too. May be given several times.  "
+        "[default: MODEL]",
+    ),
+    "unknown": Flag(
+        str,
+        "What happens to members of requests that are not known: error (they are refused) or warn (they have "
+        "no effect, and the header x-structgen-warning lists them).  [default: error]",
+    ),
     "api_key_file": Flag(
         Path,
         "A file with a key on each line; the variable STRUCTGEN_API_KEY has one too. Requests need "
@@ -242,7 +251,8 @@ FLAGS: Final[dict[str, Flag]] = {
     ),
     "tool_format": Flag(
         str,
-        f"How the model writes calls of tools: {', '.join(FORMATS)}.  [default: told by its chat template]",
+        f"How the model writes calls of tools: {', '.join(FORMATS)}.  [default: told by its chat template, "
+        "else by its tokens, else hermes]",
     ),
     "chat_template": Flag(
         Path,
