@@ -41,8 +41,8 @@ class ToolChoice:
 def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolChoice:
     """Return a choice: "auto", "required" (or "any"), "none", the name of a tool, or OpenAI's dicts, of chat
     completions and of responses: `{"type": "function", ...}`, `{"type": "allowed_tools", ...}`. One that was
-    read is returned as it is. `parallel`: whether there may be several calls, or the most; None: several, but one
-    where a call is required.
+    read is returned as it is. `parallel`: whether there may be several calls, or the most; None: several, but
+    one where a call is required.
 
     Errors: `OptionError` for other forms, for tools that are not there, for `required` without tools.
     """

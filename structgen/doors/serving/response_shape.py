@@ -171,7 +171,7 @@ class ResponseShape(AnswerShape):
         body = {**body, "input": [*tool_items, *items]}
         body_request = self.model.read_chat(body, "input", messages)
         if passed_types:
-            note = f"input: items are passed over that this server does not read: {', '.join(passed_types)}"
+            note = f"input: the model does not read items of the types {', '.join(passed_types)}"
             body_request = replace(body_request, warnings=(*body_request.warnings, note))
         return body_request
 
