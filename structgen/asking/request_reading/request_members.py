@@ -259,9 +259,9 @@ def read_members(request: Mapping[str, Any], address: str = "") -> dict[str, Any
     the place, a JSON pointer, and the nearest known name. Cost: linear.
     """
     extra_body = request.get("extra_body")
-    own_members = {name: value for name, value in request.items() if name != "extra_body"}
     # clients of OpenAI's send what is not OpenAI's in extra_body
-    all_members = {**own_members, **extra_body} if isinstance(extra_body, Mapping) else own_members
+    inner_members = extra_body if isinstance(extra_body, Mapping) else {}
+    all_members = {**request, **inner_members}
     address = address or next(
         (place for name, place in ADDRESSES.items() if all_members.get(name) is not None), ""
     )
@@ -270,7 +270,8 @@ def read_members(request: Mapping[str, Any], address: str = "") -> dict[str, Any
     if extra_body is not None:
         inner = {name: kind for name, kind in known_members.items() if name != "extra_body"}
         REQUESTS.check_members(extra_body, inner, "extra_body")
-    return with_tools(all_members)
+    own_members = {name: value for name, value in request.items() if name != "extra_body"}
+    return with_tools({**own_members, **inner_members})
 
 
 def with_tools(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -246,7 +246,7 @@ class ResponseShape(AnswerShape):
             "output": [item for _, item in self.items],
             "usage": {
                 "input_tokens": usage["prompt_tokens"],
-                "input_tokens_details": usage["prompt_tokens_details"],
+                "input_tokens_details": {"cache_write_tokens": 0, **usage["prompt_tokens_details"]},
                 "output_tokens": usage["completion_tokens"],
                 "output_tokens_details": usage["completion_tokens_details"],
                 "total_tokens": usage["total_tokens"],
