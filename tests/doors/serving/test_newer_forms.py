@@ -316,7 +316,7 @@ def test_a_stored_conversation_keeps_its_tools(tmp_path: Any) -> None:
     assert counted.status_code == 200, counted.text
 
 
-# --- members without an effect, and those that have one ------------------------------------------------------
+# --- members without an effect, and those that have one -----------------------------------------------------
 
 IDLE: dict[str, Any] = {
     "priority": 3,
@@ -421,15 +421,9 @@ def test_a_stop_token_ends_free_text() -> None:
     tokens = [step.token for step in result.steps]
     stop = tokens[7]
     first = tokens.index(stop)
-    answer = post(
-        app,
-        "/v1/completions",
-        {
-            **body,
-            "logit_bias": {str(token): bias for token, bias in no_end.items()},
-            "stop_token_ids": [stop],
-        },
-    ).json()
+    biases = {str(token): bias for token, bias in no_end.items()}
+    body |= {"logit_bias": biases, "stop_token_ids": [stop]}
+    answer = post(app, "/v1/completions", body).json()
     assert answer["choices"][0]["finish_reason"] == "stop"
     assert answer["choices"][0]["text"] == TOKENIZER.decode(tokens[:first]).decode("utf-8", "replace")
 
