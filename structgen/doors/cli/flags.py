@@ -238,11 +238,13 @@ FLAGS: Final[dict[str, Flag]] = {
         list[str],
         "A name under which requests ask for the model; *: any other name, too. May be given several times.  "
         "[default: MODEL]",
+        "NAME",
     ),
     "unknown": Flag(
         str,
         "What happens to members of requests that are not known: error (they are refused) or warn (they have "
         "no effect, and the header x-structgen-warning lists them).  [default: error]",
+        "error|warn",
     ),
     "api_key_file": Flag(
         Path,

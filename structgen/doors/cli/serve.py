@@ -24,8 +24,8 @@ _OF_FILES = ("files_days", "key_bytes", "files_bytes")
 
 @takes_options(
     *("host", "port", "allowed_host", "name", "api_key_file", "tool_format", "chat_template"),
-    *("thinking", "thinking_tokens", "unknown", "max_rows", "timeout", "device", "files"),
-    more_names=("model", *_OF_ENGINE, "max_body", "grace", *_OF_FILES),
+    *("thinking", "thinking_tokens", "unknown", "max_rows", "timeout", "files"),
+    more_names=("model", "device", *_OF_ENGINE, "max_body", "grace", *_OF_FILES),
 )
 def serve(
     options: CommandOptions,
