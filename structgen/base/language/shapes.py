@@ -38,10 +38,9 @@ Members: TypeAlias = Mapping[str, str]
 UNKNOWN_MEMBERS: Final = ContextVar[list[str] | None]("unknown_members", default=None)
 """A list to which the places of members that are not known are added. They are then removed from their
 objects. None: each of them is refused."""
-_MOST_NOTED: Final = 100
-"""The most places in that list."""
 _MOST_NAMED: Final = 30
-"""An error lists the known members only if there are fewer than this number."""
+"""An error lists the known members only if there are fewer than this number, and `UNKNOWN_MEMBERS` gets at
+most so many places."""
 
 
 def suggest_name(name: Any, names: Iterable[str]) -> str:
@@ -195,7 +194,7 @@ class JsonShapes:
             kind = members.get(name) or members.get("*")
             where = prefix + escape(str(name))
             if kind is None and noted_places is not None:
-                noted_places += [where] * (len(noted_places) < _MOST_NOTED)
+                noted_places += [where] * (len(noted_places) < _MOST_NAMED)
                 unknown_names.append(name)
                 continue
             if kind is None:

@@ -103,6 +103,7 @@ def place_in(body: Mapping[str, Any], place: str, known_members: Collection[str]
 
 def _tool_place(body: Mapping[str, Any], tool: str, *, is_name: bool) -> str:
     """Return the place of a tool, by its name, in a body: of its name, or of its schema."""
+    # responses have tools in items of their input, too
     items = body.get("input")
     lists = {name: body.get(name) or () for name in ("tools", "functions")}
     for index, item in enumerate(items if isinstance(items, list) else ()):
@@ -114,6 +115,7 @@ def _tool_place(body: Mapping[str, Any], tool: str, *, is_name: bool) -> str:
             (f"/{kind}", definition[kind]) if isinstance(definition.get(kind), Mapping) else ("", definition)
         )
         name = members.get("name") or kind
+        # a model knows some tools of namespaces by longer names
         if tool in (name, f"{namespace}__{name}"):
             member = next((each for each in _OF_TOOLS if members.get(each) is not None), "name")
             return f"{place}{path}/{'name' if is_name else member}"

@@ -187,6 +187,7 @@ def stop_tokens_of(body: Body, vocab_size: int) -> tuple[int, ...]:
     a vocabulary's size."""
     tokens = tuple(body.get("stop_token_ids") or ())
     for index, token in enumerate(tokens):
+        # an id that no token has would never end a text
         if not 0 <= token < vocab_size:
             where = f"stop_token_ids/{index}"
             raise ApiError(f"{where}: must be from 0 to {vocab_size - 1:,}, got {token}.", param=where)
@@ -261,10 +262,12 @@ def _read_call(call: Any, format: ToolFormat | None, tool_names: Mapping[tuple[s
         if not isinstance(value, dict):
             raise ValueError
     except (ValueError, RecursionError):
+        # the client has told the model of the fault, and goes on
         value = {INPUT: arguments}
     as_text = format is not None and format.history == "text"
     template_arguments = json.dumps(value, ensure_ascii=False) if as_text else value
     name = callee["name"]
+    # the model knows a tool of a namespace by the name that it has among all tools
     name = tool_names.get((callee.get("namespace") or "", name), name)
     function = {"name": name, "arguments": template_arguments}
     return {"id": call.get("id") or "", "type": "function", "function": function}

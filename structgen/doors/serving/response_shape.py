@@ -98,6 +98,7 @@ def response_messages(
             result = {"content": content_text(item["output"], f"input/{index}/output", "/{}"), "role": "tool"}
             messages.append({**result, "tool_call_id": item["call_id"], "place": f"input/{index}/call_id"})
         elif kind not in _TAKEN:
+            # the result of a call that the model does not read would be one of no call
             passed_types[kind] = None
             passed_calls |= {item["call_id"]} if item.get("call_id") else set()
     return messages, tuple(passed_types)
@@ -211,6 +212,7 @@ class ResponseShape(AnswerShape):
         response = self._build_response(result)
         for item_index, (kind, item) in enumerate(self.items):
             place = _event_place(item_index, item)
+            # neither its text nor its parts have events
             if kind is _SEARCH:
                 yield self._build_event("response.output_item.done", output_index=item_index, item=item)
                 continue

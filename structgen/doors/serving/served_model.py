@@ -124,7 +124,7 @@ class ServedModel:
         self._max_thoughts = (
             min(1024, engine.model.context // 4) if thinking_tokens is None else thinking_tokens
         )
-        self.thinking = self._read_thoughts({})[0]
+        self.thinking = self._read_thoughts({}, [])[0]
         """The thoughts of a reply if the request does not mention thoughts."""
         self.policies = EMBEDDED_POLICIES if engine.prompts.is_embedded else SERVED
         """The policies (white space, order of keys and so on) of JSON, the same as in `sg.run`."""
@@ -144,6 +144,7 @@ class ServedModel:
         name = body.get("model")
         if name in self.names:
             return str(name)
+        # some clients of servers with one model name none
         if self.takes_any_name and (name is None or isinstance(name, str)):
             return self.name
         if not isinstance(name, str):
@@ -180,9 +181,7 @@ class ServedModel:
         continues = body.get("continue_final_message")
         place = where if has_own_shape else f"{where}/{{}}/content"
         messages, turn = split_continued_turn(messages, continues, compile_grammar, where=place)
-        thinking, flags, idle_switch = self._read_thoughts(body)
-        if idle_switch:
-            warnings.append(f"{idle_switch}: the model has no thoughts, so that it has no effect")
+        thinking, flags = self._read_thoughts(body, warnings)
         thinking = thinking if turn is None else None  # they come before a reply, which has begun
         stops = fields.stops_of(body) if format is not None and reading.answer is None else ()
         likeliest = fields.count_of(body, "top_logprobs", max_count=MOST_LIKELIEST)
@@ -241,8 +240,9 @@ class ServedModel:
         if reading.left_out:
             left_out = ", ".join(reading.left_out)[:MOST_SHOWN]
             warnings.append(f"tools: {left_out} left out, which this server does not run")
-        for name in ("stop", "stop_token_ids") if requests[0].grammar is not None else ():
-            if body.get(name):
+        for name in ("stop", "stop_token_ids"):
+            # a grammar says where its texts end
+            if body.get(name) and requests[0].grammar is not None:
                 warnings.append(f"{name}: it acts on free text alone, and not inside of a document or a call")
         return replace(BodyRequest(requests, *fields_of_request), is_cut=is_cut, warnings=tuple(warnings))
 
@@ -348,6 +348,7 @@ class ServedModel:
     @cached_property
     def _shown_format(self) -> ToolFormat | None:
         """How the model writes calls, where a chat template or the server's owner tells it."""
+        # a history without tools needs no guess
         is_shown = self.engine.prompts.has_template() and not self.format_warning
         return self.format if is_shown else self._format
 
@@ -417,10 +418,11 @@ class ServedModel:
         max_tokens = None if max_tokens is None or max_tokens > context // 4 else max_tokens
         return self.engine.reading.fit_context(question, outlines, max_tokens, besides, read_plain)
 
-    def _read_thoughts(self, body: Body) -> tuple[Thinking | None, JsonObject, str]:
-        """Return the thoughts before a reply, what the chat template is told of them, and the member that
-        asks for thoughts of a model that has none ("": none does). They are on or off by the
-        `chat_template_kwargs` (`enable_thinking`, `thinking`) or the effort, else as the server was started.
+    def _read_thoughts(self, body: Body, warnings: list[str]) -> tuple[Thinking | None, JsonObject]:
+        """Return the thoughts before a reply, and what the chat template is told of them. They are on or off
+        by the `chat_template_kwargs` (`enable_thinking`, `thinking`) or the effort, else as the server was
+        started. `warnings`: the list to which a warning is added if the model has no thoughts that a body
+        asks for.
 
         Errors: OptionError for what the server itself tells the template.
         """
@@ -447,12 +449,14 @@ class ServedModel:
         flags |= template_options if effort is None else {"reasoning_effort": effort, **template_options}
         opened_tag, shown_tag = self._template_thoughts(flags)
         if wants_thoughts is False:
-            return None if opened_tag is None else Thinking(opened_tag, 0), flags, ""
+            return None if opened_tag is None else Thinking(opened_tag, 0), flags
         tag = opened_tag or self._tag or (shown_tag if wants_thoughts else None)
+        if tag is None and wants_thoughts:
+            warnings.append(f"{where}: the model has no thoughts, so that it has no effect")
         if tag is None:
-            return None, flags, where if wants_thoughts else ""
+            return None, flags
         max_tokens = _thought_budget(body)[1]
-        return Thinking(tag, self._max_thoughts if max_tokens is None else max_tokens), flags, ""
+        return Thinking(tag, self._max_thoughts if max_tokens is None else max_tokens), flags
 
     def _template_thoughts(self, flags: Mapping[str, Any]) -> tuple[str | None, str | None]:
         """Return the closing tags of the thoughts that a model's chat template opens at the end of each
