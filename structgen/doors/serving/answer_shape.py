@@ -86,8 +86,9 @@ class AnswerShape(ABC):
         self.model, self.body, self.responses = model, check_members(body, self.address), responses
         self.model_name = model.resolve_name(body)
         self.body_request = self.read_body()
-        schema_remarks = SCHEMA_REMARKS.get() or ()
-        self.remarks = dict.fromkeys([*self.body_request.warnings, *idle_notes(self.body), *schema_remarks])
+        remarks = [*self.body_request.warnings, *idle_notes(self.body)]
+        remarks += SCHEMA_REMARKS.get() or ()
+        self.remarks = dict.fromkeys(remarks)
         self.replies: Sequence[ReplyParts] = ()
         """The reply of each text, as far as it has come. It is set before `first_events` is called."""
         self.id = f"{self.prefix}{secrets.token_hex(12)}"

@@ -150,7 +150,8 @@ class ModelServer:
         """Answer `/v1/models`."""
         self.check_key(http)
         model = self.served_model
-        return JSONResponse({"object": "list", "data": list(map(model.model_object, model.names))})
+        model_objects = [model.model_object(name) for name in model.names]
+        return JSONResponse({"object": "list", "data": model_objects})
 
     async def show_model(self, http: Request) -> Response:
         """Answer `/v1/models/NAME`."""

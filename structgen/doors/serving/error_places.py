@@ -111,9 +111,10 @@ def _tool_place(body: Mapping[str, Any], tool: str, *, is_name: bool) -> str:
             lists[f"input/{index}/tools"] = item["tools"]
     for place, namespace, definition in _tool_definitions(lists):
         kind = definition.get("type") or "function"
-        path, members = (
-            (f"/{kind}", definition[kind]) if isinstance(definition.get(kind), Mapping) else ("", definition)
-        )
+        path, members = "", definition
+        # chat completions have the members one dict deeper
+        if isinstance(definition.get(kind), Mapping):
+            path, members = f"/{kind}", definition[kind]
         name = members.get("name") or kind
         # a model knows some tools of namespaces by longer names
         if tool in (name, f"{namespace}__{name}"):

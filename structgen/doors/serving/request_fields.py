@@ -218,7 +218,10 @@ def usage_wanted(body: Body) -> bool:
 
 
 def read_messages(
-    source: Any, format: ToolFormat | None, where: str = "messages", tools: Sequence[Tool] = ()
+    source: Any,
+    format: ToolFormat | None,
+    where: str = "messages",
+    tools: Sequence[Tool] = (),
 ) -> list[JsonObject]:
     """Return messages, whose members are known, with text as content, and arguments of earlier calls as the
     format's template takes them. An earlier call has the name of its tool among `tools`. Errors: those of
@@ -248,7 +251,11 @@ def read_messages(
     return messages if format is None else format.renamed(messages, where)
 
 
-def _read_call(call: Any, format: ToolFormat | None, tool_names: Mapping[tuple[str, str], str]) -> JsonObject:
+def _read_call(
+    call: Any,
+    format: ToolFormat | None,
+    tool_names: Mapping[tuple[str, str], str],
+) -> JsonObject:
     """Return an earlier call, its arguments as an object or as JSON text. Arguments that are neither are the
     text that was sent. `tool_names`: those of tools in namespaces, by their addresses."""
     callee = call.get("function") or {

@@ -68,7 +68,8 @@ request."""
 
 
 def response_messages(
-    body: Body, earlier: Sequence[JsonObject] = ()
+    body: Body,
+    earlier: Sequence[JsonObject] = (),
 ) -> tuple[list[JsonObject], tuple[str, ...]]:
     """Return the input of a body, a list of items after earlier ones, as messages of a conversation, and the
     types of the items that are passed over. They are calls that a server or a client runs without a tool of
@@ -172,7 +173,8 @@ class ResponseShape(AnswerShape):
         body = {**body, "input": [*tool_items, *items]}
         body_request = self.model.read_chat(body, "input", messages)
         if passed_types:
-            note = f"input: the model does not read items of the types {', '.join(passed_types)}"
+            types = ", ".join(passed_types)
+            note = f"input: the model does not read items of the types {types}"
             body_request = replace(body_request, warnings=(*body_request.warnings, note))
         return body_request
 

@@ -116,7 +116,8 @@ class ServedModel:
         if repeated := next((name for name in all_names if all_names.count(name) > 1), None):
             fault = f"name must not repeat a value, got {repeated!r} twice."
             raise OptionError(fault, where="name", cure="Remove one of them.")
-        self.names = [name for name in all_names if name not in ("", "*")] or [engine.name or "model"]
+        real_names = [name for name in all_names if name not in ("", "*")]
+        self.names = real_names or [engine.name or "model"]
         self.takes_any_name = "*" in all_names
         self.created = int(time.time())
         self._format = None if tool_format is None else format_of(tool_format, where="tool_format")
@@ -295,6 +296,7 @@ class ServedModel:
         the context."""
         count = fields.count_of(body, "n", max_count=MOST_SAMPLES)
         count = 1 if count is None else count
+        stop_tokens = fields.stop_tokens_of(body, self.engine.tokenizer.vocab_size)
         request = Request(
             prompt,
             grammar,
@@ -303,7 +305,7 @@ class ServedModel:
             outline=body.get("outline"),
             choices=body.get("choices") or "whole",
             stop=(fields.stops_of(body) or ends) * (grammar is None),
-            stop_tokens=fields.stop_tokens_of(body, self.engine.tokenizer.vocab_size) * (grammar is None),
+            stop_tokens=stop_tokens if grammar is None else (),
             n=count,
             timeout=self.seconds,
             logprobs=likeliest or 0,
