@@ -366,7 +366,9 @@ class ServedModel:
 
     @cached_property
     def _usual_format(self) -> tuple[ToolFormat, str]:
-        return usual_format(self.engine) if self._format is None else (self._format, "")
+        if self._format is not None:
+            return self._format, ""
+        return usual_format(self.engine)
 
     def _read_prompt(
         self,
