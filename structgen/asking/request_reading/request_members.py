@@ -31,7 +31,7 @@ outputs: object|text|flag json; text regex grammar whitespace_pattern; [text+] c
 structured_outputs: +outputs; flag disable_any_whitespace disable_additional_properties
 numbers: number *
 named_texts: text *
-stream_options: flag include_usage include_obfuscation continuous_usage_stats
+stream_options: flag include_usage include_obfuscation continuous_usage_stats; text reasoning_summary_delivery
 template_settings: flag enable_thinking thinking; any *
 thoughts: 'enabled'|'disabled'|'adaptive' type!; count budget_tokens
 repetitions: count length times digits; number share

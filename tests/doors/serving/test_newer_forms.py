@@ -38,7 +38,8 @@ RUN = {"type": "custom", "name": "run"}
 
 def answer_to(call: sg.Call, *, stream: bool = False, **body: Any) -> Any:
     """Return the answer of a scripted model that calls a tool, as OpenAI's type of a response."""
-    asked = {"model": "extract", "input": "Hi", "parallel_tool_calls": False, "stream": stream, **body}
+    body = {"input": "Hi", "parallel_tool_calls": False, **body}
+    asked = {"model": "extract", "stream": stream, **body}
     answer = post(app_of(sg.testing.Scripted([call])), "/v1/responses", asked)
     assert answer.status_code == 200, answer.text
     if not stream:
@@ -165,6 +166,49 @@ def test_two_hundred_namespaces_with_tools_of_one_name_are_served(app: Any) -> N
     assert answer.status_code == 400 and answer.json()["error"]["code"] == "context_length_exceeded"
     calls = answer_to(sg.Call("server_77__search", {"a": "x"}, "c"), tools=tools).output
     assert (calls[0].namespace, calls[0].name) == ("server_77", "search")
+
+
+CODEX: dict[str, Any] = {
+    "instructions": "You are a coding agent.",
+    "tool_choice": "auto",
+    "parallel_tool_calls": False,
+    "reasoning": {"effort": "xhigh", "summary": "auto"},
+    "store": False,
+    "include": ["reasoning.encrypted_content"],
+    "prompt_cache_key": "thread",
+    "text": {"verbosity": "low"},
+    "client_metadata": {"x-codex-turn-metadata": "{}"},
+    "stream_options": {"reasoning_summary_delivery": "sequential_cutoff"},
+}
+"""What codex sends beside its input and its tools."""
+SAID = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "List the files."}]}
+OWN_TOOLS = [function("exec_command", strict=False), {"type": "custom", "name": "apply_patch"}]
+
+
+@for_each(
+    "namespace, more",
+    [
+        (None, {"input": [SAID], "tools": [*OWN_TOOLS, {"type": "web_search", "external_web_access": True}]}),
+        (None, {"input": [SAID], "tools": [*OWN_TOOLS, SEARCH, space("mcp__mail", function("send"))]}),
+        (
+            "functions",
+            {
+                "input": [
+                    {
+                        "type": "additional_tools",
+                        "role": "developer",
+                        "tools": [space("functions", *OWN_TOOLS), SEARCH],
+                    },
+                    SAID,
+                ],
+                "tools": [],
+            },
+        ),
+    ],
+)
+def test_a_first_request_of_codex_is_answered(namespace: Any, more: Any) -> None:
+    (call,) = answer_to(sg.Call("exec_command", {"a": "ls"}, "c"), stream=True, **CODEX, **more).output
+    assert (call.name, call.namespace, call.arguments) == ("exec_command", namespace, '{"a": "ls"}')
 
 
 @for_each("inner", ["namespace", "tool_search"])
