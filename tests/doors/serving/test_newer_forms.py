@@ -389,7 +389,8 @@ def said_by(answer: Any) -> Any:
     found = answer.json()
     texts = [one.get("text") or one.get("message") for one in found.get("choices", ())]
     texts += [one["content"][0]["text"] for one in found.get("output", ())] + found.get("content", [])
-    return texts, found["usage"]
+    # how many tokens of a prompt were kept from an earlier one is no part of what is said
+    return texts, {name: count for name, count in found["usage"].items() if isinstance(count, int)}
 
 
 @for_each("path", list(BARE))
