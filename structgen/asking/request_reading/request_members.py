@@ -31,11 +31,11 @@ outputs: object|text|flag json; text regex grammar whitespace_pattern; [text+] c
 structured_outputs: +outputs; flag disable_any_whitespace disable_additional_properties
 numbers: number *
 named_texts: text *
-stream_options: flag include_usage include_obfuscation continuous_usage_stats
+stream_options: flag include_usage include_obfuscation continuous_usage_stats; text reasoning_summary_delivery
 template_settings: flag enable_thinking thinking; any *
 thoughts: 'enabled'|'disabled'|'adaptive' type!; count budget_tokens
 repetitions: count length times digits; number share
-efforts: 'none'|'minimal'|'low'|'medium'|'high'|'xhigh'|'max' effort
+efforts: 'none'|'minimal'|'low'|'medium'|'high'|'xhigh'|'max'|'ultra'|'persistent' effort
 reasoning: +efforts; text context generate_summary mode summary
 written_function: text name!; text|object arguments; any parsed_arguments; object provider_specific_fields
 written_custom: text name! input!
@@ -45,7 +45,9 @@ file: text file_data file_id filename
 of_parts: object prompt_cache_breakpoint cache_control; text uuid
 reasoning_part: text type text!
 of_messages: text id; object cache_control provider_specific_fields extra_content; none images
-of_items: text id status namespace; flag async; object caller
+of_items: text id status namespace; flag async; object caller internal_chat_message_metadata_passthrough
+idle: integer priority id_slot; number ttl; number|text keep_alive; flag cache_prompt; flag|object usage;
+    text chat_id session_id trace_id; object client_metadata
 of_blocks: object cache_control caller; text toolset_name title
 citation_settings: flag enabled
 text_block: 'text' type!; text text!; [object] citations; object cache_control
@@ -57,7 +59,7 @@ anthropic: text model service_tier inference_geo speed user_profile_id workspace
     output_settings output_config; object_schema output_format; none mcp_servers;
     object metadata cache_control diagnostics extra_body thread context_management;
     flag outline; 'whole'|'tokens' choices; flag|repetitions repetition;
-    flag|text|named_texts grounded; flag quotes; 'error'|'free' missing
+    flag|text|named_texts grounded; flag quotes; 'error'|'free' missing; +idle
 
 response_format by type
 text python:
@@ -91,13 +93,22 @@ function: text id; count index; written_function function!; +of_messages
 custom: text id; count index; written_custom custom!; +of_messages
 
 item by type message
-message: 'user'|'assistant'|'system'|'developer' role!; text|[part] content!; text id status phase
+message: 'user'|'assistant'|'system'|'developer' role!; text|[part] content!; text id status phase;
+    object internal_chat_message_metadata_passthrough
 function_call: +of_items; text call_id! name! arguments!; any parsed_arguments
 function_call_output: +of_items; text call_id! name; text|[part] output!
 custom_tool_call: +of_items; text call_id! name! input!
 custom_tool_call_output: +of_items; text call_id!; text|[part] output!
-reasoning: text id status encrypted_content; [reasoning_part] summary content
+reasoning: text id status encrypted_content; [reasoning_part] summary content;
+    object internal_chat_message_metadata_passthrough
 item_reference: text id!
+additional_tools: text id status; 'developer' role; [tool] tools!
+tool_search_output: text id call_id status execution created_by; [tool] tools!;
+    object internal_chat_message_metadata_passthrough
+apply_patch_call apply_patch_call_output code_interpreter_call compaction computer_call computer_call_output
+    context_compaction file_search_call image_generation_call local_shell_call local_shell_call_output
+    mcp_approval_request mcp_approval_response mcp_call mcp_list_tools program program_output shell_call
+    shell_call_output tool_search_call web_search_call: text call_id; any *
 
 turn by role
 user assistant: text|[block] content!
@@ -164,21 +175,22 @@ MEMBERS: Final = (
     MemberRow(
         ("chat",),
         """[message] messages; [function] functions; 'none'|'auto'|named function_call;
-        'none'|'minimal'|'low'|'medium'|'high'|'xhigh'|'max' reasoning_effort""",
+        'none'|'minimal'|'low'|'medium'|'high'|'xhigh'|'max'|'ultra'|'persistent' reasoning_effort""",
     ),
     MemberRow(
         ("chat", "responses"),
         """[tool] tools; text|tool_choice tool_choice; flag parallel_tool_calls;
-        template_settings chat_template_kwargs; flag enable_thinking; flag|thoughts thinking""",
+        template_settings chat_template_kwargs; flag enable_thinking; flag|thoughts thinking;
+        reasoning reasoning""",
     ),
     MemberRow(("completions",), "text|[word+]|[integer+]|[[integer+]+] prompt"),
-    MemberRow(("responses",), "text instructions; text|[item] input; object prompt; reasoning reasoning"),
+    MemberRow(("responses",), "text instructions; text|[item] input; object prompt"),
     # members that do not change the reply
     MemberRow(
         ALL,
         """flag store; object metadata prompt_cache_options extra_headers extra_query; text user service_tier
         safety_identifier prompt_cache_key prompt_cache_retention request_id rid cache_salt
-        guided_decoding_backend""",
+        guided_decoding_backend; +idle""",
     ),
     MemberRow(("chat",), "'low'|'medium'|'high' verbosity"),
     # members that are handed to the generator
@@ -187,7 +199,7 @@ MEMBERS: Final = (
         """number temperature top_p min_p frequency_penalty presence_penalty repetition_penalty;
         number length_penalty;
         count min_tokens best_of top_logprobs thinking_token_budget;
-        integer top_k seed priority truncate_prompt_tokens prompt_logprobs; numbers logit_bias;
+        integer top_k seed truncate_prompt_tokens prompt_logprobs; numbers logit_bias;
         text|[text] stop_regex lora_path; [integer] stop_token_ids allowed_token_ids; [text] bad_words;
         flag echo use_beam_search ignore_eos include_stop_str_in_output skip_special_tokens no_stop_trim
         spaces_between_special_tokens add_generation_prompt continue_final_message add_special_tokens
@@ -229,6 +241,10 @@ def _declare_members(rows: Iterable[MemberRow]) -> Members:
     return members
 
 
+TOOL_ITEMS: Final = ("additional_tools", "tool_search_output")
+"""The types of items of an input that bring tools."""
+IDLE: Final = tuple(REQUESTS.objects["idle"])
+"""The members that ask for speed or bookkeeping alone. They have no effect here, and a note says so."""
 HANDED: Final = frozenset(_declare_members(row for row in MEMBERS if row.is_handed))
 """The members that are options of the model's server."""
 
@@ -251,9 +267,9 @@ def read_members(request: Mapping[str, Any], address: str = "") -> dict[str, Any
     the place, a JSON pointer, and the nearest known name. Cost: linear.
     """
     extra_body = request.get("extra_body")
-    own_members = {name: value for name, value in request.items() if name != "extra_body"}
     # clients of OpenAI's send what is not OpenAI's in extra_body
-    all_members = {**own_members, **extra_body} if isinstance(extra_body, Mapping) else own_members
+    inner_members = extra_body if isinstance(extra_body, Mapping) else {}
+    all_members = {**request, **inner_members}
     address = address or next(
         (place for name, place in ADDRESSES.items() if all_members.get(name) is not None), ""
     )
@@ -262,7 +278,8 @@ def read_members(request: Mapping[str, Any], address: str = "") -> dict[str, Any
     if extra_body is not None:
         inner = {name: kind for name, kind in known_members.items() if name != "extra_body"}
         REQUESTS.check_members(extra_body, inner, "extra_body")
-    return with_tools(all_members)
+    own_members = {name: value for name, value in request.items() if name != "extra_body"}
+    return with_tools({**own_members, **inner_members})
 
 
 def with_tools(request: Mapping[str, Any]) -> dict[str, Any]:

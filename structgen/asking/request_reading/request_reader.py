@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from structgen.asking.request_reading.grammar_forms import SGLANG, requested_grammar
-from structgen.asking.request_reading.request_members import GUIDED, members_of, read_members
+from structgen.asking.request_reading.request_members import GUIDED, TOOL_ITEMS, members_of, read_members
 from structgen.asking.tool_calls.tool_choices import ToolChoice, read_choice
 from structgen.asking.tool_calls.tool_definitions import Tool, read_tools
 from structgen.asking.tool_calls.tool_grammar import tools as grammar_of
@@ -125,7 +125,13 @@ def read_request(
     parallel = request.get("parallel_tool_calls")
     left_out: list[str] = []
     # tools that a server runs itself are left out, not refused
-    tools = read_tools(request.get("tools") or (), limits=all_policies.get("limits"), left_out=left_out)
+    items = request.get("input")
+    later_tools = {
+        f"input/{index}/tools": item["tools"]
+        for index, item in enumerate(items if isinstance(items, list) else ())
+        if isinstance(item, Mapping) and item.get("type") in TOOL_ITEMS
+    }
+    tools = read_tools(request.get("tools") or (), all_policies.get("limits"), left_out, later_tools)
     choice = read_choice(tools, tool_choice, parallel)
     form, answer = _answer_grammar(request, all_policies, specials)
     if form not in ("", "response_format", "text") and choice.must_call:

@@ -12,12 +12,13 @@ that name, or for a chat template with the texts `{"name": "` and `"parameters":
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Final
 
-from structgen.asking.tool_calls.tool_format import ToolFormat
+from structgen.asking.tool_calls.format_marks import marks_of
+from structgen.asking.tool_calls.tool_format import TAG, ToolFormat
 from structgen.base.errors import OptionError
 from structgen.grammars.text_grammars.composition.argument_styles import ARGUMENT_STYLES, TAGGED
 
@@ -321,6 +322,14 @@ def format_of(format: Any, where: str = "format") -> ToolFormat:
         )
     # Of several rows, the one whose signs are longest together is the most specific.
     return max(fits, key=lambda row: sum(map(len, row.signs)))
+
+
+def format_of_tokens(has_token: Callable[[str], bool]) -> ToolFormat | None:
+    """Return the row all of whose tags are tokens of a vocabulary; None if there is none. Of several rows it
+    is the one with the most tags. `has_token` says whether a text is a token."""
+    tags_of_rows = {row.name: set(TAG.findall(" ".join(marks_of(row).all))) for row in ROWS}
+    names = [name for name, tags in tags_of_rows.items() if tags and all(map(has_token, tags))]
+    return FORMATS[max(names, key=lambda name: len(tags_of_rows[name]))] if names else None
 
 
 def check_name(

@@ -39,10 +39,10 @@ class ToolChoice:
 
 
 def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolChoice:
-    """Return a choice: "auto", "required", "none", the name of a tool, or OpenAI's dicts, of chat completions
-    and of responses: `{"type": "function", ...}`, `{"type": "allowed_tools", ...}`. One that was read is
-    returned as it is. `parallel`: whether there may be several calls, or the most; None: several, but one
-    where a call is required.
+    """Return a choice: "auto", "required" (or "any"), "none", the name of a tool, or OpenAI's dicts, of chat
+    completions and of responses: `{"type": "function", ...}`, `{"type": "allowed_tools", ...}`. One that was
+    read is returned as it is. `parallel`: whether there may be several calls, or the most; None: several, but
+    one where a call is required.
 
     Errors: `OptionError` for other forms, for tools that are not there, for `required` without tools.
     """
@@ -65,6 +65,9 @@ def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolC
     tools_by_name = {tool.name: tool for tool in tools}
     if tool_choice is None:
         tool_choice = "auto"
+    # Mistral's word for a required call
+    if tool_choice == "any" and "any" not in tools_by_name:
+        tool_choice = "required"
     if isinstance(tool_choice, Mapping):
         return _read_dict(tools_by_name, tool_choice, max_calls)
     if not isinstance(tool_choice, str):

@@ -13,7 +13,9 @@ import json
 import re
 import typing
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from structgen.asking.python_types.type_hints import TypeReader, read_type
@@ -77,10 +79,21 @@ class Tool:
     """Whether it is one of OpenAI's custom tools. Its only argument, `input`, is a text."""
     input: Grammar | None = None
     """The grammar of that text; None: any text."""
+    is_search: bool = False
+    """Whether it is OpenAI's search for further tools, which the client runs."""
+    namespace: str = ""
+    """The name of the namespace of OpenAI's that has the tool; "": none."""
+    inner_name: str = ""
+    """The name of the tool in its namespace, where `name` is another one; else ""."""
 
     def __post_init__(self) -> None:
         schema = _object_schema(self.schema, f"the tool {self.name}", self.name)
         object.__setattr__(self, "schema", schema)
+
+    @property
+    def address(self) -> tuple[str, str]:
+        """The namespace of the tool and its name in it, by which OpenAI's calls name it."""
+        return self.namespace, self.inner_name or self.name
 
     @property
     def policies(self) -> Mapping[str, Any]:
@@ -147,7 +160,10 @@ Tools: TypeAlias = Iterable[Any] | Callable[..., Any] | Tool
 
 
 def read_tools(
-    tools: Any, limits: Limits | None = None, left_out: list[str] | None = None
+    tools: Any,
+    limits: Limits | None = None,
+    left_out: list[str] | None = None,
+    later_tools: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[Tool, ...]:
     """Return tools given as functions, pydantic models, dataclasses, TypedDicts, `Tool`s, or definitions.
     These are OpenAI's dicts (of chat completions and of responses, custom tools too), Anthropic's and MCP's.
@@ -155,25 +171,35 @@ def read_tools(
     around it. Objects of the package mcp are read by their attributes. `limits`: for grammars of inputs. No
     function is called.
 
+    The tools of a namespace (OpenAI's) become tools of their own. Where two tools have one name, the name of
+    one in a namespace is `NAMESPACE__NAME`. `later_tools` has more lists of tools, each by its place. A tool
+    of the same name in one of these replaces an earlier one.
+
     Errors: `OptionError` for what is none of these and for two tools of one name; `UnsupportedError` for what
     has no schema; those of grammars. An answer that is one page of several brings a `ToolWarning`. A tool
     that a server runs itself, such as OpenAI's `web_search`, is left out beside others. Its type goes into
     the list `left_out`, or into a `ToolWarning` where there is none.
     """
-    tools_by_name: dict[str, Tool] = {}
+    found_tools: dict[tuple[str, str], tuple[str, Tool]] = {}
     hosted_errors: dict[str, UnsupportedError] = {}
-    for location, definition in _iterate_tools(tools):
-        # its error waits until it is known whether other tools are left
-        if kind := hosted_type(definition):
-            hosted_errors.setdefault(kind, _unknown_type(kind, location))
-            continue
-        tool = _read_tool(definition, location, limits)
+    for where, more_tools in {"tools": tools, **later_tools}.items():
+        for location, definition in _iterate_tools(more_tools, where):
+            # its error waits until it is known whether other tools are left
+            if kind := hosted_type(definition):
+                hosted_errors.setdefault(kind, _unknown_type(kind, location))
+                continue
+            for inner_location, tool in _read_definition(definition, location, limits):
+                if tool.address in found_tools and where not in later_tools:
+                    raise _second_tool(tool, inner_location)
+                found_tools[tool.address] = inner_location, tool
+    name_counts = Counter(name for _, name in found_tools)
+    tools_by_name: dict[str, Tool] = {}
+    for location, tool in found_tools.values():
+        if tool.namespace and name_counts[tool.name] > 1:
+            name = f"{tool.namespace}__{tool.name}"
+            tool = dataclasses.replace(tool, name=name, inner_name=tool.name)
         if tool.name in tools_by_name:
-            raise OptionError(
-                f"A second tool is called {tool.name!r}.",
-                where=f"{location}/name",
-                cure="Rename one of them.",
-            )
+            raise _second_tool(tool, location)
         tools_by_name[tool.name] = tool
     for kind, error in hosted_errors.items():
         if not tools_by_name:
@@ -188,9 +214,40 @@ def read_tools(
 def hosted_type(tool: Any) -> str:
     """Return the type of a tool that a server runs itself, as `web_search` is; "" of any other."""
     kind = tool.get("type") if isinstance(tool, Mapping) else None
-    if not isinstance(kind, str) or kind in _TYPES or tool.keys() & _OF_CALLED or suggest_name(kind, _TYPES):
+    if kind == "tool_search":
+        return "" if tool.get("execution") == "client" else kind
+    if not isinstance(kind, str) or kind in (*_TYPES, "namespace") or tool.keys() & _OF_CALLED:
         return ""
-    return kind
+    return "" if suggest_name(kind, _TYPES) else kind
+
+
+def _second_tool(tool: Tool, location: str) -> OptionError:
+    fault = f"A second tool is called {tool.name!r}."
+    return OptionError(fault, where=f"{location}/name", cure="Rename one of them.")
+
+
+def _read_definition(definition: Any, location: str, limits: Limits | None) -> Iterator[tuple[str, Tool]]:
+    """Yield the tool of a definition, or the tools of a namespace, each with its place. Errors: those of
+    `read_tools`; OptionError for a namespace inside of a namespace."""
+    if not isinstance(definition, Mapping) or definition.get("type") != "namespace":
+        yield location, _read_tool(definition, location, limits)
+        return
+    TOOL_SHAPES.check(definition, "tool", location)
+    # a model is told once what the tools are for, with the first of them
+    preface = definition.get("description")
+    for index, inner_definition in enumerate(definition["tools"]):
+        inner_location = f"{location}/tools/{index}"
+        kind = inner_definition.get("type")
+        if kind in ("namespace", "tool_search"):
+            raise OptionError(
+                f"A {kind} is not allowed inside a namespace.",
+                where=f"{inner_location}/type",
+                cure="Move it out of the namespace.",
+            )
+        tool = _read_tool(inner_definition, inner_location, limits)
+        description = "\n".join(filter(None, (preface, tool.description)))
+        yield inner_location, dataclasses.replace(tool, namespace=definition["name"], description=description)
+        preface = None
 
 
 def _unknown_type(kind: Any, location: str) -> UnsupportedError:
@@ -203,15 +260,14 @@ def _unknown_type(kind: Any, location: str) -> UnsupportedError:
     )
 
 
-def _iterate_tools(tools: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the given tools one by one, each with its place in the argument, for messages."""
+def _iterate_tools(tools: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """Yield the given tools one by one, each with its place, for messages. `where`: the place of all."""
     tools = _read_members(tools)
-    where = "tools"
     if isinstance(tools, dict):
         if "jsonrpc" in tools or tools.keys() == {"result"}:
             tools = _rpc_result(tools)
             where = "tools/result"
-        if "tools" in tools:
+        if "tools" in tools and tools.get("type") != "namespace":
             TOOL_SHAPES.check(tools, "tools_listed", where)
             if tools.get("nextCursor", tools.get("next_cursor")) is not None:
                 fault = (
@@ -290,9 +346,14 @@ def _read_tool(definition: Any, location: str, limits: Limits | None) -> Tool:
 def _tool_of_dict(definition: JsonObject, location: str, limits: Limits | None = None) -> Tool:
     """Return a tool of a dict; `strict` is taken, and the schema is enforced whatever it says."""
     kind = definition.get("type") or "function"
-    if kind not in _TYPES:
+    is_search = kind == "tool_search"
+    if kind not in _TYPES and not is_search:
         raise _unknown_type(kind, location)
     TOOL_SHAPES.check(definition, "tool", location)
+    if is_search:  # it has no name of its own
+        search = {**definition, "name": kind}
+        tool = _build_tool(search, definition.get("parameters"), f"{location}/parameters", location)
+        return dataclasses.replace(tool, is_search=True)
     schema_keys = [name for name in _SCHEMA_KEYS if name in definition]
     if len(schema_keys) > 1:
         raise OptionError(

@@ -24,6 +24,8 @@ rpc: any jsonrpc id error; object result
 tool by type function
 function: +of_tools; function function
 custom: +of_tools; custom custom; custom_format format
+namespace: text name! description; [tool] tools!
+tool_search: text description execution; object parameters
 *: any *
 
 custom_format by type
@@ -36,4 +38,5 @@ custom: named custom; text name
 allowed_tools: allowed_tools allowed_tools; 'auto'|'required' mode; [tool_choice+] tools
 """)
 """Members of MCP's and Anthropic's tools are those of OpenAI's functions too: each is read where it stands.
-`tools_listed` is MCP's answer to `tools/list`, `rpc` JSON-RPC's around it."""
+A `namespace` is a named group of functions and custom tools. `tools_listed` is MCP's answer to `tools/list`,
+`rpc` JSON-RPC's around it."""

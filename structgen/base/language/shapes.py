@@ -24,9 +24,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from structgen.base.errors import OptionError
 from structgen.base.json_text.events import escape
@@ -34,8 +35,12 @@ from structgen.base.language.checks import show_value
 
 Members: TypeAlias = Mapping[str, str]
 """Name of a member -> its type; "!" at the end of the type: the member must be there."""
+UNKNOWN_MEMBERS: Final = ContextVar[list[str] | None]("unknown_members", default=None)
+"""A list to which the places of members that are not known are added. They are then removed from their
+objects. None: each of them is refused."""
 _MOST_NAMED: Final = 30
-"""An error lists the known members only if there are fewer than this number."""
+"""An error lists the known members only if there are fewer than this number, and `UNKNOWN_MEMBERS` gets at
+most so many places."""
 
 
 def suggest_name(name: Any, names: Iterable[str]) -> str:
@@ -182,11 +187,16 @@ class JsonShapes:
     def check_members(self, value: Mapping[str, Any], members: Members, place: str) -> None:
         """Raise OptionError, as `check` does, if the members of an object are not those of a shape."""
         prefix = f"{place}/" if place else ""
+        noted_places, unknown_names = UNKNOWN_MEMBERS.get(), list[str]()
         for name, member in value.items():
             if member is None:
                 continue
             kind = members.get(name) or members.get("*")
             where = prefix + escape(str(name))
+            if kind is None and noted_places is not None:
+                noted_places += [where] * (len(noted_places) < _MOST_NAMED)
+                unknown_names.append(name)
+                continue
             if kind is None:
                 known_names = f"Known are {', '.join(sorted(members))}." if len(members) < _MOST_NAMED else ""
                 raise OptionError(
@@ -195,6 +205,8 @@ class JsonShapes:
                     cure=suggest_name(name, members) + (known_names or "Leave it out."),
                 )
             self.check(_plain_object(member), kind, where)
+        for name in unknown_names:
+            del cast("dict[str, Any]", value)[name]
         for name, kind in members.items():
             if kind.endswith("!") and value.get(name) is None:
                 raise OptionError("It is missing.", where=prefix + name, cure=f"Give {name}.")

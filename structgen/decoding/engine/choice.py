@@ -68,7 +68,7 @@ class ChoiceRow:
     text: Sequence[int]
     """The tokens that were written."""
     ends: Sequence[int] = ()
-    """The ids of the tokenizer's end tokens."""
+    """The ids of the tokens that end the text."""
     law: RowLaw | None = None
     """The strategies of the text; None: the text has none, or is writing thoughts."""
     stream: int = field(init=False)

@@ -83,6 +83,12 @@ OF_REQUESTS: Final = Exclusions(
         beside="grammar",
     ),
     Exclusion(
+        "stop_tokens",
+        "A stop token would truncate a text of the grammar.",
+        "Remove stop_tokens: the text ends where the grammar ends it.",
+        beside="grammar",
+    ),
+    Exclusion(
         "canonical", "Free text has no forced parts.", "Leave it out, or give a grammar.", without="grammar"
     ),
     Exclusion(

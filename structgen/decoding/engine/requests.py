@@ -95,6 +95,10 @@ def _read_grammar(name: str, value: Any) -> Grammar | CompiledGrammar | None:
     return grammar
 
 
+def _check_stop_tokens(name: str, value: Any) -> tuple[int, ...]:
+    return checks.check_tokens(name, value) if value else ()
+
+
 @fields_named(
     "sg.Sampling(temperature=0.7, seed=3)",
     {"temp": "Write temperature=", "max_tokens": "It is an option of sg.run, sg.generate and sg.Request"}
@@ -276,11 +280,21 @@ class Request:
     the client's key, so that no client can tell from the time what another one has sent."""
     shortened: Annotated[str, checks.check_encodable] = ""
     """The value of `Usage.outline`, for a prompt of token ids that contains an outline."""
+    stop_tokens: Annotated[Sequence[int], _check_stop_tokens] = ()
+    """The ids of tokens that end a free text, as the tokenizer's end tokens do. Not allowed with a
+    grammar."""
 
     def __post_init__(self) -> None:
         check_fields(self)
         sampling = self.chosen_by
-        if self.stop or self.canonical or self.healing or self.begun or sampling.min_tokens:
+        if (
+            self.stop
+            or self.stop_tokens
+            or self.canonical
+            or self.healing
+            or self.begun
+            or sampling.min_tokens
+        ):
             OF_REQUESTS.raise_first(self, sampling)  # each row is about one of these
 
     @property

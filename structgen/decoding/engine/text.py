@@ -162,7 +162,7 @@ class Text:
         self.model_seconds = self.mask_seconds = 0.0
         """The seconds of the forward pass before the next token, and of filling the masks of that batch."""
         # The next fields come from the options and strategies of the request.
-        ends = start.tokenizer.eos_token_ids
+        ends = (*start.tokenizer.eos_token_ids, *request.stop_tokens)
         self.row = ChoiceRow(request.chosen_by, self.handle.sample, 0, start.prompt, self.tokens, ends)
         self.edits = () if start.strategies is None else start.strategies.edits
         self.search: Any = None

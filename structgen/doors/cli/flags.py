@@ -234,7 +234,18 @@ FLAGS: Final[dict[str, Flag]] = {
         "NAME",
     ),
     "port": Flag(int, "0: one that is free.", min_value=0, max_value=65_535, default=8000),
-    "name": Flag(str, "The name under which requests ask for the model.  [default: MODEL]"),
+    "name": Flag(
+        list[str],
+        "A name under which requests ask for the model; *: any other name, too. May be given several times.  "
+        "[default: MODEL]",
+        "NAME",
+    ),
+    "unknown": Flag(
+        str,
+        "What happens to members of requests that are not known: error (they are refused) or warn (they have "
+        "no effect, and the header x-structgen-warning lists them).  [default: error]",
+        "error|warn",
+    ),
     "api_key_file": Flag(
         Path,
         "A file with a key on each line; the variable STRUCTGEN_API_KEY has one too. Requests need "
@@ -242,7 +253,8 @@ FLAGS: Final[dict[str, Flag]] = {
     ),
     "tool_format": Flag(
         str,
-        f"How the model writes calls of tools: {', '.join(FORMATS)}.  [default: told by its chat template]",
+        f"How the model writes calls of tools: {', '.join(FORMATS)}.  [default: told by its chat template, "
+        "else by its tokens, else hermes]",
     ),
     "chat_template": Flag(
         Path,
@@ -253,6 +265,9 @@ FLAGS: Final[dict[str, Flag]] = {
         str,
         "The closing tag of thoughts, such as </think>: each reply begins with thoughts.  [default: "
         "only where the chat template opens some]",
+    ),
+    "thinking_tokens": Flag(
+        int, "The most tokens of thoughts.  [default: 1024, or a fourth of the context]", min_value=0
     ),
     "serve max_rows": Flag(int, "The most texts that are written at the same time.", min_value=1, default=32),
     "serve timeout": Flag(float, "The most seconds of a text.", min_value=0.1, default=600),

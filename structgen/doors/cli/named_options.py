@@ -1,8 +1,9 @@
 """The options of the commands, and the one reader of them.
 
 An *option* is a setting of a command. It has the name that it has in Python, e.g. `top_p`. At most fifteen
-options of a command are *flags* of the command line. All options can be given as `-o NAME=VALUE`, or in a
-file of TOML (`--options FILE`). So an option has one name, one meaning and one place where its value is read.
+options of a command (of `serve`, eighteen) are *flags* of the command line. All options can be given as `-o
+NAME=VALUE`, or in a file of TOML (`--options FILE`). So an option has one name, one meaning and one place
+where its value is read.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import warnings
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -23,8 +24,8 @@ _OF_FILES = ("files_days", "key_bytes", "files_bytes")
 
 @takes_options(
     *("host", "port", "allowed_host", "name", "api_key_file", "tool_format", "chat_template"),
-    *("thinking", "max_rows", "timeout", "device", "documents", "files"),
-    more_names=("model", "thinking_tokens", *_OF_ENGINE, "max_body", "grace", *_OF_FILES),
+    *("thinking", "thinking_tokens", "unknown", "max_rows", "timeout", "device", "documents", "files"),
+    more_names=("model", *_OF_ENGINE, "max_body", "grace", *_OF_FILES),
 )
 def serve(
     options: CommandOptions,
@@ -58,7 +59,7 @@ def serve(
 
     # schemas are the clients' own: what looks misspelt in one is no matter of whoever runs the server
     warnings.simplefilter("ignore", SchemaWarning)
-    name, host = options.get("name"), options.get("host")
+    host = options.get("host")
     file_options: dict[str, Any] = {
         name: checks.check_whole(name, value, 1) for name, value in options.select_given(_OF_FILES).items()
     }
@@ -66,9 +67,7 @@ def serve(
         file_options["files"] = options.get("files")
     max_body = checks.check_whole("max_body", options.get("max_body", 8), 1)
     grace = checks.check_whole("grace", options.get("grace", 30), 0)
-    thoughts = options.select_given(("tool_format", "thinking"))
-    if "thinking_tokens" in options:
-        thoughts["thinking_tokens"] = checks.check_whole("thinking_tokens", options.get("thinking_tokens"), 0)
+    served_options = options.select_given(("tool_format", "thinking", "thinking_tokens", "unknown"))
     file = options.get("api_key_file")
     keys = read_keys(file)
     engine = Engine(
@@ -79,10 +78,10 @@ def serve(
         engine.prompts.use_template(read_text(options.get("chat_template")))
     served = ServedModel(
         engine,
-        name or model,
+        _real_names(options.get("name", ()), model),
         seconds=options.get("timeout"),
         documents="documents" in options,
-        **thoughts,
+        **served_options,
     )
     listening = socket.create_server(
         (host, options.get("port")), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
@@ -95,7 +94,8 @@ def serve(
     printed_host = f"[{host}]" if ":" in host else host
     where = f"http://{printed_host}:{listening.getsockname()[1]}/v1"
     with_key = ", with a key" if keys else ""
-    echo(f"{served.name} is served at {where}{with_key}. {served.describe_calls()} Ctrl-C stops it.")
+    names = ", ".join([*served.names, *["any other name"] * served.takes_any_name])
+    echo(f"{names} is served at {where}{with_key}. {served.describe_calls()} Ctrl-C stops it.")
     if not keys and not is_loopback(address):
         echo(f"Everybody who reaches {where} can use it. Give keys: --api-key-file FILE.", err=True)
     sys.stdout.flush()
@@ -108,3 +108,8 @@ def serve(
     gc.collect()
     gc.freeze()
     uvicorn.Server(config).run([listening])
+
+
+def _real_names(names: Sequence[str], model: str) -> list[str]:
+    """Return the names of the command line; the model's own one where they have none but "*"."""
+    return list(names) if any(name not in ("", "*") for name in names) else [model, *names]

@@ -19,11 +19,12 @@ from starlette.responses import JSONResponse
 
 from structgen.asking.request_reading.request_members import members_of
 from structgen.asking.tool_calls.tool_shapes import JsonObject
+from structgen.base.language.shapes import UNKNOWN_MEMBERS
 from structgen.decoding.engine.requests import Result
 from structgen.doors.serving.api_errors import ApiError, Body
 from structgen.doors.serving.error_places import place_in
 from structgen.doors.serving.reply_parts import Delta, ReplyParts
-from structgen.doors.serving.request_fields import check_members
+from structgen.doors.serving.request_fields import check_members, idle_notes
 from structgen.doors.serving.served_model import BodyRequest, ServedModel
 from structgen.doors.serving.stored_responses import KEPT_BY_NOBODY, StoredResponses
 from structgen.grammars.json_grammars.schema_grammar import SCHEMA_REMARKS
@@ -80,11 +81,14 @@ class AnswerShape(ABC):
     ) -> None:
         """Read a body. `responses`: the stored responses of its owner; None if the server stores none. Raises
         ApiError and StructgenError for a body that is refused."""
+        UNKNOWN_MEMBERS.set([] if model.notes_unknown else None)
         # the members are checked before the body is read
         self.model, self.body, self.responses = model, check_members(body, self.address), responses
-        model.check_name(body)
+        self.model_name = model.resolve_name(body)
         self.body_request = self.read_body()
-        self.remarks = dict.fromkeys([*self.body_request.warnings, *(SCHEMA_REMARKS.get() or ())])
+        remarks = [*self.body_request.warnings, *idle_notes(self.body)]
+        remarks += SCHEMA_REMARKS.get() or ()
+        self.remarks = dict.fromkeys(remarks)
         self.replies: Sequence[ReplyParts] = ()
         """The reply of each text, as far as it has come. It is set before `first_events` is called."""
         self.id = f"{self.prefix}{secrets.token_hex(12)}"

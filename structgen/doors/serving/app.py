@@ -149,13 +149,15 @@ class ModelServer:
     async def list_models(self, http: Request) -> Response:
         """Answer `/v1/models`."""
         self.check_key(http)
-        return JSONResponse({"object": "list", "data": [self.served_model.model_object()]})
+        model = self.served_model
+        model_objects = [model.model_object(name) for name in model.names]
+        return JSONResponse({"object": "list", "data": model_objects})
 
     async def show_model(self, http: Request) -> Response:
         """Answer `/v1/models/NAME`."""
         self.check_key(http)
-        self.served_model.check_name({"model": http.path_params["name"]})
-        return JSONResponse(self.served_model.model_object())
+        name = self.served_model.resolve_name({"model": http.path_params["name"]})
+        return JSONResponse(self.served_model.model_object(name))
 
     async def show_health(self, http: Request) -> Response:
         """Answer `/health`."""
@@ -383,7 +385,10 @@ class _Answer:
         cache_salt = f"{self.owner} {self.body.get('cache_salt', '')}"
         self.handles = await self.server.begin_texts(shape.body_request, cache_salt)
         shape.replies = [replace(shape.body_request.parts, parts={}) for _ in self.handles]
-        headers = {"x-structgen-warning": shape.warning} if shape.warning else {}
+        # a header has only ASCII characters
+        headers = {"x-structgen-model": shape.model_name.encode("unicode_escape").decode()}
+        if shape.warning:
+            headers["x-structgen-warning"] = shape.warning
         # events are sent as the texts grow
         if shape.body.get("stream"):
             await self.send_lines(self.stream_lines(shape), headers)

@@ -36,7 +36,12 @@ class CompletionShape(AnswerShape):
         super().__init__(model, body, *arguments)
         self.with_usage = usage_wanted(self.body)
         """Whether a stream ends with its usage."""
-        self.head = {"id": self.id, "created": int(time.time()), "model": model.name, **self.own_members}
+        self.head = {
+            "id": self.id,
+            "created": int(time.time()),
+            "model": self.model_name,
+            **self.own_members,
+        }
 
     def read_body(self) -> BodyRequest:
         return self.model.read_prompts(self.body)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
+from structgen.asking.request_reading.request_members import TOOL_ITEMS
 from structgen.base.json_text.exact_json import unescape_segment
 
 MOST_SHOWN: Final = 200
@@ -102,18 +103,36 @@ def place_in(body: Mapping[str, Any], place: str, known_members: Collection[str]
 
 def _tool_place(body: Mapping[str, Any], tool: str, *, is_name: bool) -> str:
     """Return the place of a tool, by its name, in a body: of its name, or of its schema."""
-    for name in ("tools", "functions"):
-        for index, definition in enumerate(body.get(name) or ()):
-            kind = definition.get("type") or "function"
-            path, members = (
-                (f"/{kind}", definition[kind])
-                if isinstance(definition.get(kind), Mapping)
-                else ("", definition)
-            )
-            if members.get("name") == tool:
-                member = next((each for each in _OF_TOOLS if members.get(each) is not None), "name")
-                return f"{name}/{index}{path}/{'name' if is_name else member}"
+    # responses have tools in items of their input, too
+    items = body.get("input")
+    lists = {name: body.get(name) or () for name in ("tools", "functions")}
+    for index, item in enumerate(items if isinstance(items, list) else ()):
+        if item.get("type") in TOOL_ITEMS:
+            lists[f"input/{index}/tools"] = item["tools"]
+    for place, namespace, definition in _tool_definitions(lists):
+        kind = definition.get("type") or "function"
+        path, members = "", definition
+        # chat completions have the members one dict deeper
+        if isinstance(definition.get(kind), Mapping):
+            path, members = f"/{kind}", definition[kind]
+        name = members.get("name") or kind
+        # a model knows some tools of namespaces by longer names
+        if tool in (name, f"{namespace}__{name}"):
+            member = next((each for each in _OF_TOOLS if members.get(each) is not None), "name")
+            return f"{place}{path}/{'name' if is_name else member}"
     return "tools"
+
+
+def _tool_definitions(lists: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield the tools of some lists, which have their places as keys: the place of each, the name of its
+    namespace ("": none), and its definition."""
+    for place, definitions in lists.items():
+        for index, definition in enumerate(definitions):
+            if definition.get("type") != "namespace":
+                yield f"{place}/{index}", "", definition
+                continue
+            for inner_index, inner_definition in enumerate(definition["tools"]):
+                yield f"{place}/{index}/tools/{inner_index}", definition["name"], inner_definition
 
 
 def _form_place(place: str, value: Any) -> str:

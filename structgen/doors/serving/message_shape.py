@@ -129,7 +129,7 @@ class MessageShape(AnswerShape):
         *arguments: Any,
     ) -> None:
         super().__init__(model, body, *arguments)
-        members = {"id": self.id, "type": "message", "role": "assistant", "model": model.name}
+        members = {"id": self.id, "type": "message", "role": "assistant", "model": self.model_name}
         self.head: JsonObject = {**members, **self.own_members}
         self.count = 0
         """How many blocks have begun."""

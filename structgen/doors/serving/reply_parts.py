@@ -37,6 +37,8 @@ class ReplyPart:
     """The name of the tool, for a call. Its `call` is the number of calls that began before it."""
     id: str = ""
     call: int = 0
+    tool: Tool | None = None
+    """The tool that is called; None: a text, or a tool that is not known."""
 
 
 class Delta(NamedTuple):
@@ -192,8 +194,11 @@ class ReplyParts:
         first."""
         if number not in self.parts:
             assert self.format is not None
-            is_custom = any(tool.custom for tool in self.tools if tool.name == self.name)
-            part = ReplyPart("custom" if is_custom else "function", len(self.parts), name=self.name)
+            tool = next((tool for tool in self.tools if tool.name == self.name), None)
+            is_custom = tool is not None and tool.custom
+            part = ReplyPart(
+                "custom" if is_custom else "function", len(self.parts), name=self.name, tool=tool
+            )
             part.id = self.format.new_id(self.name, self.earlier + number)
             part.call = number
             self.parts[number] = part

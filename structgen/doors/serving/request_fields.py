@@ -26,14 +26,15 @@ from structgen.asking.grounding.grounded_grammar import (
 )
 from structgen.asking.grounding.stated_text import stated_text
 from structgen.asking.request_reading.document_parts import PartDocument, name_documents
-from structgen.asking.request_reading.request_members import HANDED, members_of, read_members
+from structgen.asking.request_reading.request_members import HANDED, IDLE, members_of, read_members
 from structgen.asking.tool_calls.custom_tools import INPUT
+from structgen.asking.tool_calls.tool_definitions import Tool
 from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import prefix_place
 from structgen.base.json_text.exact_json import values_in
 from structgen.base.language import checks
-from structgen.base.language.shapes import suggest_name
+from structgen.base.language.shapes import UNKNOWN_MEMBERS, suggest_name
 from structgen.decoding.engine.requests import NUMBERS, Request, Sampling
 from structgen.decoding.engine.strategies.repetitions import repetitions_of
 from structgen.doors.serving.api_errors import ApiError, Body, unsupported_member
@@ -49,6 +50,7 @@ MOST_STOPS: Final = 256
 _OFFERED: Final = (Request.__annotations__.keys() | Sampling.__annotations__) - {"continue_final_message"} | {
     *("top_logprobs", "max_completion_tokens", "max_output_tokens", "thinking_token_budget"),
     *("grounded", "quotes", "missing", "previous_response_id"),
+    *("stop_token_ids", "skip_special_tokens"),
 }
 """The members that this server offers for generation: options of the engine, and names that other servers
 give to some of them. (Continuing a message is asked for in another way at each address.)"""
@@ -62,18 +64,17 @@ _HARMLESS: Final[Mapping[str, tuple[Any, ...] | None]] = MappingProxyType(
         **dict.fromkeys(("web_search_options", "allowed_token_ids"), ()),
         **dict.fromkeys(  # by most of which others do what is done here
             (
-                *("skip_special_tokens", "add_generation_prompt", "spaces_between_special_tokens"),
+                *("add_generation_prompt", "spaces_between_special_tokens"),
                 *("separate_reasoning", "include_reasoning", "stream_reasoning"),
                 *("best_of", "length_penalty"),
             ),
             (True,),
         ),
         "add_special_tokens": (True, False),
-        "priority": (0,),
     }
 )
 """For some members, the values that do not change the text; None: any value. Other members use `_NOTHING`."""
-_INSTEAD: Final = MappingProxyType({"reasoning": "reasoning_effort", "guided_decoding": "structured_outputs"})
+_INSTEAD: Final = MappingProxyType({"guided_decoding": "structured_outputs"})
 """Members of other servers, each with the member that has its effect here."""
 
 
@@ -83,8 +84,11 @@ def check_members(body: Body, address: str) -> JsonObject:
     known_members = members_of(address)
     if address == "messages":
         return read_members(body, address)
+    are_noted = UNKNOWN_MEMBERS.get() is not None
     for name, value in body.items():
-        if name not in known_members and value is not None and not (name in _INSTEAD and value == {}):
+        is_unknown = name not in known_members and value is not None
+        # an empty form of another server asks for nothing, and any other one changes the reply
+        if is_unknown and (value != {} if name in _INSTEAD else not are_noted):
             near = f"Write {_INSTEAD[name]}. " if name in _INSTEAD else suggest_name(name, known_members)
             raise unsupported_member(name, f"{near}It is none of the members of {address}.")
         has_turns = address != "completions" and name in ("continue_final_message", "echo")
@@ -96,7 +100,17 @@ def check_members(body: Body, address: str) -> JsonObject:
             continue  # vLLM's clients send it as false together with the other member
         if values is not None and value not in values:
             raise unsupported_member(name)
-    return read_members({name: value for name, value in body.items() if name in known_members}, address)
+    return read_members({name: value for name, value in body.items() if name not in _INSTEAD}, address)
+
+
+def idle_notes(body: Body) -> list[str]:
+    """Return notes about members of a checked body that have no effect: those of `IDLE`, and those that are
+    not known, if they are taken."""
+    unknown = dict.fromkeys(UNKNOWN_MEMBERS.get() or ())
+    return [
+        *(f"{name}: it has no effect on this server" for name in IDLE if body.get(name) is not None),
+        *(f"{place}: it is not known, and has no effect" for place in unknown),
+    ]
 
 
 def narrow_to_texts(
@@ -170,6 +184,21 @@ def sampling_of(body: Body, *, is_greedy: bool) -> Sampling:
     return Sampling(**options, seed=secrets.randbits(32) if seed is None else seed)
 
 
+def stop_tokens_of(body: Body, vocab_size: int) -> tuple[int, ...]:
+    """Return the ids of tokens that end free text. Errors: ApiError for too many, and for one that is none of
+    a vocabulary's size."""
+    tokens = tuple(body.get("stop_token_ids") or ())
+    for index, token in enumerate(tokens):
+        # an id that no token has would never end a text
+        if not 0 <= token < vocab_size:
+            where = f"stop_token_ids/{index}"
+            raise ApiError(f"{where}: must be from 0 to {vocab_size - 1:,}, got {token}.", param=where)
+    if len(tokens) > MOST_STOPS:
+        fault = f"stop_token_ids has {len(tokens):,} ids, and may have at most {MOST_STOPS}."
+        raise ApiError(fault, param="stop_token_ids")
+    return tokens
+
+
 def stops_of(body: Body) -> tuple[str, ...]:
     """Return the texts that end free text. Errors: ApiError for too many: each is looked for at each
     token."""
@@ -190,16 +219,23 @@ def usage_wanted(body: Body) -> bool:
     return bool(options.get("include_usage"))
 
 
-def read_messages(source: Any, format: ToolFormat | None, where: str = "messages") -> list[JsonObject]:
+def read_messages(
+    source: Any,
+    format: ToolFormat | None,
+    where: str = "messages",
+    tools: Sequence[Tool] = (),
+) -> list[JsonObject]:
     """Return messages, whose members are known, with text as content, and arguments of earlier calls as the
-    format's template takes them. Errors: those of `checks.read_messages`, with JSON pointers as places."""
+    format's template takes them. An earlier call has the name of its tool among `tools`. Errors: those of
+    `checks.read_messages`, with JSON pointers as places."""
     if not source:
         raise ApiError(f"{where} is a list of one message or more.", param=where)
     for number, sent in enumerate(source):
         if fault := checks.message_fault(number, sent):
             raise ApiError(f"{where}/{number}/content: {fault}", param=f"{where}/{number}/content")
     messages: list[JsonObject] = []
-    for number, message in enumerate(checks.read_messages(source, where, "/{}", "/")):
+    tool_names = {tool.address: tool.name for tool in tools if tool.namespace}
+    for message in checks.read_messages(source, where, "/{}", "/"):
         role = message["role"]
         calls = message.get("tool_calls")
         extra_names = (member for member in ("reasoning_content", "prefix", "place") if message.get(member))
@@ -209,10 +245,7 @@ def read_messages(source: Any, format: ToolFormat | None, where: str = "messages
             **{member: message[member] for member in extra_names},
         }
         if calls:
-            result["tool_calls"] = [
-                _read_call(call, f"{where}/{number}/tool_calls/{index}", format)
-                for index, call in enumerate(calls)
-            ]
+            result["tool_calls"] = [_read_call(call, format, tool_names) for call in calls]
         elif role == "tool":
             result |= {"tool_call_id": message.get("tool_call_id") or "", "name": message.get("name") or ""}
             result["role"] = role if format is None else format.role
@@ -220,8 +253,13 @@ def read_messages(source: Any, format: ToolFormat | None, where: str = "messages
     return messages if format is None else format.renamed(messages, where)
 
 
-def _read_call(call: Any, where: str, format: ToolFormat | None) -> JsonObject:
-    """Return an earlier call, its arguments as an object or as JSON text."""
+def _read_call(
+    call: Any,
+    format: ToolFormat | None,
+    tool_names: Mapping[tuple[str, str], str],
+) -> JsonObject:
+    """Return an earlier call, its arguments as an object or as JSON text. Arguments that are neither are the
+    text that was sent. `tool_names`: those of tools in namespaces, by their addresses."""
     callee = call.get("function") or {
         **call["custom"],
         "arguments": {INPUT: call["custom"]["input"]},
@@ -233,11 +271,14 @@ def _read_call(call: Any, where: str, format: ToolFormat | None) -> JsonObject:
         if not isinstance(value, dict):
             raise ValueError
     except (ValueError, RecursionError):
-        where = f"{call.get('place') or where + '/function'}/arguments"
-        raise ApiError(f"{where}: The arguments are no JSON object.", param=where) from None
+        # the client has told the model of the fault, and goes on
+        value = {INPUT: arguments}
     as_text = format is not None and format.history == "text"
     template_arguments = json.dumps(value, ensure_ascii=False) if as_text else value
-    function = {"name": callee["name"], "arguments": template_arguments}
+    name = callee["name"]
+    # the model knows a tool of a namespace by the name that it has among all tools
+    name = tool_names.get((callee.get("namespace") or "", name), name)
+    function = {"name": name, "arguments": template_arguments}
     return {"id": call.get("id") or "", "type": "function", "function": function}
 
 

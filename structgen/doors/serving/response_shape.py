@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
+from structgen.asking.request_reading.request_members import TOOL_ITEMS
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.language.checks import content_text
 from structgen.decoding.engine.requests import FinishReason, Result
@@ -56,12 +59,24 @@ _ITEMS: Final[dict[PartKind, _Item]] = {
     "function": _Item("function_call", "fc", "response.function_call_arguments", "arguments", {}),
     "custom": _Item("custom_tool_call", "ctc", "response.custom_tool_call_input", "input", {}),
 }
+_SEARCH: Final = _Item("tool_search_call", "tsc", "", "arguments", {})
+"""The item of a call of a client's search for tools, which has no events of its own."""
+_OUTPUTS: Final = ("function_call_output", "custom_tool_call_output")
+_TAKEN: Final = ("reasoning", "additional_tools")
+"""Items that are no messages: earlier thoughts, which are not read again, and tools, which are read with the
+request."""
 
 
-def response_messages(body: Body, earlier: Sequence[JsonObject] = ()) -> list[JsonObject]:
-    """Return the input of a body, a list of items after earlier ones, as messages of a conversation. Errors:
-    ApiError."""
+def response_messages(
+    body: Body,
+    earlier: Sequence[JsonObject] = (),
+) -> tuple[list[JsonObject], tuple[str, ...]]:
+    """Return the input of a body, a list of items after earlier ones, as messages of a conversation, and the
+    types of the items that are passed over. They are calls that a server or a client runs without a tool of
+    the request, and their results. Errors: ApiError."""
     messages = list[JsonObject]()
+    passed_types = dict[str, None]()
+    passed_calls = set[str]()
     if body.get("instructions"):
         messages.append({"role": "system", "content": body["instructions"]})
     for index, item in enumerate([*earlier, *body["input"]], -len(earlier)):
@@ -77,13 +92,17 @@ def response_messages(body: Body, earlier: Sequence[JsonObject] = ()) -> list[Js
                 messages[-1]["tool_calls"].append(call)
             else:
                 messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
-        elif kind in ("function_call_output", "custom_tool_call_output"):
-            result = {"content": content_text(item["output"], f"input/{index}/output", "/{}"), "role": "tool"}
-            messages.append({**result, "tool_call_id": item["call_id"], "place": f"input/{index}/call_id"})
-        elif kind != "reasoning":  # what the model thought before is not read again
+        elif kind == "item_reference":
             where = f"input/{index}/type"
             raise ApiError(f"{where}: It is {kind!r}, which is not read. Leave it out.", param=where)
-    return messages
+        elif kind in _OUTPUTS and item["call_id"] not in passed_calls:
+            result = {"content": content_text(item["output"], f"input/{index}/output", "/{}"), "role": "tool"}
+            messages.append({**result, "tool_call_id": item["call_id"], "place": f"input/{index}/call_id"})
+        elif kind not in _TAKEN:
+            # the result of a call that the model does not read would be one of no call
+            passed_types[kind] = None
+            passed_calls |= {item["call_id"]} if item.get("call_id") else set()
+    return messages, tuple(passed_types)
 
 
 class ResponseShape(AnswerShape):
@@ -108,7 +127,7 @@ class ResponseShape(AnswerShape):
             "id": self.id,
             "object": "response",
             "created_at": int(time.time()),
-            "model": model.name,
+            "model": self.model_name,
             "parallel_tool_calls": self.body.get("parallel_tool_calls") is not False,
             "tool_choice": "auto",
             "tools": [],
@@ -150,9 +169,17 @@ class ResponseShape(AnswerShape):
                 self.keep = self._keep_response
         first = len(earlier)
         conversation = self.model.read_conversation([*earlier, *items], "input", -first)
-        body = {**body, "input": conversation.turns[first:]}
-        messages = response_messages(body, conversation.turns[:first])
-        return self.model.read_chat(body, "input", messages, conversation.last_documents)
+        earlier, items = conversation.turns[:first], conversation.turns[first:]
+        messages, passed_types = response_messages({**body, "input": items}, earlier)
+        # the tools that earlier items have may still be called
+        tool_items = (item for item in earlier if item.get("type") in TOOL_ITEMS)
+        body = {**body, "input": [*tool_items, *items]}
+        body_request = self.model.read_chat(body, "input", messages, conversation.last_documents)
+        if passed_types:
+            types = ", ".join(passed_types)
+            note = f"input: the model does not read items of the types {types}"
+            body_request = replace(body_request, warnings=(*body_request.warnings, note))
+        return body_request
 
     def _resolve_item(self, item: JsonObject, index: int) -> JsonObject:
         """Return the item that an item of the input refers to, or itself."""
@@ -177,6 +204,9 @@ class ResponseShape(AnswerShape):
             if part.place == len(self.items):
                 yield from self._begin_item(part)
             kind, item = self.items[part.place]
+            if kind is _SEARCH:  # its arguments are an object, which comes whole
+                item["arguments"] = part.text
+                continue
             _text_holder(item)[kind.member] += text
             if text or part.kind == "text":
                 yield self._build_event(
@@ -187,6 +217,10 @@ class ResponseShape(AnswerShape):
         response = self._build_response(result)
         for item_index, (kind, item) in enumerate(self.items):
             place = _event_place(item_index, item)
+            # neither its text nor its parts have events
+            if kind is _SEARCH:
+                yield self._build_event("response.output_item.done", output_index=item_index, item=item)
+                continue
             text_member = {kind.member: _text_holder(item)[kind.member]}
             if kind.type == "function_call":
                 text_member = {"name": item["name"], **text_member}
@@ -207,6 +241,8 @@ class ResponseShape(AnswerShape):
         usage = usage_of([result])
         for kind, item in self.items:
             item["status"] = status
+            if kind is _SEARCH and isinstance(item["arguments"], str):
+                item["arguments"] = json.loads(item["arguments"] or "{}")
             if kind.type == "message" and self.body_request.likeliest is not None:
                 tokens = chat_logprobs(result, self.model.engine.tokenizer, self.body_request.likeliest)
                 _text_holder(item)["logprobs"] = tokens["content"]
@@ -217,7 +253,7 @@ class ResponseShape(AnswerShape):
             "output": [item for _, item in self.items],
             "usage": {
                 "input_tokens": usage["prompt_tokens"],
-                "input_tokens_details": usage["prompt_tokens_details"],
+                "input_tokens_details": {"cache_write_tokens": 0, **usage["prompt_tokens_details"]},
                 "output_tokens": usage["completion_tokens"],
                 "output_tokens_details": usage["completion_tokens_details"],
                 "total_tokens": usage["total_tokens"],
@@ -227,7 +263,8 @@ class ResponseShape(AnswerShape):
 
     def _begin_item(self, part: ReplyPart) -> Iterator[Event]:
         """Add the item that a part is, and yield the events of its beginning."""
-        kind = _ITEMS[part.kind]
+        tool = part.tool
+        kind = _SEARCH if tool is not None and tool.is_search else _ITEMS[part.kind]
         item: JsonObject = {
             "id": f"{kind.prefix}_{secrets.token_hex(12)}",
             "type": kind.type,
@@ -238,8 +275,12 @@ class ResponseShape(AnswerShape):
             item |= {"role": "assistant", "content": [content]}
         elif part.kind == "thoughts":
             item |= {"summary": [], "content": [{"type": "reasoning_text", "text": ""}]}
+        elif kind is _SEARCH:
+            item |= {"call_id": part.id, "execution": "client", "arguments": {}}
         else:
-            item |= {"call_id": part.id, "name": part.name, kind.member: ""}
+            namespace, name = ("", part.name) if tool is None else tool.address
+            item |= {"call_id": part.id, "name": name, kind.member: ""}
+            item |= {"namespace": namespace} if namespace else {}
         self.items.append((kind, item))
         empty_item = {**item, "content": []} if "content" in item else item
         yield self._build_event("response.output_item.added", output_index=part.place, item=empty_item)

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from structgen.asking.documents.confined_reading import confined_reader
 from structgen.asking.documents.documents import read_bytes
@@ -24,6 +23,7 @@ from structgen.asking.tool_calls.format_rows import FORMATS, format_of
 from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError, StructgenError
+from structgen.base.language import checks
 from structgen.base.limits import Limits
 from structgen.decoding.engine.engine import Engine
 from structgen.decoding.engine.model_prompts import (
@@ -42,11 +42,11 @@ from structgen.doors.serving.reply_parts import ReplyParts
 from structgen.doors.typed.tool_prompts import (
     EMBEDDED_POLICIES,
     embedded_prompt,
-    model_format,
     plain_chat,
     specials_of,
     template_tools,
     tools_beside_template,
+    usual_format,
 )
 from structgen.grammars.json_grammars.outline_writer import shorter_outlines
 
@@ -89,20 +89,25 @@ class BodyRequest:
 
 
 class ServedModel:
-    """A model under a name.
+    """A model under one or several names.
 
-    `tool_format`: how it writes calls; None: its chat template shows it. `thinking`: the closing tag of
-    thoughts before each reply; None: there are thoughts only if the chat template opens them.
-    `thinking_tokens`: the most tokens of thoughts, by default 1,024 but at most a fourth of the context.
-    `seconds`: the most seconds of a text. `limits`: those on the grammars of requests. `documents`: whether
-    PDF files in messages are read.
+    `names`: those under which requests ask for it; "*" among them: any other name, too. Without a name the
+    engine's is taken. `unknown`: what happens to members of bodies that are not known: "error" refuses them,
+    "warn" passes them over with a note. `tool_format`: how it writes calls; None: as its chat template shows,
+    else `usual_format`. `thinking`: the closing tag of thoughts before each reply; None: there are thoughts
+    only if the chat template opens them. `thinking_tokens`: the most tokens of thoughts, by default 1,024 but
+    at most a fourth of the context. `seconds`: the most seconds of a text. `limits`: those on the grammars of
+    requests. `documents`: whether PDF files in messages are read.
+
+    For example `ServedModel(engine, ["qwen", "*"])` answers all requests, and those for "qwen" by that name.
     """
 
     def __init__(
         self,
         engine: Engine,
-        name: str = "",
+        names: str | Sequence[str] = (),
         *,
+        unknown: Literal["error", "warn"] = "error",
         tool_format: str | ToolFormat | None = None,
         thinking: str | None = None,
         thinking_tokens: int | None = None,
@@ -114,35 +119,54 @@ class ServedModel:
         self.documents = documents
         self.limits = limits
         self.seconds = seconds
-        self.name = name or engine.name or "model"
+        checks.ChoiceCheck(("error", "warn"))("unknown", unknown)
+        self.notes_unknown = unknown == "warn"
+        """Whether members that are not known are passed over with a note."""
+        all_names = list(checks.check_texts("name", names or ()))
+        if repeated := next((name for name in all_names if all_names.count(name) > 1), None):
+            fault = f"name must not repeat a value, got {repeated!r} twice."
+            raise OptionError(fault, where="name", cure="Remove one of them.")
+        real_names = [name for name in all_names if name not in ("", "*")]
+        self.names = real_names or [engine.name or "model"]
+        self.takes_any_name = "*" in all_names
         self.created = int(time.time())
         self._format = None if tool_format is None else format_of(tool_format, where="tool_format")
         self._tag = None if thinking is None else str(Thinking(thinking).until)
         self._max_thoughts = (
             min(1024, engine.model.context // 4) if thinking_tokens is None else thinking_tokens
         )
-        self.thinking = self._read_thoughts({})[0]
+        self.thinking = self._read_thoughts({}, [])[0]
         """The thoughts of a reply if the request does not mention thoughts."""
         self.policies = EMBEDDED_POLICIES if engine.prompts.is_embedded else SERVED
         """The policies (white space, order of keys and so on) of JSON, the same as in `sg.run`."""
 
-    def model_object(self) -> JsonObject:
-        """Return the model as `/v1/models` lists it."""
-        return {"id": self.name, "object": "model", "created": self.created, "owned_by": "structgen"}
+    def model_object(self, name: str) -> JsonObject:
+        """Return the model as `/v1/models` lists it under a name."""
+        return {"id": name, "object": "model", "created": self.created, "owned_by": "structgen"}
 
-    def check_name(self, body: Body) -> None:
-        """Raise ApiError for a body that names another model, or none."""
+    @property
+    def name(self) -> str:
+        """The first name."""
+        return self.names[0]
+
+    def resolve_name(self, body: Body) -> str:
+        """Return the name of the model that answers a body. Raises ApiError for a body that names another
+        model, or none."""
         name = body.get("model")
+        if name in self.names:
+            return str(name)
+        # some clients of servers with one model name none
+        if self.takes_any_name and (name is None or isinstance(name, str)):
+            return self.name
         if not isinstance(name, str):
             raise ApiError("model is a text, and must be given.", param="model")
-        # one server serves one model
-        if name != self.name:
-            raise ApiError(
-                f"The model {name[:80]!r} is not served; {self.name!r} is.",
-                status=404,
-                param="model",
-                code="model_not_found",
-            )
+        served = ", ".join(map(repr, self.names[:10]))
+        raise ApiError(
+            f"The model {name[:80]!r} is not served; {served} is.",
+            status=404,
+            param="model",
+            code="model_not_found",
+        )
 
     # --- bodies ---------------------------------------------------------------------------------------------
 
@@ -179,15 +203,17 @@ class ServedModel:
         # messages of another shape have no place for each content
         place = f"{where}/{{}}/content" if source is None else where
         source = body.get(where) if source is None else source
-        messages = fields.read_messages(source, format or self._shown_format, where)
+        messages = fields.read_messages(source, format or self._shown_format, where, reading.tools)
         grammar = reading.grammar(format, specials=specials_of(self.engine)) if format else reading.grammar()
         # a grammar that texts narrow is another object
         free_grammar, warnings = grammar, list[str]()
+        if format is not None and self.format_warning:
+            warnings.append(f"tools: {self.format_warning}")
         grammar = fields.narrow_to_texts(grammar, body, messages, warnings, documents)
         compile_grammar = None if grammar is None else partial(self.engine.compiled, grammar, warns=False)
         continues = body.get("continue_final_message")
         messages, turn = split_continued_turn(messages, continues, compile_grammar, where=place)
-        thinking, flags = self._read_thoughts(body)
+        thinking, flags = self._read_thoughts(body, warnings)
         thinking = thinking if turn is None else None  # they come before a reply, which has begun
         stops = fields.stops_of(body) if format is not None and reading.answer is None else ()
         likeliest = fields.count_of(body, "top_logprobs", max_count=MOST_LIKELIEST)
@@ -210,7 +236,7 @@ class ServedModel:
             body,
             grammar,
             likeliest=logprob_count,
-            special_texts=format is not None,
+            special_texts=format is not None or body.get("skip_special_tokens") is False,
             thinking=thinking,
             shortened=prompt.shortening,
             begun=prompt.question.begun,
@@ -261,8 +287,10 @@ class ServedModel:
         if reading.left_out:
             left_out = ", ".join(reading.left_out)[:MOST_SHOWN]
             warnings.append(f"tools: {left_out} left out, which this server does not run")
-        if body.get("stop") and requests[0].grammar is not None:
-            warnings.append("stop: it acts on free text alone, and not inside of a document or a call")
+        for name in ("stop", "stop_token_ids"):
+            # a grammar says where its texts end
+            if body.get(name) and requests[0].grammar is not None:
+                warnings.append(f"{name}: it acts on free text alone, and not inside of a document or a call")
         return replace(BodyRequest(requests, *fields_of_request), is_cut=is_cut, warnings=tuple(warnings))
 
     def too_long_error(self, body_request: BodyRequest, error: StructgenError) -> ApiError | None:
@@ -294,6 +322,7 @@ class ServedModel:
                 fields.narrow_to_texts(grammar, body, prompt, warnings),
                 likeliest=likeliest,
                 chat=False,
+                special_texts=body.get("skip_special_tokens") is False,
             )
             for prompt in _list_prompts(body.get("prompt"))
         ]
@@ -313,6 +342,7 @@ class ServedModel:
         the context."""
         count = fields.count_of(body, "n", max_count=MOST_SAMPLES)
         count = 1 if count is None else count
+        stop_tokens = fields.stop_tokens_of(body, self.engine.tokenizer.vocab_size)
         request = Request(
             prompt,
             grammar,
@@ -321,6 +351,7 @@ class ServedModel:
             outline=body.get("outline"),
             choices=body.get("choices") or "whole",
             stop=(fields.stops_of(body) or ends) * (grammar is None),
+            stop_tokens=stop_tokens if grammar is None else (),
             n=count,
             timeout=self.seconds,
             logprobs=likeliest or 0,
@@ -353,33 +384,37 @@ class ServedModel:
         return self.engine.prompts.is_embedded or self.engine.prompts.has_template()
 
     def describe_calls(self) -> str:
-        """Return how the model writes calls, or that requests with tools are refused, and why; and how it
-        reads messages without a template."""
-        try:
-            description = f"Calls of tools are written as {self.format.name} has them."
-        except OptionError as error:
-            description = (
-                f"No format of tool calls was found, so that requests with tools are refused: {error.what} "
-            )
-            description += "Start the server with --tool-format NAME, such as hermes (--help lists them)."
+        """Return how the model writes calls, with a warning if nothing shows it; and how it reads messages
+        without a template."""
+        description = f"Calls of tools are written as {self.format.name} has them."
+        if self.format_warning:
+            cure = "--tool-format NAME sets another (--help lists them)."
+            description = f"Warning: {self.format_warning}; {cure}"
         plain = "There is no chat template: messages are told plainly, or by --chat-template FILE."
         return description if self._has_turns else f"{description} {plain}"
 
     @cached_property
     def _shown_format(self) -> ToolFormat | None:
         """How the model writes calls, where a chat template or the server's owner tells it."""
-        with suppress(OptionError):
-            return self.format if self.engine.prompts.has_template() else self._format
-        return None
+        # a history without tools needs no guess
+        is_shown = self.engine.prompts.has_template() and not self.format_warning
+        return self.format if is_shown else self._format
+
+    @property
+    def format(self) -> ToolFormat:
+        """How the model writes calls."""
+        return self._usual_format[0]
+
+    @property
+    def format_warning(self) -> str:
+        """Why the format of calls is a guess; "": it is none."""
+        return self._usual_format[1]
 
     @cached_property
-    def format(self) -> ToolFormat:
-        """How the model writes calls. Errors: OptionError where nothing tells it."""
-        try:
-            return self._format or model_format(self.engine.prompts)
-        except OptionError as error:
-            cure = f"Leave it out, or have the server started with --tool-format NAME: {', '.join(FORMATS)}."
-            raise OptionError(error.what, where="tools", cure=cure) from None
+    def _usual_format(self) -> tuple[ToolFormat, str]:
+        if self._format is not None:
+            return self._format, ""
+        return usual_format(self.engine)
 
     def _read_prompt(
         self,
@@ -433,13 +468,13 @@ class ServedModel:
         max_tokens = None if max_tokens is None or max_tokens > context // 4 else max_tokens
         return self.engine.reading.fit_context(question, outlines, max_tokens, besides, read_plain)
 
-    def _read_thoughts(self, body: Body) -> tuple[Thinking | None, JsonObject]:
+    def _read_thoughts(self, body: Body, warnings: list[str]) -> tuple[Thinking | None, JsonObject]:
         """Return the thoughts before a reply, and what the chat template is told of them. They are on or off
         by the `chat_template_kwargs` (`enable_thinking`, `thinking`) or the effort, else as the server was
-        started.
+        started. `warnings`: the list to which a warning is added if the model has no thoughts that a body
+        asks for.
 
-        Errors: OptionError for thoughts of a model that has none, and for what the server itself tells the
-        template.
+        Errors: OptionError for what the server itself tells the template.
         """
         template_options = dict(body.get("chat_template_kwargs") or {})
         effort = body.get("reasoning_effort") or (body.get("reasoning") or {}).get("effort")
@@ -466,16 +501,12 @@ class ServedModel:
         if wants_thoughts is False:
             return None if opened_tag is None else Thinking(opened_tag, 0), flags
         tag = opened_tag or self._tag or (shown_tag if wants_thoughts else None)
-        if wants_thoughts and tag is None:
-            raise OptionError(
-                "The chat template of the model shows no thoughts.",
-                where=where,
-                cure="Leave it out, or have the server started with --thinking TAG.",
-            )
+        if tag is None and wants_thoughts:
+            warnings.append(f"{where}: the model has no thoughts, so that it has no effect")
+        if tag is None:
+            return None, flags
         max_tokens = _thought_budget(body)[1]
-        return None if tag is None else Thinking(
-            tag, self._max_thoughts if max_tokens is None else max_tokens
-        ), flags
+        return Thinking(tag, self._max_thoughts if max_tokens is None else max_tokens), flags
 
     def _template_thoughts(self, flags: Mapping[str, Any]) -> tuple[str | None, str | None]:
         """Return the closing tags of the thoughts that a model's chat template opens at the end of each

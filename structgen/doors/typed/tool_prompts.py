@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from structgen.asking.request_reading.request_reader import SERVED, ReadRequest
 from structgen.asking.tool_calls.call_reader import parse_calls
 from structgen.asking.tool_calls.call_writing import write_calls
-from structgen.asking.tool_calls.format_rows import FORMATS, format_of
+from structgen.asking.tool_calls.format_rows import FORMATS, format_of, format_of_tokens
 from structgen.asking.tool_calls.tool_choices import ToolChoice
 from structgen.asking.tool_calls.tool_definitions import Tool
 from structgen.asking.tool_calls.tool_format import ToolFormat
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from structgen.decoding.engine.engine import Engine
 
 EMBEDDED_FORMAT: Final = "hermes"
-"""The format of the embedded models, which were trained for none."""
+"""The format of models that were trained for none, as the embedded ones."""
 EMBEDDED_POLICIES: Final = READABLE_DUMPS
 """Policies of their documents and arguments: those of json.dumps."""
 
@@ -164,6 +164,18 @@ def model_format(prompts: ModelPrompts) -> ToolFormat:
         where="tool_format",
         cure=f"Name its format: {', '.join(FORMATS)}; or make an sg.ToolFormat.",
     )
+
+
+def usual_format(engine: Engine) -> tuple[ToolFormat, str]:
+    """Return the format of a model's calls and a warning. If its chat template shows a format, the warning is
+    "". Else the format is the one whose marks are tokens of the model, or that of `EMBEDDED_FORMAT`."""
+    try:
+        return model_format(engine.prompts), ""
+    except OptionError as error:
+        token_bytes = set(engine.tokenizer.token_bytes)
+        format = format_of_tokens(lambda text: text in engine.specials or text.encode() in token_bytes)
+        format = format or FORMATS[EMBEDDED_FORMAT]
+        return format, f"{error.what} Calls are written in the format {format.name}"
 
 
 def specials_of(engine: Engine) -> dict[str, int | None]:

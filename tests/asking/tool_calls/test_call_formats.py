@@ -11,7 +11,9 @@ from for_each import for_each
 
 import structgen as sg
 from structgen.asking.tool_calls.call_writing import write_calls
-from structgen.asking.tool_calls.format_rows import FORMATS, ROWS
+from structgen.asking.tool_calls.format_marks import marks_of
+from structgen.asking.tool_calls.format_rows import FORMATS, ROWS, format_of_tokens
+from structgen.asking.tool_calls.tool_format import TAG
 from structgen.tokens.tokenizer import byte_tokenizer
 
 WEATHER = {
@@ -317,3 +319,13 @@ def test_half_a_closing_mark_and_the_blank_before_an_address_in_harmony() -> Non
         assert reply.texts == ["", ""] and [call.name for call in reply.calls] == ["f"]
         for at in range(len(text)):
             assert sg.parse_calls(text[:at], "harmony", ended=False).text == ""
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_the_tokens_of_a_vocabulary_name_a_format_with_these_tags(row: sg.ToolFormat) -> None:
+    tags = set(TAG.findall(" ".join(marks_of(row).all)))
+    found = format_of_tokens({*tags, "<s>", "the"}.__contains__)
+    assert (found is None) == (not tags)
+    if found is not None:
+        assert set(TAG.findall(" ".join(marks_of(found).all))) == tags
+    assert format_of_tokens((tags - {min(tags, default="")}).__contains__) is not row

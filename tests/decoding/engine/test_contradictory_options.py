@@ -39,6 +39,7 @@ REQUEST: Final[dict[str, Any]] = {
     "choices": "tokens",
     "shortened": "less",
     "cache_salt": "mine",
+    "stop_tokens": [3],
 }
 SAMPLING: Final[dict[str, Any]] = {
     "temperature": 0.0,
@@ -56,7 +57,7 @@ SAMPLING: Final[dict[str, Any]] = {
     "repetition": None,
 }
 EXCLUDED: Final = {
-    "grammar": {"stop", "min_tokens"},
+    "grammar": {"stop", "stop_tokens", "min_tokens"},
     "max_tokens": {"min_tokens"},
     "thinking": {"healing", "begun"},
     "banned": {"canonical"},

@@ -63,6 +63,7 @@ WRONG: list[tuple[str, tuple[Any, ...]]] = [
     ("choices", (1, True, "best", "", ["whole"])),
     ("shortened", ("\ud800", 7, b"bytes", True)),
     ("cache_salt", ("\ud800", 7, b"bytes", True)),
+    ("stop_tokens", ("a", 7, [1.5], [True], [-1], [3, "a"])),
     ("speculation", ("on", "", None, True, 5, {"nodes": 4}, ["forced"])),
 ]  # fmt: skip
 SAMPLING = frozenset(Sampling.__dataclass_fields__)

@@ -85,6 +85,8 @@ def test_a_server_answers_with_its_keys_and_ends_a_stream_before_it_stops(keyed:
         (["extract", "--api-key-file", "nowhere"], "--api-key-file"),
         (["extract", "--thinking", ""], "until|thinking"),
         (["extract", "--chat-template", "nowhere"], "nowhere"),
+        (["extract", "--name", "a", "--name", "b", "--name", "a"], "got 'a' twice"),
+        (["extract", "--unknown", "ignore"], "Choose from error, warn"),
         (["extract", "--chat-template", __file__], "reads no messages"),
     ],
 )
@@ -114,6 +116,39 @@ def test_a_package_that_is_missing_is_named_with_what_to_install(
     found = commanded("serve", "extract")
     assert found.exit_code == 2 and package.replace("_", "-") in found.stderr
     assert "[serve]" in found.stderr.partition("pip install ")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "names"),
+    [
+        ((), "extract is served at ", ["extract"]),
+        (("--name", "gpt", "--name", "claude"), "gpt, claude is served at ", ["gpt", "claude"]),
+        (("--name", "*"), "extract, any other name is served at ", ["extract"]),
+        (("--name", "*", "--name", "a", "--unknown", "warn"), "a, any other name is served at ", ["a"]),
+        (("-o", "name=a", "-o", "name=b"), "a, b is served at ", ["a", "b"]),
+    ],
+)
+def test_a_server_has_the_names_of_its_command(
+    monkeypatch: pytest.MonkeyPatch, arguments: Any, said: str, names: list[str]
+) -> None:
+    import uvicorn
+
+    from structgen.doors.serving import app
+
+    def run(_server: object, sockets: list[socket.socket]) -> None:
+        sockets[0].close()
+
+    served: list[Any] = []
+    make_app = app.make_app
+    monkeypatch.setattr(uvicorn.Server, "run", run)
+    monkeypatch.setattr(app, "make_app", lambda model, *more: served.append(model) or make_app(model, *more))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+    found = commanded("serve", "extract", "--port", "0", *arguments)
+    assert found.exit_code == 0 and found.output.startswith(said), found.output
+    (model,) = served
+    assert model.names == names
+    assert model.takes_any_name == ("*" in arguments) and model.notes_unknown == ("warn" in arguments)
 
 
 def test_a_garbage_collection_of_a_server_leaves_out_what_was_loaded_before_it_began(

@@ -143,6 +143,67 @@ BODIES = [
 ]
 
 
+FUNCTION = {"type": "function", "name": "f", "description": "F.", "parameters": SCHEMA}
+SEARCH = {"type": "tool_search", "execution": "client", "description": "Find.", "parameters": SCHEMA}
+SPACE = {
+    "type": "namespace",
+    "name": "n",
+    "description": "N.",
+    "tools": [FUNCTION, {"type": "custom", "name": "run", "format": {"type": "text"}}],
+}
+LOCAL = {"type": "exec", "command": ["ls"], "env": {}}
+NEWER: list[Any] = [
+    (
+        "responses",
+        {
+            "input": [{"type": "additional_tools", "role": "developer", "tools": [SEARCH, SPACE]}, USER],
+            "client_metadata": {"a": "b"},
+            "tool_choice": "auto",
+            "parallel_tool_calls": False,
+            "reasoning": {"effort": "medium", "summary": "auto"},
+            "include": ["reasoning.encrypted_content"],
+            "max_output_tokens": 60,
+        },
+    ),
+    (
+        "responses",
+        {
+            "input": [
+                USER,
+                {"type": "tool_search_call", "call_id": "a", "execution": "client", "arguments": {"q": "x"}},
+                {"type": "tool_search_output", "call_id": "a", "status": "completed", "tools": [SPACE]},
+                {"type": "function_call", "call_id": "b", "name": "f", "namespace": "n", "arguments": "{b"},
+                {"type": "function_call_output", "call_id": "b", "output": "x"},
+                {"type": "local_shell_call", "call_id": "c", "status": "completed", "action": LOCAL},
+                {
+                    "type": "function_call_output",
+                    "call_id": "c",
+                    "output": [{"type": "input_text", "text": "x"}],
+                },
+                {"type": "web_search_call", "id": "d", "action": {"type": "search", "query": "x"}},
+                {"type": "compaction", "encrypted_content": "x"},
+            ],
+            "tools": [SEARCH, FUNCTION, {"type": "web_search"}],
+            "max_output_tokens": 60,
+        },
+    ),
+    (
+        "chat",
+        {
+            "messages": [USER],
+            "tools": [SPACE],
+            "tool_choice": "any",
+            "reasoning_effort": "high",
+            "priority": 3,
+            "usage": {"include": True},
+            "keep_alive": "5m",
+            "max_tokens": 60,
+        },
+    ),
+    ("completions", {"prompt": "x", "stop_token_ids": [3, 5], "skip_special_tokens": False, "max_tokens": 4}),
+]
+
+
 def asked_for(app: Any, bodies: list[tuple[str, Any]]) -> list[tuple[int, Any]]:
     """Return the status and the error of each body, sent one after another."""
 
@@ -267,6 +328,15 @@ def test_ten_thousand_mutated_bodies_with_documents_are_refused_by_the_path_of_t
     check_mutated(app, range(1000, 11_000), DOCUMENTS)
 
 
+def test_mutated_bodies_of_newer_forms_are_refused_by_the_path_of_the_fault(app: Any) -> None:
+    check_mutated(app, range(300), NEWER)
+
+
+@pytest.mark.slow
+def test_ten_thousand_mutated_bodies_of_newer_forms_are_refused_by_the_path_of_the_fault(app: Any) -> None:
+    check_mutated(app, range(1000, 11_000), NEWER)
+
+
 # --- each member of each address ----------------------------------------------------------------------------
 
 BARE: dict[str, dict[str, Any]] = {
@@ -380,7 +450,6 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("chat", {"max_completion_tokens": 0, "max_tokens": 5}, "max_completion_tokens"),
     ("chat", {"messages": [USER, {"role": "assistant"}]}, "messages.1.content"),
     ("chat", {"tool_choice": "required"}, "tool_choice"),
-    ("chat", {"chat_template_kwargs": {"enable_thinking": True}}, "chat_template_kwargs.enable_thinking"),
     ("chat", {"model": None, "Model": "extract"}, "Model"),
     ("chat", {"model": None, "models": ["extract"]}, "models"),
     ("chat", {"model": None}, "model"),
@@ -389,8 +458,17 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("completions", {"prompt": [-1]}, "prompt.0"),
     ("completions", {"prompt": [10**9]}, "prompt.0"),
     ("responses", {"input": [{"role": "user", "content": "x"}, {"type": "item_reference", "id": "x"}]}, "input.1.type"),  # noqa: E501
-    ("responses", {"input": [{"type": "function_call", "call_id": "c", "name": "f", "arguments": "{"}]}, "input.0.arguments"),  # noqa: E501
-    *(("chat", {"messages": [called(one), RESULT]}, "messages.0.tool_calls.0.function.arguments") for one in ("[1]", "5", '"x"', "NaN")),  # noqa: E501
+    ("responses", {"tools": [{"type": "namespace", "name": "n", "tools": [{"name": "f", "parameters": {}}, {"name": "g", "parameters": BAD}]}]}, "tools.0.tools.1.parameters"),  # noqa: E501
+    ("responses", {"tools": [{"type": "namespace", "name": "n", "tools": [{"type": "namespace", "name": "m", "tools": []}]}]}, "tools.0.tools.0.type"),  # noqa: E501
+    ("responses", {"tools": [{"type": "namespace", "name": "n", "tools": [{"type": "web_search"}]}]}, "tools.0.tools.0.type"),  # noqa: E501
+    ("responses", {"tools": [{"type": "tool_search", "execution": "client", "parameters": BAD}]}, "tools.0.parameters"),  # noqa: E501
+    ("responses", {"tools": [{"type": "tool_search"}]}, "tools.0.type"),
+    ("responses", {"input": [{"role": "user", "content": "x"}, {"type": "additional_tools", "role": "developer", "tools": [{"name": "f"}, {"name": "g", "parameters": BAD}]}]}, "input.1.tools.1.parameters"),  # noqa: E501
+    ("responses", {"input": [{"type": "additional_tools", "role": "user", "tools": []}]}, "input.0.role"),
+    ("responses", {"input": [{"type": "tool_search_output"}]}, "input.0.tools"),
+    ("responses", {"input": [{"type": "local_shell_call", "call_id": []}]}, "input.0.call_id"),
+    ("responses", {"input": [{"type": "compaction_trigger"}]}, "input.0.type"),
+    ("completions", {"stop_token_ids": [3, 10**9]}, "stop_token_ids.1"),
     ("chat", {"messages": [called("{}"), {**RESULT, "tool_call_id": "d"}], "tools": [{"name": "a"}]}, "messages.1.tool_call_id"),  # noqa: E501
     ("responses", {"instructions": "x", "input": [CALL_ITEM, CALL_ITEM, {"type": "function_call_output", "call_id": "d", "output": "x"}], "tools": [{"name": "a"}]}, "input.2.call_id"),  # noqa: E501
     ("responses", {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]}, "input.0.content.0"),  # noqa: E501

@@ -115,15 +115,24 @@ def test_calls_are_written_as_the_template_shows(folder: Path, choice: Any) -> N
     assert [streamed[at] for at in sorted(streamed)] == [one.function.arguments for one in calls]
 
 
-def test_a_template_that_shows_no_format_says_which_option_to_give(folder: Path) -> None:
+def test_calls_without_a_format_in_the_template_are_written_as_hermes_and_a_note_says_so(
+    folder: Path,
+) -> None:
     plain = "{% for message in messages %}{{ message.content }}{% endfor %}"
-    body = {"model": "mine", "messages": [{"role": "user", "content": "Hi"}], "tools": [TOOL]}
-    answer = post(make_app(served(folder, plain)), "/v1/chat/completions", body)
-    assert answer.status_code == 400 and "--tool-format" in answer.json()["error"]["message"]
-    named = served(folder, plain, tool_format="hermes")
-    body = {**body, "tools": [OPEN_TOOL], "tool_choice": "required", "parallel_tool_calls": False}
-    answer = post(make_app(named), "/v1/chat/completions", body)
-    assert answer.json()["choices"][0]["finish_reason"] == "tool_calls"
+    body = {"model": "mine", "messages": [{"role": "user", "content": "Hi"}], "tools": [OPEN_TOOL]}
+    body |= {"tool_choice": "required", "parallel_tool_calls": False}
+    named, guessed = (
+        post(make_app(served(folder, plain, tool_format=format)), "/v1/chat/completions", body)
+        for format in ("hermes", None)
+    )
+    assert guessed.json()["choices"][0]["finish_reason"] == "tool_calls"
+    written = [one.json()["choices"][0]["message"]["tool_calls"][0]["function"] for one in (named, guessed)]
+    assert written[0] == written[1] and guessed.json()["usage"] == named.json()["usage"]
+    assert "in the format hermes" in guessed.headers["x-structgen-warning"]
+    assert "x-structgen-warning" not in named.headers
+    without = {**body, "tools": None, "tool_choice": None, "max_tokens": 5}
+    answer = post(make_app(served(folder, plain)), "/v1/chat/completions", without)
+    assert "x-structgen-warning" not in answer.headers, "no call can be written"
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -245,10 +254,6 @@ def test_thoughts_and_texts_beyond_the_context_are_cut_and_told(folder: Path) ->
 @pytest.mark.parametrize(
     ("body", "place"),
     [
-        ({"chat_template_kwargs": ON}, "chat_template_kwargs/enable_thinking"),
-        ({"enable_thinking": True}, "enable_thinking"),
-        ({"thinking": {"type": "enabled"}}, "thinking"),
-        ({"reasoning_effort": "high"}, "reasoning_effort"),
         ({"chat_template_kwargs": {"tokenize": False}}, "chat_template_kwargs/tokenize"),
         ({"chat_template_kwargs": {"chat_template": "{{ 1 }}"}}, "chat_template_kwargs/chat_template"),
         ({"chat_template_kwargs": {"tools": []}}, "chat_template_kwargs/tools"),
@@ -260,6 +265,24 @@ def test_what_the_template_cannot_be_told_is_refused_by_its_place(
     with pytest.raises(sg.errors.OptionError) as caught:
         thinking_of(served(folder, TEMPLATE), **body)
     assert caught.value.where == place
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({"chat_template_kwargs": ON}, "chat_template_kwargs/enable_thinking"),
+        ({"enable_thinking": True}, "enable_thinking"),
+        ({"thinking": {"type": "enabled"}}, "thinking"),
+        ({"thinking": True}, "thinking"),
+        ({"reasoning_effort": "high"}, "reasoning_effort"),
+        ({"reasoning": {"effort": "low"}}, "reasoning_effort"),
+    ],
+)
+def test_thoughts_of_a_model_that_has_none_are_noted(folder: Path, body: Any, place: str) -> None:
+    model = served(folder, TEMPLATE)
+    plain, asked = (model.read_chat({"model": "mine", "messages": HI, **more}) for more in ({}, body))
+    assert asked.requests[0].thinking is None and asked.requests[0].prompt == plain.requests[0].prompt
+    assert asked.warnings == (f"{place}: the model has no thoughts, so that it has no effect",)
 
 
 def test_a_model_without_a_template_is_told_messages_plainly(folder: Path) -> None:
@@ -324,23 +347,22 @@ def test_a_chat_template_is_given_by_its_text(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("signs", [(), *sorted({row.signs for row in ROWS if row.signs})], ids=str)
-def test_a_server_tells_the_format_of_its_replies_or_that_tools_are_refused_and_which_option_names_one(
+def test_a_server_tells_the_format_of_its_replies_and_warns_of_one_that_no_template_shows(
     folder: Path, signs: tuple[str, ...]
 ) -> None:
-    """Whether a request with tools is refused is told before, by the name of the format or of the option."""
+    """Which format a request with tools has is told before, and the option that names another."""
     shown = "".join(f"{{# {sign} #}}" for sign in signs if "#" not in sign)
     model = served(folder, "{% for message in messages %}{{ message.content }}{% endfor %}" + shown)
     body = {"model": "mine", "messages": HI, "tools": [OPEN_TOOL], "max_tokens": 60}
-    try:
-        reads = model.read_chat({**body, "tool_choice": "required"}).parts
-    except sg.errors.OptionError:
-        reads = None
-    if reads is None:
-        assert "No format" in model.describe_calls() and "--tool-format" in model.describe_calls()
+    reading = model.read_chat({**body, "tool_choice": "required"})
+    assert reading.parts.format is model.format
+    if signs:
+        assert model.describe_calls() == f"Calls of tools are written as {model.format.name} has them."
+        assert not any(one.startswith("tools: ") for one in reading.warnings)
     else:
-        assert (
-            signs and model.describe_calls() == f"Calls of tools are written as {model.format.name} has them."
-        )
+        assert model.format.name == "hermes" and "format hermes" in model.describe_calls()
+        assert model.describe_calls().startswith("Warning: ") and "--tool-format" in model.describe_calls()
+        assert [one for one in reading.warnings if one.startswith("tools: ") and "hermes" in one]
     named = ServedModel(model.engine, "mine", tool_format="llama")
     assert named.describe_calls() == "Calls of tools are written as llama has them."
 

@@ -161,15 +161,6 @@ def test_members_that_would_change_the_text_are_refused_by_name(app: Any, path: 
             400,
             "messages.0.content.0",
         ),
-        (
-            {
-                "messages": [
-                    {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]}
-                ]
-            },
-            400,
-            "messages.0.tool_calls.0.function.arguments",
-        ),
         ({"temperature": -1}, 400, "temperature"),
         ({"top_p": 2}, 400, "top_p"),
         ({"n": 1000}, 400, "n"),
