@@ -1,0 +1,240 @@
+"""`GreedyContextFree`: context-free rules over terminals that a greedy lexer reads, as llguidance does.
+
+A *lexeme* is the text of one terminal. It goes on as long as any terminal that the parser allows at its place
+goes on: with `start: A B`, `A: /a+/` and `B: "a"` nothing is left for `B`, and no text is derived. Where it
+ends, all terminals count whose text it is. So the text decides the borders of lexemes, and the rules only
+which borders are allowed.
+
+A *place* is the parser between two lexemes: a set of stacks. A *thread* is a place, the terminals that have
+just ended there, and the *bundle* of those that go on; the ended ones count only if nothing goes on. The
+texts of bound grammars are no lexemes: they may end wherever they are complete. So each has a thread of its
+own, and a configuration is a set of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+from structgen.automata.regex.syntax_tree import Node
+from structgen.base.errors import GrammarError
+from structgen.base.language.expectation import Expected
+from structgen.base.language.numbered import Numbered
+from structgen.base.language.remembering import remember_answers
+from structgen.base.limits import DEFAULT, Limits
+from structgen.grammars.text_grammars.context_free.context_free_language import ContextFree
+from structgen.grammars.text_grammars.context_free.parser_stacks import ROOT
+from structgen.grammars.text_grammars.context_free.rules import Rule
+from structgen.grammars.text_grammars.context_free.searched_rests import SearchedRests
+from structgen.grammars.text_grammars.machine.language import Config, InsidePart, Language
+from structgen.grammars.text_grammars.machine.scanning import common_classes
+
+_Place: TypeAlias = "tuple[int, ...]"
+"""The nodes of the stacks of a place, ascending."""
+
+
+class GreedyContextFree(SearchedRests, ContextFree):
+    """The words that `rules` derive from `start`, where a greedy lexer reads the terminals that are patterns.
+
+    An ignored text is a lexeme, too. It may come wherever a further lexeme may, except at the beginning.
+    Raises `GrammarError` where there is no word, and `LimitError` (oracle_steps) if the allowed steps do not
+    decide whether a text can be completed: rules and a lexer may say together what no algorithm decides.
+    """
+
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        terminals: Mapping[str, Language | Node | None],
+        start: str,
+        *,
+        ignored: Sequence[str] = (),
+        limits: Limits = DEFAULT,
+        missing: frozenset[int] = frozenset(),
+    ) -> None:
+        """`missing`: bytes that no text may have; the other parameters are those of `ContextFree`. Example:
+        `GreedyContextFree([("s", ("a", "b"))], {"a": tree, "b": other_tree}, "s")`."""
+        super().__init__(rules, terminals, start, unused=ignored, limits=limits)
+        self.lexemes = None
+        self._missing = missing
+        if missing:
+            self.classes = self.outer_classes = common_classes(
+                (self.classes, bytes(byte in missing for byte in range(256)))
+            )
+        names = self.rules.names[: self.rules.terminals]
+        self._bound = {number for number, name in enumerate(names) if isinstance(terminals[name], Language)}
+        """The terminals that are bound grammars."""
+        self._ignored = tuple(range(len(names), len(self.parts)))
+        self._threads = Numbered[tuple[_Place, tuple[int, ...]]]()
+        """Threads without their bundles: a place, and the terminals that have just ended."""
+        self.prepare_search(limits)
+        if not self.is_live(self.start()):
+            raise GrammarError(
+                f"No text is derived from {start}: a greedy lexer reads past the border of two terminals.",
+                where="start",
+                cure="See to it that no terminal goes on with what the next one begins with.",
+            )
+
+    def start(self) -> Config:
+        if self.rules.start < 0:  # the empty text is the only word
+            return True, ()
+        return self.rules.empty, self._beginnings((ROOT,), ())
+
+    def _config_after(self, config: Config, symbol: int) -> Config | None:
+        _, threads = config
+        return None if symbol in self._missing else self._after_symbol(self._read_symbol(threads, symbol))
+
+    def _read_symbol(
+        self, threads: Iterable[tuple[int, int]], symbol: int
+    ) -> Iterator[tuple[int, tuple[int, tuple[int, ...]]]]:
+        """Yield for each thread the bundle after a symbol and the terminals that end there. Where nothing
+        goes on, the terminals that ended before count, and the next lexemes begin."""
+        for number, bundle in threads:
+            after = self.scanner.bundle_after(bundle, symbol)
+            place, ended_terminals = self._threads.values[number]
+            if after != (self.scanner.nothing, ()) or not ended_terminals:
+                yield number, after
+                continue
+            for next_number, next_bundle in self._next_threads(place, ended_terminals):
+                yield next_number, self.scanner.bundle_after(next_bundle, symbol)
+
+    def _after_symbol(self, tops: Iterable[tuple[int, tuple[int, Iterable[int]]]]) -> Config | None:
+        is_word = False
+        threads: set[tuple[int, int]] = set()
+        for number, (bundle, ended_terminals) in tops:
+            place, _ = self._threads.values[number]
+            ended = tuple(ended_terminals)
+            place_after = self._place_after(place, ended) if ended else ()
+            is_word = is_word or self._is_accepting(place_after)
+            goes_on = bundle != self.scanner.nothing
+            if not goes_on or not self._bound.isdisjoint(ended):
+                threads.update(self._beginnings(place_after, self._ignored))
+                ended = ()
+            if goes_on:
+                threads.add((self._threads.number_of((place, ended)), bundle))
+        # sorted, so that equal sets of threads are equal values
+        return (is_word, tuple(sorted(threads))) if is_word or threads else None
+
+    def _is_accepting(self, place: _Place) -> bool:
+        """Return whether the text may end at a place."""
+        return any(self.items.is_accepting(self.stacks.states[node]) for node in place)
+
+    def _terminals_at(self, node: int) -> tuple[int, ...]:
+        return self.items.next_terminals(self.stacks.states[node])
+
+    @remember_answers
+    def _place_after(self, place: _Place, ended_terminals: tuple[int, ...]) -> _Place:
+        """Return the place after a lexeme. After an ignored text it is the place before it."""
+        if ended_terminals[-1] >= self.rules.terminals:
+            return place
+        nodes: dict[int, None] = {}
+        for node in place:
+            for terminal in ended_terminals:
+                if terminal in self._terminals_at(node):
+                    nodes.update(dict.fromkeys(self.stacks.tops_after(node, terminal)))
+        return tuple(sorted(self.stacks.group_by_top(nodes).values()))
+
+    @remember_answers
+    def _beginnings(self, place: _Place, ignored: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+        """Return the threads before the first symbol of the next lexeme. `ignored`: the ignored terminals
+        that may come there."""
+        terminals = {terminal for node in place for terminal in self._terminals_at(node)}
+        bound_terminals = sorted(terminals & self._bound)
+        groups = [(terminal,) for terminal in bound_terminals]
+        lexemes = tuple(sorted(terminals - self._bound))
+        # before a document of JSON, llguidance takes no text that the rules around it ignore
+        if lexemes or any(self.parts[terminal].specials for terminal in bound_terminals):
+            groups.append((*lexemes, *ignored))
+        number = self._threads.number_of((place, ()))
+        return tuple((number, self.scanner.initial_bundle(group)) for group in groups if group)
+
+    def _next_threads(self, place: _Place, ended_terminals: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+        """Return the threads before the first symbol of the lexeme after a lexeme."""
+        return self._beginnings(self._place_after(place, ended_terminals), self._ignored)
+
+    def after_token_end(self, config: Config) -> Config | None:
+        if not self.counts_tokens:
+            return config
+        is_word, threads = config
+        after = self._after_symbol(
+            (number, (self.scanner.after_token_end(bundle), self._threads.values[number][1]))
+            for number, bundle in threads
+        )
+        _, threads_after = after or (False, ())
+        config_after = is_word, threads_after
+        return config_after if (is_word or threads_after) and self.is_live(config_after) else None
+
+    def inside_parts(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
+        _, threads = config
+        for _, bundle in threads:
+            if any(terminal not in self._bound for terminal, _ in self.scanner.bundles[bundle]):
+                return (), config  # a lexeme goes on beside the parts, so that all are read byte by byte
+        insides, others = super().inside_parts(config)
+        return tuple(map(self._live_end, insides)), others
+
+    def _live_end(self, inside: InsidePart) -> InsidePart:
+        """Return a place inside a part, without the configuration after it where no word goes on there."""
+        is_live = inside.after_end is not None and self.is_live(inside.after_end)
+        return inside if is_live else inside._replace(after_end=None)
+
+    def possible_items(self, config: Config) -> list[Expected]:
+        _, threads = config
+        items: list[Expected] = []
+        for number, bundle in threads:
+            items += self.scanner.expected(bundle)
+            place, ended_terminals = self._threads.values[number]
+            for _, next_bundle in self._next_threads(place, ended_terminals) if ended_terminals else ():
+                items += self.scanner.expected(next_bundle)
+        return list(dict.fromkeys(items))
+
+    def height(self, config: Config) -> int:
+        _, threads = config
+        places = (self._threads.values[number][0] for number, _ in threads)
+        return max((self.stacks.stack_height(node) for place in places for node in place), default=0)
+
+    def _find_plain_rest(self, config: Config) -> bool:
+        rest = self._plain_rest(config)
+        if not self._is_completed(config, rest):
+            return False
+        self._rests[config] = rest
+        return True
+
+    def _bound_length(self, config: Config) -> int:
+        return len(self._rests.get(config) or self._plain_rest(config))
+
+    def _plain_rest(self, config: Config) -> tuple[int, ...]:
+        """Return the shortest rest of a configuration if lexemes may end wherever they are complete."""
+        is_word, threads = config
+        if is_word:
+            return ()
+        rests = (self._rest_of_thread(*thread) for thread in threads)
+        return min(rests, key=lambda rest: (len(rest), rest))
+
+    @remember_answers
+    def _rest_of_thread(self, number: int, bundle: int) -> tuple[int, ...]:
+        place, ended_terminals = self._threads.values[number]
+        tops = [(node, self._bundle_at(node, bundle)) for node in place]
+        if ended_terminals:
+            place_after = self._place_after(place, ended_terminals)
+            tops += [(node, self.initial_bundle(self.stacks.states[node])) for node in place_after]
+        rests = [self.rests.shortest((False, tuple(tops)))]
+        for terminal, reading in self.scanner.bundles[bundle]:
+            if terminal >= self.rules.terminals:
+                rest_of_ignored = self.parts[terminal].shortest_rest(reading)
+                rests.append((*rest_of_ignored, *self._rest_at(place)))
+        return min((rest for rest in rests if rest is not None), key=lambda rest: (len(rest), rest))
+
+    @remember_answers
+    def _rest_at(self, place: _Place) -> tuple[int, ...]:
+        """Return the shortest rest at a place."""
+        tops = tuple((node, self.initial_bundle(self.stacks.states[node])) for node in place)
+        rest = self.rests.shortest((self._is_accepting(place), tops))
+        assert rest is not None, "a place that no text completes"
+        return rest
+
+    @remember_answers
+    def _bundle_at(self, node: int, bundle: int) -> int:
+        """Return the terminals of a bundle that may come on a stack."""
+        allowed = self._terminals_at(node)
+        return self.scanner.intern_bundle(
+            reading for reading in self.scanner.bundles[bundle] if reading[0] in allowed
+        )
