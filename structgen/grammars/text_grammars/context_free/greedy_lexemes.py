@@ -14,7 +14,7 @@ own, and a configuration is a set of threads.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from structgen.automata.regex.syntax_tree import Node
 from structgen.base.errors import GrammarError
@@ -23,6 +23,7 @@ from structgen.base.language.numbered import Numbered
 from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import DEFAULT, Limits
 from structgen.grammars.text_grammars.context_free.context_free_language import ContextFree
+from structgen.grammars.text_grammars.context_free.greedy_rests import GreedyRests
 from structgen.grammars.text_grammars.context_free.parser_stacks import ROOT
 from structgen.grammars.text_grammars.context_free.rules import Rule
 from structgen.grammars.text_grammars.context_free.searched_rests import SearchedRests
@@ -31,12 +32,14 @@ from structgen.grammars.text_grammars.machine.scanning import common_classes
 
 _Place: TypeAlias = "tuple[int, ...]"
 """The nodes of the stacks of a place, ascending."""
+_FIRST: Final = (ROOT,)
+"""The place before the first lexeme, which no lexeme leads back to."""
 
 
 class GreedyContextFree(SearchedRests, ContextFree):
     """The words that `rules` derive from `start`, where a greedy lexer reads the terminals that are patterns.
 
-    An ignored text is a lexeme, too. It may come wherever a further lexeme may, except at the beginning.
+    An ignored text is a lexeme, too. It may come wherever a further lexeme may, except before the first lexeme.
     Raises `GrammarError` where there is no word, and `LimitError` (oracle_steps) if the allowed steps do not
     decide whether a text can be completed: rules and a lexer may say together what no algorithm decides.
     """
@@ -66,6 +69,7 @@ class GreedyContextFree(SearchedRests, ContextFree):
         self._ignored = tuple(range(len(names), len(self.parts)))
         self._threads = Numbered[tuple[_Place, tuple[int, ...]]]()
         """Threads without their bundles: a place, and the terminals that have just ended."""
+        self.greedy_rests = GreedyRests(self.rules, self.scanner, self.stacks, limits, self._bound)
         self.prepare_search(limits)
         if not self.is_live(self.start()):
             raise GrammarError(
@@ -77,7 +81,7 @@ class GreedyContextFree(SearchedRests, ContextFree):
     def start(self) -> Config:
         if self.rules.start < 0:  # the empty text is the only word
             return True, ()
-        return self.rules.empty, self._beginnings((ROOT,), ())
+        return self.rules.empty, self._beginnings(_FIRST)
 
     def _config_after(self, config: Config, symbol: int) -> Config | None:
         _, threads = config
@@ -107,7 +111,7 @@ class GreedyContextFree(SearchedRests, ContextFree):
             is_word = is_word or self._is_accepting(place_after)
             goes_on = bundle != self.scanner.nothing
             if not goes_on or not self._bound.isdisjoint(ended):
-                threads.update(self._beginnings(place_after, self._ignored))
+                threads.update(self._beginnings(place_after))
                 ended = ()
             if goes_on:
                 threads.add((self._threads.number_of((place, ended)), bundle))
@@ -134,22 +138,33 @@ class GreedyContextFree(SearchedRests, ContextFree):
         return tuple(sorted(self.stacks.group_by_top(nodes).values()))
 
     @remember_answers
-    def _beginnings(self, place: _Place, ignored: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-        """Return the threads before the first symbol of the next lexeme. `ignored`: the ignored terminals
-        that may come there."""
+    def _beginnings(self, place: _Place) -> tuple[tuple[int, int], ...]:
+        """Return the threads before the first symbol of the next lexeme."""
         terminals = {terminal for node in place for terminal in self._terminals_at(node)}
         bound_terminals = sorted(terminals & self._bound)
         groups = [(terminal,) for terminal in bound_terminals]
         lexemes = tuple(sorted(terminals - self._bound))
+        ended_terminals: tuple[int, ...] = ()
+        if place == _FIRST:
+            groups.append(lexemes)
+            # An empty lexeme may come first, and an ignored text after it. Elsewhere an ignored text may
+            # come anyway, so that the rules without empty lexemes say the same.
+            ended_terminals = tuple(
+                terminal for terminal in lexemes if self.parts[terminal].accepts(self.parts[terminal].start())
+            )
         # before a document of JSON, llguidance takes no text that the rules around it ignore
-        if lexemes or any(self.parts[terminal].specials for terminal in bound_terminals):
-            groups.append((*lexemes, *ignored))
-        number = self._threads.number_of((place, ()))
-        return tuple((number, self.scanner.initial_bundle(group)) for group in groups if group)
+        elif lexemes or any(self.parts[terminal].specials for terminal in bound_terminals):
+            groups.append((*lexemes, *self._ignored))
+        threads: list[tuple[int, int]] = []
+        for group in filter(None, groups):
+            ended = () if group[0] in self._bound else ended_terminals
+            number = self._threads.number_of((place, ended))
+            threads.append((number, self.scanner.initial_bundle(group)))
+        return tuple(threads)
 
     def _next_threads(self, place: _Place, ended_terminals: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
         """Return the threads before the first symbol of the lexeme after a lexeme."""
-        return self._beginnings(self._place_after(place, ended_terminals), self._ignored)
+        return self._beginnings(self._place_after(place, ended_terminals))
 
     def after_token_end(self, config: Config) -> Config | None:
         if not self.counts_tokens:
@@ -191,50 +206,29 @@ class GreedyContextFree(SearchedRests, ContextFree):
         places = (self._threads.values[number][0] for number, _ in threads)
         return max((self.stacks.stack_height(node) for place in places for node in place), default=0)
 
+    def _known_rest(self, config: Config) -> tuple[int, ...] | None:
+        if config not in self._rests:
+            self._find_plain_rest(config)
+        return self._rests.get(config)
+
     def _find_plain_rest(self, config: Config) -> bool:
         rest = self._plain_rest(config)
-        if not self._is_completed(config, rest):
+        if rest is not None and not self._is_completed(config, rest):
             return False
         self._rests[config] = rest
         return True
 
-    def _bound_length(self, config: Config) -> int:
-        return len(self._rests.get(config) or self._plain_rest(config))
+    def _bound_length(self, config: Config) -> int | None:
+        rest = self._plain_rest(config)
+        return None if rest is None else len(rest)
 
-    def _plain_rest(self, config: Config) -> tuple[int, ...]:
-        """Return the shortest rest of a configuration if lexemes may end wherever they are complete."""
+    @remember_answers
+    def _plain_rest(self, config: Config) -> tuple[int, ...] | None:
+        """Return the shortest rest of a configuration if each terminal competes only with those that may
+        always come where it may. None: there is none, nor is there one under the greedy lexer."""
         is_word, threads = config
         if is_word:
             return ()
-        rests = (self._rest_of_thread(*thread) for thread in threads)
-        return min(rests, key=lambda rest: (len(rest), rest))
-
-    @remember_answers
-    def _rest_of_thread(self, number: int, bundle: int) -> tuple[int, ...]:
-        place, ended_terminals = self._threads.values[number]
-        tops = [(node, self._bundle_at(node, bundle)) for node in place]
-        if ended_terminals:
-            place_after = self._place_after(place, ended_terminals)
-            tops += [(node, self.initial_bundle(self.stacks.states[node])) for node in place_after]
-        rests = [self.rests.shortest((False, tuple(tops)))]
-        for terminal, reading in self.scanner.bundles[bundle]:
-            if terminal >= self.rules.terminals:
-                rest_of_ignored = self.parts[terminal].shortest_rest(reading)
-                rests.append((*rest_of_ignored, *self._rest_at(place)))
-        return min((rest for rest in rests if rest is not None), key=lambda rest: (len(rest), rest))
-
-    @remember_answers
-    def _rest_at(self, place: _Place) -> tuple[int, ...]:
-        """Return the shortest rest at a place."""
-        tops = tuple((node, self.initial_bundle(self.stacks.states[node])) for node in place)
-        rest = self.rests.shortest((self._is_accepting(place), tops))
-        assert rest is not None, "a place that no text completes"
-        return rest
-
-    @remember_answers
-    def _bundle_at(self, node: int, bundle: int) -> int:
-        """Return the terminals of a bundle that may come on a stack."""
-        allowed = self._terminals_at(node)
-        return self.scanner.intern_bundle(
-            reading for reading in self.scanner.bundles[bundle] if reading[0] in allowed
-        )
+        rests = [self.greedy_rests.rest_of_thread(*self._threads.values[number], bundle) for number, bundle in threads]
+        best = min((rest for rest in rests if rest is not None), default=None)
+        return None if best is None else best.all_symbols()

@@ -52,8 +52,8 @@ class SearchedRests(Language):
         """Return the configuration after a symbol, which need not be live; None where every text ends."""
 
     @abstractmethod
-    def _bound_length(self, config: Config) -> int:
-        """Return a lower bound of the length of a configuration's rests."""
+    def _bound_length(self, config: Config) -> int | None:
+        """Return a lower bound of the length of a configuration's rests; None where it has none."""
 
     @abstractmethod
     def _find_plain_rest(self, config: Config) -> bool:
@@ -117,6 +117,10 @@ class SearchedRests(Language):
             after = None if after is None else self._config_after(after, symbol)
         return after is not None and self.accepts(after)
 
+    def _known_rest(self, config: Config) -> tuple[int, ...] | None:
+        """Return the rest of a configuration if it is known without a search, else None."""
+        return self._rests.get(config)
+
     def _shortest_rest(self, config: Config) -> tuple[int, ...] | None:
         """Return the shortest rest of a configuration, or None where it has none."""
         if config not in self._rests and not self._find_plain_rest(config):
@@ -128,11 +132,11 @@ class SearchedRests(Language):
         configs = OpenStates[Config, tuple[int, int], int]()
         """The costs are (estimate of the whole length, minus the length so far): of equal estimates the
         longest way is the nearest to an end."""
-        first_estimate = self._bound_length(start)
+        first_estimate = self._bound_length(start) or 0
         configs.open_state(start, (self._haste * first_estimate, 0))
         steps = 0
         for config, (_, minus_length) in configs:
-            known_rest = self._rests.get(config)
+            known_rest = self._known_rest(config)
             if known_rest is not None or self.accepts(config):
                 rest = known_rest or ()
                 self._rests[config] = rest
@@ -153,10 +157,13 @@ class SearchedRests(Language):
                     continue
                 if after in self._rests and self._rests[after] is None:  # known to have no word
                     continue
+                bound = self._bound_length(after)
+                if bound is None:
+                    continue
                 if after not in configs.costs or length_after < -configs.costs[after][1]:
                     steps += self._haste > 1
                     THIS_CALL.spend_steps(3, self._limits, GOES_ON)
-                    estimate = length_after + self._haste * self._bound_length(after)
+                    estimate = length_after + self._haste * bound
                     configs.open_state(after, (estimate, -length_after), (config, symbol))
         # all that can be reached were seen, and none is a word: none of them has a rest
         self._rests |= dict.fromkeys(configs.costs)
