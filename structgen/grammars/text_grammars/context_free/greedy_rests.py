@@ -128,8 +128,9 @@ class GreedyRests(Rests):
         # breadth-first, so the first word to a bundle is its shortest
         while queue:
             current = queue.popleft()
-            self._count_steps(1 + len(scanner.representatives) // 4)
-            for symbol in scanner.representatives:
+            symbols = scanner.distinct_bytes(current)
+            self._count_steps(1 + len(symbols) // 4)
+            for symbol in symbols:
                 if not words[current] and current == bundle and symbol in carry:
                     continue
                 after, ended_terminals = scanner.bundle_after(current, symbol)
