@@ -77,9 +77,7 @@ def grammar_of_text(
     return _read_lark(text, limits, where, specials)
 
 
-def _read_lark(
-    text: str, limits: Limits | None, where: str, specials: Mapping[str, int] | None
-) -> Grammar:
+def _read_lark(text: str, limits: Limits | None, where: str, specials: Mapping[str, int] | None) -> Grammar:
     """Return the grammar of a text in Lark: as lark reads it, or as llguidance does where lark refuses it, as
     OpenAI's server would; a `GrammarWarning` tells so. The parameters are those of `grammar_of_text`. Raises
     GrammarError with the reasons of both where neither reads it."""
@@ -99,9 +97,8 @@ def _read_lark(
             cure=refusal.cure,
         ) from None
     place = f"{where}: " if where else ""
-    warn_or_remark(
-        GrammarWarning(f"{place}the grammar is read as llguidance reads it. {_first_line(refusal)}")
-    )
+    remark = f"{place}lark refuses the grammar, which is read as llguidance reads it. {_first_line(refusal)}"
+    warn_or_remark(GrammarWarning(remark))
     return grammar
 
 

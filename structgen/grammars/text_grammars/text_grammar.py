@@ -762,8 +762,14 @@ class RulesGrammar(TextGrammar):
             # start-up time
             from structgen.grammars.text_grammars.context_free.greedy_lexemes import GreedyContextFree
 
-            options = {"ignored": self.ignored_terminals, "limits": limits, "missing": self.missing}
-            return GreedyContextFree(self.rules, terminals, self.start, **options)
+            return GreedyContextFree(
+                self.rules,
+                terminals,
+                self.start,
+                ignored=self.ignored_terminals,
+                limits=limits,
+                missing=self.missing,
+            )
         beside = only_writable(self.missing) if self.missing else TRUE
         return ContextFree(
             self.rules, terminals, self.start, ignored=self.ignored_terminals, limits=limits, beside=beside

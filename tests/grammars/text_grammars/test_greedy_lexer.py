@@ -64,16 +64,16 @@ SHORT = {
     "a terminal takes all": 'start: A B\nA: /a+/\nB: "a"',
     "a dead end on the way": 'start: A B | A "c"\nA: /a+/\nB: "ab"',
     "a terminal that may be empty": 'start: A "b" A\nA: /a*/',
-    "an empty terminal first, and an ignored text": 'start: A? B\nA: /a*/\nB: /b*/\n%ignore /c/',
+    "an empty terminal first, and an ignored text": "start: A? B\nA: /a*/\nB: /b*/\n%ignore /c/",
     "any line": 'start: (" " LINE "c")+\nLINE: /(.*)/',
     "one text of two terminals": 'start: A "b" | B "c"\nA: "a"\nB: /[ab]/',
     "a literal inside a pattern": 'start: "ab" "c" | W "b"\nW: /a[a-c]*/',
-    "ambiguous": 'start: start start | A | B\nA: /ab?/\nB: /b+/',
+    "ambiguous": "start: start start | A | B\nA: /ab?/\nB: /b+/",
     "nested": 'start: "a" start "b" | C\nC: /c*b?/',
     "ignored at the end, where more may come": 'start: "a"+\n%ignore / +/',
     "ignored at the end, where no more comes": 'start: "a" "b"\n%ignore / +/',
     "ignored texts that terminals have, too": 'start: A B A\nA: /a/\nB: /b+/\n%ignore B\n%ignore " "',
-    "a comment": 'start: A+\nA: /a+/\n%ignore /b[^b]*b/',
+    "a comment": "start: A+\nA: /a+/\n%ignore /b[^b]*b/",
     "the empty text": 'start: A?\nA: /a+/\n%ignore " "',
 }
 ALPHABET = "abc "
@@ -120,7 +120,11 @@ def mutant_of(rng: random.Random, texts: list[str]) -> str:
     for _ in range(rng.randint(0, 3)):
         place, length = rng.randrange(len(text) + 1), rng.randint(0, 2)
         other = rng.choice(texts)
-        text = text[:place] + rng.choice(["", rng.choice(other), other[place : place + 5]]) + text[place + length :]
+        text = (
+            text[:place]
+            + rng.choice(["", rng.choice(other), other[place : place + 5]])
+            + text[place + length :]
+        )
     return text
 
 
@@ -157,7 +161,18 @@ def test_many_texts_are_those_of_llguidance(name: str) -> None:
     assert differing_texts(grammar, texts) == []
 
 
-TOKENS = [*(bytes([byte]) for byte in range(256)), b"ab", b"aa", b"bc", b"b ", b" a", b"cb", b"aab", b"a b", b"abc"]
+TOKENS = [
+    *(bytes([byte]) for byte in range(256)),
+    b"ab",
+    b"aa",
+    b"bc",
+    b"b ",
+    b" a",
+    b"cb",
+    b"aab",
+    b"a b",
+    b"abc",
+]
 
 
 FEW = [*SHORT][1:6]

@@ -27,6 +27,7 @@ from structgen.grammars.text_grammars.context_free.greedy_rests import GreedyRes
 from structgen.grammars.text_grammars.context_free.parser_stacks import ROOT
 from structgen.grammars.text_grammars.context_free.rules import Rule
 from structgen.grammars.text_grammars.context_free.searched_rests import SearchedRests
+from structgen.grammars.text_grammars.context_free.shortest_rests import Word
 from structgen.grammars.text_grammars.machine.language import Config, InsidePart, Language
 from structgen.grammars.text_grammars.machine.scanning import common_classes
 
@@ -142,7 +143,7 @@ class GreedyContextFree(SearchedRests, ContextFree):
         """Return the threads before the first symbol of the next lexeme."""
         terminals = {terminal for node in place for terminal in self._terminals_at(node)}
         bound_terminals = sorted(terminals & self._bound)
-        groups = [(terminal,) for terminal in bound_terminals]
+        groups: list[tuple[int, ...]] = [(terminal,) for terminal in bound_terminals]
         lexemes = tuple(sorted(terminals - self._bound))
         ended_terminals: tuple[int, ...] = ()
         if place == _FIRST:
@@ -229,6 +230,9 @@ class GreedyContextFree(SearchedRests, ContextFree):
         is_word, threads = config
         if is_word:
             return ()
-        rests = [self.greedy_rests.rest_of_thread(*self._threads.values[number], bundle) for number, bundle in threads]
+        rests: list[Word | None] = []
+        for number, bundle in threads:
+            place, ended_terminals = self._threads.values[number]
+            rests.append(self.greedy_rests.rest_of_thread(place, ended_terminals, bundle))
         best = min((rest for rest in rests if rest is not None), default=None)
         return None if best is None else best.all_symbols()

@@ -153,10 +153,14 @@ def _add_words(reach: Reach, prefix: Word, further: Reach) -> None:
         reach[carry] = min(longer, reach.get(carry, longer))
 
 
-def _competitors_of(rules: Rules, bound_terminals: Set[int], ignored: tuple[int, ...]) -> list[tuple[int, ...]]:
+def _competitors_of(
+    rules: Rules, bound_terminals: Set[int], ignored: tuple[int, ...]
+) -> list[tuple[int, ...]]:
     """Return for each terminal those that may come wherever it may, itself among them."""
     first_symbols = [(lhs, rhs[:1]) for lhs, rhs in rules.rules]
-    beginnings = {lhs: reachable_symbols(first_symbols, [lhs]) for lhs in dict.fromkeys(lhs for lhs, _ in rules.rules)}
+    beginnings = {
+        lhs: reachable_symbols(first_symbols, [lhs]) for lhs in dict.fromkeys(lhs for lhs, _ in rules.rules)
+    }
     competitors: dict[int, set[int]] = {rules.start: {rules.start}}
     for lhs, rhs in rules.rules:
         for position, symbol in enumerate(rhs):

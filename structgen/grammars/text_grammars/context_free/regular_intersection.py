@@ -59,8 +59,8 @@ class Meet(SearchedRests):
         self.has_stack = of.has_stack
         self.prepare_search(limits, haste)
         self._by_rules: Rests | None = None
-        # the search over rules knows no restarts at special tokens
-        if isinstance(of, ContextFree) and not self.specials:
+        # the search over rules knows no restarts at special tokens, and no greedy lexer
+        if type(of) is ContextFree and not self.specials:
             self._by_rules = Rests(of.rules, of.scanner, of.stacks, limits, filter_)
         if self._shortest_rest((of.start(), filter_.start())) is None:
             raise GrammarError(
