@@ -62,9 +62,6 @@ class RegularLanguage(Language):
         after = int(self._pool.trans[config, symbol])
         return None if after < 0 else after  # below 0: the automaton's state without a text
 
-    def states_after(self, config: Config, symbols: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
-        return self._pool.trans[config, symbols]
-
     def after_each(
         self, configs: npt.NDArray[np.int64], symbols: npt.NDArray[np.uint8]
     ) -> npt.NDArray[np.int32]:

@@ -207,11 +207,6 @@ class GreedyContextFree(SearchedRests, ContextFree):
         places = (self._threads.values[number][0] for number, _ in threads)
         return max((self.stacks.stack_height(node) for place in places for node in place), default=0)
 
-    def _known_rest(self, config: Config) -> tuple[int, ...] | None:
-        if config not in self._rests:
-            self._find_plain_rest(config)
-        return self._rests.get(config)
-
     def _find_plain_rest(self, config: Config) -> bool:
         rest = self._plain_rest(config)
         if rest is not None and not self._is_completed(config, rest):

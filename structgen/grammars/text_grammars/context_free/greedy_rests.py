@@ -1,27 +1,31 @@
 """`GreedyRests`: the shortest rests of context-free rules whose lexer is greedy, nearly exactly.
 
 A *carry* is the set of bytes that must not follow a lexeme, because it would go on with them: after `ab`,
-read as `/[a-z]+/`, the bytes of all letters. It is the state that rests are searched with. A terminal
-*competes* with another if it may come wherever the other one may; it makes the carry larger. Terminals that
-may come in some places only are left out. So a text without a rest here has none under the greedy lexer, and
-a rest that is found here is mostly one there.
+read as `/[a-z]+/`, the bytes of all letters. It is the state that rests are searched with. Here a lexeme
+competes with itself and with ignored texts alone. The lexer lets it compete with all that may come at its
+place, which a search over rules does not know. So a text without a rest here has none under the greedy lexer,
+and a rest that is found here is mostly one there.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Set
+from collections.abc import Collection, Iterable, Iterator
 from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from structgen.base.language.best_first import OpenStates
 from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.context_free.parser_stacks import Stacks
-from structgen.grammars.text_grammars.context_free.rules import Rules, reachable_symbols
+from structgen.grammars.text_grammars.context_free.rules import Rules
 from structgen.grammars.text_grammars.context_free.shortest_rests import GOES_ON, Reach, Rests, Word
 from structgen.grammars.text_grammars.machine.language import TOKEN, Config
 from structgen.grammars.text_grammars.machine.scanning import Scanner
+from structgen.grammars.text_grammars.regular_language import RegularLanguage
 
 _Carry: TypeAlias = "frozenset[int]"
 _NOTHING: _Carry = frozenset()
@@ -36,53 +40,58 @@ class GreedyRests(Rests):
         scanner: Scanner,
         stacks: Stacks,
         limits: Limits,
-        bound_terminals: Set[int],
+        bound_terminals: Collection[int],
     ) -> None:
         """`bound_terminals`: the terminals that are no lexemes, and may end wherever they are complete. The
         terminals of the scanner that the rules have not are ignored texts."""
         super().__init__(rules, scanner, stacks, limits)
         self._bound_terminals = bound_terminals
         self._ignored = tuple(range(rules.terminals, len(scanner.languages)))
-        self._competitors = _competitors_of(rules, bound_terminals, self._ignored)
 
     def rest_of_thread(self, place: tuple[int, ...], ended: tuple[int, ...], bundle: int) -> Word | None:
         """Return the shortest rest of a thread; None: there is none. `place`: the nodes before the lexeme;
         `ended`: the terminals that end here; `bundle`: those that go on."""
-        terminals = {terminal for terminal, _ in self._scanner.bundles[bundle]}
-        reaches = [(terminal, self._reach_in_bundle(terminal, bundle, _NOTHING)) for terminal in terminals]
+        reaches = [
+            (terminal, self._reach_in_bundle(terminal, bundle, _NOTHING))
+            for terminal, _ in self._scanner.bundles[bundle]
+        ]
         after_ended = {self._carry_of(bundle): self._empty}
         reaches += [(terminal, after_ended) for terminal in ended]
-        rests = (
-            word.followed_by(rest)
-            for terminal, reach in reaches
-            for carry, word in reach.items()
-            for rest in self._rests_behind(place, terminal, carry)
-        )
+        rests = (rest for terminal, reach in reaches for rest in self._rests_behind(place, terminal, reach))
         return min(rests, default=None)
 
-    def _rests_behind(self, place: tuple[int, ...], terminal: int, carry: _Carry) -> Iterator[Word]:
-        """Yield rests after a terminal that is read at a place, the shortest of each stack among them."""
+    def _rests_behind(self, place: Iterable[int], terminal: int, reach: Reach) -> Iterator[Word]:
+        """Yield rests of the stacks of a place, the shortest among them, whose first lexeme is of a terminal.
+        `reach`: what is left of this lexeme, by its carry."""
         for node in place:
             allowed_terminals = self._stacks.items.next_terminals(self._stacks.states[node])
-            if terminal in allowed_terminals:
-                rest = self._find_rest((self._stacks.push_symbol(node, terminal), carry))
-                if rest is not None:
-                    yield rest
-            elif terminal in self._ignored:
-                if self._is_end(node, carry):
-                    yield self._empty
-                for next_terminal in allowed_terminals:
-                    for next_carry, word in self._read_whole(next_terminal, carry).items():
-                        for rest in self._rests_behind((node,), next_terminal, next_carry):
+            for carry, word in reach.items():
+                if terminal in allowed_terminals:
+                    rest = self._find_rest((self._stacks.push_symbol(node, terminal), carry))
+                    if rest is not None:
+                        yield word.followed_by(rest)
+                elif terminal in self._ignored:
+                    if self._is_end(node, carry):
+                        yield word
+                    for next_terminal in allowed_terminals:
+                        next_reach = self._read_whole(next_terminal, carry)
+                        for rest in self._rests_behind((node,), next_terminal, next_reach):
                             yield word.followed_by(rest)
 
     @remember_answers
     def _read_whole(self, terminal: int, state: Config) -> Reach:
         # ignored texts may stand before the terminal
-        bundle = self._scanner.initial_bundle(self._competitors[terminal])
+        own = () if terminal in self._bound_terminals else self._ignored
+        return self._reach_after(self._skip_ignored(state), terminal, (terminal, *own))
+
+    def _reach_after(self, texts: Reach, terminal: int, competitors: tuple[int, ...]) -> Reach:
+        """Return the carries after a lexeme of a terminal that follows some texts, given by their carries."""
+        bundle = self._scanner.initial_bundle(competitors)
         reach: Reach = {}
-        for carry, ignored_text in self._skip_ignored(state).items():
-            _add_words(reach, ignored_text, self._reach_in_bundle(terminal, bundle, carry))
+        for carry, text in texts.items():
+            for after, word in self._reach_in_bundle(terminal, bundle, carry).items():
+                longer = text.followed_by(word)
+                reach[after] = min(longer, reach.get(after, longer))
         return reach
 
     @remember_answers
@@ -91,22 +100,31 @@ class GreedyRests(Rests):
         reach: Reach = {}
         texts = OpenStates[_Carry, tuple[int, Word], None]()
         texts.open_state(carry, (0, self._empty))
-        bundle = self._scanner.initial_bundle(self._ignored)
         for current, (_, text) in texts:
             reach[current] = text
             for terminal in self._ignored:
-                for after, word in self._reach_in_bundle(terminal, bundle, current).items():
-                    longer = text.followed_by(word)
+                for after, longer in self._reach_after({current: text}, terminal, self._ignored).items():
                     texts.open_state(after, (longer.length, longer))
         return reach
 
     @remember_answers
+    def _effects(self, bundle: int) -> list[int]:
+        """Return bytes with different effects on a bundle of lexemes, the first of each effect."""
+        symbols = np.array(self._bytes, np.uint8)
+        rows: list[npt.NDArray[np.int32]] = []
+        for terminal, config in self._scanner.bundles[bundle]:
+            language = self._scanner.languages[terminal]
+            if not isinstance(language, RegularLanguage):  # an ignored text may be of a bound grammar
+                return self._bytes
+            rows.append(language.after_each(np.full(len(symbols), config), symbols))
+        _, first_columns = np.unique(np.array(rows), axis=1, return_index=True)
+        return sorted(symbols[first_columns].tolist())
+
+    @remember_answers
     def _carry_of(self, bundle: int) -> _Carry:
         """Return the bytes with which a lexeme goes on, one of each class."""
-        scanner = self._scanner
-        return frozenset(
-            byte for byte in self._bytes if scanner.bundle_after(bundle, byte) != (scanner.nothing, ())
-        )
+        nothing = self._scanner.nothing, ()
+        return frozenset(byte for byte in self._bytes if self._scanner.bundle_after(bundle, byte) != nothing)
 
     @remember_answers
     def _reach_in_bundle(self, terminal: int, bundle: int, carry: _Carry) -> Reach:
@@ -116,62 +134,29 @@ class GreedyRests(Rests):
         reach: Reach = {}
         if terminal in self._bound_terminals:
             language = scanner.languages[terminal]
-            for _, reading in scanner.bundles[bundle]:
-                for symbol in (*scanner.representatives, *(TOKEN + token for token in language.specials)):
-                    after_symbol = None if symbol in carry else language.step(reading, symbol)
-                    if after_symbol is not None:
-                        rest = self._make_rest((symbol, *language.shortest_rest(after_symbol)))
-                        reach[_NOTHING] = min(rest, reach.get(_NOTHING, rest))
+            ((_, reading),) = scanner.bundles[bundle]
+            for symbol in (*self._bytes, *(TOKEN + token for token in language.specials)):
+                reading_after = None if symbol in carry else language.step(reading, symbol)
+                if reading_after is not None:
+                    rest = self._make_rest((symbol, *language.shortest_rest(reading_after)))
+                    reach[_NOTHING] = min(rest, reach.get(_NOTHING, rest))
             return reach
-        words: dict[int, tuple[int, ...]] = {bundle: ()}
-        queue = deque(words)
+        visited = {bundle}
+        queue: deque[tuple[int, tuple[int, ...]]] = deque([(bundle, ())])
         # breadth-first, so the first word to a bundle is its shortest
         while queue:
-            current = queue.popleft()
-            symbols = scanner.distinct_bytes(current)
+            current, word = queue.popleft()
+            # the carry may have some bytes of an effect, and not the others
+            symbols = self._effects(current) if word else [byte for byte in self._bytes if byte not in carry]
             self._count_steps(1 + len(symbols) // 4)
             for symbol in symbols:
-                if not words[current] and current == bundle and symbol in carry:
-                    continue
                 after, ended_terminals = scanner.bundle_after(current, symbol)
-                longer = (*words[current], symbol)
                 if terminal in ended_terminals:
-                    reach.setdefault(self._carry_of(after), self._make_rest(longer))
-                if after not in words and any(other == terminal for other, _ in scanner.bundles[after]):
-                    words[after] = longer
-                    queue.append(after)
+                    reach.setdefault(self._carry_of(after), self._make_rest((*word, symbol)))
+                if after not in visited and any(other == terminal for other, _ in scanner.bundles[after]):
+                    visited.add(after)
+                    queue.append((after, (*word, symbol)))
         return reach
 
     def _count_steps(self, spent: int = 1) -> None:
         THIS_CALL.spend_steps(spent, self._limits, GOES_ON)
-
-
-def _add_words(reach: Reach, prefix: Word, further: Reach) -> None:
-    """Add to `reach` the words of `further`, each after a prefix, where they are shorter."""
-    for carry, word in further.items():
-        longer = prefix.followed_by(word)
-        reach[carry] = min(longer, reach.get(carry, longer))
-
-
-def _competitors_of(
-    rules: Rules, bound_terminals: Set[int], ignored: tuple[int, ...]
-) -> list[tuple[int, ...]]:
-    """Return for each terminal those that may come wherever it may, itself among them."""
-    first_symbols = [(lhs, rhs[:1]) for lhs, rhs in rules.rules]
-    beginnings = {
-        lhs: reachable_symbols(first_symbols, [lhs]) for lhs in dict.fromkeys(lhs for lhs, _ in rules.rules)
-    }
-    competitors: dict[int, set[int]] = {rules.start: {rules.start}}
-    for lhs, rhs in rules.rules:
-        for position, symbol in enumerate(rhs):
-            together = {symbol} if position else beginnings[lhs]
-            competitors[symbol] = competitors.get(symbol, together) & together
-    rows: list[tuple[int, ...]] = []
-    for terminal in range(rules.terminals):
-        if terminal in bound_terminals:
-            rows.append((terminal,))
-            continue
-        others = competitors[terminal] - bound_terminals
-        lexemes = sorted(other for other in others if other < rules.terminals)
-        rows.append((*lexemes, *ignored))
-    return rows

@@ -117,10 +117,6 @@ class SearchedRests(Language):
             after = None if after is None else self._config_after(after, symbol)
         return after is not None and self.accepts(after)
 
-    def _known_rest(self, config: Config) -> tuple[int, ...] | None:
-        """Return the rest of a configuration if it is known without a search, else None."""
-        return self._rests.get(config)
-
     def _shortest_rest(self, config: Config) -> tuple[int, ...] | None:
         """Return the shortest rest of a configuration, or None where it has none."""
         if config not in self._rests and not self._find_plain_rest(config):
@@ -136,10 +132,9 @@ class SearchedRests(Language):
         configs.open_state(start, (self._haste * first_estimate, 0))
         steps = 0
         for config, (_, minus_length) in configs:
-            known_rest = self._known_rest(config)
-            if known_rest is not None or self.accepts(config):
-                rest = known_rest or ()
-                self._rests[config] = rest
+            if config in self._rests or self._find_plain_rest(config):
+                rest = self._rests[config]
+                assert rest is not None, "a bound says that there is none"
                 for previous, symbol in configs.path_back(config):
                     rest = (symbol, *rest)
                     self._rests[previous] = rest
@@ -157,10 +152,10 @@ class SearchedRests(Language):
                     continue
                 if after in self._rests and self._rests[after] is None:  # known to have no word
                     continue
-                bound = self._bound_length(after)
-                if bound is None:
-                    continue
                 if after not in configs.costs or length_after < -configs.costs[after][1]:
+                    bound = self._bound_length(after)
+                    if bound is None:
+                        continue
                     steps += self._haste > 1
                     THIS_CALL.spend_steps(3, self._limits, GOES_ON)
                     estimate = length_after + self._haste * bound

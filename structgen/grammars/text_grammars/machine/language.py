@@ -18,9 +18,6 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
 from structgen.base.language.expectation import Expected
 from structgen.base.limits import Limits
 from structgen.machines.core.grammar import Grammar
@@ -110,11 +107,6 @@ class Language(ABC):
         for symbol in symbols:
             after = None if after is None else self.step(after, symbol)
         return after
-
-    def states_after(self, config: Config, symbols: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32] | None:
-        """Return numbers for the configurations after each of some bytes, equal ones for equal
-        configurations; None where the language has no such numbers."""
-        return None
 
     @abstractmethod
     def accepts(self, config: Config) -> bool:

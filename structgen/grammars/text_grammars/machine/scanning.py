@@ -72,21 +72,6 @@ class Scanner:
             self._after[key] = known_bundle
         return known_bundle
 
-    @remember_answers
-    def distinct_bytes(self, bundle: int) -> list[int]:
-        """Return bytes with different effects on a bundle, the first of each effect, ascending."""
-        rows: list[npt.NDArray[np.int32]] = []
-        symbols = np.array(self.representatives, np.uint8)
-        for terminal, config in self.bundles[bundle]:
-            row = self.languages[terminal].states_after(config, symbols)
-            if row is None:
-                return self.representatives
-            rows.append(row)
-        if not rows:
-            return []
-        _, first_columns = np.unique(np.array(rows), axis=1, return_index=True)
-        return sorted(symbols[first_columns].tolist())
-
     def after_inside(self, bundle: int, state: int) -> tuple[int, tuple[int, ...]]:
         """Return what `bundle_after` returns, after a text inside a part with masks of its own. All readings
         of the bundle are inside this one part, which is now in `state`."""
