@@ -88,24 +88,20 @@ def _read_lark(text: str, limits: Limits | None, where: str, specials: Mapping[s
     try:
         grammar = llguidance_grammar(text, limits, specials or {})
     except GrammarError as error:
-        if str(error) == str(refusal):
+        if error.what == refusal.what:
             raise refusal from None
-        raise GrammarError(
-            f"Neither lark nor llguidance can read the grammar. {_first_line(refusal)} With llguidance's lexer: "
-            f"{_first_line(error)}",
-            where=where,
-            cure=refusal.cure,
-        ) from None
-    place = f"{where}: " if where else ""
-    remark = f"{place}lark refuses the grammar, which is read as llguidance reads it. {_first_line(refusal)}"
-    warn_or_remark(GrammarWarning(remark))
+        fault = (
+            f"Neither lark nor llguidance reads the grammar: {_first_line(refusal)} And: {_first_line(error)}"
+        )
+        raise GrammarError(fault, where=where, cure=refusal.cure) from None
+    remark = f"Lark refuses the grammar, which is read as llguidance reads it. {_first_line(refusal)}"
+    warn_or_remark(GrammarWarning(f"{where}: {remark}" if where else remark))
     return grammar
 
 
 def _first_line(error: GrammarError) -> str:
-    """Return the place and the fault of an error without its cure, in one line."""
-    line, *_ = error.what.splitlines()
-    return f"{error.where}: {line.strip()}"
+    """Return the place and the fault of an error, without its cure and without further lines."""
+    return f"{error.where}: {error.what}".split("\n")[0].strip()
 
 
 def grammar_of_format(

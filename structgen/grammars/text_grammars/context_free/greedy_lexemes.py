@@ -14,6 +14,7 @@ own, and a configuration is a set of threads.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Final, TypeAlias
 
 from structgen.automata.regex.syntax_tree import Node
@@ -95,12 +96,17 @@ class GreedyContextFree(SearchedRests, ContextFree):
         goes on, the terminals that ended before count, and the next lexemes begin."""
         for number, bundle in threads:
             after = self.scanner.bundle_after(bundle, symbol)
-            place, ended_terminals = self._threads.values[number]
-            if after != (self.scanner.nothing, ()) or not ended_terminals:
+            if after != (self.scanner.nothing, ()):
                 yield number, after
-                continue
-            for next_number, next_bundle in self._next_threads(place, ended_terminals):
-                yield next_number, self.scanner.bundle_after(next_bundle, symbol)
+            else:
+                for next_number, next_bundle in self._next_threads(number):
+                    yield next_number, self.scanner.bundle_after(next_bundle, symbol)
+
+    @remember_answers
+    def _next_threads(self, number: int) -> tuple[tuple[int, int], ...]:
+        """Return the threads of the next lexemes, where a lexeme has just ended."""
+        place, ended_terminals = self._threads.values[number]
+        return self._beginnings(self._place_after(place, ended_terminals)) if ended_terminals else ()
 
     def _after_symbol(self, tops: Iterable[tuple[int, tuple[int, Iterable[int]]]]) -> Config | None:
         is_word = False
@@ -163,10 +169,6 @@ class GreedyContextFree(SearchedRests, ContextFree):
             threads.append((number, self.scanner.initial_bundle(group)))
         return tuple(threads)
 
-    def _next_threads(self, place: _Place, ended_terminals: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-        """Return the threads before the first symbol of the lexeme after a lexeme."""
-        return self._beginnings(self._place_after(place, ended_terminals))
-
     def after_token_end(self, config: Config) -> Config | None:
         if not self.counts_tokens:
             return config
@@ -193,14 +195,9 @@ class GreedyContextFree(SearchedRests, ContextFree):
         return inside if is_live else inside._replace(after_end=None)
 
     def possible_items(self, config: Config) -> list[Expected]:
-        _, threads = config
-        items: list[Expected] = []
-        for number, bundle in threads:
-            items += self.scanner.expected(bundle)
-            place, ended_terminals = self._threads.values[number]
-            for _, next_bundle in self._next_threads(place, ended_terminals) if ended_terminals else ():
-                items += self.scanner.expected(next_bundle)
-        return list(dict.fromkeys(items))
+        is_word, threads = config
+        next_threads = chain.from_iterable(self._next_threads(number) for number, _ in threads)
+        return ContextFree.expected_items(self, (is_word, (*threads, *next_threads)))
 
     def height(self, config: Config) -> int:
         _, threads = config

@@ -23,7 +23,7 @@ from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.context_free.parser_stacks import Stacks
 from structgen.grammars.text_grammars.context_free.rules import Rules
 from structgen.grammars.text_grammars.context_free.shortest_rests import GOES_ON, Reach, Rests, Word
-from structgen.grammars.text_grammars.machine.language import TOKEN, Config
+from structgen.grammars.text_grammars.machine.language import Config
 from structgen.grammars.text_grammars.machine.scanning import Scanner
 from structgen.grammars.text_grammars.regular_language import RegularLanguage
 
@@ -131,16 +131,11 @@ class GreedyRests(Rests):
         """Return the carries after the non-empty rests of a terminal that is read in a bundle, each with the
         shortest rest. `carry`: the bytes that must not come first."""
         scanner = self._scanner
-        reach: Reach = {}
         if terminal in self._bound_terminals:
-            language = scanner.languages[terminal]
             ((_, reading),) = scanner.bundles[bundle]
-            for symbol in (*self._bytes, *(TOKEN + token for token in language.specials)):
-                reading_after = None if symbol in carry else language.step(reading, symbol)
-                if reading_after is not None:
-                    rest = self._make_rest((symbol, *language.shortest_rest(reading_after)))
-                    reach[_NOTHING] = min(rest, reach.get(_NOTHING, rest))
-            return reach
+            # the text that it begins with may be in the carry: the rest is a lower bound all the same
+            return self._states_after_terminal(terminal, reading, _NOTHING)
+        reach: Reach = {}
         visited = {bundle}
         queue: deque[tuple[int, tuple[int, ...]]] = deque([(bundle, ())])
         # breadth-first, so the first word to a bundle is its shortest

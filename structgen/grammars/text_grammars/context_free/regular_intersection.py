@@ -118,6 +118,8 @@ class Meet(SearchedRests):
 
     def _is_completed(self, config: Pair, rest: Sequence[int]) -> bool:
         text_config, filter_config = config
+        if self._by_rules is not None:  # the rules find a rest faster
+            return False
         if len(rest) > LONG and self.of.step(text_config, rest[0]) is None:
             return False
         state: Config | None = filter_config
@@ -133,10 +135,6 @@ class Meet(SearchedRests):
         """Return whether a rest completes a text of `of`."""
         after = self.of.config_after(text_config, rest)
         return after is not None and self.of.accepts(after)
-
-    @property
-    def _tries_rests(self) -> bool:
-        return self._by_rules is None
 
     def _find_plain_rest(self, config: Pair) -> bool:
         text_config, filter_config = config

@@ -91,7 +91,7 @@ class SearchedRests(Language):
     @remember_answers
     def is_live(self, config: Config) -> bool:
         """Return whether some word goes on from a configuration."""
-        if self._tries_rests and config not in self._rests:
+        if config not in self._rests:
             # what completes other configurations mostly completes this one
             if any(self._is_completed(config, rest) for rest in reversed(self._tried_rests)):
                 return True
@@ -104,11 +104,6 @@ class SearchedRests(Language):
                 oldest = next(iter(self._tried_rests))
                 del self._tried_rests[oldest]
         return rest is not None
-
-    @property
-    def _tries_rests(self) -> bool:
-        """Whether rests of other configurations are tried."""
-        return True
 
     def _is_completed(self, config: Config, rest: Sequence[int]) -> bool:
         """Return whether a rest completes a configuration."""
