@@ -62,7 +62,8 @@ def load_rules(
     terminals that another grammar reads; they have no pattern here.
 
     Raises GrammarError, with lark's message, if lark refuses the grammar, if the start rule does not exist,
-    for a terminal without a pattern, or for a string whose terminal has the name of a bound one; RegexError, which names the terminal; LimitError for more rules than `limits.grammar_rules`.
+    for a terminal without a pattern, or for a string whose terminal has the name of a bound one; RegexError,
+    which names the terminal; LimitError for more rules than `limits.grammar_rules`.
     """
     import lark
 

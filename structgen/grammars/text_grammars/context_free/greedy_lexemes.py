@@ -24,7 +24,7 @@ from structgen.base.language.numbered import Numbered
 from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import DEFAULT, Limits
 from structgen.grammars.text_grammars.context_free.context_free_language import ContextFree
-from structgen.grammars.text_grammars.context_free.greedy_rests import GreedyRests
+from structgen.grammars.text_grammars.context_free.greedy_rests import GreedyRests, is_bound
 from structgen.grammars.text_grammars.context_free.parser_stacks import ROOT
 from structgen.grammars.text_grammars.context_free.rules import Rule
 from structgen.grammars.text_grammars.context_free.searched_rests import SearchedRests
@@ -41,7 +41,7 @@ _FIRST: Final = (ROOT,)
 class GreedyContextFree(SearchedRests, ContextFree):
     """The words that `rules` derive from `start`, where a greedy lexer reads the terminals that are patterns.
 
-    An ignored text is a lexeme, too. It may come wherever a further lexeme may, except before the first lexeme.
+    An ignored text is a lexeme, too. It may come wherever a further lexeme may, except before the first.
     Raises `GrammarError` where there is no word, and `LimitError` (oracle_steps) if the allowed steps do not
     decide whether a text can be completed: rules and a lexer may say together what no algorithm decides.
     """
@@ -65,13 +65,13 @@ class GreedyContextFree(SearchedRests, ContextFree):
             self.classes = self.outer_classes = common_classes(
                 (self.classes, bytes(byte in missing for byte in range(256)))
             )
-        names = self.rules.names[: self.rules.terminals]
-        self._bound = {number for number, name in enumerate(names) if isinstance(terminals[name], Language)}
-        """The terminals that are bound grammars."""
-        self._ignored = tuple(range(len(names), len(self.parts)))
+        terminal_count = self.rules.terminals
+        self._bound = {terminal for terminal in range(terminal_count) if is_bound(self.parts[terminal])}
+        """The terminals that are bound grammars, and no lexemes."""
+        self._ignored = tuple(range(terminal_count, len(self.parts)))
         self._threads = Numbered[tuple[_Place, tuple[int, ...]]]()
         """Threads without their bundles: a place, and the terminals that have just ended."""
-        self.greedy_rests = GreedyRests(self.rules, self.scanner, self.stacks, limits, self._bound)
+        self.greedy_rests = GreedyRests(self.rules, self.scanner, self.stacks, limits)
         self.prepare_search(limits)
         if not self.is_live(self.start()):
             raise GrammarError(

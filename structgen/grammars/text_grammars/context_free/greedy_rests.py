@@ -10,7 +10,7 @@ and a rest that is found here is mostly one there.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -18,35 +18,27 @@ import numpy.typing as npt
 
 from structgen.base.language.best_first import OpenStates
 from structgen.base.language.remembering import remember_answers
-from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
-from structgen.grammars.text_grammars.context_free.parser_stacks import Stacks
-from structgen.grammars.text_grammars.context_free.rules import Rules
 from structgen.grammars.text_grammars.context_free.shortest_rests import GOES_ON, Reach, Rests, Word
-from structgen.grammars.text_grammars.machine.language import Config
-from structgen.grammars.text_grammars.machine.scanning import Scanner
+from structgen.grammars.text_grammars.machine.language import Config, Language
 from structgen.grammars.text_grammars.regular_language import RegularLanguage
 
 _Carry: TypeAlias = "frozenset[int]"
 _NOTHING: _Carry = frozenset()
 
 
+def is_bound(language: Language) -> bool:
+    """Return whether a terminal is a bound grammar that is no pattern: it may end wherever it is complete."""
+    return not isinstance(language, RegularLanguage)
+
+
 class GreedyRests(Rests):
     """The shortest rests of threads (`greedy_lexemes`). A state of the search is a carry."""
 
-    def __init__(
-        self,
-        rules: Rules,
-        scanner: Scanner,
-        stacks: Stacks,
-        limits: Limits,
-        bound_terminals: Collection[int],
-    ) -> None:
-        """`bound_terminals`: the terminals that are no lexemes, and may end wherever they are complete. The
-        terminals of the scanner that the rules have not are ignored texts."""
-        super().__init__(rules, scanner, stacks, limits)
-        self._bound_terminals = bound_terminals
-        self._ignored = tuple(range(rules.terminals, len(scanner.languages)))
+    @property
+    def _ignored(self) -> tuple[int, ...]:
+        """The terminals of ignored texts: those that the scanner has, and the rules have not."""
+        return tuple(range(self._terminals, len(self._scanner.languages)))
 
     def rest_of_thread(self, place: tuple[int, ...], ended: tuple[int, ...], bundle: int) -> Word | None:
         """Return the shortest rest of a thread; None: there is none. `place`: the nodes before the lexeme;
@@ -81,8 +73,8 @@ class GreedyRests(Rests):
     @remember_answers
     def _read_whole(self, terminal: int, state: Config) -> Reach:
         # ignored texts may stand before the terminal
-        own = () if terminal in self._bound_terminals else self._ignored
-        return self._reach_after(self._skip_ignored(state), terminal, (terminal, *own))
+        competitors = () if is_bound(self._scanner.languages[terminal]) else self._ignored
+        return self._reach_after(self._skip_ignored(state), terminal, (terminal, *competitors))
 
     def _reach_after(self, texts: Reach, terminal: int, competitors: tuple[int, ...]) -> Reach:
         """Return the carries after a lexeme of a terminal that follows some texts, given by their carries."""
@@ -131,9 +123,9 @@ class GreedyRests(Rests):
         """Return the carries after the non-empty rests of a terminal that is read in a bundle, each with the
         shortest rest. `carry`: the bytes that must not come first."""
         scanner = self._scanner
-        if terminal in self._bound_terminals:
-            ((_, reading),) = scanner.bundles[bundle]
+        if is_bound(scanner.languages[terminal]):
             # the text that it begins with may be in the carry: the rest is a lower bound all the same
+            reading = dict(scanner.bundles[bundle])[terminal]
             return self._states_after_terminal(terminal, reading, _NOTHING)
         reach: Reach = {}
         visited = {bundle}
