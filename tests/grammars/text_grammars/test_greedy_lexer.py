@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
 import pickle
 import random
 from collections.abc import Callable
 
 import pytest
+from compiled_texts import takes
 from for_each import for_each
 from language_words import words_of
 from llguidance_answers import Answers
@@ -100,7 +102,7 @@ def random_grammar(seed: int) -> str:
 
 
 def reader_of(grammar: str) -> Callable[[str], bool]:
-    """Return what says whether a text is one of a grammar's: none is, where the grammar is refused as empty."""
+    """Return what says whether a text is one of a grammar's; none is, where it is refused as empty."""
     try:
         language = sg.lark(grammar, lexer="greedy").language(sg.Limits())
     except GrammarError as error:
@@ -147,13 +149,13 @@ def texts_of(name: str, count: int) -> tuple[str, list[str]]:
 NAMES = [*LONG, *SHORT, *map(str, range(40 - len(LONG) - len(SHORT)))]
 
 
-@for_each("name", NAMES)
+@for_each("name", [*LONG, *SHORT, *"0123"])
 def test_texts_are_those_of_llguidance(name: str) -> None:
-    assert differing_texts(*texts_of(name, 8)) == []
+    assert differing_texts(*texts_of(name, 6)) == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*NAMES, *map(str, range(100, 160))])
+@pytest.mark.parametrize("name", [*NAMES, *map(str, range(100, 130))])
 def test_many_texts_are_those_of_llguidance(name: str) -> None:
     grammar, texts = texts_of(name, 50 if name in LONG else 0)
     if name not in LONG:
@@ -175,7 +177,7 @@ TOKENS = [
 ]
 
 
-FEW = [*SHORT][1:6]
+FEW = [*SHORT][1:5]
 """The grammars of the quick share: dead ends, empty terminals, ignored texts."""
 
 
@@ -185,9 +187,9 @@ def test_masks_are_those_of_the_texts(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*SHORT, *map(str, range(60))])
+@pytest.mark.parametrize("name", [*SHORT, *map(str, range(30))])
 def test_many_masks_are_those_of_the_texts(name: str) -> None:
-    check_masks(name, 6)
+    check_masks(name, 5)
 
 
 def all_texts(most: int) -> list[str]:
@@ -230,3 +232,93 @@ def check_masks(name: str, most: int) -> None:
 def test_no_configuration_is_a_dead_end(name: str) -> None:
     words = words_of(sg.lark(SHORT[name], lexer="greedy"), ALPHABET, 3)
     assert words == set(filter(Answers(SHORT[name]).accepts, all_texts(3)))
+
+
+def test_bytes_that_the_vocabulary_lacks_still_compete() -> None:
+    """Without `c` no text ends with `abc`, but `ab` still begins it: it is no `a` before a `b`."""
+    grammar = 'start: A "b" | A "d" | C\nA: "a"\nC: "abc"'
+    tokens = [bytes([byte]) for byte in range(256) if byte != ord("c")]
+    compiled = sg.compile(
+        sg.lark(grammar, lexer="greedy"), sg.Tokenizer.from_bytes([*tokens, None], eos_token_id=len(tokens))
+    )
+    assert [takes(compiled, text) for text in ("ad", "ab", "abc")] == [True, False, False]
+    assert compiled.step_bytes(compiled.start, b"ab") is None
+
+
+JSON_RULES = 'start: WORD "=" value END\nWORD: /[a-z]+/\nEND: /x|;/\n%ignore / +/\n'
+
+
+def test_bound_grammars_end_wherever_they_are_complete() -> None:
+    """An ignored text comes before a lexeme, and not before a document."""
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    answers = Answers(f"{JSON_RULES}value: %json {json.dumps(schema)}")
+    grammar = sg.lark(
+        JSON_RULES.replace("value", "VALUE") + "%declare VALUE",
+        lexer="greedy",
+        bind={"VALUE": sg.json_schema(schema, whitespace="oneline")},
+    )
+    compiled = sg.compile(grammar, byte_tokenizer())
+    for text in (
+        'ab={"n":3};',
+        'ab ={"n":3} ;',
+        'ab= {"n":3};',
+        'ab={"n":3}',
+        'a b={"n":3};',
+        'ab={"n":3} x',
+    ):
+        assert takes(compiled, text) == answers.accepts(text), text
+    matcher, mask = sg.Matcher(compiled), sg.allocate_mask(1, compiled.vocab_size)
+    for byte in b"ab={":  # the mask inside a document is that of its own grammar
+        matcher.advance(byte)
+    matcher.fill_mask(mask)
+    inside = sg.Matcher(sg.compile(sg.json_schema(schema, whitespace="oneline"), byte_tokenizer()))
+    inside.advance(ord("{"))
+    mask_inside = sg.allocate_mask(1, compiled.vocab_size)
+    inside.fill_mask(mask_inside)
+    assert mask.allowed() == mask_inside.allowed()
+
+
+def test_a_special_token_ends_a_lexeme() -> None:
+    grammar = sg.lark(
+        "start: WORD T WORD\nWORD: /[a-z]*/\n%declare T\n%ignore / /",
+        lexer="greedy",
+        bind={"T": sg.special(256)},
+    )
+    tokenizer = sg.Tokenizer.from_bytes(
+        [*(bytes([byte]) for byte in range(256)), None, None], eos_token_id=257
+    )
+    matcher = sg.Matcher(sg.compile(grammar, tokenizer))
+    for token in (97, 32, 256, 32, 98):
+        matcher.advance(token)
+    assert matcher.is_complete
+
+
+def test_grammars_are_pickled_and_told_apart() -> None:
+    greedy, plain = (sg.lark(SHORT["any line"], lexer=lexer) for lexer in ("greedy", "characters"))
+    assert pickle.loads(pickle.dumps(greedy)) == greedy
+    assert greedy.canonical != plain.canonical
+
+
+def test_messages_name_what_may_come() -> None:
+    compiled = sg.compile(
+        sg.lark('start: "a" WORD\nWORD: /b+/\n%ignore / /', lexer="greedy"), byte_tokenizer()
+    )
+    matcher = sg.Matcher(compiled)
+    matcher.advance(97)
+    assert {byte for item in matcher.expected() for byte in item.first} == set(b"b ")
+
+
+def test_a_grammar_of_which_greed_leaves_nothing_is_refused() -> None:
+    with pytest.raises(
+        GrammarError, match="No text is derived from start: a greedy lexer reads past the border"
+    ):
+        sg.lark(SHORT["a terminal takes all"], lexer="greedy").language(sg.Limits())
+
+
+def test_what_no_search_decides_ends_with_a_limit() -> None:
+    # `ab` goes on as X, after which nothing comes to an end; so `k` leads nowhere, however deep the text is
+    rules = 'start: "k" nested (A "b" | X E F) | nested\nnested: "(" nested ")" | "n"\n'
+    rules += "A: /a/\nX: /abc/\nE: /e+/\nF: /ef/"
+    language = sg.lark(rules, lexer="greedy").language(sg.Limits(oracle_steps=1000))
+    with pytest.raises(LimitError, match="oracle_steps"):
+        language.step(language.start(), ord("k"))
