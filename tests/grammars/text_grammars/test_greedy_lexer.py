@@ -259,12 +259,12 @@ def test_bound_grammars_end_wherever_they_are_complete() -> None:
     )
     compiled = sg.compile(grammar, byte_tokenizer())
     for text in (
-        'ab={"n":3};',
-        'ab ={"n":3} ;',
-        'ab= {"n":3};',
-        'ab={"n":3}',
-        'a b={"n":3};',
-        'ab={"n":3} x',
+        'ab={"n": 3};',
+        'ab ={"n": 3} ;',
+        'ab= {"n": 3};',
+        'ab={"n": 3}',
+        'a b={"n": 3};',
+        'ab={"n": 3} x',
     ):
         assert takes(compiled, text) == answers.accepts(text), text
     matcher, mask = sg.Matcher(compiled), sg.allocate_mask(1, compiled.vocab_size)
