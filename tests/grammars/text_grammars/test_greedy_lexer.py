@@ -278,6 +278,12 @@ def test_bound_grammars_end_wherever_they_are_complete() -> None:
     assert mask.allowed() == mask_inside.allowed()
 
 
+def test_a_refused_byte_says_nothing_of_others_in_a_document_beside_a_lexeme() -> None:
+    grammar = sg.lark('start: J | "00"\n%declare J', lexer="greedy", bind={"J": sg.json_schema({"const": 5})})
+    compiled = sg.compile(grammar, byte_tokenizer())
+    assert [takes(compiled, text) for text in ("11", "5", "00")] == [False, True, True]
+
+
 def test_a_special_token_ends_a_lexeme() -> None:
     grammar = sg.lark(
         "start: WORD T WORD\nWORD: /[a-z]*/\n%declare T\n%ignore / /",

@@ -61,10 +61,9 @@ class GreedyContextFree(SearchedRests, ContextFree):
         super().__init__(rules, terminals, start, unused=ignored, limits=limits)
         self.lexemes = None
         self._missing = missing
-        if missing:
-            self.classes = self.outer_classes = common_classes(
-                (self.classes, bytes(byte in missing for byte in range(256)))
-            )
+        is_missing = bytes(byte in missing for byte in range(256))
+        self.classes = common_classes((self.classes, is_missing))
+        self.outer_classes = None  # beside lexemes, parts are read byte by byte
         terminal_count = self.rules.terminals
         self._bound = {terminal for terminal in range(terminal_count) if is_bound(self.parts[terminal])}
         """The terminals that are bound grammars, and no lexemes."""
