@@ -88,12 +88,14 @@ def _read_lark(text: str, limits: Limits | None, where: str, specials: Mapping[s
     try:
         grammar = llguidance_grammar(text, limits, specials or {})
     except GrammarError as error:
-        if error.what == refusal.what:
+        # llguidance's dialect is read with lark's loader, whose refusal then is the only one
+        if str(error) == str(refusal):
             raise refusal from None
         fault = (
             f"Neither lark nor llguidance reads the grammar: {_first_line(refusal)} And: {_first_line(error)}"
         )
         raise GrammarError(fault, where=where, cure=refusal.cure) from None
+    # a client cannot know which of the two readings its grammar has
     remark = f"Lark refuses the grammar, which is read as llguidance reads it. {_first_line(refusal)}"
     warn_or_remark(GrammarWarning(f"{where}: {remark}" if where else remark))
     return grammar
@@ -101,7 +103,8 @@ def _read_lark(text: str, limits: Limits | None, where: str, specials: Mapping[s
 
 def _first_line(error: GrammarError) -> str:
     """Return the place and the fault of an error, without its cure and without further lines."""
-    return f"{error.where}: {error.what}".split("\n")[0].strip()
+    # the message ends with the cure; lark's own messages have several lines
+    return str(error).removesuffix(error.cure).split("\n")[0].strip()
 
 
 def grammar_of_format(

@@ -49,12 +49,12 @@ class ContextFree(Language):
         start: str,
         *,
         ignored: Sequence[str] = (),
-        unused: Sequence[str] = (),
+        unused_terminals: Sequence[str] = (),
         limits: Limits = DEFAULT,
         beside: Formula = TRUE,
     ) -> None:
-        """`rules`, `terminals`, `start`, `ignored` and `beside`: see the class. `unused`: terminals of no
-        rule that are parts, too, numbered after the others. Example:
+        """`rules`, `terminals`, `start`, `ignored` and `beside`: see the class.
+        `unused_terminals`: those of no rule that are parts, too, numbered after the others. Example:
         `ContextFree([("s", ("a", "s")), ("s", ())], {"a": tree}, "s")` has the texts of any number of `a`."""
         languages: dict[str, Language | None] = {}
         has_words: dict[str, tuple[bool, bool]] = {}
@@ -74,7 +74,7 @@ class ContextFree(Language):
             )
         # only useful terminals are left, and a useful terminal has a word
         terminal_names = [*self.rules.names[: self.rules.terminals]]
-        terminal_names += [name for name in unused if languages[name] is not None]
+        terminal_names += [name for name in unused_terminals if languages[name] is not None]
         self.scanner = Scanner([cast(Language, languages[name]) for name in terminal_names])
         self.parts = self.scanner.languages
         self.classes = self.scanner.classes

@@ -58,7 +58,7 @@ class GreedyContextFree(SearchedRests, ContextFree):
     ) -> None:
         """`missing`: bytes that no text may have; the other parameters are those of `ContextFree`. Example:
         `GreedyContextFree([("s", ("a", "b"))], {"a": tree, "b": other_tree}, "s")`."""
-        super().__init__(rules, terminals, start, unused=ignored, limits=limits)
+        super().__init__(rules, terminals, start, unused_terminals=ignored, limits=limits)
         self.lexemes = None
         self._missing = missing
         is_missing = bytes(byte in missing for byte in range(256))
@@ -67,7 +67,7 @@ class GreedyContextFree(SearchedRests, ContextFree):
         terminal_count = self.rules.terminals
         self._bound = {terminal for terminal in range(terminal_count) if is_bound(self.parts[terminal])}
         """The terminals that are bound grammars, and no lexemes."""
-        self._ignored = tuple(range(terminal_count, len(self.parts)))
+        self._ignored_terminals = tuple(range(terminal_count, len(self.parts)))
         self._threads = Numbered[tuple[_Place, tuple[int, ...]]]()
         """Threads without their bundles: a place, and the terminals that have just ended."""
         self.greedy_rests = GreedyRests(self.rules, self.scanner, self.stacks, limits)
@@ -112,15 +112,15 @@ class GreedyContextFree(SearchedRests, ContextFree):
         threads: set[tuple[int, int]] = set()
         for number, (bundle, ended_terminals) in tops:
             place, _ = self._threads.values[number]
-            ended = tuple(ended_terminals)
-            place_after = self._place_after(place, ended) if ended else ()
+            last_terminals = tuple(ended_terminals)
+            place_after = self._place_after(place, last_terminals) if last_terminals else ()
             is_word = is_word or self._is_accepting(place_after)
             goes_on = bundle != self.scanner.nothing
-            if not goes_on or not self._bound.isdisjoint(ended):
+            if not goes_on or not self._bound.isdisjoint(last_terminals):
                 threads.update(self._beginnings(place_after))
-                ended = ()
+                last_terminals = ()
             if goes_on:
-                threads.add((self._threads.number_of((place, ended)), bundle))
+                threads.add((self._threads.number_of((place, last_terminals)), bundle))
         # sorted, so that equal sets of threads are equal values
         return (is_word, tuple(sorted(threads))) if is_word or threads else None
 
@@ -160,11 +160,11 @@ class GreedyContextFree(SearchedRests, ContextFree):
             )
         # before a document of JSON, llguidance takes no text that the rules around it ignore
         elif lexemes or any(self.parts[terminal].specials for terminal in bound_terminals):
-            groups.append((*lexemes, *self._ignored))
+            groups.append((*lexemes, *self._ignored_terminals))
         threads: list[tuple[int, int]] = []
         for group in filter(None, groups):
-            ended = () if group[0] in self._bound else ended_terminals
-            number = self._threads.number_of((place, ended))
+            empty_lexemes = () if group[0] in self._bound else ended_terminals
+            number = self._threads.number_of((place, empty_lexemes))
             threads.append((number, self.scanner.initial_bundle(group)))
         return tuple(threads)
 

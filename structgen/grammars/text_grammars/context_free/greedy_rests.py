@@ -36,19 +36,21 @@ class GreedyRests(Rests):
     """The shortest rests of threads (`greedy_lexemes`). A state of the search is a carry."""
 
     @property
-    def _ignored(self) -> tuple[int, ...]:
+    def _ignored_terminals(self) -> tuple[int, ...]:
         """The terminals of ignored texts: those that the scanner has, and the rules have not."""
         return tuple(range(self._terminals, len(self._scanner.languages)))
 
-    def rest_of_thread(self, place: tuple[int, ...], ended: tuple[int, ...], bundle: int) -> Word | None:
+    def rest_of_thread(
+        self, place: tuple[int, ...], ended_terminals: tuple[int, ...], bundle: int
+    ) -> Word | None:
         """Return the shortest rest of a thread; None: there is none. `place`: the nodes before the lexeme;
-        `ended`: the terminals that end here; `bundle`: those that go on."""
+        `ended_terminals`: those that end here; `bundle`: those that go on."""
         reaches = [
             (terminal, self._reach_in_bundle(terminal, bundle, _NOTHING))
             for terminal, _ in self._scanner.bundles[bundle]
         ]
-        after_ended = {self._carry_of(bundle): self._empty}
-        reaches += [(terminal, after_ended) for terminal in ended]
+        no_rest = {self._carry_of(bundle): self._empty}
+        reaches += [(terminal, no_rest) for terminal in ended_terminals]
         rests = (rest for terminal, reach in reaches for rest in self._rests_behind(place, terminal, reach))
         return min(rests, default=None)
 
@@ -62,7 +64,7 @@ class GreedyRests(Rests):
                     rest = self._find_rest((self._stacks.push_symbol(node, terminal), carry))
                     if rest is not None:
                         yield word.followed_by(rest)
-                elif terminal in self._ignored:
+                elif terminal in self._ignored_terminals:
                     if self._is_end(node, carry):
                         yield word
                     for next_terminal in allowed_terminals:
@@ -73,7 +75,7 @@ class GreedyRests(Rests):
     @remember_answers
     def _read_whole(self, terminal: int, state: Config) -> Reach:
         # ignored texts may stand before the terminal
-        competitors = () if is_bound(self._scanner.languages[terminal]) else self._ignored
+        competitors = () if is_bound(self._scanner.languages[terminal]) else self._ignored_terminals
         return self._reach_after(self._skip_ignored(state), terminal, (terminal, *competitors))
 
     def _reach_after(self, texts: Reach, terminal: int, competitors: tuple[int, ...]) -> Reach:
@@ -94,8 +96,10 @@ class GreedyRests(Rests):
         texts.open_state(carry, (0, self._empty))
         for current, (_, text) in texts:
             reach[current] = text
-            for terminal in self._ignored:
-                for after, longer in self._reach_after({current: text}, terminal, self._ignored).items():
+            for terminal in self._ignored_terminals:
+                for after, longer in self._reach_after(
+                    {current: text}, terminal, self._ignored_terminals
+                ).items():
                     texts.open_state(after, (longer.length, longer))
         return reach
 
@@ -128,7 +132,7 @@ class GreedyRests(Rests):
             reading = dict(scanner.bundles[bundle])[terminal]
             return self._states_after_terminal(terminal, reading, _NOTHING)
         reach: Reach = {}
-        visited = {bundle}
+        bundles = {bundle}
         queue: deque[tuple[int, tuple[int, ...]]] = deque([(bundle, ())])
         # breadth-first, so the first word to a bundle is its shortest
         while queue:
@@ -140,8 +144,8 @@ class GreedyRests(Rests):
                 after, ended_terminals = scanner.bundle_after(current, symbol)
                 if terminal in ended_terminals:
                     reach.setdefault(self._carry_of(after), self._make_rest((*word, symbol)))
-                if after not in visited and any(other == terminal for other, _ in scanner.bundles[after]):
-                    visited.add(after)
+                if after not in bundles and any(other == terminal for other, _ in scanner.bundles[after]):
+                    bundles.add(after)
                     queue.append((after, (*word, symbol)))
         return reach
 
