@@ -78,9 +78,9 @@ def grammar_of_text(
 
 
 def _read_lark(text: str, limits: Limits | None, where: str, specials: Mapping[str, int] | None) -> Grammar:
-    """Return the grammar of a text in Lark: as lark reads it, or as llguidance does where lark refuses it, as
-    OpenAI's server would; a `GrammarWarning` tells so. The parameters are those of `grammar_of_text`. Raises
-    GrammarError with the reasons of both where neither reads it."""
+    """Return the grammar of a text in Lark: as lark reads it, or as llguidance does where lark refuses it. A
+    `GrammarWarning` tells so. The parameters are those of `grammar_of_text`. Raises GrammarError with the
+    reasons of both where neither reads it."""
     try:
         return lark(text, text_only=True, limits=limits)
     except GrammarError as error:
