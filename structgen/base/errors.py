@@ -239,7 +239,8 @@ class SchemaWarning(_InputWarning):
 
 
 class GrammarWarning(_InputWarning):
-    """A rule of a grammar is defined twice, and the later one alone counts."""
+    """A rule of a grammar is defined twice, and the later one alone counts; or a grammar in Lark is read as
+    llguidance reads it, since lark refuses it."""
 
 
 class PatternWarning(_InputWarning):

@@ -17,8 +17,9 @@ from typing import Any, Final
 
 from structgen.asking.python_types.pattern_dialects import ecma_pattern
 from structgen.asking.tool_calls.tool_shapes import TOOL_SHAPES
-from structgen.base.errors import OptionError
+from structgen.base.errors import GrammarError, GrammarWarning, OptionError
 from structgen.base.limits import Limits
+from structgen.grammars.json_grammars.schema_grammar import warn_or_remark
 from structgen.grammars.lark_grammars.lark_grammar import lark
 from structgen.grammars.lark_grammars.llguidance_text import is_llguidance, llguidance_grammar
 from structgen.grammars.text_grammars.ebnf_grammar import ebnf
@@ -54,6 +55,7 @@ def grammar_of_text(
     `syntax` is "lark", "ebnf", "gbnf" or "regex"; with "" the beginnings of the lines decide between EBNF and
     Lark. A "regex" may only have what Rust's dialect and ECMA-262 read alike. `where` is the place of the
     text, for errors. `specials` has the ids of special tokens by their texts, for a grammar that names them.
+    A text that lark refuses is read as llguidance reads it, with a `GrammarWarning`.
 
     Raises OptionError where `syntax` is "" and the lines begin like neither, and the errors of the readers of
     grammars.
@@ -72,7 +74,37 @@ def grammar_of_text(
         return regex(ecma_pattern(text, rust=True, where=where), dialect="ecma", limits=limits)
     if kind == "ebnf":
         return ebnf(text, limits=limits, specials=specials)
-    return lark(text, text_only=True, limits=limits)
+    return _read_lark(text, limits, where, specials)
+
+
+def _read_lark(text: str, limits: Limits | None, where: str, specials: Mapping[str, int] | None) -> Grammar:
+    """Return the grammar of a text in Lark: as lark reads it, or as llguidance does where lark refuses it. A
+    `GrammarWarning` tells so. The parameters are those of `grammar_of_text`. Raises GrammarError with the
+    reasons of both where neither reads it."""
+    try:
+        return lark(text, text_only=True, limits=limits)
+    except GrammarError as error:
+        refusal = error
+    try:
+        grammar = llguidance_grammar(text, limits, specials or {})
+    except GrammarError as error:
+        # llguidance's dialect is read with lark's loader, whose refusal then is the only one
+        if str(error) == str(refusal):
+            raise refusal from None
+        fault = (
+            f"Neither lark nor llguidance reads the grammar: {_first_line(refusal)} And: {_first_line(error)}"
+        )
+        raise GrammarError(fault, where=where, cure=refusal.cure) from None
+    # a client cannot know which of the two readings its grammar has
+    remark = f"Lark refuses the grammar, which is read as llguidance reads it. {_first_line(refusal)}"
+    warn_or_remark(GrammarWarning(f"{where}: {remark}" if where else remark))
+    return grammar
+
+
+def _first_line(error: GrammarError) -> str:
+    """Return the place and the fault of an error, without its cure and without further lines."""
+    # the message ends with the cure; lark's own messages have several lines
+    return str(error).removesuffix(error.cure).split("\n")[0].strip()
 
 
 def grammar_of_format(

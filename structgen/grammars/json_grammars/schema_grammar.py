@@ -63,8 +63,17 @@ if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
 
 SCHEMA_REMARKS: ContextVar[list[str] | None] = ContextVar("schema_remarks", default=None)
-"""A list that receives the texts of `SchemaWarning`s in place of warnings, for callers whose schemas come
-from others; None: warnings are issued."""
+"""A list that receives the texts of warnings about schemas and grammars, for callers who have these from
+others; None: warnings are issued."""
+
+
+def warn_or_remark(warning: Warning) -> None:
+    """Issue a warning; `SCHEMA_REMARKS` takes its text instead where it is set."""
+    remarks = SCHEMA_REMARKS.get()
+    if remarks is None:
+        warnings.warn(warning, stacklevel=warning_level())
+    else:
+        remarks.append(str(warning))
 
 
 class JsonSchemaGrammar(Grammar, SchemaSource):
@@ -338,15 +347,9 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
                 where=first.where,
                 cure=f"{first.cure} (strict=True refuses it.)",
             )
-        remarks = SCHEMA_REMARKS.get()
-        level = warning_level() if suspects and remarks is None else 0
         for suspect in suspects:
             message = f"{suspect.where}: {suspect.fault} {suspect.cure}"
-            if remarks is None:
-                warning = SchemaWarning(message, where=suspect.where, likely=suspect.likely)
-                warnings.warn(warning, stacklevel=level)
-            else:
-                remarks.append(message)
+            warn_or_remark(SchemaWarning(message, where=suspect.where, likely=suspect.likely))
 
     def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledSchema:
         """Return the grammar compiled against a tokenizer, or an equal one that the store has."""

@@ -27,7 +27,7 @@ from structgen.grammars.lark_grammars.reading.pattern_places import patterns_pla
 from structgen.grammars.lark_grammars.reading.plain_rules import load_rules
 from structgen.grammars.text_grammars.text_grammar import Operand, RulesGrammar, TextGrammar, as_text
 
-_LEXERS = ("contextual", "characters")
+_LEXERS = ("contextual", "characters", "greedy")
 _READING = "reading a Lark grammar"
 _NUMBERS_TO_READ: Final = 500
 """Lark takes some 10 us for a character of a grammar: as many numbers could be read."""
@@ -78,7 +78,7 @@ def lark(
     grammar: str | os.PathLike[str],
     *,
     start: str = ...,
-    lexer: Literal["characters"],
+    lexer: Literal["characters", "greedy"],
     import_paths: Sequence[Importer] = ...,
     bind: Mapping[str, Operand] | None = ...,
     text_only: bool = ...,
@@ -97,7 +97,7 @@ def lark(
     grammar: str | os.PathLike[str],
     *,
     start: str = "start",
-    lexer: Literal["contextual", "characters"] = "contextual",
+    lexer: Literal["contextual", "characters", "greedy"] = "contextual",
     import_paths: Sequence[Importer] = (),
     postlex: Any = None,
     bind: Mapping[str, Operand] | None = None,
@@ -113,7 +113,9 @@ def lark(
     `lexer="contextual"`: exactly the texts that lark's LALR(1) parser with its contextual lexer accepts,
     including which terminal wins and where lark reports an error. `lexer="characters"`: all texts that the
     rules derive, over characters: no terminal takes precedence, any context-free rules are allowed, and there
-    is no post-lexer.
+    is no post-lexer. `lexer="greedy"`: the texts that llguidance accepts. A lexeme goes on as long as any
+    terminal that may come at its place does, and then counts as all terminals whose text it is. Any
+    context-free rules are allowed here, too, and terminals with the empty text.
 
     `postlex` is a `lark.indenter.Indenter` that sets its six attributes and overrides nothing. `import_paths`
     are folders for `%import`, besides the file's own folder and lark's library. `bind` maps terminals that
@@ -151,10 +153,10 @@ def lark(
         "bound": names,
         "text_only": text_only,
     }
-    if lexer == "characters":
+    if lexer != "contextual":
         if postlex is not None:
             raise OptionError(
-                "Without a lexer there is no post-lexer.", where="postlex", cure='Choose lexer="contextual".'
+                f"lexer={lexer!r} has no post-lexer.", where="postlex", cure='Choose lexer="contextual".'
             )
         kept_rules = KeptRules(*source_options, None, names)
         plain = kept_rules.read_rules(bounds)
@@ -164,7 +166,16 @@ def lark(
             # A grammar that lark refuses raises above, so the cache has no refusals.
             kept_rules.write_rules(plain)
         terminals = plain.parse_terminals()
-        return RulesGrammar(plain.rules, terminals, start, plain.ignored_names, bounds, bound, plain.remarks)
+        return RulesGrammar(
+            plain.rules,
+            terminals,
+            start,
+            plain.ignored_names,
+            bounds,
+            bound,
+            plain.remarks,
+            is_lexed=lexer == "greedy",
+        )
     indenter = None if postlex is None else indenter_of(postlex)
 
     kept_tables = KeptTables(*source_options, indenter, names)

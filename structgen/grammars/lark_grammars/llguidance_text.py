@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from structgen.base.errors import GrammarError, UnsupportedError
 from structgen.base.json_text import exact_json
@@ -52,10 +52,12 @@ def llguidance_grammar(
     limits: Limits | None,
     specials: Mapping[str, int | None] = _NO_TOKENS,
     policies: Mapping[str, Any] = _ONE_LINE,
+    lexer: Literal["greedy", "characters"] = "greedy",
 ) -> Grammar:
     """Return the grammar of a text in llguidance's dialect of Lark, which may begin with `%llguidance {}`.
 
-    Its texts are those that the rules derive, over characters. `capture` says something to the client alone.
+    Its texts are those that llguidance accepts. With `lexer="characters"` they are all that the rules derive,
+    as XGrammar reads them. `capture` says something to the client alone.
     `%json {...}` is a document of the schema under `policies`. `max_tokens` is read where the text is free.
     `<|tool|>` is the special token of that text in `specials`, `<[7]>` that of an id. `limits` bound the
     grammar and all that is bound in it. For example, `llguidance_grammar('start: "a" %json {}', None)` has
@@ -104,7 +106,7 @@ def llguidance_grammar(
     while name in aliases:
         name = aliases.pop(name)
     rules += f"\n%declare {' '.join(bound)}" if bound else ""
-    whole = lark(rules, lexer="characters", bind=bound, text_only=True, limits=limits)
+    whole = lark(rules, lexer=lexer, bind=bound, text_only=True, limits=limits)
     return bound.get(name, whole)
 
 

@@ -203,7 +203,9 @@ class _Reader:
         limits = self.policies.get("limits")
         with prefix_place(f"{place}/grammar"):
             if value.get("syntax") == "lark":
-                return as_text(llguidance_grammar(value["grammar"], limits, self.specials, self.policies))
+                return as_text(
+                    llguidance_grammar(value["grammar"], limits, self.specials, self.policies, "characters")
+                )
             return ebnf(value["grammar"], limits=limits)
 
     def json_schema(self, value: Format, place: str) -> TextGrammar:

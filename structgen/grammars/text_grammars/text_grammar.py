@@ -727,6 +727,8 @@ class RulesGrammar(TextGrammar):
     written: dict[str, Any] | None = None
     missing: frozenset[int] = frozenset()
     """Bytes that no text of the grammar may contain, because the vocabulary lacks them."""
+    is_lexed: bool = False
+    """Whether a greedy lexer reads the terminals (`greedy_lexemes`). If not, they may end anywhere."""
     source = "a grammar of rules"
 
     @property
@@ -734,6 +736,7 @@ class RulesGrammar(TextGrammar):
         # sorted, so that the order in which rules and terminals were read does not change the digest
         patterns = sorted((name, ecma_text(tree)) for name, tree in self.terminals.items())
         text = f"rules {sorted(self.rules)!r} {patterns!r} {self.start} {self.ignored_terminals!r}"
+        text += " lexed" * self.is_lexed
         parts = [f"{name}={self.bound[name].canonical}" for name in sorted(self.bound)]
         if parts:
             text += f" where {', '.join(parts)}"
@@ -755,6 +758,18 @@ class RulesGrammar(TextGrammar):
         language_of = parts.if_any if self.missing else parts.language_of
         bound = {name: language_of(grammar) for name, grammar in self.bound.items()}
         terminals: dict[str, Language | Node | None] = {**self.terminals, **bound}
+        if self.is_lexed:
+            # start-up time
+            from structgen.grammars.text_grammars.context_free.greedy_lexemes import GreedyContextFree
+
+            return GreedyContextFree(
+                self.rules,
+                terminals,
+                self.start,
+                ignored=self.ignored_terminals,
+                limits=limits,
+                missing=self.missing,
+            )
         beside = only_writable(self.missing) if self.missing else TRUE
         return ContextFree(
             self.rules, terminals, self.start, ignored=self.ignored_terminals, limits=limits, beside=beside

@@ -100,3 +100,31 @@ def test_the_limits_of_a_request_hold_for_its_tools() -> None:
     format = {"type": "grammar", "syntax": "lark", "definition": 'start: A~1000000\nA: "a"'}
     with pytest.raises(sg.errors.LimitError):
         sg.read_request({"tools": [tool_of(format)]}, limits=sg.Limits(grammar_rules=100))
+
+
+EMPTY = 'start: "+" LINE "."\nLINE: /[a-z]*/\n'
+"""A grammar that lark refuses, since a terminal may be empty."""
+
+
+@for_each("name", ["hermes", "qwen_3_coder", "kimi_k3", "harmony"])
+def test_a_grammar_that_lark_refuses_is_read_as_llguidance_reads_it(name: str) -> None:
+    tool = tool_of({"type": "grammar", "syntax": "lark", "definition": EMPTY})
+    with pytest.warns(sg.errors.GrammarWarning, match="Lark refuses the grammar.*may match the empty text"):
+        grammar = sg.tools([tool], format=name, tool_choice="sum")
+    for said, is_one in (("+ab.", True), ("+.", True), ("+a", False), ("+a..", False)):
+        text = reply_of([sg.Call("sum", {"input": said}, "call_0")], FORMATS[name])
+        assert takes(grammar, text) == is_one, said
+
+
+def test_a_grammar_that_lark_takes_keeps_its_reading() -> None:
+    """lark's own lexer decides for the keyword where it may, llguidance's for both."""
+    definition = 'start: "if" "!" | NAME "?"\nNAME: /[a-z]+/\n'
+    read = sg.read_request(
+        {"tools": [tool_of({"type": "grammar", "syntax": "lark", "definition": definition})]}
+    )
+    grammar = read.tools[0].input
+    assert grammar is not None and [takes(grammar, text) for text in ("if!", "if?", "iff?")] == [
+        True,
+        False,
+        True,
+    ]

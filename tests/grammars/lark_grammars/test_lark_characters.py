@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
+import re
 from pathlib import Path
 
 import lark
@@ -23,6 +25,12 @@ CASES = {
     "look-ahead": 'start: A B?\nA: /a+(?!b)/\nB: /b/\n',
     "hidden left recursion": 'start: e start "a" | "b"\ne: | "c"\n',
 }  # fmt: skip
+EMPTY = {
+    'start: A "b" A\nA: /a*/\n': "(a*)b(a*)",
+    "start: A+ B\nA: /(ab)?/\nB: /c{0,2}|a/\n": "(ab)*(c{0,2}|a)",
+    'start: "a" E "b"\nE: /(c|)/\n%ignore /a*/\n': "a*aa*c?a*ba*",
+}
+"""Rules with terminals that may be empty, which lark refuses, and the patterns of their texts."""
 
 
 def accepts(reader: sg.Grammar, text: str) -> bool:
@@ -34,6 +42,13 @@ def accepts(reader: sg.Grammar, text: str) -> bool:
 @pytest.mark.parametrize("text", [text for name, text in CASES.items() if name != "look-ahead"])
 def test_words_are_those_of_an_earley_parser(text: str) -> None:
     assert differences(Earley(text), language(text, lexer="characters"), "abc", 4) == []
+
+
+@pytest.mark.parametrize("text", EMPTY)
+def test_a_terminal_may_be_empty(text: str) -> None:
+    reader = sg.lark(text, lexer="characters")
+    for word in map("".join, itertools.chain(*(itertools.product("abc", repeat=size) for size in range(6)))):
+        assert accepts(reader, word) == bool(re.fullmatch(EMPTY[text], word)), word
 
 
 @pytest.mark.parametrize(
@@ -74,11 +89,10 @@ def test_imports_are_followed(tmp_path: Path) -> None:
     [
         ("start: x\n", {}, GrammarError, "lark refuses the grammar"),
         ('start: "x"\n', {"start": "y"}, GrammarError, "There is no rule y. Pass start= one of its rules"),
-        ("start: A\nA: /a*/\n", {}, GrammarError, "column 1: terminal A: It may match the empty text."),
         ("start: A\n%declare A\n", {}, GrammarError, "The terminal A is declared, and nothing makes it."),
         ("start: A\nA: /(a)\\1/\n", {}, RegexError, "terminal A"),
         ('start: "a" | "b" | "c"\n', {"limits": sg.Limits(grammar_rules=2)}, LimitError, "grammar_rules"),
-        ('start: "a"\n', {"postlex": object()}, OptionError, "Without a lexer there is no post-lexer."),
+        ('start: "a"\n', {"postlex": object()}, OptionError, "lexer='characters' has no post-lexer."),
         ('start: "a" start\n', {}, GrammarError, "No text is derived from start"),
     ],
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Loads a Lark grammar as plain rules over patterns, for `lexer="characters"`, which has no lexer.
+"""Loads a Lark grammar as plain rules over patterns, for `lexer="characters"` and `lexer="greedy"`.
 
 A *plain rule* is a nonterminal with one sequence of symbols: `s: A | "(" s ")"` comes to two. A *pattern* is
 the regular expression of a terminal. A *bound* terminal is declared, and another grammar reads it.
@@ -62,8 +62,8 @@ def load_rules(
     terminals that another grammar reads; they have no pattern here.
 
     Raises GrammarError, with lark's message, if lark refuses the grammar, if the start rule does not exist,
-    for a terminal without a pattern or with the empty text, or for a string whose terminal has the name of a
-    bound one; RegexError, which names the terminal; LimitError for more rules than `limits.grammar_rules`.
+    for a terminal without a pattern, or for a string whose terminal has the name of a bound one; RegexError,
+    which names the terminal; LimitError for more rules than `limits.grammar_rules`.
     """
     import lark
 
@@ -96,7 +96,7 @@ def load_rules(
 
 def _patterns_of(terminals: Sequence[Any], bound: Sequence[str]) -> dict[str, str]:
     """Return the patterns of lark's `terminals` by name. `bound`: the names of bound terminals. Raises
-    GrammarError for a terminal with such a name, or one that matches the empty text; RegexError."""
+    GrammarError for a terminal with such a name; RegexError."""
     patterns: dict[str, str] = {}
     for terminal in terminals:
         name = str(terminal.name)
@@ -108,12 +108,6 @@ def _patterns_of(terminals: Sequence[Any], bound: Sequence[str]) -> dict[str, st
             )
         patterns[name] = terminal.pattern.to_regexp()
         _pattern_tree(name, patterns[name])  # raises for a pattern that is wrong, before the file is written
-        if terminal.pattern.min_width == 0:
-            raise GrammarError(
-                "It may match the empty text.",
-                where=f"terminal {name}",
-                cure="Have it match a character at least, and make it optional in the rules.",
-            )
     return patterns
 
 

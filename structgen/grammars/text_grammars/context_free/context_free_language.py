@@ -49,10 +49,12 @@ class ContextFree(Language):
         start: str,
         *,
         ignored: Sequence[str] = (),
+        unused_terminals: Sequence[str] = (),
         limits: Limits = DEFAULT,
         beside: Formula = TRUE,
     ) -> None:
-        """`rules`, `terminals`, `start`, `ignored` and `beside`: see the class. Example:
+        """`rules`, `terminals`, `start`, `ignored` and `beside`: see the class.
+        `unused_terminals`: those of no rule that are parts, too, numbered after the others. Example:
         `ContextFree([("s", ("a", "s")), ("s", ())], {"a": tree}, "s")` has the texts of any number of `a`."""
         languages: dict[str, Language | None] = {}
         has_words: dict[str, tuple[bool, bool]] = {}
@@ -71,7 +73,8 @@ class ContextFree(Language):
                 cure="See to it that each of its rules comes to an end, and its terminals match something.",
             )
         # only useful terminals are left, and a useful terminal has a word
-        terminal_names = self.rules.names[: self.rules.terminals]
+        terminal_names = [*self.rules.names[: self.rules.terminals]]
+        terminal_names += [name for name in unused_terminals if languages[name] is not None]
         self.scanner = Scanner([cast(Language, languages[name]) for name in terminal_names])
         self.parts = self.scanner.languages
         self.classes = self.scanner.classes
