@@ -22,14 +22,26 @@ OF_WRITING = (
     *("sampling", "strategy", "max_tokens", "attempts", "outline", "chat", "timeout", "policies"),
     *("speculation", "canonical", "healing", "wrap", "choices", "thinking"),
 )
+DECLARED = {
+    "Request": "decoding/engine/requests.py",
+    "TypedOptions": "doors/typed/options.py",
+    "ExtractSettings": "doors/extraction/extract_options.py",
+    "InfillSettings": "decoding/infilling/infill.py",
+    "TargetSettings": "decoding/samplers/sample.py",
+    "SampleSettings": "decoding/samplers/sample.py",
+}
+"""The files of the dataclasses that declare options. A field of a dataclass is a field of its subclasses."""
+OF_REQUESTS_ALONE = (
+    *("prompt", "grammar", "end_margin", "n", "logprobs", "special_texts", "refused", "begun", "shortened"),
+)
 MADE = (
     (
-        "doors/typed/options.py",
+        "doors/typed/call_options.py",
         "TypedOptions",
         {"WritingOptions": OF_WRITING, "CallOptions": ()},
-        ("tools", "thoughts"),
+        (*OF_REQUESTS_ALONE, "tools", "thoughts"),
     ),
-    ("doors/extraction/extract_options.py", "ExtractSettings", {"ExtractOptions": ()}, ()),
+    ("doors/extraction/call_options.py", "ExtractSettings", {"ExtractOptions": ()}, ()),
     ("decoding/infilling/infill.py", "InfillSettings", {"InfillOptions": ()}, ("template",)),
     (
         "decoding/samplers/sample.py",
@@ -55,10 +67,10 @@ WIDER = {
 }
 """What may be given where the dataclass keeps less."""
 LISTED = {
-    "doors/typed/run.py": [("doors/typed/options.py", "CallOptions")],
-    "doors/extraction/extract_calls.py": [
-        ("doors/typed/options.py", "WritingOptions"),
-        ("doors/extraction/extract_options.py", "ExtractOptions"),
+    "doors/typed/call_options.py": [("doors/typed/call_options.py", "CallOptions")],
+    "doors/extraction/call_options.py": [
+        ("doors/typed/call_options.py", "WritingOptions"),
+        ("doors/extraction/call_options.py", "ExtractOptions"),
     ],
     "decoding/samplers/sample.py": [("decoding/samplers/sample.py", "SampleOptions")],
 }
@@ -81,13 +93,16 @@ class _Plain(ast.NodeTransformer):
 
 
 def keywords(text: str, kind: str) -> dict[str, str]:
-    """Return the line of a TypedDict for each field of a class in a file's text, with its bases there."""
+    """Return the line of a TypedDict for each field of a class in a file's text. Its bases are in the text,
+    or dataclasses of `DECLARED`."""
     tree = ast.parse(text)
     (found,) = (one for one in tree.body if isinstance(one, ast.ClassDef) and one.name == kind)
     lines = {}
-    for base in found.bases:
-        if f"class {ast.unparse(base)}" in text:
-            lines |= keywords(text, ast.unparse(base))
+    for base in map(ast.unparse, found.bases):
+        if f"class {base}" in text:
+            lines |= keywords(text, base)
+        elif base in DECLARED:
+            lines |= keywords(_read(DECLARED[base]), base)
     for one in found.body:
         if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name):
             plain = ast.unparse(_Plain().visit(one.annotation)).replace("'", '"')
@@ -95,13 +110,18 @@ def keywords(text: str, kind: str) -> dict[str, str]:
     return lines
 
 
+def _read(file: str) -> str:
+    """Return the text of a file of the package."""
+    return (ROOT / "structgen" / file).read_text(encoding="utf-8")
+
+
 def made() -> dict[Path, str]:
     """Return the files, as they are to be."""
     texts: dict[Path, str] = {}
     for file, kind, typed_dicts, left_out in MADE:
         path = ROOT / "structgen" / file
-        text = texts.get(path) or path.read_text(encoding="utf-8")
-        lines = keywords(text, kind)
+        text = texts.get(path) or _read(file)
+        lines = keywords(_read(DECLARED[kind]), kind)
         for name in left_out:
             del lines[name]
         for name, names in typed_dicts.items():

@@ -10,24 +10,24 @@ import logging
 import sys
 import time
 import warnings
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Never, TypeAlias, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from structgen.asking.documents.documents import TextDocument, documents_of
 from structgen.asking.documents.page_cuts import cut_pages
 from structgen.asking.pages.html_pages import format_count
 from structgen.base.errors import OptionError, ShortenedWarning, options_named, warning_level
 from structgen.decoding.runs.progress import open_progress
+from structgen.doors.extraction.call_options import ExtractOptions
 from structgen.doors.extraction.extract_options import (
     EXTRACT_DEFAULTS,
     NAMED_IN_OTHERS,
     OWN_OPTIONS,
-    ExtractOptions,
     ExtractProgress,
     ExtractSettings,
 )
@@ -35,88 +35,17 @@ from structgen.doors.extraction.extraction import Extraction, extraction_of
 from structgen.doors.extraction.page_asking import Page, PageQuestion
 from structgen.doors.extraction.page_runs import Line, all_failed, page_lines
 
-T = TypeVar("T")
 MANY: Final = 100
 """If more requests than this will be made, a line on standard error announces them before the first one."""
 _log = logging.getLogger("structgen")
 
 if TYPE_CHECKING:
-    from typing_extensions import TypeForm
-
-    from structgen.asking.request_reading.targets import AnyTarget
-    from structgen.decoding.engine.requests import Sampling
-    from structgen.decoding.engine.strategies.strategy import Strategy
-    from structgen.decoding.engine.thinking import Thinking
-    from structgen.decoding.runs.wrong_arguments import ArgumentMissing, FineIf, NotAnOption, Wrong
-    from structgen.decoding.speculation.speculation_options import Speculation
-    from structgen.doors.typed.run import AnyModel
-
-    Documents: TypeAlias = str | Path | Mapping[str, str | Path] | Iterable[Any]
+    from structgen.doors.extraction.call_options import AsyncCalls, Calls, Documents
+    from structgen.doors.typed.call_options import AnyModel
 
 
-@overload
-def extract(
-    model: AnyModel,
-    document: Documents,
-    target: TypeForm[Iterator[T]],
-    **options: Unpack[ExtractOptions],
-) -> Extraction[list[T]]: ...
-@overload
-def extract(
-    model: AnyModel,
-    document: Documents,
-    target: TypeForm[T],
-    **options: Unpack[ExtractOptions],
-) -> Extraction[T]: ...
-@overload
-def extract(
-    model: AnyModel,
-    document: Documents,
-    target: AnyTarget,
-    **options: Unpack[ExtractOptions],
-) -> Extraction[Any]: ...
-@overload  # takes no call: for messages about wrong ones
-def extract(
-    model: FineIf[AnyModel, Never],
-    document: Documents | Wrong,
-    target: TypeForm[Any] | AnyTarget | Wrong,
-    *,
-    # the options, by scripts/call_options.py
-    sampling: Sampling | Wrong | None = ...,
-    strategy: Strategy | Sequence[Strategy] | Wrong = ...,
-    max_tokens: int | Wrong | None = ...,
-    attempts: int | Wrong = ...,
-    outline: bool | Wrong | None = ...,
-    chat: bool | Wrong | None = ...,
-    timeout: float | Wrong | None = ...,
-    policies: Mapping[str, Any] | Wrong | None = ...,
-    speculation: str | Speculation | Wrong = ...,
-    canonical: bool | Wrong = ...,
-    healing: bool | Wrong = ...,
-    wrap: bool | Wrong | None = ...,
-    choices: str | Wrong = ...,
-    thinking: Thinking | bool | Literal["auto"] | Wrong | None = ...,
-    prompt: str | Wrong | None = ...,
-    examples: Iterable[tuple[Any, Any]] | Path | Wrong | None = ...,
-    page: int | Wrong | None = ...,
-    overlap: int | Wrong | None = ...,
-    merge: str | Wrong = ...,
-    least_confidence: float | Wrong = ...,
-    grounded: bool | Wrong = ...,
-    quotes: bool | Wrong = ...,
-    unverified: bool | Wrong = ...,
-    at_once: int | Wrong = ...,
-    max_requests: int | Wrong = ...,
-    out: str | Path | Wrong | None = ...,
-    formulas: bool | Wrong = ...,
-    start_over: bool | Wrong = ...,
-    workers: int | Wrong | None = ...,
-    progress: bool | Callable[[ExtractProgress], None] | Wrong = ...,
-    **unknown: NotAnOption,
-) -> Any: ...
-@overload
-def extract(model: ArgumentMissing, document: Any = ..., **options: Any) -> Any: ...
-@options_named(  # type: ignore[misc]  # the last two overloads take what it refuses
+@cast("Callable[[object], Calls]", lambda function: function)
+@options_named(
     'sg.extract("structgen/extract", Path("people.txt"), list[Person])',
     NAMED_IN_OTHERS,
     options=ExtractOptions,
@@ -164,69 +93,8 @@ def extract(
     return _prepare_call(model, document, target, options)(Future())
 
 
-@overload
-def aextract(
-    model: AnyModel,
-    document: Documents,
-    target: TypeForm[Iterator[T]],
-    **options: Unpack[ExtractOptions],
-) -> Coroutine[Any, Any, Extraction[list[T]]]: ...
-@overload
-def aextract(
-    model: AnyModel,
-    document: Documents,
-    target: TypeForm[T],
-    **options: Unpack[ExtractOptions],
-) -> Coroutine[Any, Any, Extraction[T]]: ...
-@overload
-def aextract(
-    model: AnyModel,
-    document: Documents,
-    target: AnyTarget,
-    **options: Unpack[ExtractOptions],
-) -> Coroutine[Any, Any, Extraction[Any]]: ...
-@overload  # takes no call: for messages about wrong ones
-def aextract(
-    model: FineIf[AnyModel, Never],
-    document: Documents | Wrong,
-    target: TypeForm[Any] | AnyTarget | Wrong,
-    *,
-    # the options, by scripts/call_options.py
-    sampling: Sampling | Wrong | None = ...,
-    strategy: Strategy | Sequence[Strategy] | Wrong = ...,
-    max_tokens: int | Wrong | None = ...,
-    attempts: int | Wrong = ...,
-    outline: bool | Wrong | None = ...,
-    chat: bool | Wrong | None = ...,
-    timeout: float | Wrong | None = ...,
-    policies: Mapping[str, Any] | Wrong | None = ...,
-    speculation: str | Speculation | Wrong = ...,
-    canonical: bool | Wrong = ...,
-    healing: bool | Wrong = ...,
-    wrap: bool | Wrong | None = ...,
-    choices: str | Wrong = ...,
-    thinking: Thinking | bool | Literal["auto"] | Wrong | None = ...,
-    prompt: str | Wrong | None = ...,
-    examples: Iterable[tuple[Any, Any]] | Path | Wrong | None = ...,
-    page: int | Wrong | None = ...,
-    overlap: int | Wrong | None = ...,
-    merge: str | Wrong = ...,
-    least_confidence: float | Wrong = ...,
-    grounded: bool | Wrong = ...,
-    quotes: bool | Wrong = ...,
-    unverified: bool | Wrong = ...,
-    at_once: int | Wrong = ...,
-    max_requests: int | Wrong = ...,
-    out: str | Path | Wrong | None = ...,
-    formulas: bool | Wrong = ...,
-    start_over: bool | Wrong = ...,
-    workers: int | Wrong | None = ...,
-    progress: bool | Callable[[ExtractProgress], None] | Wrong = ...,
-    **unknown: NotAnOption,
-) -> Any: ...
-@overload
-def aextract(model: ArgumentMissing, document: Any = ..., **options: Any) -> Any: ...
-@options_named(  # type: ignore[misc]  # the last two overloads take what it refuses
+@cast("Callable[[object], AsyncCalls]", lambda function: function)
+@options_named(
     'await sg.aextract("structgen/extract", Path("people.txt"), list[Person])',
     NAMED_IN_OTHERS,
     options=ExtractOptions,

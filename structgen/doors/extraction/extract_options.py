@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -11,7 +11,7 @@ from structgen.asking.request_reading.example_pairs import NO_PAIRS, Pairs, read
 from structgen.base.errors import OptionError
 from structgen.base.language import checks
 from structgen.base.language.checks import ChoiceCheck, NamedCheck, NumberCheck, WholeCheck, check_fields
-from structgen.doors.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, WritingOptions
+from structgen.doors.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS
 
 MERGES: Final = ("places", "none")
 """The values of the option `merge`: how the items of two pages become one."""
@@ -50,27 +50,6 @@ class ExtractProgress:
     def __str__(self) -> str:
         rate = f"{self.items:,} items, {self.tokens / max(self.seconds, 1e-9):,.0f} tokens/s"
         return rate if self.left is None else f"{rate}, {self.left:,.0f} s left"
-
-
-class ExtractOptions(WritingOptions, total=False):
-    """The options of `sg.extract`; see there."""
-
-    prompt: str | None
-    examples: Iterable[tuple[Any, Any]] | Path | None
-    page: int | None
-    overlap: int | None
-    merge: str
-    least_confidence: float
-    grounded: bool
-    quotes: bool
-    unverified: bool
-    at_once: int
-    max_requests: int
-    out: str | Path | None
-    formulas: bool
-    start_over: bool
-    workers: int | None
-    progress: bool | Callable[[ExtractProgress], None]
 
 
 def _check_progress(name: str, value: Any) -> Any:

@@ -60,8 +60,9 @@ from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.decoding.engine.searches.confidence import confidences_of, probabilities_of
 from structgen.decoding.runs.progress import open_progress
 from structgen.decoding.runs.telemetry import CallSpan, call_span
+from structgen.doors.typed.call_options import FunctionOptions
 from structgen.doors.typed.local import Local
-from structgen.doors.typed.options import NAMED_ELSEWHERE, FunctionOptions, TypedOptions
+from structgen.doors.typed.options import NAMED_ELSEWHERE, TypedOptions
 from structgen.doors.typed.outcomes import Outcome
 from structgen.doors.typed.partial import Partial, Progress, progress_of
 from structgen.doors.typed.prompts import (

@@ -11,6 +11,7 @@ from structgen.decoding.engine.model_cards import warn_of_form
 from structgen.decoding.engine.model_prompts import ModelPrompts
 from structgen.decoding.engine.models import check_model
 from structgen.decoding.runs.resources import ON_A_SERVER, is_embedded, model_name
+from structgen.doors.typed.call_options import CallOptions
 from structgen.doors.typed.infilled import Infiller, Infilling, infiller_of, is_infilling, no_calls
 from structgen.doors.typed.local import Local, local_model
 from structgen.doors.typed.missing_options import (
@@ -112,8 +113,11 @@ class Preparation:
     and with the way from targets to forms."""
 
     def __init__(self, model: object, tools: Any, call_options: Mapping[str, Any]) -> None:
-        """`call_options`: `options.CallOptions`. Errors: those of `writer_of` and `TypedOptions`;
-        UnsupportedError for tools with infilling."""
+        """`call_options`: those of `CallOptions`. Errors: those of `writer_of` and `TypedOptions`;
+        UnsupportedError for tools with infilling; TypeError, which `options_named` words, for another
+        name."""
+        if not call_options.keys() <= CallOptions.__annotations__.keys():
+            raise TypeError("an unknown option, which options_named names")
         self.options = TypedOptions(tools=tools, **call_options)
         self.writer = writer_of(model, self.options)
         if tools is not None and is_infilling(model):
