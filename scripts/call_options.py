@@ -24,6 +24,7 @@ OF_WRITING = (
 )
 DECLARED = {
     "Request": "decoding/engine/requests.py",
+    "Sampling": "decoding/engine/requests.py",
     "TypedOptions": "doors/typed/options.py",
     "ExtractSettings": "doors/extraction/extract_options.py",
     "InfillSettings": "decoding/infilling/infill.py",

@@ -201,9 +201,8 @@ class TargetSettings:
         """
         problem = self.make_problem(model, grammar)
         ids = problem.prompt_ids(prompt, "prompt", self.max_tokens)
-        target = problem.make_target(
-            problem.row_sources([ids])[0], temperature, self.max_tokens, self.checkers
-        )
+        (rows,) = problem.row_sources([ids])
+        target = problem.make_target(rows, self.checkers, temperature=temperature, max_tokens=self.max_tokens)
         return problem, target, known_fingerprint(ids, target)
 
 
@@ -570,7 +569,11 @@ def draw_for_prompt(
     assert tree is None or isinstance(tree, PrefixTree), "a run has one tree"
     truncation = Truncation(settings.top_k, settings.top_p, settings.min_p)
     target = problem.make_target(
-        rows, settings.temperature, settings.max_tokens, settings.checkers, truncation
+        rows,
+        settings.checkers,
+        temperature=settings.temperature,
+        max_tokens=settings.max_tokens,
+        truncation=truncation,
     )
     if target.has_weights and method not in WEIGHTED:
         raise OptionError(

@@ -160,8 +160,8 @@ def _run_extraction(
     cancelled."""
     unread = dict[str, OptionError]()
     documents = documents_of(document, settings.out, unread)
-    max_tokens, question = question.page_size(settings.page, settings.overlap)
-    pages = [page for text in documents for page in _pages_of(text, question, max_tokens)]
+    page_tokens, question = question.page_size(settings.page, settings.overlap)
+    pages = [page for text in documents for page in _pages_of(text, question, page_tokens)]
     # the first page shows errors that all pages would have; documents without text have no page
     if pages:
         question.check_first_page(pages[0].text)
@@ -249,8 +249,8 @@ def _ask_pages(
     return True
 
 
-def _pages_of(document: TextDocument, question: PageQuestion, max_tokens: int) -> Iterator[Page]:
-    cuts = cut_pages(document.text, question.count_tokens, max_tokens, question.overlap)
+def _pages_of(document: TextDocument, question: PageQuestion, page_tokens: int) -> Iterator[Page]:
+    cuts = cut_pages(document.text, question.count_tokens, page_tokens, question.overlap)
     for number, span in enumerate(cuts, 1):
         text = document.text[span.start : span.end]
         yield Page(document.name, number, span.start, span.end, text)
