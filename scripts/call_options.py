@@ -1,11 +1,13 @@
-"""The keywords that type checkers read, made from the dataclasses that check them.
+"""What is written of the dataclasses that declare the options: files for type checkers and for commands.
 
     python scripts/call_options.py [--write]
 
 A call with `**options: Unpack[CallOptions]` needs a TypedDict, and no dataclass is one. Each row of `MADE`
 says which TypedDicts stand in which file for the fields of a dataclass there. `LISTED` has the files whose
-last overloads list the same options one by one. Without `--write` the script prints the files that would
-change; tests/test_names_of_options.py fails where there is one.
+last overloads list the same options one by one. `NAMES` are tuples of names in a file of the commands, which
+read it because `--help` has no time to import the dataclasses. The table of docs/typed-functions.md gets a
+row of each option that has none, in the words of its dataclass. Without `--write` the script prints the files
+that would change; tests/test_names_of_options.py fails where there is one.
 """
 
 from __future__ import annotations
@@ -32,15 +34,14 @@ DECLARED = {
     "SampleSettings": "decoding/samplers/sample.py",
 }
 """The files of the dataclasses that declare options. A field of a dataclass is a field of its subclasses."""
-OF_REQUESTS_ALONE = (
-    *("prompt", "grammar", "end_margin", "n", "logprobs", "special_texts", "refused", "begun", "shortened"),
-)
+OF_REQUESTS_NEVER = ("prompt", "grammar", "n", "logprobs", "special_texts", "refused", "begun", "shortened")
+"""Fields of a request that say what is asked, or what became of it."""
 MADE = (
     (
         "doors/typed/call_options.py",
         "TypedOptions",
         {"WritingOptions": OF_WRITING, "CallOptions": ()},
-        (*OF_REQUESTS_ALONE, "tools", "thoughts"),
+        (*OF_REQUESTS_NEVER, "end_margin", "tools", "thoughts"),
     ),
     ("doors/extraction/call_options.py", "ExtractSettings", {"ExtractOptions": ()}, ()),
     ("decoding/infilling/infill.py", "InfillSettings", {"InfillOptions": ()}, ("template",)),
@@ -76,6 +77,17 @@ LISTED = {
     "decoding/samplers/sample.py": [("decoding/samplers/sample.py", "SampleOptions")],
 }
 """Files whose last overloads list the options of TypedDicts: structgen.decoding.runs.wrong_arguments."""
+NAMES = {
+    "OF_SAMPLING": ("Sampling", ()),
+    "OF_REQUEST": ("Request", (*OF_REQUESTS_NEVER, "sampling", "strategy")),
+    "OF_PAGES": ("ExtractSettings", ("prompt", "examples", "page", "out", "progress")),
+    "OF_WRITING": ("WritingOptions", ("sampling", "strategy", "policies", "thinking")),
+}
+"""The tuples of doors/cli/call_options.py, with the class of each, and its fields that have flags of another
+form."""
+_TOLD_FIRST = ("temperature", "seed")
+_TUPLE = re.compile(r"^(\w+): Final = \((?:\n(?:    .*\n)*)?\)\n", re.MULTILINE)
+_OPTION_TABLE = "docs/typed-functions.md"
 _LISTED = re.compile(r"(( +)# the options, by scripts/call_options.py\n)(?:\2\w+: .*\n)*")
 
 
@@ -142,7 +154,51 @@ def made() -> dict[Path, str]:
         texts[path] = _LISTED.sub(
             lambda found, shown=shown: found[1] + textwrap.indent(shown, found[2]), text
         )
+    path = ROOT / "structgen/doors/cli/call_options.py"
+    texts[path] = _TUPLE.sub(_write_names, path.read_text(encoding="utf-8"))
+    path = ROOT / _OPTION_TABLE
+    texts[path] = _with_rows(path.read_text(encoding="utf-8"))
     return texts
+
+
+def _write_names(found: re.Match[str]) -> str:
+    """Return the tuple of a match with the names that it is to have."""
+    kind, left_out = NAMES[found[1]]
+    file = DECLARED.get(kind, "doors/typed/call_options.py")
+    names = [name for name in keywords(_read(file), kind) if name not in left_out]
+    names.sort(key=lambda name: name not in _TOLD_FIRST)
+    lines = "".join(f'    "{name}",\n' for name in names)
+    return f"{found[1]}: Final = (\n{lines})\n"
+
+
+def _with_rows(page: str) -> str:
+    """Return the page of typed functions, whose table has a row for each option of `sg.run`."""
+    before, head, rest = page.partition("| option | default | meaning |\n|---|---|---|\n")
+    table, end, after = rest.partition("\n\n")
+    present = {name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.partition(" | ")[0])}
+    rows = [
+        f"\n| `{name}` | {default} | {sentence} |"
+        for kind in ("Request", "TypedOptions")
+        for name, (default, sentence) in _told_fields(kind).items()
+        if name not in (*present, *OF_REQUESTS_NEVER, "end_margin", "thoughts")
+    ]
+    return "".join((before, head, table, *rows, end, after))
+
+
+def _told_fields(kind: str) -> dict[str, tuple[str, str]]:
+    """Return the default of each field of a dataclass, and its docstring."""
+    (found,) = (
+        node
+        for node in ast.parse(_read(DECLARED[kind])).body
+        if isinstance(node, ast.ClassDef) and node.name == kind
+    )
+    told = {}
+    for field, words in zip(found.body, [*found.body[1:], ast.Pass()], strict=True):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            has_words = isinstance(words, ast.Expr) and isinstance(words.value, ast.Constant)
+            sentence = " ".join(str(words.value.value).split()) if has_words else ""
+            told[field.target.id] = (ast.unparse(field.value) if field.value else "none", sentence)
+    return told
 
 
 def _or_wrong(line: str) -> str:

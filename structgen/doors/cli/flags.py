@@ -15,6 +15,7 @@ from structgen.asking.tool_calls.format_rows import FORMATS
 from structgen.base.errors import OF_MONITORS
 from structgen.decoding.runs.resources import NAMED_MODELS
 from structgen.decoding.samplers.methods import METHODS
+from structgen.doors.cli.call_options import OF_REQUEST, OF_SAMPLING
 
 LANGUAGES: Final = ("schema", "type", "grammar", "ebnf", "regex")
 """The options that describe which texts are valid. At most one of them may be given."""
@@ -25,14 +26,6 @@ POLICIES: Final = (
 )  # fmt: skip
 OF_TOOLS: Final = ("tool_choice", "parallel", "tool_format")
 OF_ENGINE: Final = ("device", "dtype", "max_rows", "cache_bytes")
-OF_SAMPLING: Final = (
-    "temperature", "seed", "top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty",
-    "frequency_penalty", "logit_bias", "min_tokens", "strategy", "banned", "repetition",
-)  # fmt: skip
-OF_REQUEST: Final = (
-    "max_tokens", "end_margin", "stop", "timeout", "thinking", "speculation", "outline", "chat", "canonical",
-    "healing", "choices", "continue_final_message",
-)  # fmt: skip
 OF_GROUNDING: Final = ("grounded", "quotes", "missing")
 OF_TEXTS: Final = (
     *("ebnf", *OF_LARK, *POLICIES, *OF_ENGINE, *OF_SAMPLING, *OF_REQUEST, *OF_GROUNDING, "logprobs"),

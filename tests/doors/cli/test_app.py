@@ -14,7 +14,8 @@ import structgen
 from structgen.decoding.runs import resources
 from structgen.decoding.runs.resources import MODELS
 from structgen.doors.cli import SUMMARIES
-from structgen.doors.cli.flags import OF_ENGINE, OF_REQUEST, OF_SAMPLING, OF_TOOLS, POLICIES
+from structgen.doors.cli.call_options import OF_REQUEST, OF_SAMPLING
+from structgen.doors.cli.flags import OF_ENGINE, OF_TOOLS, POLICIES
 
 
 def test_version_is_that_of_the_package() -> None:

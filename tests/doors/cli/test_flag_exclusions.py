@@ -12,13 +12,12 @@ import pytest
 from command_line import GROUP, commanded
 
 import structgen as sg
+from structgen.doors.cli.call_options import OF_REQUEST, OF_SAMPLING
 from structgen.doors.cli.flags import (
     LANGUAGES,
     LISTS,
     NAMES,
     OF_LARK,
-    OF_REQUEST,
-    OF_SAMPLING,
     POLICIES,
     SWITCHES,
 )
