@@ -24,16 +24,17 @@ from structgen.decoding.engine.bulk_runs import engine_parts, model_digest, own_
 from structgen.decoding.runs.ray_workers import ray_answers
 from structgen.decoding.runs.result_files import Answers, results_of
 from structgen.doors.extraction.page_asking import Page, PageQuestion
+from structgen.doors.typed.call_options import WritingOptions
 from structgen.doors.typed.local import Local
 
 Line: TypeAlias = dict[str, Any]
 _FAILURES: Final = 8
 """The number of failed pages that ends a run if no page has an answer."""
 _OPTIONS: Final = (
-    *("sampling", "max_tokens", "attempts", "outline", "chat", "policies", "canonical", "healing", "wrap"),
-    *("choices", "thinking", "grounded", "quotes"),
+    *(name for name in WritingOptions.__annotations__ if name not in ("strategy", "timeout", "speculation")),
+    *("grounded", "quotes"),
 )
-"""The options of `TypedOptions` on which answers depend."""
+"""The options of `TypedOptions` on which answers depend; the strategies are in the sampling."""
 
 
 def page_lines(
