@@ -92,7 +92,22 @@ _LISTED = re.compile(r"(( +)# the options, by scripts/call_options.py\n)(?:\2\w+
 
 
 class _Plain(ast.NodeTransformer):
-    """Leaves the checks out of an annotation: `int` of `Annotated[int, Whole(1)]`."""
+    """Leaves the checks out of an annotation: `int` of `Annotated[int, WholeCheck(1)]`, and of a name for
+    such a type in base/language/checks.py."""
+
+    def __init__(self) -> None:
+        tree = ast.parse(_read("base/language/checks.py"))
+        self._types = {
+            ast.unparse(node.target): node.value.slice.elts[0]
+            for node in tree.body
+            if isinstance(node, ast.AnnAssign)
+            and isinstance(node.value, ast.Subscript)
+            and isinstance(node.value.slice, ast.Tuple)
+            and ast.unparse(node.value.value) == "Annotated"
+        }
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return self._types.get(node.id, node)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         inside = node.slice
@@ -108,7 +123,7 @@ class _Plain(ast.NodeTransformer):
 def keywords(text: str, kind: str) -> dict[str, str]:
     """Return the line of a TypedDict for each field of a class in a file's text. Its bases are in the text,
     or dataclasses of `DECLARED`."""
-    tree = ast.parse(text)
+    tree, plain_types = ast.parse(text), _Plain()
     (found,) = (one for one in tree.body if isinstance(one, ast.ClassDef) and one.name == kind)
     lines = {}
     for base in map(ast.unparse, found.bases):
@@ -118,7 +133,7 @@ def keywords(text: str, kind: str) -> dict[str, str]:
             lines |= keywords(_read(DECLARED[base]), base)
     for one in found.body:
         if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name):
-            plain = ast.unparse(_Plain().visit(one.annotation)).replace("'", '"')
+            plain = ast.unparse(plain_types.visit(one.annotation)).replace("'", '"')
             lines[one.target.id] = f"    {one.target.id}: {WIDER.get(one.target.id, plain)}\n"
     return lines
 

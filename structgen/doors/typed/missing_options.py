@@ -22,7 +22,6 @@ OF_SERVERS: Final = Exclusions(
         "{} is not in OpenAI's protocol.",
         "Leave it out.",
     ),
-    Exclusion(("thinking", "policies", "chat"), "{} cannot be had from a server.", _OR_AN_ENGINE),
     Exclusion(
         ("canonical", "healing"),
         "A server chooses its tokens itself, so {} cannot be had from it.",
@@ -34,7 +33,7 @@ OF_SERVERS: Final = Exclusions(
         "Leave it out, and write what your server reads into the last message; or use an engine.",
     ),
     Exclusion("speculation", "Whether a server speculates is the server's own affair.", _OR_AN_ENGINE),
-    Exclusion(_OF_ENGINES, "{} cannot be had from a server.", _OR_AN_ENGINE),
+    Exclusion(("policies", *_OF_ENGINES), "{} cannot be had from a server.", _OR_AN_ENGINE),
 )
 """Of a typed function's options, and its sampling."""
 

@@ -9,8 +9,14 @@ from typing import Annotated, Any, Final, Literal, cast
 from structgen.asking.grounding.grounded_grammar import checked_texts
 from structgen.asking.request_reading.example_pairs import NO_PAIRS, Pairs, read_pairs
 from structgen.asking.tool_calls.tool_format import ToolFormat
-from structgen.base.language import checks
-from structgen.base.language.checks import ChoiceCheck, InstanceCheck, NamedCheck, WholeCheck, check_fields
+from structgen.base.language.checks import (
+    ChoiceCheck,
+    InstanceCheck,
+    NamedCheck,
+    PositiveCount,
+    Switch,
+    check_fields,
+)
 from structgen.decoding.engine.requests import (
     A_SAMPLING,
     IN_SAMPLING,
@@ -57,11 +63,11 @@ class TypedOptions(Request):
     sampling: Annotated[Sampling, A_SAMPLING] = _UNTIL_MADE
     """With the strategies of the call; by default greedy."""
     choices: Annotated[str, ChoiceCheck(CHOICES)] = "whole"
-    attempts: Annotated[int, WholeCheck(1)] = 3
+    attempts: PositiveCount = 3
     policies: Annotated[Mapping[str, Any], _POLICIES] | None = None
-    wrap: Annotated[bool | None, checks.check_flag] = None
+    wrap: Switch | None = None
     grounded: Annotated[bool | str | Mapping[str, str], NamedCheck(checked_texts)] = False
-    quotes: Annotated[bool, checks.check_switch] = False
+    quotes: Switch = False
     missing: Annotated[str, ChoiceCheck(("error", "free"))] = "error"
     examples: Annotated[Pairs, NamedCheck(read_pairs)] = NO_PAIRS
     tool_choice: Any = None
