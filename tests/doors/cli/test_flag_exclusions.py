@@ -371,6 +371,14 @@ def test_a_named_option_that_is_wrong_is_told(named: str, said: str) -> None:
         read_options("generate", {"n": 2}, [named], None)
 
 
+@pytest.mark.parametrize("command", sorted(NAMES))
+def test_no_option_with_one_value_is_taken_as_a_flag_and_by_its_name(command: str) -> None:
+    for name in {*NAMES[command]} - LISTS:
+        with pytest.raises(OptionError, match="given twice") as refused:
+            read_options(command, {name: "1"}, [f"{name}=1"], None)
+        assert refused.value.where == f"-o {name}"
+
+
 def test_a_named_option_that_went_says_what_to_write() -> None:
     with pytest.raises(OptionError, match="Write --scheduler left-to-right"):
         read_options("infill", {}, ["tokens_per_step=2"], None)
