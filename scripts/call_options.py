@@ -34,16 +34,21 @@ DECLARED = {
     "SampleSettings": "decoding/samplers/sample.py",
 }
 """The files of the dataclasses that declare options. A field of a dataclass is a field of its subclasses."""
+WRITTEN = (
+    *("doors/typed/signatures/call_options.py", "doors/typed/signatures/run_calls.py"),
+    *("doors/extraction/extract_signatures.py", "decoding/runs/option_names.py"),
+)
+"""The files of which nothing but the lists that this script writes names options."""
 OF_REQUESTS_NEVER = ("prompt", "grammar", "n", "logprobs", "special_texts", "refused", "begun", "shortened")
 """Fields of a request that say what is asked, or what became of it."""
 MADE = (
     (
-        "doors/typed/call_options.py",
+        "doors/typed/signatures/call_options.py",
         "TypedOptions",
         {"WritingOptions": OF_WRITING, "CallOptions": ()},
         (*OF_REQUESTS_NEVER, "end_margin", "tools", "thoughts"),
     ),
-    ("doors/extraction/call_options.py", "ExtractSettings", {"ExtractOptions": ()}, ()),
+    ("doors/extraction/extract_signatures.py", "ExtractSettings", {"ExtractOptions": ()}, ()),
     ("decoding/infilling/infill.py", "InfillSettings", {"InfillOptions": ()}, ("template",)),
     (
         "decoding/samplers/sample.py",
@@ -69,10 +74,10 @@ WIDER = {
 }
 """What may be given where the dataclass keeps less."""
 LISTED = {
-    "doors/typed/call_options.py": [("doors/typed/call_options.py", "CallOptions")],
-    "doors/extraction/call_options.py": [
-        ("doors/typed/call_options.py", "WritingOptions"),
-        ("doors/extraction/call_options.py", "ExtractOptions"),
+    "doors/typed/signatures/run_calls.py": [("doors/typed/signatures/call_options.py", "CallOptions")],
+    "doors/extraction/extract_signatures.py": [
+        ("doors/typed/signatures/call_options.py", "WritingOptions"),
+        ("doors/extraction/extract_signatures.py", "ExtractOptions"),
     ],
     "decoding/samplers/sample.py": [("decoding/samplers/sample.py", "SampleOptions")],
 }
@@ -83,8 +88,8 @@ NAMES = {
     "OF_PAGES": ("ExtractSettings", ("prompt", "examples", "page", "out", "progress")),
     "OF_WRITING": ("WritingOptions", ("sampling", "strategy", "policies", "thinking")),
 }
-"""The tuples of doors/cli/call_options.py, with the class of each, and its fields that have flags of another
-form."""
+"""The tuples of decoding/runs/option_names.py, with the class of each, and its fields that are no names
+there."""
 _TOLD_FIRST = ("temperature", "seed")
 _TUPLE = re.compile(r"^(\w+): Final = \((?:\n(?:    .*\n)*)?\)\n", re.MULTILINE)
 _OPTION_TABLE = "docs/typed-functions.md"
@@ -169,7 +174,7 @@ def made() -> dict[Path, str]:
         texts[path] = _LISTED.sub(
             lambda found, shown=shown: found[1] + textwrap.indent(shown, found[2]), text
         )
-    path = ROOT / "structgen/doors/cli/call_options.py"
+    path = ROOT / "structgen/decoding/runs/option_names.py"
     texts[path] = _TUPLE.sub(_write_names, path.read_text(encoding="utf-8"))
     path = ROOT / _OPTION_TABLE
     texts[path] = _with_rows(path.read_text(encoding="utf-8"))
@@ -179,7 +184,7 @@ def made() -> dict[Path, str]:
 def _write_names(found: re.Match[str]) -> str:
     """Return the tuple of a match with the names that it is to have."""
     kind, left_out = NAMES[found[1]]
-    file = DECLARED.get(kind, "doors/typed/call_options.py")
+    file = DECLARED.get(kind, "doors/typed/signatures/call_options.py")
     names = [name for name in keywords(_read(file), kind) if name not in left_out]
     names.sort(key=lambda name: name not in _TOLD_FIRST)
     lines = "".join(f'    "{name}",\n' for name in names)

@@ -56,8 +56,6 @@ OTHER_THINGS = {
     "thinking": ("decoding/engine/thinking.py", "doors/typed/tool_use.py"),
 }
 """Files in which the word is another thing than the option, and what it is there."""
-WRITTEN = "call_options.py"
-"""The name of the files that scripts/call_options.py writes."""
 MEMBER_FILE = "asking/request_reading/request_members.py"
 
 
@@ -110,7 +108,7 @@ def declarations(root: Path = PACKAGE) -> dict[tuple[str, str], list[Declaration
     places = [
         place
         for path in sorted(root.rglob("*.py"))
-        if path.name != WRITTEN
+        if path.relative_to(root).as_posix() not in call_options.WRITTEN
         for place in find_declarations(path.read_text(encoding="utf-8"), path.relative_to(root).as_posix())
     ]
     for kinds, rooms in ROOMS.items():

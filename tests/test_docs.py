@@ -20,7 +20,7 @@ from nonempty import nonempty
 
 import structgen as sg
 from structgen.decoding.runs import resources
-from structgen.doors.typed.call_options import FunctionOptions
+from structgen.doors.typed.signatures.call_options import FunctionOptions
 from structgen.tokens.tokenizer import byte_tokenizer
 
 ROOT = Path(__file__).parent.parent

@@ -16,7 +16,7 @@ import typer
 
 from structgen.base.errors import OptionError, ShortenedWarning
 from structgen.base.language import checks
-from structgen.doors.cli.call_options import OF_PAGES, OF_SAMPLING, OF_WRITING
+from structgen.decoding.runs.option_names import OF_PAGES, OF_SAMPLING, OF_WRITING
 from structgen.doors.cli.flags import OF_ENGINE, POLICIES
 from structgen.doors.cli.model_requests import ModelRequests
 from structgen.doors.cli.named_options import CommandOptions, takes_options

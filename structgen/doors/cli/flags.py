@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 
 from structgen.asking.tool_calls.format_rows import FORMATS
 from structgen.base.errors import OF_MONITORS
+from structgen.decoding.runs.option_names import OF_REQUEST, OF_SAMPLING
 from structgen.decoding.runs.resources import NAMED_MODELS
 from structgen.decoding.samplers.methods import METHODS
-from structgen.doors.cli.call_options import OF_REQUEST, OF_SAMPLING
 
 LANGUAGES: Final = ("schema", "type", "grammar", "ebnf", "regex")
 """The options that describe which texts are valid. At most one of them may be given."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from structgen.base.errors import OptionError, StructgenError
+from structgen.decoding.runs.option_names import OF_REQUEST, OF_SAMPLING
 from structgen.decoding.runs.resources import is_embedded, model_name
-from structgen.doors.cli.call_options import OF_REQUEST, OF_SAMPLING
 from structgen.doors.cli.flags import OF_ENGINE, OF_GROUNDING, OF_TOOLS
 from structgen.doors.cli.output import read_input
 from structgen.doors.cli.target_language import TargetLanguage, as_list, read_json_option, resolve_target

@@ -23,7 +23,6 @@ from structgen.asking.documents.page_cuts import cut_pages
 from structgen.asking.pages.html_pages import format_count
 from structgen.base.errors import OptionError, ShortenedWarning, options_named, warning_level
 from structgen.decoding.runs.progress import open_progress
-from structgen.doors.extraction.call_options import ExtractOptions
 from structgen.doors.extraction.extract_options import (
     EXTRACT_DEFAULTS,
     NAMED_IN_OTHERS,
@@ -31,6 +30,7 @@ from structgen.doors.extraction.extract_options import (
     ExtractProgress,
     ExtractSettings,
 )
+from structgen.doors.extraction.extract_signatures import ExtractOptions
 from structgen.doors.extraction.extraction import Extraction, extraction_of
 from structgen.doors.extraction.page_asking import Page, PageQuestion
 from structgen.doors.extraction.page_runs import Line, all_failed, page_lines
@@ -40,11 +40,11 @@ MANY: Final = 100
 _log = logging.getLogger("structgen")
 
 if TYPE_CHECKING:
-    from structgen.doors.extraction.call_options import AsyncCalls, Calls, Documents
-    from structgen.doors.typed.call_options import AnyModel
+    from structgen.doors.extraction.extract_signatures import AsyncExtractCalls, Documents, ExtractCalls
+    from structgen.doors.typed.signatures.run_calls import AnyModel
 
 
-@cast("Callable[[object], Calls]", lambda function: function)
+@cast("Callable[[object], ExtractCalls]", lambda function: function)
 @options_named(
     'sg.extract("structgen/extract", Path("people.txt"), list[Person])',
     NAMED_IN_OTHERS,
@@ -93,7 +93,7 @@ def extract(
     return _prepare_call(model, document, target, options)(Future())
 
 
-@cast("Callable[[object], AsyncCalls]", lambda function: function)
+@cast("Callable[[object], AsyncExtractCalls]", lambda function: function)
 @options_named(
     'await sg.aextract("structgen/extract", Path("people.txt"), list[Person])',
     NAMED_IN_OTHERS,
@@ -171,9 +171,7 @@ def _run_extraction(
     # if all pages fail, they have one cause, such as a server that is down: an error of the call
     if failed_lines and not is_stopped and not any(line["requests"] for line in lines):
         raise all_failed(failed_lines)
-    extraction = extraction_of(
-        question, documents, pages, [*lines, *failed_lines], settings.merge, settings.least_confidence, unread
-    )
+    extraction = extraction_of(question, documents, pages, [*lines, *failed_lines], settings, unread)
     if extraction.is_stopped and not is_stopped:
         unasked_pages = format_count(len(pages) - len(lines) - len(failed_lines), "page")
         remark = (
@@ -200,7 +198,6 @@ def _ask_pages(
 ) -> bool:
     """Ask about all pages. Append the lines of answered pages to `lines`, and those of failed pages to
     `failed_lines`. Return False if Ctrl-C ended the work, otherwise True."""
-    rows = None if settings.out is None else settings.out.with_name(f"{settings.out.name}.pages")
     start = time.monotonic()
     asked_count = 0
     items = 0
@@ -220,14 +217,11 @@ def _ask_pages(
 
     answers = page_lines(
         question,
+        settings,
         pages,
-        rows,
         stop,
         failed_lines,
         report_requests,
-        max_requests=settings.max_requests,
-        start_over=settings.start_over,
-        workers=settings.workers,
     )
     with _progress_reporter(settings.progress) as report, closing(answers):
         try:

@@ -60,7 +60,6 @@ from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.decoding.engine.searches.confidence import confidences_of, probabilities_of
 from structgen.decoding.runs.progress import open_progress
 from structgen.decoding.runs.telemetry import CallSpan, call_span
-from structgen.doors.typed.call_options import FunctionOptions
 from structgen.doors.typed.local import Local
 from structgen.doors.typed.options import NAMED_ELSEWHERE, TypedOptions
 from structgen.doors.typed.outcomes import Outcome
@@ -74,6 +73,7 @@ from structgen.doors.typed.prompts import (
     stated_text_of,
     unasked_result,
 )
+from structgen.doors.typed.signatures.call_options import FunctionOptions
 from structgen.doors.typed.target_forms import TargetForm, WritingTask, generation_error
 from structgen.doors.typed.typed_draws import Sampler, check_names, draw_samples
 from structgen.doors.typed.waiting import run_coroutine, run_generator

@@ -8,7 +8,7 @@ from typing import Final
 
 from structgen.decoding.engine.requests import Request, Sampling
 from structgen.decoding.runs.exclusions import Exclusion, Exclusions
-from structgen.doors.typed.call_options import CallOptions
+from structgen.doors.typed.signatures.call_options import CallOptions
 
 _OR_AN_ENGINE: Final = "Leave it out, or use an engine."
 _OF_OTHERS: Final = ("sampling", "max_tokens", "stop", "timeout", "outline", "choices")

@@ -25,8 +25,8 @@ from structgen.decoding.engine.requests import (
     sampling_of_attempt,
     with_strategy,
 )
-from structgen.doors.typed.call_options import CallOptions
 from structgen.doors.typed.missing_options import WITHOUT_TOOLS
+from structgen.doors.typed.signatures.call_options import CallOptions
 
 TARGETS: Final = ("schema", "response_model", "response_format", "output_type")
 """Names of other libraries for the type or the schema of an answer."""

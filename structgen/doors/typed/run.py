@@ -10,19 +10,19 @@ from structgen.asking.request_reading.example_pairs import Pair
 from structgen.asking.tool_calls.tool_replies import Reply
 from structgen.base.errors import OptionError, options_named, prefix_place, warning_level
 from structgen.base.language import checks
-from structgen.doors.typed.call_options import CallOptions
 from structgen.doors.typed.functions import CallSpec
 from structgen.doors.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS
 from structgen.doors.typed.outcomes import Outcome
 from structgen.doors.typed.partial import Partial
 from structgen.doors.typed.prompts import PromptSource, source_of_prompt
+from structgen.doors.typed.signatures.call_options import CallOptions
 from structgen.doors.typed.waiting import AsyncStream, run_coroutine, run_generator
 from structgen.doors.typed.worked.worked_examples import Examples
 from structgen.doors.typed.writers import Preparation
 
 if TYPE_CHECKING:
     from structgen.asking.tool_calls.tool_definitions import Tools
-    from structgen.doors.typed.call_options import AnyModel, AsyncCalls, Calls, Prompt
+    from structgen.doors.typed.signatures.run_calls import AnyModel, AsyncCalls, Calls, Prompt
 
 
 _OTHER_NAMES = NAMED_ELSEWHERE | dict.fromkeys(TARGETS, "Pass it as the third argument, target")

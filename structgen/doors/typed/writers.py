@@ -11,7 +11,6 @@ from structgen.decoding.engine.model_cards import warn_of_form
 from structgen.decoding.engine.model_prompts import ModelPrompts
 from structgen.decoding.engine.models import check_model
 from structgen.decoding.runs.resources import ON_A_SERVER, is_embedded, model_name
-from structgen.doors.typed.call_options import CallOptions
 from structgen.doors.typed.infilled import Infiller, Infilling, infiller_of, is_infilling, no_calls
 from structgen.doors.typed.local import Local, local_model
 from structgen.doors.typed.missing_options import (
@@ -23,6 +22,7 @@ from structgen.doors.typed.missing_options import (
 )
 from structgen.doors.typed.options import TypedOptions
 from structgen.doors.typed.servers import Server, server_of
+from structgen.doors.typed.signatures.call_options import CallOptions
 from structgen.doors.typed.target_forms import TargetForm, check_wrap, form_of, form_of_calls
 from structgen.doors.typed.wrapping import Wrapping
 from structgen.schema.reading.policies import READABLE_DUMPS

@@ -12,9 +12,9 @@ from for_each import for_each
 
 import structgen
 from structgen.decoding.runs import resources
+from structgen.decoding.runs.option_names import OF_REQUEST, OF_SAMPLING
 from structgen.decoding.runs.resources import MODELS
 from structgen.doors.cli import SUMMARIES
-from structgen.doors.cli.call_options import OF_REQUEST, OF_SAMPLING
 from structgen.doors.cli.flags import OF_ENGINE, OF_TOOLS, POLICIES
 
 

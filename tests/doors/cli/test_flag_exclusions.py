@@ -12,7 +12,7 @@ import pytest
 from command_line import GROUP, commanded
 
 import structgen as sg
-from structgen.doors.cli.call_options import OF_REQUEST, OF_SAMPLING
+from structgen.decoding.runs.option_names import OF_REQUEST, OF_SAMPLING
 from structgen.doors.cli.flags import (
     LANGUAGES,
     LISTS,

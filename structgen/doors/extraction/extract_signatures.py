@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from structgen.doors.typed.call_options import WritingOptions
+from structgen.doors.typed.signatures.call_options import WritingOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from structgen.decoding.speculation.speculation_options import Speculation
     from structgen.doors.extraction.extract_options import ExtractProgress
     from structgen.doors.extraction.extraction import Extraction
-    from structgen.doors.typed.call_options import AnyModel
+    from structgen.doors.typed.signatures.run_calls import AnyModel
 
     T = TypeVar("T")
 
@@ -57,10 +57,10 @@ if TYPE_CHECKING:
     R_co = TypeVar("R_co", covariant=True)
     Documents: TypeAlias = str | Path | Mapping[str, str | Path] | Iterable[Any]
 
-    class Both(Generic[R_co]):
+    class Found(Generic[R_co]):
         """What `extract` returns, and what `aextract` does."""
 
-    class CallsOfBoth:
+    class ExtractOverloads:
         """The calls, whose results are those of both functions."""
 
         @overload
@@ -70,7 +70,7 @@ if TYPE_CHECKING:
             document: Documents,
             target: TypeForm[Iterator[T]],
             **options: Unpack[ExtractOptions],
-        ) -> Both[list[T]]: ...
+        ) -> Found[list[T]]: ...
         @overload
         def _answer(
             self,
@@ -78,7 +78,7 @@ if TYPE_CHECKING:
             document: Documents,
             target: TypeForm[T],
             **options: Unpack[ExtractOptions],
-        ) -> Both[T]: ...
+        ) -> Found[T]: ...
         @overload
         def _answer(
             self,
@@ -86,7 +86,7 @@ if TYPE_CHECKING:
             document: Documents,
             target: AnyTarget,
             **options: Unpack[ExtractOptions],
-        ) -> Both[Any]: ...
+        ) -> Found[Any]: ...
         @overload  # takes no call: for messages about wrong ones
         def _answer(
             self,
@@ -126,21 +126,23 @@ if TYPE_CHECKING:
             workers: int | Wrong | None = ...,
             progress: bool | Callable[[ExtractProgress], None] | Wrong = ...,
             **unknown: NotAnOption,
-        ) -> Both[Any]: ...
+        ) -> Found[Any]: ...
         @overload
-        def _answer(self, model: ArgumentMissing, document: Any = ..., **options: Any) -> Both[Any]: ...
+        def _answer(self, model: ArgumentMissing, document: Any = ..., **options: Any) -> Found[Any]: ...
         def _answer(self, *arguments: Any, **options: Any) -> Any:
             """Stand for the overloads."""
 
-    def as_sync(call: Callable[P, Both[R_co]]) -> Callable[P, Extraction[R_co]]: ...
-    def as_async(call: Callable[P, Both[R_co]]) -> Callable[P, Coroutine[Any, Any, Extraction[R_co]]]: ...
+    def as_sync(call: Callable[P, Found[R_co]]) -> Callable[P, Extraction[R_co]]: ...
+    def as_async(
+        call: Callable[P, Found[R_co]],
+    ) -> Callable[P, Coroutine[Any, Any, Extraction[R_co]]]: ...
 
-    class Calls(CallsOfBoth):
+    class ExtractCalls(ExtractOverloads):
         """The type of `sg.extract`."""
 
-        __call__ = as_sync(CallsOfBoth._answer)
+        __call__ = as_sync(ExtractOverloads._answer)
 
-    class AsyncCalls(CallsOfBoth):
+    class AsyncExtractCalls(ExtractOverloads):
         """The type of `sg.aextract`."""
 
-        __call__ = as_async(CallsOfBoth._answer)
+        __call__ = as_async(ExtractOverloads._answer)

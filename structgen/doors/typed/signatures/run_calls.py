@@ -1,11 +1,9 @@
-"""The options of calls as type checkers read them: those of `sg.run`, `sg.generate` and all of their kin.
+"""The types of `sg.run` and `sg.arun`, which type checkers alone read.
 
-`scripts/call_options.py` writes the options here, of the dataclasses that declare them; a test compares them.
-
-The second half has the types of `sg.run` and `sg.arun`. Seven kinds of targets have answers of different
-types, and there are six ways to have one: as it is, detailed or as a stream, of `run` and of `arun`. The
-seven are written down once, in `OptionCalls._answer`. Functions from callables to callables make the six of
-them: type checkers apply these to each overload.
+Seven kinds of targets have answers of different types, and there are six ways to have one: as it is, detailed
+or as a stream, of `run` and of `arun`. The seven are written down once, in `OptionCalls._answer`. Functions
+from callables to callables make the six of them: type checkers apply these to each overload. The list of
+options in the last overload is written by `scripts/call_options.py`.
 """
 
 # Whether two overloads overlap depends on the type arguments of `OptionCalls`.
@@ -13,7 +11,7 @@ them: type checkers apply these to each overload.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
@@ -37,51 +35,9 @@ if TYPE_CHECKING:
     from structgen.doors.typed.outcomes import Outcome
     from structgen.doors.typed.partial import Partial
     from structgen.doors.typed.servers import Server
+    from structgen.doors.typed.signatures.call_options import CallOptions
     from structgen.doors.typed.waiting import AsyncStream
 
-
-class WritingOptions(TypedDict, total=False):
-    """The options of all calls: how a text is written, whatever it is about."""
-
-    sampling: Sampling | None
-    strategy: Strategy | Sequence[Strategy]
-    max_tokens: int | None
-    attempts: int
-    outline: bool | None
-    chat: bool | None
-    timeout: float | None
-    policies: Mapping[str, Any] | None
-    speculation: str | Speculation
-    canonical: bool
-    healing: bool
-    wrap: bool | None
-    choices: str
-    thinking: Thinking | bool | Literal["auto"] | None
-
-
-class CallOptions(WritingOptions, total=False):
-    """The options of `sg.generate` and `sg.run`; `sg.generate` says what each means."""
-
-    stop: str | Sequence[str]
-    continue_final_message: bool | None
-    grounded: bool | str | Mapping[str, str]
-    quotes: bool
-    missing: str
-    examples: Iterable[tuple[Any, Any]] | Path | None
-    tool_choice: Any
-    parallel: bool | int | None
-    tool_format: str | ToolFormat | Any
-
-
-class FunctionOptions(CallOptions, total=False):
-    """All options of `sg.generate`."""
-
-    model: Any
-    target: Any
-    tools: Any
-
-
-if TYPE_CHECKING:
     T = TypeVar("T")
     Yes = TypeVar("Yes")
     Details = TypeVar("Details")
