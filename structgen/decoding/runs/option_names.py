@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
+# the names, by scripts/call_options.py
 OF_SAMPLING: Final = (
     "temperature",
     "seed",
@@ -21,6 +22,7 @@ OF_SAMPLING: Final = (
     "repetition",
 )
 """The options of `sg.Sampling`."""
+# the names, by scripts/call_options.py
 OF_REQUEST: Final = (
     "max_tokens",
     "end_margin",
@@ -36,6 +38,7 @@ OF_REQUEST: Final = (
     "continue_final_message",
 )
 """The options of `sg.Request`, but for those that say what is asked."""
+# the names, by scripts/call_options.py
 OF_PAGES: Final = (
     "overlap",
     "merge",
@@ -50,6 +53,7 @@ OF_PAGES: Final = (
     "workers",
 )
 """The options of `sg.extract` about documents and pages."""
+# the names, by scripts/call_options.py
 OF_WRITING: Final = (
     "max_tokens",
     "attempts",

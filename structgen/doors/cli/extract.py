@@ -66,6 +66,7 @@ def extract(
         raise OptionError("There is no file to read.", where="FILE", cure="Write structgen extract FILE.")
     if "page" in options:
         _check_page(options.get("page"), files)
+    # what commands and sg.extract name alike goes on as it is
     extract_options = options.select_given((*OF_PAGES, *OF_WRITING, "prompt", "out", "examples"))
     if "ray" in options:
         extract_options.setdefault("workers", 0)

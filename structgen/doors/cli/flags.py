@@ -20,10 +20,20 @@ from structgen.decoding.samplers.methods import METHODS
 LANGUAGES: Final = ("schema", "type", "grammar", "ebnf", "regex")
 """The options that describe which texts are valid. At most one of them may be given."""
 OF_LARK: Final = ("start", "import_paths", "postlex", "bind", "lexer")
+# the order is that of --help
 POLICIES: Final = (
-    "draft", "whitespace", "property_order", "numbers", "escapes", "formats", "max_string", "max_items",
-    "any_value", "resources", "strict",
-)  # fmt: skip
+    "draft",
+    "whitespace",
+    "property_order",
+    "numbers",
+    "escapes",
+    "formats",
+    "max_string",
+    "max_items",
+    "any_value",
+    "resources",
+    "strict",
+)
 OF_TOOLS: Final = ("tool_choice", "parallel", "tool_format")
 OF_ENGINE: Final = ("device", "dtype", "max_rows", "cache_bytes")
 OF_GROUNDING: Final = ("grounded", "quotes", "missing")

@@ -167,6 +167,7 @@ class ModelRequests(TargetLanguage):
         import structgen as sg
 
         command_options = self.options
+        # sg.Request checks the values, in words of its own
         request_options = command_options.select_given((*OF_REQUEST, "logprobs"))
         if command_options.command == "generate":  # how many draws are made is no matter of one request
             request_options |= command_options.select_given(("n",))

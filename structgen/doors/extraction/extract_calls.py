@@ -135,6 +135,7 @@ def _prepare_call(
     cancelling that future ends the work."""
     if not options.keys() <= ExtractOptions.__annotations__.keys():
         raise TypeError("an unknown option, which options_named names")
+    # the others are those of sg.run, which each page is asked with
     own_options = {name: value for name, value in options.items() if name in OWN_OPTIONS}
     settings = ExtractSettings(**own_options)
     page_options = {name: value for name, value in options.items() if name not in OWN_OPTIONS}

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     class ExtractOverloads:
         """The calls, whose results are those of both functions."""
 
+        # all items of a document, one by one in the type
         @overload
         def _answer(
             self,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
             target: TypeForm[Iterator[T]],
             **options: Unpack[ExtractOptions],
         ) -> Found[list[T]]: ...
+        # a list of items, or one object
         @overload
         def _answer(
             self,
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
             target: TypeForm[T],
             **options: Unpack[ExtractOptions],
         ) -> Found[T]: ...
+        # a JSON Schema, whose values have no type that is known
         @overload
         def _answer(
             self,

@@ -63,6 +63,7 @@ def page_lines(
 
     def answer_pages(remaining: Sequence[Page]) -> Answers:
         begin(len(remaining))
+        # the workers of Ray share no count of requests, so they get no more pages than that
         max_requests, workers = settings.max_requests, settings.workers
         if workers is None:
             stream = _answer_lines(question, stop, remaining, max_requests)
