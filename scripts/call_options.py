@@ -39,7 +39,9 @@ WRITTEN = (
     *("doors/extraction/extract_signatures.py", "decoding/runs/option_names.py"),
 )
 """The files of which nothing but the lists that this script writes names options."""
-OF_REQUESTS_NEVER = ("prompt", "grammar", "n", "logprobs", "special_texts", "refused", "begun", "shortened")
+OF_REQUESTS_NEVER = (
+    *("prompt", "grammar", "n", "logprobs", "special_texts", "refused", "begun", "cache_salt", "shortened"),
+)
 """Fields of a request that say what is asked, or what became of it."""
 MADE = (
     (

@@ -52,7 +52,9 @@ and file size tell two models apart without reading gigabytes."""
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
 _LINES: Final = JsonShapes("line: any id seed; text prompt; list messages")
 """The shape of a line of prompts that is a JSON object."""
-_OTHER_PARTS: Final = ("prompt", "grammar", "sampling", "strategy", "timeout", "logprobs", "speculation")
+_OTHER_PARTS: Final = (
+    *("prompt", "grammar", "sampling", "strategy", "timeout", "logprobs", "speculation", "cache_salt"),
+)
 """The fields of a request that documents do not depend on, or that are parts of a run of their own."""
 _ALWAYS_SHOWN = ("prompt_tokens", "tokens", "calls", "tokens_per_call", "drafted", "accepted", "speculation")
 _SHOWN_IF_SET = ("outline", "choices", "strategy", "strategy_calls")

@@ -183,7 +183,7 @@ GROUPS = {
     "Sampling": (OF_SAMPLING, "seed"),
     "Request": (
         OF_REQUEST,
-        "prompt grammar sampling n logprobs special_texts refused strategy shortened begun",
+        "prompt grammar sampling n logprobs special_texts refused strategy shortened begun cache_salt",
     ),
     "json_schema": (POLICIES, "schema custom_formats subset grammars limits"),
     "lark": (OF_LARK, "grammar limits text_only"),
