@@ -41,7 +41,7 @@ RISING = ("comments", "examples")
 
 _NOUNS = frozenset(
     "len token tokens seed open even then when children hidden frozen red bed feed need speed indeed embed "
-    "nested unused chosen".split()
+    "nested unused chosen Annotated".split()
 )
 _EXAMPLE_MARKS = (">>>", "for example", "For example", "`", "Example", "such as", "e.g.")
 _NO_CODE = frozenset(

@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 
 import structgen as sg
 from structgen.decoding.samplers.sample import SampleOptions
-from structgen.doors.typed.options import CallOptions
+from structgen.doors.typed.signatures.call_options import CallOptions
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "scripts")]
 import call_options  # noqa: E402

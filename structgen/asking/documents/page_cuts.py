@@ -70,34 +70,34 @@ class Cut:
 def cut_pages(
     text: str,
     count: Count,
-    max_tokens: int,
+    page_tokens: int,
     overlap: int,
 ) -> list[Cut]:
     """Return the pages of a text, in its order: none of a text of white space, one of a text that fits.
 
     `count` tells how many tokens a text has; it is asked about words, and the tokens of a page are their sum,
-    which is seldom less than those of the page at once. A page has at most `max_tokens` tokens. Each stretch
+    which is seldom less than those of the page at once. A page has at most `page_tokens` tokens. Each stretch
     of whole pieces that has at most `overlap` tokens stands whole in a page; `overlap` is less than half of
-    `max_tokens`. Pages begin and end at characters that are no white space, and have all of these.
+    `page_tokens`. Pages begin and end at characters that are no white space, and have all of these.
 
     A page ends at the best border in the last three quarters of what it has beyond the page before: at a
     heading, else at a blank line, a line's end, a sentence's end, white space. It begins at such a border
     too, where that costs no more than half of the overlap again. A page begins or ends inside a word only
     where the word is longer than a page, and never between a character and its marks (with up to 31).
 
-    Raises OptionError where one character has more than `max_tokens` tokens. Cost: linear, some 1 us a piece
+    Raises OptionError where one character has more than `page_tokens` tokens. Cost: linear, some 1 us a piece
     and what `count` costs for the different ones, in 50 bytes for each.
     """
-    begins, ends, tokens_before, tokens_up_to, kinds = _measure_pieces(text, count, max_tokens)
+    begins, ends, tokens_before, tokens_up_to, kinds = _measure_pieces(text, count, page_tokens)
     word_ends = np.flatnonzero(kinds) + 1
     """The numbers of pieces after which no word continues."""
     cuts = []
     first = new = 0
     while new < len(ends):
-        last = int(tokens_up_to.searchsorted(tokens_before[first] + max_tokens, "right"))
+        last = int(tokens_up_to.searchsorted(tokens_before[first] + page_tokens, "right"))
         if last < len(ends):
             # a whole number: for a float all of `tokens_up_to` would become floats
-            quarter = (3 * tokens_before[new] + tokens_before[first] + max_tokens + 3) // 4
+            quarter = (3 * tokens_before[new] + tokens_before[first] + page_tokens + 3) // 4
             low = min(max(int(tokens_up_to.searchsorted(quarter)), new) + 1, last)
             word_end = int(word_ends[word_ends.searchsorted(last, "right") - 1])
             last = _best_border(kinds, low, last) or (word_end if new < word_end < last else last)
@@ -108,7 +108,7 @@ def cut_pages(
             end = tokens_up_to[word_ends[word_ends.searchsorted(new, "right")] - 1]
             early, need = (
                 min(int(tokens_before.searchsorted(end - tokens)), new)
-                for tokens in (min(2 * overlap, max_tokens // 2), overlap)
+                for tokens in (min(2 * overlap, page_tokens // 2), overlap)
             )
             # where there is no border, no stretch begins
             first = _best_border(kinds, max(early, 1), need) or min(
@@ -125,7 +125,7 @@ def _best_border(kinds: _Numbers, low: int, high: int) -> int:
     return high - offset if len(borders) and borders[offset] else 0
 
 
-def _measure_pieces(text: str, count: Count, max_tokens: int) -> tuple[_Numbers, ...]:
+def _measure_pieces(text: str, count: Count, page_tokens: int) -> tuple[_Numbers, ...]:
     """Return five arrays with an entry for each piece: its first character, the character after it, the
     tokens before it, the tokens up to its end, and the kind of the border after it."""
     marks = {ord(char): _MARK for char in set(text) if _is_mark(char)}
@@ -139,7 +139,7 @@ def _measure_pieces(text: str, count: Count, max_tokens: int) -> tuple[_Numbers,
             # a text of ever new words must not fill the memory
             if len(sizes_by_piece) == PIECES_KEPT:
                 sizes_by_piece.clear()
-            parts = sizes_by_piece[piece] = _piece_sizes(piece, match[0], len(match[1]), count, max_tokens)
+            parts = sizes_by_piece[piece] = _piece_sizes(piece, match[0], len(match[1]), count, page_tokens)
         sizes += parts
         kinds += bytes(len(parts) // 4 - 1) + b"\1"
     rows = np.frombuffer(sizes, np.int64).reshape(-1, 2)
@@ -178,11 +178,11 @@ def _piece_sizes(
     folded: str,
     gap: int,
     count: Count,
-    max_tokens: int,
+    page_tokens: int,
 ) -> array[int]:
     """Return of each part of a piece the characters before it, the tokens before it, its own characters and
     its own tokens."""
-    parts = _split_word(piece[gap:], folded[gap:], count, max_tokens)
+    parts = _split_word(piece[gap:], folded[gap:], count, page_tokens)
     sizes = array("q", chain.from_iterable(parts))
     if len(sizes) == 4 and gap <= CHARACTERS_AT_ONCE:
         white = max(count(piece) - sizes[-1], 0)
@@ -199,16 +199,16 @@ def _split_word(
     word: str,
     folded: str,
     count: Count,
-    max_tokens: int,
+    page_tokens: int,
     level: int = 0,
 ) -> Iterator[tuple[int, ...]]:
-    """Yield the sizes of the parts of a word, none of which has more than `max_tokens` tokens."""
-    if len(word) <= CHARACTERS_AT_ONCE and (tokens := count(word)) <= max_tokens:
+    """Yield the sizes of the parts of a word, none of which has more than `page_tokens` tokens."""
+    if len(word) <= CHARACTERS_AT_ONCE and (tokens := count(word)) <= page_tokens:
         yield 0, 0, len(word), tokens
     elif level < len(_SMALLER):
         for part in _SMALLER[level].finditer(folded):
             low, high = part.span()
-            yield from _split_word(word[low:high], folded[low:high], count, max_tokens, level + 1)
+            yield from _split_word(word[low:high], folded[low:high], count, page_tokens, level + 1)
     else:
-        fault = f"A page has at most {max_tokens} tokens, and the character {word!r} has {tokens}."
+        fault = f"A page has at most {page_tokens} tokens, and the character {word!r} has {tokens}."
         raise OptionError(fault, where="page", cure="Give page= a larger number.")

@@ -4,8 +4,9 @@ A *check* is a function of the name of an option and its value: `check_whole("k"
 `check_whole("k", 0, 1)` raises. A dataclass names its checks in its annotations, and its `__post_init__`
 calls `check_fields`:
 
-    k: Annotated[int, WholeCheck(1)] = 3
-    seed: Annotated[int, WholeCheck(0)] | None = None       # None passes without a check
+    k: Annotated[int, WholeCheck(3)] = 3
+    seed: Annotated[int, WholeCheck(2)] | None = None       # None passes without a check
+    is_sorted: Switch = False                               # a name of such a type, below
 
 Numbers may be Python's or numpy's. Bools, NaN and infinity are not numbers here.
 """
@@ -415,3 +416,12 @@ def shorten_text(text: str) -> str:
 def option_error(name: str, value: Any, cure: str) -> OptionError:
     """Return the error for a value that an option does not take. `cure`: the last sentence of the message."""
     return OptionError(f"{show_value(value)} is not allowed.", where=name, cure=cure)
+
+
+Switch: TypeAlias = Annotated[bool, check_switch]
+Count: TypeAlias = Annotated[int, WholeCheck(0)]
+PositiveCount: TypeAlias = Annotated[int, WholeCheck(1)]
+Share: TypeAlias = Annotated[float, NumberCheck(0.0, 1.0, "a number from 0 to 1")]
+UnicodeText: TypeAlias = Annotated[str, check_encodable]
+NonemptyText: TypeAlias = Annotated[str, check_text]
+"""Types of options whose check many classes have; `Switch | None` takes None too."""

@@ -19,7 +19,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache, partial
 from hashlib import blake2b
 from importlib import import_module
@@ -52,11 +52,10 @@ and file size tell two models apart without reading gigabytes."""
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
 _LINES: Final = JsonShapes("line: any id seed; text prompt; list messages")
 """The shape of a line of prompts that is a JSON object."""
-_OPTIONS = (
-    *("most_tokens", "end_margin", "stops", "thinking", "outline", "chat", "canonical", "special_texts"),
-    *("healing", "choices", "continue_final_message", "begun"),
+_OTHER_PARTS: Final = (
+    *("prompt", "grammar", "sampling", "strategy", "timeout", "logprobs", "speculation", "cache_salt"),
 )
-"""The options of a request that documents depend on, besides grammar and sampling."""
+"""The fields of a request that documents do not depend on, or that are parts of a run of their own."""
 _ALWAYS_SHOWN = ("prompt_tokens", "tokens", "calls", "tokens_per_call", "drafted", "accepted", "speculation")
 _SHOWN_IF_SET = ("outline", "choices", "strategy", "strategy_calls")
 """The fields of a usage that are shown only if they are not empty."""
@@ -212,7 +211,9 @@ def identify_run(
         except StructgenError as error:
             dependencies: list[object] = [prompt, "", "", str(error)]
         else:
-            options = [getattr(request, name) for name in _OPTIONS]
+            options = [
+                getattr(request, field.name) for field in fields(request) if field.name not in _OTHER_PARTS
+            ]
             dependencies = [
                 (prompt, request.prompt),
                 fingerprint_of(request.grammar),

@@ -177,9 +177,7 @@ def _choose_on_cpu(
         scores: npt.NDArray[np.float64] | None = None
         if row.law is not None:
             # the strategies apply the penalties themselves: after the mixture, before the narrowing
-            scores = row.law.adjust_scores(
-                raw[logit_row], own_mask, row.sampling.temperature, apply_penalties
-            )
+            scores = row.law.adjust_scores(raw[logit_row], own_mask, row.sampling, apply_penalties)
         elif apply_penalties is not None:
             scores = apply_penalties(raw[logit_row])
         if scores is not None:

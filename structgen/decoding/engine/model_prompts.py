@@ -704,7 +704,7 @@ class RequestTokens:
         self,
         question: ModelQuestion,
         outlines: Outlines | None,
-        max_tokens: int | None,
+        text_size: int | None,
         besides: int = 0,
         read: Callable[[ModelQuestion], Sequence[int]] | None = None,
     ) -> ReadPrompt:
@@ -714,17 +714,16 @@ class RequestTokens:
         examples, the oldest first; the descriptions; deep levels of the outline; the whole outline. If even
         that does not fit, the shortest form is returned.
 
-        `outlines`: gives those of the schema; None: there is no schema. `max_tokens`: of the text; None: a
-        fourth of the context, at most 512. `besides`: tokens that are neither prompt nor text, as thoughts
-        are. `read`: gives the tokens of a question, in place of `ModelPrompts.encode_question`.
+        `outlines`: gives those of the schema; None: there is no schema. `text_size`: tokens of the text;
+        None: a fourth of the context, at most 512. `besides`: tokens that are neither prompt nor text, as
+        thoughts are. `read`: gives the tokens of a question, in place of `ModelPrompts.encode_question`.
 
         Cost: a prompt for each form that is tried, at most ten, and one for each example. Errors: those of
         `ModelPrompts.encode_question`.
         """
-        text_size = min(DEFAULT_MAX_TOKENS, self.context // 4)
         # if max_tokens exceeds the context, `bound_tokens` raises an error
-        if max_tokens is not None and max_tokens < self.context:
-            text_size = max_tokens
+        if text_size is None or text_size >= self.context:
+            text_size = min(DEFAULT_MAX_TOKENS, self.context // 4)
         prompt = ReadPrompt(question, [])
         for form, shortening in _with_fewer_examples(self._shorter_forms(question, outlines)):
             if read is None:

@@ -25,9 +25,14 @@ from structgen.base.errors import OF_MONITORS, StructgenError, fields_named
 from structgen.base.language import checks
 from structgen.base.language.checks import (
     ChoiceCheck,
+    Count,
     InstanceCheck,
     NamedCheck,
     NumberCheck,
+    PositiveCount,
+    Share,
+    Switch,
+    UnicodeText,
     WholeCheck,
     check_fields,
 )
@@ -114,9 +119,9 @@ class Sampling:
     top_p: Annotated[float, NumberCheck(*_ABOVE_ZERO)] = 1.0
     """The probability mass of the most probable allowed tokens that are kept (the nucleus, Holtzman et al.
     2020); 1: all."""
-    top_k: Annotated[int, WholeCheck(0)] = 0
+    top_k: Count = 0
     """The number of the most probable allowed tokens that are kept; 0: all."""
-    min_p: Annotated[float, NumberCheck(0.0, 1.0, "a number from 0 to 1")] = 0.0
+    min_p: Share = 0.0
     """The share of the greatest token probability that a token needs to be kept (Nguyen et al. 2024); 0: all
     are kept."""
     repetition_penalty: Annotated[float, NumberCheck(*_FACTOR)] = 1.0
@@ -130,7 +135,7 @@ class Sampling:
     logit_bias: Annotated[Mapping[int, float] | tuple[tuple[int, float], ...], checks.check_biases] = ()
     """The numbers that are added to logits after the penalties, by token id. As on servers, -100 usually bans
     a token, and 100 usually forces one. No bias overrides the grammar's mask. Kept as a tuple of pairs."""
-    min_tokens: Annotated[int, WholeCheck(0)] = 0
+    min_tokens: Count = 0
     """The minimum number of tokens of a free text. With a grammar, the grammar decides where its texts may
     end."""
     strategy: Annotated[Strategy | Sequence[Strategy], NamedCheck(checked_strategies)] = ()
@@ -157,12 +162,11 @@ class Sampling:
         return (self.strategy,)
 
 
-# The annotations are texts (`from __future__ import annotations`). The seed is left out: it changes draws,
-# but not their distribution.
+# The seed is left out: it changes draws, but not their distribution.
 NUMBERS: Final = tuple(
-    name
-    for name, kind in Sampling.__annotations__.items()
-    if kind.startswith(("Annotated[int,", "Annotated[float,")) and name != "seed"
+    option.name
+    for option in fields(Sampling)
+    if isinstance(option.default, int | float) and option.name != "seed"
 )
 """Options of `Sampling` that servers and vLLM have too, by the same names."""
 
@@ -222,10 +226,10 @@ class Request:
     sampling: Annotated[Sampling, A_SAMPLING] | None = None
     """How each token is chosen. None: greedily for one document of a JSON Schema (n = 1), otherwise by draws
     at temperature 1."""
-    max_tokens: Annotated[int, WholeCheck(1)] | None = None
+    max_tokens: PositiveCount | None = None
     """The maximum number of tokens of each sample, without the end token. With a grammar the text is complete
     within it. None: 512, or fewer if the model's context leaves fewer."""
-    end_margin: Annotated[int, WholeCheck(0)] = 0
+    end_margin: Count = 0
     """The engine takes the shortest completion when at most this number of spare tokens is left, so that the
     text does not end abruptly at the last tokens."""
     stop: Annotated[str | Sequence[str], checks.check_texts] = ()
@@ -234,7 +238,7 @@ class Request:
     n: Annotated[int, WholeCheck(1, MOST_SAMPLES)] = 1
     timeout: Annotated[float | None, checks.check_seconds] = None
     """The seconds after submission at which the text is ended; None: no limit."""
-    logprobs: Annotated[int, WholeCheck(0)] = 0
+    logprobs: Count = 0
     """How many of the most probable tokens of each step are recorded (`Step.likeliest`,
     `Step.likeliest_allowed`)."""
     thinking: Annotated[Thinking, _A_THINKING] | None = None
@@ -243,19 +247,19 @@ class Request:
     speculation: Annotated[str | Speculation, NamedCheck(checked_speculation)] = "auto"
     """How the next tokens are drafted, so that one pass of the model verifies many: "auto", "off" (one token
     a pass), or an `sg.Speculation`. It changes the time of a text, never its tokens."""
-    outline: Annotated[bool | None, checks.check_flag] = None
+    outline: Switch | None = None
     """Whether a text prompt gets the outline of the schema; None: for the embedded models, and with a chat
     template unless the schema lists its values (docs/engine.md)."""
-    chat: Annotated[bool | None, checks.check_flag] = None
+    chat: Switch | None = None
     """Whether a text prompt gets the chat template; None: if the model has one. Token ids are used
     unchanged."""
-    canonical: Annotated[bool, checks.check_switch] = False
+    canonical: Switch = False
     """Whether forced text is written in the tokenizer's own tokens. It changes the distribution of the
     tokens, not the set of texts (docs/engine.md)."""
-    healing: Annotated[bool, checks.check_switch] = False
+    healing: Switch = False
     """Whether the model may write the last tokens of the prompt again, so that one token crosses the end of
     the prompt. The text does not include the bytes of the prompt."""
-    special_texts: Annotated[bool, checks.check_switch] = False
+    special_texts: Switch = False
     """Whether the text has the texts of special tokens, such as `[TOOL_CALLS]`, which have no bytes. There is
     then no warning if the grammar names a special token."""
     refused: Annotated[tuple[str, str] | None, checks.check_refusal] = None
@@ -268,17 +272,17 @@ class Request:
     """How a greedy text is chosen if the grammar lists at most 64 values. "whole" writes the value that is
     the most probable as a whole, "tokens" chooses token by token. None: "whole" without `sampling` and
     `strategy`, else "tokens". The embedded models write token by token."""
-    continue_final_message: Annotated[bool | None, checks.check_flag] = None
+    continue_final_message: Switch | None = None
     """Whether the answer continues the last message, which is the assistant's. False: that message is
     history, and the answer is a new turn. None: it is continued if its `prefix` is true, or if it begins a
     document of the grammar and is not a whole one (docs/engine.md)."""
-    begun: Annotated[str, checks.check_encodable] = ""
+    begun: UnicodeText = ""
     """The beginning of the text, which the model continues; the result's text includes it. A prompt of token
     ids must end with its tokens already. It is added to the end of any other prompt."""
-    cache_salt: Annotated[str, checks.check_encodable] = ""
+    cache_salt: UnicodeText = ""
     """Prompts share what the engine keeps of earlier prompts only if their salts are equal. The server uses
     the client's key, so that no client can tell from the time what another one has sent."""
-    shortened: Annotated[str, checks.check_encodable] = ""
+    shortened: UnicodeText = ""
     """The value of `Usage.outline`, for a prompt of token ids that contains an outline."""
     stop_tokens: Annotated[Sequence[int], _check_stop_tokens] = ()
     """The ids of tokens that end a free text, as the tokenizer's end tokens do. Not allowed with a

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from structgen.base.errors import OptionError, fields_named
 from structgen.base.language import checks
-from structgen.base.language.checks import WholeCheck, check_fields
+from structgen.base.language.checks import Count, check_fields
 from structgen.machines.core.matcher import Matcher
 from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.tokenizer import Tokenizer
@@ -31,7 +31,7 @@ class Thinking:
 
     until: Annotated[str | int, _check_until] = "</think>"
     """The closing tag: a text of one or more tokens, or a special token, given by its text or its id."""
-    max_tokens: Annotated[int, WholeCheck(0)] = 1024
+    max_tokens: Count = 1024
     """The most tokens of the thoughts. After so many the tag is forced."""
 
     def __post_init__(self) -> None:

@@ -28,7 +28,16 @@ from structgen.base.errors import (
     warning_level,
 )
 from structgen.base.language import checks
-from structgen.base.language.checks import ChoiceCheck, InstanceCheck, NumberCheck, WholeCheck, check_fields
+from structgen.base.language.checks import (
+    ChoiceCheck,
+    Count,
+    InstanceCheck,
+    NumberCheck,
+    PositiveCount,
+    Switch,
+    WholeCheck,
+    check_fields,
+)
 from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion
 from structgen.decoding.engine.models import tokenizer_of
 from structgen.decoding.infilling.automata_of_grammars import (
@@ -123,8 +132,8 @@ class InfillSettings:
     prompt: Annotated[
         str | Sequence[int], InstanceCheck(str | Sequence, "Give a text, or a sequence of token ids.")
     ] = ""
-    outline: Annotated[bool, checks.check_flag] | None = None
-    chat: Annotated[bool, checks.check_flag] | None = None
+    outline: Switch | None = None
+    chat: Switch | None = None
     slots: (
         Annotated[
             int | Mapping[str, int],
@@ -138,8 +147,8 @@ class InfillSettings:
     temperature: Annotated[float, NumberCheck(1e-6, 1e6, "0, or a number above it", 0.0)] = 0.0
     seed: Annotated[int, WholeCheck(0, (1 << 64) - 1)] = 0
     tokenizer: Tokenizer | Any | None = None
-    depth: Annotated[int, WholeCheck(0)] | None = None
-    max_states: Annotated[int, WholeCheck(1)] | None = None
+    depth: Count | None = None
+    max_states: PositiveCount | None = None
     timeout: Annotated[float, checks.check_seconds] | None = None
     listen: (
         Annotated[

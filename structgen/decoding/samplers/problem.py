@@ -23,7 +23,7 @@ from structgen.decoding.samplers.checkers import Checker, TypeChecker
 from structgen.decoding.samplers.intervals.field_paths import LENGTH_OF_TEXT, Path, show_path
 from structgen.decoding.samplers.intervals.value_ranges import ValueRanges, find_value_ranges
 from structgen.decoding.samplers.rows import FunctionRows, PrefixRows
-from structgen.decoding.samplers.target import NO_TRUNCATION, Bounds, Target, Truncation
+from structgen.decoding.samplers.target import Bounds, Target
 from structgen.decoding.speculation.drafts.model_rows import ModelRows
 from structgen.grammars.compilation.compiler import compile
 from structgen.machines.core.compiled import CompiledGrammar
@@ -116,10 +116,10 @@ class Problem:
     together: int
     """The most prompts that are read in one pass."""
 
-    def field_ranges(self, paths: Iterable[Path], max_tokens: int) -> dict[str, Bounds]:
+    def field_ranges(self, paths: Iterable[Path], token_limit: int) -> dict[str, Bounds]:
         """Return the ranges of the fields whose numbers the grammar bounds, by their paths as texts."""
         if self._ranges is None:
-            self._ranges = find_value_ranges(self.compiled, max_tokens)
+            self._ranges = find_value_ranges(self.compiled, token_limit)
         ranges: dict[str, Bounds] = {}
         for path in paths:
             bounds = self._ranges.range_at(path)
@@ -129,11 +129,11 @@ class Problem:
         ranges[LENGTH_OF_TEXT] = self._ranges.text_length
         return ranges
 
-    def prompt_ids(self, prompt: str | Sequence[int], where: str, max_tokens: int) -> list[int]:
+    def prompt_ids(self, prompt: str | Sequence[int], where: str, token_limit: int) -> list[int]:
         """Return the tokens of a prompt. An engine puts a text into the form that its model needs.
 
         Raises OptionError for wrong ids, for a text that UTF-8 cannot encode, and if the prompt and
-        `max_tokens` do not fit into the model's context.
+        `token_limit` more tokens do not fit into the model's context.
         """
         if isinstance(prompt, str):
             check_encodable(where, prompt)
@@ -154,9 +154,9 @@ class Problem:
             ]
         if self._engine is not None and not ids:
             raise OptionError("The prompt is empty.", where=where, cure="Give at least one token.")
-        if len(ids) + max_tokens > self._context:
+        if len(ids) + token_limit > self._context:
             raise OptionError(
-                f"{len(ids):,} tokens of prompt and max_tokens={max_tokens:,} are more than the model's "
+                f"{len(ids):,} tokens of prompt and max_tokens={token_limit:,} are more than the model's "
                 f"context, {self._context:,}.",
                 where="max_tokens",
                 cure="Shorten the prompt, or ask for fewer tokens.",
@@ -166,16 +166,14 @@ class Problem:
     def make_target(
         self,
         rows: PrefixRows,
-        temperature: float,
-        max_tokens: int,
         checkers: Sequence[Checker],
-        truncation: Truncation = NO_TRUNCATION,
+        **law: Any,
     ) -> Target:
         """Return the target law after a prompt. The validators of a type are checkers too.
 
-        `rows`: the model's rows after the prompt (`row_sources`); the other parameters are those of `Target`.
-        For example `problem.make_target(rows, 1.0, 256, ())`. Raises OptionError for a checker that reads
-        tokens of another tokenizer (an attribute `tokenizer`).
+        `rows`: the model's rows after the prompt (`row_sources`); `law`: `temperature`, `max_tokens` and
+        `truncation` of `Target`. For example `problem.make_target(rows, (), max_tokens=256)`. Raises
+        OptionError for a checker that reads tokens of another tokenizer (an attribute `tokenizer`).
         """
         for at, checker in enumerate(checkers):
             checker_tokenizer = getattr(checker, "tokenizer", self.tokenizer)
@@ -188,11 +186,9 @@ class Problem:
         return Target(
             rows,
             self.compiled,
-            temperature=temperature,
-            max_tokens=max_tokens,
             checkers=(*self._type_checkers, *checkers),
             read_value=self._read_value,
-            truncation=truncation,
+            **law,
         )
 
     def row_sources(self, prompts: Sequence[list[int]]) -> list[PrefixRows]:

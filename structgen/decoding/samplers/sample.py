@@ -50,7 +50,14 @@ from structgen.base.errors import (
     warning_level,
 )
 from structgen.base.language import checks
-from structgen.base.language.checks import ChoiceCheck, NumberCheck, WholeCheck, check_fields
+from structgen.base.language.checks import (
+    ChoiceCheck,
+    NumberCheck,
+    PositiveCount,
+    Share,
+    WholeCheck,
+    check_fields,
+)
 from structgen.base.limits import CACHE_BYTES
 from structgen.decoding.runs.exclusions import Exclusion, Exclusions
 from structgen.decoding.samplers.checkers import Checker
@@ -201,9 +208,8 @@ class TargetSettings:
         """
         problem = self.make_problem(model, grammar)
         ids = problem.prompt_ids(prompt, "prompt", self.max_tokens)
-        target = problem.make_target(
-            problem.row_sources([ids])[0], temperature, self.max_tokens, self.checkers
-        )
+        (rows,) = problem.row_sources([ids])
+        target = problem.make_target(rows, self.checkers, temperature=temperature, max_tokens=self.max_tokens)
         return problem, target, known_fingerprint(ids, target)
 
 
@@ -241,9 +247,9 @@ class SampleSettings(TargetSettings):
     """The other options of `sample`, with their defaults. Numbers are checked, and numpy's become Python's,
     because fingerprints and seeds need Python's."""
 
-    n: Annotated[int, WholeCheck(1)]
+    n: PositiveCount
     method: str = "auto"
-    budget: Annotated[int, WholeCheck(1)] | None = None
+    budget: PositiveCount | None = None
     seconds: Annotated[float, NumberCheck(*_ABOVE_ZERO)] | None = None
     until: Annotated[Until, _read_until] | None = None
     seed: Annotated[int, WholeCheck(0, (1 << 64) - 1)] = 0
@@ -254,7 +260,7 @@ class SampleSettings(TargetSettings):
     top_p: float = 1.0
     min_p: float = 0.0
     particles: Annotated[int, WholeCheck(1, 1 << 20)] | None = None
-    resampling_threshold: Annotated[float, NumberCheck(0.0, 1.0, "a number from 0 to 1")] = USUAL.threshold
+    resampling_threshold: Share = USUAL.threshold
     proposal: Proposal | None = None
 
     def __post_init__(self) -> None:
@@ -570,7 +576,11 @@ def draw_for_prompt(
     assert tree is None or isinstance(tree, PrefixTree), "a run has one tree"
     truncation = Truncation(settings.top_k, settings.top_p, settings.min_p)
     target = problem.make_target(
-        rows, settings.temperature, settings.max_tokens, settings.checkers, truncation
+        rows,
+        settings.checkers,
+        temperature=settings.temperature,
+        max_tokens=settings.max_tokens,
+        truncation=truncation,
     )
     if target.has_weights and method not in WEIGHTED:
         raise OptionError(

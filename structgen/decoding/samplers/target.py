@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.base.errors import StructgenError
-from structgen.base.language.checks import NumberCheck, WholeCheck, check_fields
+from structgen.base.language.checks import Count, NumberCheck, Share, check_fields
 from structgen.base.limits import CACHE_BYTES
 from structgen.decoding.engine.searches.cursor import Cursor
 from structgen.decoding.engine.strategies.strategy import log_softmax
@@ -70,11 +70,11 @@ class Truncation:
     Sources: top-k Fan et al. 2018; top-p Holtzman et al. 2020; min-p Nguyen et al. 2024.
     """
 
-    top_k: Annotated[int, WholeCheck(0)] = 0
+    top_k: Count = 0
     """The number of likeliest tokens that stay; 0: all. Of equally likely tokens the smaller ids stay."""
     top_p: Annotated[float, NumberCheck(5e-324, 1.0, "a number above 0, at most 1")] = 1.0
     """The probability that the likeliest tokens must reach together; the fewest such tokens stay."""
-    min_p: Annotated[float, NumberCheck(0.0, 1.0, "a number from 0 to 1")] = 0.0
+    min_p: Share = 0.0
     """The share of the greatest probability that a token needs to stay."""
 
     def __post_init__(self) -> None:

@@ -17,6 +17,7 @@ from structgen.base.language import checks
 from structgen.base.language.checks import (
     InstanceCheck,
     NamedCheck,
+    UnicodeText,
     WholeCheck,
     check_fields,
     option_error,
@@ -110,7 +111,7 @@ class Speculation:
     characters."""
     history: Annotated[AnswerHistory | None, _A_HISTORY] = None
     """Earlier answers to the same grammar. A complete answer is added to it."""
-    tenant: Annotated[str, checks.check_encodable] = ""
+    tenant: UnicodeText = ""
     """The owner of the earlier answers. No tenant's drafts come from another tenant's answers."""
     draft_model: Annotated[str | PathLike[str] | tuple[Any, Any], NamedCheck(_check_draft_model)] | None = (
         None

@@ -16,7 +16,8 @@ import typer
 
 from structgen.base.errors import OptionError, ShortenedWarning
 from structgen.base.language import checks
-from structgen.doors.cli.flags import OF_ENGINE, OF_SAMPLING, POLICIES
+from structgen.decoding.runs.option_names import OF_PAGES, OF_SAMPLING, OF_WRITING
+from structgen.doors.cli.flags import OF_ENGINE, POLICIES
 from structgen.doors.cli.model_requests import ModelRequests
 from structgen.doors.cli.named_options import CommandOptions, takes_options
 from structgen.doors.cli.output import echo, print_payload, read_input
@@ -25,30 +26,11 @@ from structgen.doors.cli.target_language import resolve_target
 if TYPE_CHECKING:
     from structgen.doors.extraction.extraction import Extraction
 
-# the names of options of sg.extract: those about its pages, and those about the writing of answers
-_OF_PAGES = (
-    "overlap",
-    "merge",
-    "least_confidence",
-    "grounded",
-    "quotes",
-    "unverified",
-    "at_once",
-    "max_requests",
-    "start_over",
-    "formulas",
-    "workers",
-)
-_OF_WRITING = (
-    *("max_tokens", "attempts", "outline", "chat", "timeout", "speculation", "canonical", "healing"),
-    *("wrap", "choices"),
-)
-
 
 @takes_options(
     *("model", "schema", "type", "prompt", "examples", "out", "page", "start_over", "strict", "ray"),
     *("workers", "temperature", "max_tokens"),
-    more_names=(*_OF_PAGES, "page_tokens", *_OF_WRITING, *POLICIES, *OF_ENGINE, *OF_SAMPLING),
+    more_names=(*OF_PAGES, "page_tokens", *OF_WRITING, *POLICIES, *OF_ENGINE, *OF_SAMPLING),
 )
 def extract(
     options: CommandOptions,
@@ -84,7 +66,8 @@ def extract(
         raise OptionError("There is no file to read.", where="FILE", cure="Write structgen extract FILE.")
     if "page" in options:
         _check_page(options.get("page"), files)
-    extract_options = options.select_given((*_OF_PAGES, *_OF_WRITING, "prompt", "out", "examples"))
+    # what commands and sg.extract name alike goes on as it is
+    extract_options = options.select_given((*OF_PAGES, *OF_WRITING, "prompt", "out", "examples"))
     if "ray" in options:
         extract_options.setdefault("workers", 0)
     if "page_tokens" in options:

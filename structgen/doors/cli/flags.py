@@ -13,26 +13,29 @@ from typing import Any, Final, NamedTuple
 
 from structgen.asking.tool_calls.format_rows import FORMATS
 from structgen.base.errors import OF_MONITORS
+from structgen.decoding.runs.option_names import OF_REQUEST, OF_SAMPLING
 from structgen.decoding.runs.resources import NAMED_MODELS
 from structgen.decoding.samplers.methods import METHODS
 
 LANGUAGES: Final = ("schema", "type", "grammar", "ebnf", "regex")
 """The options that describe which texts are valid. At most one of them may be given."""
 OF_LARK: Final = ("start", "import_paths", "postlex", "bind", "lexer")
+# the order is that of --help
 POLICIES: Final = (
-    "draft", "whitespace", "property_order", "numbers", "escapes", "formats", "max_string", "max_items",
-    "any_value", "resources", "strict",
-)  # fmt: skip
+    "draft",
+    "whitespace",
+    "property_order",
+    "numbers",
+    "escapes",
+    "formats",
+    "max_string",
+    "max_items",
+    "any_value",
+    "resources",
+    "strict",
+)
 OF_TOOLS: Final = ("tool_choice", "parallel", "tool_format")
 OF_ENGINE: Final = ("device", "dtype", "max_rows", "cache_bytes")
-OF_SAMPLING: Final = (
-    "temperature", "seed", "top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty",
-    "frequency_penalty", "logit_bias", "min_tokens", "strategy", "banned", "repetition",
-)  # fmt: skip
-OF_REQUEST: Final = (
-    "max_tokens", "end_margin", "stop", "timeout", "thinking", "speculation", "outline", "chat", "canonical",
-    "healing", "choices", "continue_final_message",
-)  # fmt: skip
 OF_GROUNDING: Final = ("grounded", "quotes", "missing")
 OF_TEXTS: Final = (
     *("ebnf", *OF_LARK, *POLICIES, *OF_ENGINE, *OF_SAMPLING, *OF_REQUEST, *OF_GROUNDING, "logprobs"),

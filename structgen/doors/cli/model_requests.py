@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from structgen.base.errors import OptionError, StructgenError
+from structgen.decoding.runs.option_names import OF_REQUEST, OF_SAMPLING
 from structgen.decoding.runs.resources import is_embedded, model_name
-from structgen.doors.cli.flags import OF_ENGINE, OF_GROUNDING, OF_REQUEST, OF_SAMPLING, OF_TOOLS
+from structgen.doors.cli.flags import OF_ENGINE, OF_GROUNDING, OF_TOOLS
 from structgen.doors.cli.output import read_input
 from structgen.doors.cli.target_language import TargetLanguage, as_list, read_json_option, resolve_target
 
@@ -166,6 +167,7 @@ class ModelRequests(TargetLanguage):
         import structgen as sg
 
         command_options = self.options
+        # sg.Request checks the values, in words of its own
         request_options = command_options.select_given((*OF_REQUEST, "logprobs"))
         if command_options.command == "generate":  # how many draws are made is no matter of one request
             request_options |= command_options.select_given(("n",))

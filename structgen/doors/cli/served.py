@@ -44,7 +44,7 @@ def task_of_request(
 
     shared_options = {name: getattr(request, name) for name in OF_REQUEST}
     sampling = replace(request.chosen_by, seed=request.chosen_by.seed + sample)
-    options = TypedOptions(sampling, attempts=attempts, **shared_options, **grounding)
+    options = TypedOptions(sampling=sampling, attempts=attempts, **shared_options, **grounding)
     return writer_of(model, options)(), WritingTask(form, options)
 
 

@@ -10,13 +10,13 @@ import logging
 import sys
 import time
 import warnings
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Never, TypeAlias, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from structgen.asking.documents.documents import TextDocument, documents_of
 from structgen.asking.documents.page_cuts import cut_pages
@@ -27,96 +27,25 @@ from structgen.doors.extraction.extract_options import (
     EXTRACT_DEFAULTS,
     NAMED_IN_OTHERS,
     OWN_OPTIONS,
-    ExtractOptions,
     ExtractProgress,
     ExtractSettings,
 )
+from structgen.doors.extraction.extract_signatures import ExtractOptions
 from structgen.doors.extraction.extraction import Extraction, extraction_of
 from structgen.doors.extraction.page_asking import Page, PageQuestion
 from structgen.doors.extraction.page_runs import Line, all_failed, page_lines
 
-T = TypeVar("T")
 MANY: Final = 100
 """If more requests than this will be made, a line on standard error announces them before the first one."""
 _log = logging.getLogger("structgen")
 
 if TYPE_CHECKING:
-    from typing_extensions import TypeForm
-
-    from structgen.asking.request_reading.targets import AnyTarget
-    from structgen.decoding.engine.requests import Sampling
-    from structgen.decoding.engine.strategies.strategy import Strategy
-    from structgen.decoding.engine.thinking import Thinking
-    from structgen.decoding.runs.wrong_arguments import ArgumentMissing, FineIf, NotAnOption, Wrong
-    from structgen.decoding.speculation.speculation_options import Speculation
-    from structgen.doors.typed.run import AnyModel
-
-    Documents: TypeAlias = str | Path | Mapping[str, str | Path] | Iterable[Any]
+    from structgen.doors.extraction.extract_signatures import AsyncExtractCalls, Documents, ExtractCalls
+    from structgen.doors.typed.signatures.run_calls import AnyModel
 
 
-@overload
-def extract(
-    model: AnyModel,
-    document: Documents,
-    target: TypeForm[Iterator[T]],
-    **options: Unpack[ExtractOptions],
-) -> Extraction[list[T]]: ...
-@overload
-def extract(
-    model: AnyModel,
-    document: Documents,
-    target: TypeForm[T],
-    **options: Unpack[ExtractOptions],
-) -> Extraction[T]: ...
-@overload
-def extract(
-    model: AnyModel,
-    document: Documents,
-    target: AnyTarget,
-    **options: Unpack[ExtractOptions],
-) -> Extraction[Any]: ...
-@overload  # takes no call: for messages about wrong ones
-def extract(
-    model: FineIf[AnyModel, Never],
-    document: Documents | Wrong,
-    target: TypeForm[Any] | AnyTarget | Wrong,
-    *,
-    # the options, by scripts/call_options.py
-    sampling: Sampling | Wrong | None = ...,
-    strategy: Strategy | Sequence[Strategy] | Wrong = ...,
-    max_tokens: int | Wrong | None = ...,
-    attempts: int | Wrong = ...,
-    outline: bool | Wrong | None = ...,
-    chat: bool | Wrong | None = ...,
-    timeout: float | Wrong | None = ...,
-    policies: Mapping[str, Any] | Wrong | None = ...,
-    speculation: str | Speculation | Wrong = ...,
-    canonical: bool | Wrong = ...,
-    healing: bool | Wrong = ...,
-    wrap: bool | Wrong | None = ...,
-    choices: str | Wrong = ...,
-    thinking: Thinking | bool | Literal["auto"] | Wrong | None = ...,
-    prompt: str | Wrong | None = ...,
-    examples: Iterable[tuple[Any, Any]] | Path | Wrong | None = ...,
-    page: int | Wrong | None = ...,
-    overlap: int | Wrong | None = ...,
-    merge: str | Wrong = ...,
-    least_confidence: float | Wrong = ...,
-    grounded: bool | Wrong = ...,
-    quotes: bool | Wrong = ...,
-    unverified: bool | Wrong = ...,
-    at_once: int | Wrong = ...,
-    max_requests: int | Wrong = ...,
-    out: str | Path | Wrong | None = ...,
-    formulas: bool | Wrong = ...,
-    start_over: bool | Wrong = ...,
-    workers: int | Wrong | None = ...,
-    progress: bool | Callable[[ExtractProgress], None] | Wrong = ...,
-    **unknown: NotAnOption,
-) -> Any: ...
-@overload
-def extract(model: ArgumentMissing, document: Any = ..., **options: Any) -> Any: ...
-@options_named(  # type: ignore[misc]  # the last two overloads take what it refuses
+@cast("Callable[[object], ExtractCalls]", lambda function: function)
+@options_named(
     'sg.extract("structgen/extract", Path("people.txt"), list[Person])',
     NAMED_IN_OTHERS,
     options=ExtractOptions,
@@ -164,69 +93,8 @@ def extract(
     return _prepare_call(model, document, target, options)(Future())
 
 
-@overload
-def aextract(
-    model: AnyModel,
-    document: Documents,
-    target: TypeForm[Iterator[T]],
-    **options: Unpack[ExtractOptions],
-) -> Coroutine[Any, Any, Extraction[list[T]]]: ...
-@overload
-def aextract(
-    model: AnyModel,
-    document: Documents,
-    target: TypeForm[T],
-    **options: Unpack[ExtractOptions],
-) -> Coroutine[Any, Any, Extraction[T]]: ...
-@overload
-def aextract(
-    model: AnyModel,
-    document: Documents,
-    target: AnyTarget,
-    **options: Unpack[ExtractOptions],
-) -> Coroutine[Any, Any, Extraction[Any]]: ...
-@overload  # takes no call: for messages about wrong ones
-def aextract(
-    model: FineIf[AnyModel, Never],
-    document: Documents | Wrong,
-    target: TypeForm[Any] | AnyTarget | Wrong,
-    *,
-    # the options, by scripts/call_options.py
-    sampling: Sampling | Wrong | None = ...,
-    strategy: Strategy | Sequence[Strategy] | Wrong = ...,
-    max_tokens: int | Wrong | None = ...,
-    attempts: int | Wrong = ...,
-    outline: bool | Wrong | None = ...,
-    chat: bool | Wrong | None = ...,
-    timeout: float | Wrong | None = ...,
-    policies: Mapping[str, Any] | Wrong | None = ...,
-    speculation: str | Speculation | Wrong = ...,
-    canonical: bool | Wrong = ...,
-    healing: bool | Wrong = ...,
-    wrap: bool | Wrong | None = ...,
-    choices: str | Wrong = ...,
-    thinking: Thinking | bool | Literal["auto"] | Wrong | None = ...,
-    prompt: str | Wrong | None = ...,
-    examples: Iterable[tuple[Any, Any]] | Path | Wrong | None = ...,
-    page: int | Wrong | None = ...,
-    overlap: int | Wrong | None = ...,
-    merge: str | Wrong = ...,
-    least_confidence: float | Wrong = ...,
-    grounded: bool | Wrong = ...,
-    quotes: bool | Wrong = ...,
-    unverified: bool | Wrong = ...,
-    at_once: int | Wrong = ...,
-    max_requests: int | Wrong = ...,
-    out: str | Path | Wrong | None = ...,
-    formulas: bool | Wrong = ...,
-    start_over: bool | Wrong = ...,
-    workers: int | Wrong | None = ...,
-    progress: bool | Callable[[ExtractProgress], None] | Wrong = ...,
-    **unknown: NotAnOption,
-) -> Any: ...
-@overload
-def aextract(model: ArgumentMissing, document: Any = ..., **options: Any) -> Any: ...
-@options_named(  # type: ignore[misc]  # the last two overloads take what it refuses
+@cast("Callable[[object], AsyncExtractCalls]", lambda function: function)
+@options_named(
     'await sg.aextract("structgen/extract", Path("people.txt"), list[Person])',
     NAMED_IN_OTHERS,
     options=ExtractOptions,
@@ -267,6 +135,7 @@ def _prepare_call(
     cancelling that future ends the work."""
     if not options.keys() <= ExtractOptions.__annotations__.keys():
         raise TypeError("an unknown option, which options_named names")
+    # the others are those of sg.run, which each page is asked with
     own_options = {name: value for name, value in options.items() if name in OWN_OPTIONS}
     settings = ExtractSettings(**own_options)
     page_options = {name: value for name, value in options.items() if name not in OWN_OPTIONS}
@@ -292,8 +161,8 @@ def _run_extraction(
     cancelled."""
     unread = dict[str, OptionError]()
     documents = documents_of(document, settings.out, unread)
-    max_tokens, question = question.page_size(settings.page, settings.overlap)
-    pages = [page for text in documents for page in _pages_of(text, question, max_tokens)]
+    page_tokens, question = question.page_size(settings.page, settings.overlap)
+    pages = [page for text in documents for page in _pages_of(text, question, page_tokens)]
     # the first page shows errors that all pages would have; documents without text have no page
     if pages:
         question.check_first_page(pages[0].text)
@@ -303,9 +172,7 @@ def _run_extraction(
     # if all pages fail, they have one cause, such as a server that is down: an error of the call
     if failed_lines and not is_stopped and not any(line["requests"] for line in lines):
         raise all_failed(failed_lines)
-    extraction = extraction_of(
-        question, documents, pages, [*lines, *failed_lines], settings.merge, settings.least_confidence, unread
-    )
+    extraction = extraction_of(question, documents, pages, [*lines, *failed_lines], settings, unread)
     if extraction.is_stopped and not is_stopped:
         unasked_pages = format_count(len(pages) - len(lines) - len(failed_lines), "page")
         remark = (
@@ -332,7 +199,6 @@ def _ask_pages(
 ) -> bool:
     """Ask about all pages. Append the lines of answered pages to `lines`, and those of failed pages to
     `failed_lines`. Return False if Ctrl-C ended the work, otherwise True."""
-    rows = None if settings.out is None else settings.out.with_name(f"{settings.out.name}.pages")
     start = time.monotonic()
     asked_count = 0
     items = 0
@@ -352,14 +218,11 @@ def _ask_pages(
 
     answers = page_lines(
         question,
+        settings,
         pages,
-        rows,
         stop,
         failed_lines,
         report_requests,
-        max_requests=settings.max_requests,
-        start_over=settings.start_over,
-        workers=settings.workers,
     )
     with _progress_reporter(settings.progress) as report, closing(answers):
         try:
@@ -381,8 +244,8 @@ def _ask_pages(
     return True
 
 
-def _pages_of(document: TextDocument, question: PageQuestion, max_tokens: int) -> Iterator[Page]:
-    cuts = cut_pages(document.text, question.count_tokens, max_tokens, question.overlap)
+def _pages_of(document: TextDocument, question: PageQuestion, page_tokens: int) -> Iterator[Page]:
+    cuts = cut_pages(document.text, question.count_tokens, page_tokens, question.overlap)
     for number, span in enumerate(cuts, 1):
         text = document.text[span.start : span.end]
         yield Page(document.name, number, span.start, span.end, text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -10,8 +10,18 @@ from typing import Annotated, Any, Final
 from structgen.asking.request_reading.example_pairs import NO_PAIRS, Pairs, read_pairs
 from structgen.base.errors import OptionError
 from structgen.base.language import checks
-from structgen.base.language.checks import ChoiceCheck, NamedCheck, NumberCheck, WholeCheck, check_fields
-from structgen.doors.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, WritingOptions
+from structgen.base.language.checks import (
+    ChoiceCheck,
+    Count,
+    NamedCheck,
+    NonemptyText,
+    NumberCheck,
+    PositiveCount,
+    Switch,
+    WholeCheck,
+    check_fields,
+)
+from structgen.doors.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS
 
 MERGES: Final = ("places", "none")
 """The values of the option `merge`: how the items of two pages become one."""
@@ -52,27 +62,6 @@ class ExtractProgress:
         return rate if self.left is None else f"{rate}, {self.left:,.0f} s left"
 
 
-class ExtractOptions(WritingOptions, total=False):
-    """The options of `sg.extract`; see there."""
-
-    prompt: str | None
-    examples: Iterable[tuple[Any, Any]] | Path | None
-    page: int | None
-    overlap: int | None
-    merge: str
-    least_confidence: float
-    grounded: bool
-    quotes: bool
-    unverified: bool
-    at_once: int
-    max_requests: int
-    out: str | Path | None
-    formulas: bool
-    start_over: bool
-    workers: int | None
-    progress: bool | Callable[[ExtractProgress], None]
-
-
 def _check_progress(name: str, value: Any) -> Any:
     return value if callable(value) else checks.check_switch(name, value)
 
@@ -91,21 +80,21 @@ def _check_path(name: str, value: Any) -> Path:
 class ExtractSettings:
     """The options of `sg.extract` that are not those of other calls, with their defaults."""
 
-    prompt: Annotated[str, checks.check_text] | None = None
+    prompt: NonemptyText | None = None
     examples: Annotated[Pairs, NamedCheck(read_pairs)] = NO_PAIRS
     page: Annotated[int, WholeCheck(LEAST_PAGE)] | None = None
-    overlap: Annotated[int, WholeCheck(0)] | None = None
+    overlap: Count | None = None
     merge: Annotated[str, ChoiceCheck(MERGES)] = "places"
     least_confidence: Annotated[float, NumberCheck(0.0, 1.0, "a probability")] = 0.3
-    grounded: Annotated[bool, checks.check_switch] = True
-    quotes: Annotated[bool, checks.check_switch] = True
-    unverified: Annotated[bool, checks.check_switch] = False
+    grounded: Switch = True
+    quotes: Switch = True
+    unverified: Switch = False
     at_once: Annotated[int, WholeCheck(1, 1_024)] = 8
-    max_requests: Annotated[int, WholeCheck(1)] = 10_000
+    max_requests: PositiveCount = 10_000
     out: Annotated[Path, _check_path] | None = None
-    formulas: Annotated[bool, checks.check_switch] = False
-    start_over: Annotated[bool, checks.check_switch] = False
-    workers: Annotated[int, WholeCheck(0)] | None = None
+    formulas: Switch = False
+    start_over: Switch = False
+    workers: Count | None = None
     progress: Annotated[bool | Callable[[ExtractProgress], None], _check_progress] = True
 
     def __post_init__(self) -> None:

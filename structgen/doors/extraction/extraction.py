@@ -20,6 +20,7 @@ from structgen.asking.python_types.type_hints import TypeReader, read_type
 from structgen.base.errors import GenerationError, NotStatedError, OptionError, ValidatorError
 from structgen.base.json_text.exact_json import Json
 from structgen.base.json_text.raw_json import write_json
+from structgen.doors.extraction.extract_options import ExtractSettings
 from structgen.doors.extraction.extraction_page import page_of
 from structgen.doors.extraction.extraction_tables import as_json, build_table, to_csv, to_jsonl
 from structgen.doors.extraction.found_items import FoundItem, PageAnswer
@@ -258,15 +259,13 @@ def extraction_of(
     documents: Sequence[TextDocument],
     pages: Sequence[Page],
     lines: Sequence[Mapping[str, Any]],
-    merge: str,
-    min_confidence: float,
+    settings: ExtractSettings,
     unread: Mapping[str, OptionError],
 ) -> Extraction[Any]:
     """Return the extraction that the answers to pages make together. The order of the lines does not matter.
 
-    `lines`: the lines of `page_runs`. `merge`: the option of `sg.extract`. `min_confidence`: the least
-    probability of an item that is not doubtful. `unread`: the error of each document that could not be read,
-    by its name. Cost: reading the pages, then near n log n in the items.
+    `lines`: the lines of `page_runs`. `settings`: the options of `sg.extract`. `unread`: the error of each
+    document that could not be read, by its name. Cost: reading the pages, then near n log n in the items.
     """
     line_contents = _Lines(question, pages, lines)
     objects = _Objects(question)
@@ -283,12 +282,12 @@ def extraction_of(
             document.text,
             is_object=not question.is_list,
             keys=keys,
-            mode=merge,
+            mode=settings.merge,
         ):
             item = objects.add_object(item)
             confidences = (field.confidence for field in item.fields if field.confidence is not None)
             # the only object of a document is its value, however unsure the model is
-            is_sure = not question.is_list or math.prod(confidences) >= min_confidence
+            is_sure = not question.is_list or math.prod(confidences) >= settings.least_confidence
             (sure if is_sure else doubtful).append(item)
         values[document.name] = objects.document_value(sure, document)
         items += sure

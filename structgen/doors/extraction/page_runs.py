@@ -23,38 +23,36 @@ from structgen.base.errors import GenerationError
 from structgen.decoding.engine.bulk_runs import engine_parts, model_digest, own_parts
 from structgen.decoding.runs.ray_workers import ray_answers
 from structgen.decoding.runs.result_files import Answers, results_of
+from structgen.doors.extraction.extract_options import ExtractSettings
 from structgen.doors.extraction.page_asking import Page, PageQuestion
 from structgen.doors.typed.local import Local
+from structgen.doors.typed.signatures.call_options import WritingOptions
 
 Line: TypeAlias = dict[str, Any]
 _FAILURES: Final = 8
 """The number of failed pages that ends a run if no page has an answer."""
 _OPTIONS: Final = (
-    *("sampling", "max_tokens", "attempts", "outline", "chat", "policies", "canonical", "healing", "wrap"),
-    *("choices", "thinking", "grounded", "quotes"),
+    *(name for name in WritingOptions.__annotations__ if name not in ("strategy", "timeout", "speculation")),
+    *("grounded", "quotes"),
 )
-"""The options of `TypedOptions` on which answers depend."""
+"""The options of `TypedOptions` on which answers depend; the strategies are in the sampling."""
 
 
 def page_lines(
     question: PageQuestion,
+    settings: ExtractSettings,
     pages: Sequence[Page],
-    results: Path | None,
     stop: Future[None],
     failed_lines: list[Line],
     begin: Callable[[int], None],
-    *,
-    max_requests: int,
-    start_over: bool = False,
-    workers: int | None = None,
 ) -> Generator[tuple[Line, bool], None, None]:
     """Yield the line of each page, and whether it is new. Lines of an earlier run come first, then the others
     as the pages are answered. Closing the generator cancels the pages under way.
 
-    `results`: the file of lines, or None. `failed_lines`: the list to which failed pages are added; they are
-    in no file. `begin`: is called before the first request, with the number of pages without a line.
-    `max_requests`: no page is asked about after this many requests; on Ray, it is the number of pages.
-    `workers`: the number of actors on Ray, 0 for one a processor or GPU; None: in this process.
+    `settings`: with `out`, the lines are in the file `OUT.pages`. No page is asked about after `max_requests`
+    requests; on Ray, it is the number of pages. `workers`: the number of actors on Ray, 0 for one a processor
+    or GPU; None: in this process. `failed_lines`: the list to which failed pages are added; they are in no
+    file. `begin`: is called before the first request, with the number of pages without a line.
 
     Raises the errors of `results_of`, `ray_answers` and `PageQuestion.answer_page`, and GenerationError if
     many pages fail and none has an answer.
@@ -65,6 +63,8 @@ def page_lines(
 
     def answer_pages(remaining: Sequence[Page]) -> Answers:
         begin(len(remaining))
+        # the workers of Ray share no count of requests, so they get no more pages than that
+        max_requests, workers = settings.max_requests, settings.workers
         if workers is None:
             stream = _answer_lines(question, stop, remaining, max_requests)
         else:
@@ -83,14 +83,17 @@ def page_lines(
                     yield line
 
     def read_lines() -> Generator[tuple[Line, bool], None, None]:
-        if results is None:
+        if settings.out is None:
             with closing(answer_pages(pages)) as new:
                 next(new)
                 yield from ((line, True) for line in new)
         else:
             tasks = {page.key: page for page in pages}
             run = partial(_run_of, question)
-            yield from results_of(results, tasks, answer_pages, run, start_over=start_over, member="page")
+            results = settings.out.with_name(f"{settings.out.name}.pages")
+            yield from results_of(
+                results, tasks, answer_pages, run, start_over=settings.start_over, member="page"
+            )
 
     with closing(read_lines()) as all_lines:
         for line, is_new in all_lines:

@@ -42,10 +42,10 @@ class EngineDrafts:
     Not thread-safe. Memory: what drafters hold of a request, until the engine lets go of it.
     """
 
-    def __init__(self, tokenizer: Tokenizer, max_tokens: int) -> None:
-        """`max_tokens`: the most tokens of a draft. It is a chain, because these engines do not verify
+    def __init__(self, tokenizer: Tokenizer, draft_size: int) -> None:
+        """`draft_size`: the most tokens of a draft. It is a chain, because these engines do not verify
         trees."""
-        self._tokenizer, self._max_tokens = tokenizer, max_tokens
+        self._tokenizer, self._draft_size = tokenizer, draft_size
         self._ends = frozenset(tokenizer.eos_token_ids)
         self._speculator = Speculator(overhead=0.0)
         self._drafting_by_request: WeakKeyDictionary[Any, _RequestDrafting] = WeakKeyDictionary()
@@ -75,7 +75,7 @@ class EngineDrafts:
                 [followed.drafting for followed in followed_requests],
                 list(map(self._make_context, batch)),
             )
-            drafts = self._speculator.propose_drafts(draftings, views, [self._max_tokens] * len(batch))
+            drafts = self._speculator.propose_drafts(draftings, views, [self._draft_size] * len(batch))
         self._rows = len(batch) + sum(map(len, drafts))
         for followed, draft in zip(followed_requests, drafts, strict=True):
             followed.draft = draft

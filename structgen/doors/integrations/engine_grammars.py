@@ -189,13 +189,13 @@ class EngineText:
         self.failure = None
         self.matcher.reset()
 
-    def remaining_budget(self, max_tokens: int, written_count: int) -> int:
-        """Return how many more tokens the text may take, without its end token. `max_tokens`: the most tokens
-        of the request. `written_count`: how many it has; drafted tokens, which the text has taken already,
-        are not among them."""
+    def remaining_budget(self, token_limit: int, written_count: int) -> int:
+        """Return how many more tokens the text may take, without its end token. `token_limit`: the most
+        tokens of the request. `written_count`: how many it has; drafted tokens, which the text has taken
+        already, are not among them."""
         size = self.size
         self._thought_count = max(self._thought_count, written_count - size)
-        return max(max_tokens - 1 - self._thought_count - size - self.reserve, 0)
+        return max(token_limit - 1 - self._thought_count - size - self.reserve, 0)
 
     def count_allowed(self, tokens: Sequence[int], budget: int | None = None) -> int:
         """Return how many of the tokens may come, one after the other. The text can then still be complete
@@ -266,14 +266,14 @@ def fill_texts(
             text.fill_row(mask, row, budget)
 
 
-def check_room(compiled_grammar: CompiledGrammar, max_tokens: int, option: str) -> None:
-    """Raise BudgetError if the shortest text and its end token take more than `max_tokens` tokens. `option`:
+def check_room(compiled_grammar: CompiledGrammar, token_limit: int, option: str) -> None:
+    """Raise BudgetError if the shortest text and its end token take more than `token_limit` tokens. `option`:
     the engine's name of this bound, for messages. Raise OptionError if it is not a number of tokens."""
-    max_tokens = check_whole(option, max_tokens, 0)
-    min_tokens = compiled_grammar.cost(compiled_grammar.start.index, max_tokens - 1)
-    if min_tokens + 1 > max_tokens:
+    token_limit = check_whole(option, token_limit, 0)
+    min_tokens = compiled_grammar.cost(compiled_grammar.start.index, token_limit - 1)
+    if min_tokens + 1 > token_limit:
         raise BudgetError(
-            f"The shortest text takes {min_tokens:,} tokens and an end token, and {max_tokens:,} are "
+            f"The shortest text takes {min_tokens:,} tokens and an end token, and {token_limit:,} are "
             "allowed.",
             minimum=min_tokens,
             where=option,

@@ -30,8 +30,8 @@ class GenerationMasks(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
     supported_kwargs: ClassVar[dict[str, type]] = {"structgen": int}
     ignored_kwargs: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, grammars: Sequence[CompiledGrammar | None], width: int, max_tokens: int) -> None:
-        self.grammars, self.width, self.max_tokens = grammars, width, max_tokens
+    def __init__(self, grammars: Sequence[CompiledGrammar | None], width: int, token_limit: int) -> None:
+        self.grammars, self.width, self.token_limit = grammars, width, token_limit
         self.failures: dict[str, str] = {}
         self._texts: dict[str, EngineText] = {}
         self._mask = allocate_mask(1, width)
@@ -64,7 +64,7 @@ class GenerationMasks(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
         written_tokens = [*state.initial_tokens, *state.generated_tokens][start:]
         for token in written_tokens[text.size :]:
             text.take_token(token)
-        text.fill_row(self._mask, row, text.remaining_budget(self.max_tokens, len(written_tokens)))
+        text.fill_row(self._mask, row, text.remaining_budget(self.token_limit, len(written_tokens)))
         if text.failure is not None:
             self.failures[state.request_id] = str(text.failure)
         return row

@@ -54,6 +54,10 @@ _OFFERED: Final = (Request.__annotations__.keys() | Sampling.__annotations__) - 
 }
 """The members that this server offers for generation: options of the engine, and names that other servers
 give to some of them. (Continuing a message is asked for in another way at each address.)"""
+_SAME_OPTIONS: Final = (HANDED & Request.__annotations__.keys()) - {
+    *("grammar", "prompt", "max_tokens", "n", "stop", "logprobs", "thinking", "continue_final_message"),
+}
+"""The members that are options of the engine's request as they are; the others are read on their own."""
 _NOTHING: Final[tuple[Any, ...]] = (False, [], {})
 """The values by which members usually ask for nothing, so that a member that is not offered may have them."""
 _HARMLESS: Final[Mapping[str, tuple[Any, ...] | None]] = MappingProxyType(
@@ -156,6 +160,11 @@ def narrow_to_texts(
         free=body.get("missing") == "free",
         report=lambda fault: warnings.append(f"grounded: {fault}"),
     )
+
+
+def options_of(body: Body) -> JsonObject:
+    """Return the options of the engine's request that a body says by their names, and in their form."""
+    return {name: body[name] for name in _SAME_OPTIONS if body.get(name) is not None}
 
 
 def count_of(body: Body, *names: str, max_count: int | None = None) -> int | None:

@@ -348,14 +348,12 @@ class ServedModel:
             grammar,
             fields.sampling_of(body, is_greedy=grammar is not None and count == 1),
             max_tokens=_most_tokens(body),
-            outline=body.get("outline"),
-            choices=body.get("choices") or "whole",
             stop=(fields.stops_of(body) or ends) * (grammar is None),
             stop_tokens=stop_tokens if grammar is None else (),
             n=count,
             timeout=self.seconds,
             logprobs=likeliest or 0,
-            **options,
+            **{"choices": "whole", **fields.options_of(body), **options},
         )
         thoughts = 0 if request.thinking is None else most_tokens(request.thinking)
         prompt_reading = self.engine.reading.read_request(request, besides=thoughts)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from structgen.base.errors import OptionError, fields_named
-from structgen.base.language import checks
-from structgen.base.language.checks import NumberCheck, WholeCheck, check_fields
+from structgen.base.language.checks import Count, NonemptyText, NumberCheck, Switch, WholeCheck, check_fields
 
 
 @fields_named("sg.testing.Failure(status=429)")
@@ -20,16 +19,16 @@ class Failure:
     """The status of an answer that is an HTTP error."""
     retry_after: Annotated[float, NumberCheck(0.0, 86400.0, "seconds, at most a day")] | None = None
     """The header `Retry-After` in seconds, sent with a status."""
-    message: Annotated[str, checks.check_text] = "A failure of the script."
+    message: NonemptyText = "A failure of the script."
     """The message of the error, sent with a status."""
     delay: Annotated[float, NumberCheck(0.0, 86400.0, "seconds, at most a day")] = 0.0
     """The seconds before anything is sent. A client that waits less runs into its timeout."""
     reply: Any = None
     """A reply that is sent in spite of the failure. `cut` and `unchecked` need one."""
-    cut: Annotated[int, WholeCheck(0)] | None = None
+    cut: Count | None = None
     """The number of bytes of the answer after which the connection is closed, as of a stream that breaks
     off."""
-    unchecked: Annotated[bool, checks.check_switch] = False
+    unchecked: Switch = False
     """Whether the reply may be a text that the form forbids: servers may ignore forms."""
 
     def __post_init__(self) -> None:

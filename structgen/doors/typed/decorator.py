@@ -17,9 +17,10 @@ from structgen.base.errors import OptionError, options_named
 from structgen.decoding.engine.model_prompts import Message
 from structgen.doors.typed.functions import AsyncTypedFunction, CallSpec, FilledPrompt, TypedFunction
 from structgen.doors.typed.infilled import Infilling, is_infilling, no_stream
-from structgen.doors.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions
+from structgen.doors.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS
 from structgen.doors.typed.prompts import Template
 from structgen.doors.typed.servers import Server
+from structgen.doors.typed.signatures.call_options import CallOptions
 from structgen.doors.typed.target_forms import TargetForm
 from structgen.doors.typed.writers import Preparation
 

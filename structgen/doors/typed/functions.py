@@ -61,7 +61,7 @@ from structgen.decoding.engine.searches.confidence import confidences_of, probab
 from structgen.decoding.runs.progress import open_progress
 from structgen.decoding.runs.telemetry import CallSpan, call_span
 from structgen.doors.typed.local import Local
-from structgen.doors.typed.options import NAMED_ELSEWHERE, FunctionOptions, TypedOptions
+from structgen.doors.typed.options import NAMED_ELSEWHERE, TypedOptions
 from structgen.doors.typed.outcomes import Outcome
 from structgen.doors.typed.partial import Partial, Progress, progress_of
 from structgen.doors.typed.prompts import (
@@ -73,6 +73,7 @@ from structgen.doors.typed.prompts import (
     stated_text_of,
     unasked_result,
 )
+from structgen.doors.typed.signatures.call_options import FunctionOptions
 from structgen.doors.typed.target_forms import TargetForm, WritingTask, generation_error
 from structgen.doors.typed.typed_draws import Sampler, check_names, draw_samples
 from structgen.doors.typed.waiting import run_coroutine, run_generator

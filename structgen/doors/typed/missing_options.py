@@ -6,17 +6,22 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Final
 
-from structgen.decoding.engine.requests import Sampling
+from structgen.decoding.engine.requests import Request, Sampling
 from structgen.decoding.runs.exclusions import Exclusion, Exclusions
+from structgen.doors.typed.signatures.call_options import CallOptions
 
 _OR_AN_ENGINE: Final = "Leave it out, or use an engine."
+_OF_OTHERS: Final = ("sampling", "max_tokens", "stop", "timeout", "outline", "choices")
+_OF_ENGINES: Final = tuple(
+    name for name in CallOptions.__annotations__.keys() & Request.__annotations__ if name not in _OF_OTHERS
+)
+"""Options of a request that other writers than engines have only where they say so."""
 OF_SERVERS: Final = Exclusions(
     Exclusion(
         ("top_k", "min_p", "repetition_penalty", "min_tokens", "strategy", "banned", "repetition"),
         "{} is not in OpenAI's protocol.",
         "Leave it out.",
     ),
-    Exclusion(("thinking", "policies", "chat"), "{} cannot be had from a server.", _OR_AN_ENGINE),
     Exclusion(
         ("canonical", "healing"),
         "A server chooses its tokens itself, so {} cannot be had from it.",
@@ -28,6 +33,7 @@ OF_SERVERS: Final = Exclusions(
         "Leave it out, and write what your server reads into the last message; or use an engine.",
     ),
     Exclusion("speculation", "Whether a server speculates is the server's own affair.", _OR_AN_ENGINE),
+    Exclusion(("policies", *_OF_ENGINES), "{} cannot be had from a server.", _OR_AN_ENGINE),
 )
 """Of a typed function's options, and its sampling."""
 
@@ -112,6 +118,11 @@ OF_INFILLING: Final = Exclusions(
         "Speculation guesses next tokens, and infilling has none.",
         "Leave it out; sg.Infilling(model, sure=0.8) makes larger steps.",
         beside=lambda options, sampling: options.speculation != "off",
+    ),
+    Exclusion(
+        tuple(name for name in _OF_ENGINES if name not in ("chat", "speculation")),
+        "{} cannot be had from a masked-diffusion model.",
+        _OR_AN_ENGINE,
     ),
 )
 """Of a typed function's options, and its sampling."""

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 from structgen.base.errors import OptionError, fields_named
 from structgen.base.language import checks
-from structgen.base.language.checks import ChoiceCheck, NamedCheck, check_fields
+from structgen.base.language.checks import ChoiceCheck, NamedCheck, NonemptyText, check_fields
 
 SCHEMA = "response_format"
 """The field that holds the schema."""
@@ -149,7 +149,7 @@ class Server:
 
     url: Annotated[str, NamedCheck(_check_address)]
     """The address, which mostly ends in /v1; Anthropic's does not."""
-    name: Annotated[str, checks.check_text]
+    name: NonemptyText
     """The model's name on the server."""
     leave_out: Annotated[str | Sequence[str], NamedCheck(_check_left_out)] = ()
     """Fields that are not sent (kept as a tuple): `temperature`, `seed`, `parallel_tool_calls`,

@@ -75,7 +75,7 @@ class ToolPrompts:
         """The grammar of replies; it is the one that `structgen serve` makes of an answer beside tools.
         Errors: those of `sg.tools`."""
         use, default_policies = self.use, EMBEDDED_POLICIES if self._prompts.is_embedded else SERVED
-        policies = {**default_policies, **use.policies}
+        policies = {**default_policies, **(self._task.options.policies or {})}
         request = ReadRequest(use.tools, None, True, use.choice, self.answer, policies=policies)
         return request.grammar(self.format, thinking=use.thinking, specials=specials_of(self.engine))
 

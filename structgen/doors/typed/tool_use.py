@@ -57,7 +57,6 @@ class ToolUse:
     """None: the model's chat template, or its server, has the format."""
     thinking: bool | Literal["auto"]
     """Whether the format's thoughts come before the reply, as `sg.tools` has it."""
-    policies: Mapping[str, Any]
     reply_shape: ReplyShape
     prompts: WeakKeyDictionary[Any, Any] = field(default_factory=WeakKeyDictionary)
     """The `ToolPrompts` of each model of this process, kept as long as both are."""
@@ -163,8 +162,7 @@ def read_tool_use(options: TypedOptions, hint: Any, where: str) -> ToolUse:
     if tool_choice.must_call:  # calls alone: nothing is left to answer
         reply_shape = reply_shape._replace(answer=None)
     format = None if options.tool_format is None else format_of(options.tool_format, where="tool_format")
-    policies = dict(options.policies or {})
-    return ToolUse(tools, tool_choice, format, options.thoughts, policies, reply_shape)
+    return ToolUse(tools, tool_choice, format, options.thoughts, reply_shape)
 
 
 def names_calls(hint: Any) -> bool:

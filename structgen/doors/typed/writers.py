@@ -22,6 +22,7 @@ from structgen.doors.typed.missing_options import (
 )
 from structgen.doors.typed.options import TypedOptions
 from structgen.doors.typed.servers import Server, server_of
+from structgen.doors.typed.signatures.call_options import CallOptions
 from structgen.doors.typed.target_forms import TargetForm, check_wrap, form_of, form_of_calls
 from structgen.doors.typed.wrapping import Wrapping
 from structgen.schema.reading.policies import READABLE_DUMPS
@@ -112,8 +113,11 @@ class Preparation:
     and with the way from targets to forms."""
 
     def __init__(self, model: object, tools: Any, call_options: Mapping[str, Any]) -> None:
-        """`call_options`: `options.CallOptions`. Errors: those of `writer_of` and `TypedOptions`;
-        UnsupportedError for tools with infilling."""
+        """`call_options`: those of `CallOptions`. Errors: those of `writer_of` and `TypedOptions`;
+        UnsupportedError for tools with infilling; TypeError, which `options_named` words, for another
+        name."""
+        if not call_options.keys() <= CallOptions.__annotations__.keys():
+            raise TypeError("an unknown option, which options_named names")
         self.options = TypedOptions(tools=tools, **call_options)
         self.writer = writer_of(model, self.options)
         if tools is not None and is_infilling(model):

@@ -17,6 +17,7 @@ from typing import Annotated, Any, TypeAlias, Union
 from structgen.base.errors import OptionError
 from structgen.base.json_text.exact_json import Json, nearest_double
 from structgen.base.language import checks
+from structgen.base.language.checks import Count
 
 WHITESPACE = ("bounded", "compact", "oneline", "any")  # or "any:3"; an int or str: json.dumps(indent=...)
 PROPERTY_ORDER = ("declared", "any")
@@ -183,9 +184,9 @@ class Policies:
     numbers: Annotated[str, checks.ChoiceCheck(NUMBERS)] = "bounded"
     escapes: Annotated[str, checks.ChoiceCheck(ESCAPES)] = "canonical"
     formats: Annotated[str, checks.ChoiceCheck(FORMATS)] = "assert"
-    max_string: Annotated[int, checks.WholeCheck(0)] | None = None
+    max_string: Count | None = None
     """The most code points of a string that the schema does not bound; None: no limit."""
-    max_items: Annotated[int, checks.WholeCheck(0)] | None = None
+    max_items: Count | None = None
     """The most items of an array that the schema does not bound; None: no limit."""
     any_value: Annotated[int, checks.NamedCheck(_any_value)] | None = None
     """The greatest depth of a value that the schema does not restrict. 0 ("scalar"): only scalars; None

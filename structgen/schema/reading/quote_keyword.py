@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final
 
 from structgen.base.errors import OptionError, SchemaError, fields_named
 from structgen.base.json_text.exact_json import escape
-from structgen.base.language.checks import ChoiceCheck, WholeCheck, check_fields
+from structgen.base.language.checks import ChoiceCheck, PositiveCount, check_fields
 from structgen.schema.reading.model import show_value
 
 QUOTE: Final = "x-quote"
@@ -30,7 +30,7 @@ class QuoteMembers:
 
     of: Annotated[str, ChoiceCheck(("words", "sentences", "lines"))] = "words"
     """The pieces of text of which a quote is a run."""
-    words: Annotated[int, WholeCheck(1)] | None = None
+    words: PositiveCount | None = None
     """The most words of a quote; None: any number."""
 
     def __post_init__(self) -> None:

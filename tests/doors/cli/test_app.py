@@ -12,9 +12,10 @@ from for_each import for_each
 
 import structgen
 from structgen.decoding.runs import resources
+from structgen.decoding.runs.option_names import OF_REQUEST, OF_SAMPLING
 from structgen.decoding.runs.resources import MODELS
 from structgen.doors.cli import SUMMARIES
-from structgen.doors.cli.flags import OF_ENGINE, OF_REQUEST, OF_SAMPLING, OF_TOOLS, POLICIES
+from structgen.doors.cli.flags import OF_ENGINE, OF_TOOLS, POLICIES
 
 
 def test_version_is_that_of_the_package() -> None:

@@ -12,13 +12,12 @@ import pytest
 from command_line import GROUP, commanded
 
 import structgen as sg
+from structgen.decoding.runs.option_names import OF_REQUEST, OF_SAMPLING
 from structgen.doors.cli.flags import (
     LANGUAGES,
     LISTS,
     NAMES,
     OF_LARK,
-    OF_REQUEST,
-    OF_SAMPLING,
     POLICIES,
     SWITCHES,
 )
@@ -376,6 +375,14 @@ def test_a_switch_that_is_off_is_not_given(tmp_path: Path, name: str) -> None:
 def test_a_named_option_that_is_wrong_is_told(named: str, said: str) -> None:
     with pytest.raises(OptionError, match=said):
         read_options("generate", {"n": 2}, [named], None)
+
+
+@pytest.mark.parametrize("command", sorted(NAMES))
+def test_no_option_with_one_value_is_taken_as_a_flag_and_by_its_name(command: str) -> None:
+    for name in {*NAMES[command]} - LISTS:
+        with pytest.raises(OptionError, match="given twice") as refused:
+            read_options(command, {name: "1"}, [f"{name}=1"], None)
+        assert refused.value.where == f"-o {name}"
 
 
 def test_a_named_option_that_went_says_what_to_write() -> None:

@@ -20,7 +20,7 @@ from for_each import for_each
 from told_models import Even, told
 
 import structgen as sg
-from structgen.doors.typed.options import CallOptions
+from structgen.doors.typed.signatures.call_options import CallOptions
 
 
 @dataclass

@@ -13,7 +13,8 @@ from asked import asked, awaited
 from for_each import for_each
 
 import structgen as sg
-from structgen.doors.typed.options import CallOptions, TypedOptions
+from structgen.doors.typed.options import TypedOptions
+from structgen.doors.typed.signatures.call_options import CallOptions
 from structgen.doors.typed.writers import writer_of
 
 DOORS: dict[str, Callable[..., Any]] = {

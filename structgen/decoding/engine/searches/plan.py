@@ -23,7 +23,7 @@ from typing import Annotated, ClassVar, TypeAlias
 import numpy as np
 
 from structgen.base.errors import OptionError, fields_named
-from structgen.base.language.checks import NumberCheck, WholeCheck, check_fields
+from structgen.base.language.checks import NumberCheck, PositiveCount, WholeCheck, check_fields
 from structgen.decoding.engine.model_protocol import Model
 from structgen.decoding.engine.searches.branches import Branch, TextPlace
 from structgen.decoding.engine.searches.rewards import Reward, Rewards, named_reward
@@ -48,9 +48,9 @@ class PlanningSearch(SearchStrategy):
     """The most seconds of one call of the reward."""
     megabytes: Annotated[int, WholeCheck(16)] = 512
     """The most memory of the reward, in megabytes."""
-    k: Annotated[int, WholeCheck(1)] = 3
+    k: PositiveCount = 3
     """The number of tokens that are tried after a prefix."""
-    rollouts: Annotated[int, WholeCheck(1)] = 256
+    rollouts: PositiveCount = 256
     """The most texts that are judged; 1: only the greedy text."""
     named: str = field(default="", init=False)
     """The name of the reward."""

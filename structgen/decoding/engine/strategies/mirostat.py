@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 import numpy as np
 
 from structgen.base.errors import fields_named
-from structgen.base.language.checks import NumberCheck
+from structgen.base.language.checks import NumberCheck, Share
 from structgen.decoding.engine.strategies.strategy import Ids, Narrowing, NarrowingState, Scores, log_softmax
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Mirostat(Narrowing):
     truncates: ClassVar[bool] = True
     tau: Annotated[float, NumberCheck(1e-6, 1e6, "bits, from 0.000001, or infinity", math.inf)] = 3.0
     """The mean surprise of the tokens that are a choice, in bits; infinity drops no token."""
-    eta: Annotated[float, NumberCheck(0.0, 1.0, "a number from 0 to 1")] = 0.1
+    eta: Share = 0.1
     """The share of a token's error, its surprise minus tau, by which the bound changes."""
 
     def begin(self, prompt: Sequence[int]) -> MirostatState:

@@ -35,7 +35,7 @@ from typing import Annotated, Any, Final, NamedTuple
 from structgen.base.errors import fields_named
 from structgen.base.json_text.events import EventLog, JsonError
 from structgen.base.json_text.exact_json import Json
-from structgen.base.language.checks import NumberCheck, WholeCheck, check_fields
+from structgen.base.language.checks import NumberCheck, PositiveCount, WholeCheck, check_fields
 from structgen.machines.core.matcher import Matcher
 
 _NEEDLE: Final = 32
@@ -117,7 +117,7 @@ class Repetitions:
     list."""
     times: Annotated[int, WholeCheck(2)] = 20
     """The least number of repetitions of the period."""
-    digits: Annotated[int, WholeCheck(1)] = 17
+    digits: PositiveCount = 17
     """The most significant digits of a number in JSON; more if its schema has a number of more digits. An
     integer of 64 bits may have more, unless its last digits repeat a short period."""
     share: Annotated[float, NumberCheck(0, 1, "a number from 0 to 1")] = 0.5

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from structgen.decoding.engine.requests import Sampling
 from structgen.decoding.engine.strategies.strategy import (
     Decision,
     Ids,
@@ -111,11 +112,11 @@ class RowLaw:
         self,
         raw: npt.NDArray[np.float32],
         words: npt.NDArray[np.int32] | None,
-        temperature: float,
+        sampling: Sampling,
         apply_penalties: PenaltyFunction | None,
     ) -> Scores | None:
-        """Return the scores [V] from which the token is drawn, under the same mask and at the same
-        temperature; None: the logits themselves. The order is: mixture, penalties, narrowing.
+        """Return the scores [V] from which the token is drawn, under the same mask and at the
+        temperature of `sampling`; None: the logits themselves. The order is: mixture, penalties, narrowing.
 
         For example, a token that a search decided gets 0, and every other token minus infinity. `raw` [V] has
         the logits, and `words` is the mask (None: all tokens). `apply_penalties` is None if the row has no
@@ -136,7 +137,7 @@ class RowLaw:
         if self.narrowing is not None and self.was_free:
             scores_so_far = raw if scores is None else scores
             allowed_scores = scores_so_far[ids].astype(np.float64)
-            narrowed_scores = self.narrowing.kept(ids, allowed_scores, temperature, len(raw))
+            narrowed_scores = self.narrowing.kept(ids, allowed_scores, sampling.temperature, len(raw))
             if narrowed_scores is not None:
                 scores = _spread_scores(narrowed_scores, ids, len(raw))
         return scores

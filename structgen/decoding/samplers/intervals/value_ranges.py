@@ -45,8 +45,8 @@ _EVERY: Final = interval(None, None)
 _COMMAS: Final = re.compile(rb",(?:\s*,)*")
 
 
-def find_value_ranges(compiled_grammar: CompiledGrammar, max_tokens: int) -> ValueRanges:
-    """Return the bounds of the numbers in texts of a grammar that have at most `max_tokens` tokens.
+def find_value_ranges(compiled_grammar: CompiledGrammar, token_limit: int) -> ValueRanges:
+    """Return the bounds of the numbers in texts of a grammar that have at most `token_limit` tokens.
 
     If the grammar's `limits` end the reading of the schema, no number has bounds. Cost: some milliseconds for
     the schema, and 20 ms for a vocabulary of 100,000 tokens.
@@ -60,8 +60,8 @@ def find_value_ranges(compiled_grammar: CompiledGrammar, max_tokens: int) -> Val
     # Between two items there is one comma. Further commas after it, with only white space between them, must
     # be in a string, so a row of commas counts as one.
     commas = [len(_COMMAS.findall(token)) for token in tokens if b"," in token]
-    most_bytes = max_tokens * max(map(len, tokens), default=0)
-    most_commas = max_tokens * max(commas, default=0)
+    most_bytes = token_limit * max(map(len, tokens), default=0)
+    most_commas = token_limit * max(commas, default=0)
     return ValueRanges(network, most_bytes, most_commas)
 
 

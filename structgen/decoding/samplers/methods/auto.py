@@ -77,7 +77,7 @@ def _draw_by_walks(run: SamplingRun) -> Drawn:
     """Return `n` draws, by walks through the remainder with repeats of known texts. If the walks would cost
     too much, the draws are by particles."""
     # The bit of the seed keeps the random numbers of these walks, of particles and of `_draw_within` apart.
-    walks = RemainderWalks(run, seed=run.seed ^ (1 << 61), flips=True)
+    walks = RemainderWalks(run, changed_bits=1 << 61, flips=True)
     rows_before = run.model_rows
 
     def rows_paid() -> int:

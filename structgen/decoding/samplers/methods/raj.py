@@ -56,11 +56,13 @@ def draw_repeated(run: SamplingRun) -> Drawn:
 class RemainderWalks:
     """The walks of a run."""
 
-    def __init__(self, run: SamplingRun, seed: int | None = None, flips: bool = False) -> None:
-        """Prepare the walks. `seed` replaces the run's seed; `flips` is that of `Walker`."""
+    def __init__(self, run: SamplingRun, changed_bits: int = 0, flips: bool = False) -> None:
+        """Prepare the walks. `changed_bits`: those of the run's seed, for other random numbers; `flips` is
+        that of `Walker`."""
         self._run = run
-        seed = run.seed if seed is None else seed
-        self._walker = Walker(run.target, Finish.REMAINDER, run.tree, seed=seed, flips=flips)
+        self._walker = Walker(
+            run.target, Finish.REMAINDER, run.tree, seed=run.seed ^ changed_bits, flips=flips
+        )
         self._texts_before = dict(run.tree.known())
         """The texts that the tree knew before the run, with log P."""
         self.attempts: list[Attempt] = []
