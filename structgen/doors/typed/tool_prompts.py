@@ -21,7 +21,7 @@ from structgen.asking.tool_calls.tool_definitions import Tool
 from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.asking.tool_calls.tool_replies import Call, Reply, without_repeats
 from structgen.base.errors import OptionError
-from structgen.decoding.engine.model_prompts import ANY, ModelPrompts, ModelQuestion, last_question
+from structgen.decoding.engine.model_prompts import ANY, ModelPrompts, ModelQuestion, Prompt, last_question
 from structgen.decoding.engine.requests import Result
 from structgen.doors.typed.prompts import PromptSource
 from structgen.doors.typed.target_forms import WritingTask
@@ -129,28 +129,32 @@ class ToolPrompts:
             fields |= {"enable_thinking": thinks, "thinking": thinks}
         return fields
 
-    def build_question(self, source: PromptSource) -> ModelQuestion:
+    def build_question(
+        self, source: PromptSource, prompt: Prompt, others: Mapping[str, Any]
+    ) -> ModelQuestion:
         """Return the question to the model: through its chat template, else as an embedded model reads it,
-        else as plain text. Errors: OptionError for earlier calls that are none."""
-        prompt = source.prompt
+        else as plain text. `prompt`: that of the source before the turn that is continued; `others`: further
+        fields of the question. Errors: OptionError for earlier calls that are none."""
         turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
         messages = self.format.renamed(rewrite_history(turns, self.format.history), "prompt")
         marks, template = str(self.format), self._template_fields
-        question = replace(source.build_question(self._task, ""), prompt=messages, marks=marks)
         if self.has_template or self._task.options.chat:
             tools_text = ""
             if self.has_template:
                 tools_text = tools_beside_template(self._prompts, self.use.choice, self.format, template)
-            return replace(question, template=template, preface=tools_text)
+            others = {**others, "template": template, "preface": tools_text, "marks": marks}
+            return source.build_question(self._task, prompt=messages, **others)
         if self._prompts.is_embedded:
             text_to_read = "\n".join(source.values) if isinstance(prompt, str) else last_question(messages)
             answer = self._task.form.outline.partition("\n")[0]  # without descriptions
-            return ModelQuestion(embedded_prompt(self.use.choice.tools, text_to_read, answer))
+            asked_text = embedded_prompt(self.use.choice.tools, text_to_read, answer)
+            return ModelQuestion(asked_text, turn=others["turn"])
         guard = self._prompts.find_controls(marks).guard_value
         tools = _describe_tools(self.use.choice.tools, self.format, guard)
         parts = [tools, *(_write_message(message, self.format, guard) for message in messages)]
         text = "\n\n".join(filter(None, parts)) + "\n\n"
-        return replace(question, prompt=text, chat=False, refused=guard(question.refused), is_guarded=True)
+        others = {**others, "chat": False, "refused": guard(source.refused_attempt), "is_guarded": True}
+        return source.build_question(self._task, prompt=text, marks=marks, **others)
 
 
 def model_format(prompts: ModelPrompts) -> ToolFormat:
@@ -196,9 +200,8 @@ def embedded_prompt(tools: Sequence[Tool], text: str, answer: str = "") -> Model
     """Return the prompt of a model that knows outlines and texts alone. The outline of the answer, if there
     may be one, and of each tool's arguments stand on lines of their own. Several have their tools' names."""
     outlines = [answer] if answer else []
-    outlines += [f"{tool.name}: {_call_outline(tool)}" for tool in tools]
-    if len(outlines) == 1 and tools:  # a single outline needs no name
-        outlines = [_call_outline(tools[0])]
+    has_names = len(outlines) + len(tools) > 1  # a single outline needs none
+    outlines += [f"{tool.name}: " * has_names + _call_outline(tool) for tool in tools]
     return extraction_prompt_under("\n".join(outlines), text)
 
 
