@@ -57,7 +57,7 @@ from structgen.tokens.tokenizer import Tokenizer
 Message: TypeAlias = Mapping[str, Any]
 """A chat message: `role` and `content`."""
 Prompt: TypeAlias = Union[str, Sequence[Message]]
-ANY: Final[Sequence[Message]] = [{"role": "user", "content": "?"}]
+_ANY: Final[Message] = {"role": "user", "content": "?"}
 """A question that is rendered to find the text that a chat template writes around any question."""
 _SYSTEM: Final = "The words of the system."
 """A system message that is rendered to find where a chat template writes the system's text."""
@@ -385,6 +385,11 @@ class ModelPrompts:
         text = self._apply_template(messages, question.template, **options)
         return str(text).rpartition(_ANSWER)[0] + question.begun
 
+    def render_frame(self, template: Mapping[str, Any], *before: Message) -> str:
+        """Return the text that the chat template writes around any question, and around messages before it.
+        `template` has further arguments of the template. Raises OptionError for what the template refuses."""
+        return str(self._apply_template([*before, _ANY], template, tokenize=False))
+
     def _form_prompt(self, question: ModelQuestion, outline: str, preface: str) -> Any:
         """Return the prompt of a question: a text, or messages for the chat template. `outline`, `preface`:
         the texts that it has, as `to_messages` takes them."""
@@ -430,14 +435,13 @@ class ModelPrompts:
         """Return the text of the system that the chat template writes if no message has that role. Return
         None if the template has no place for a system's text. Cost: two short prompts."""
         system_message = {"role": "system", "content": _SYSTEM}
-        question = ModelQuestion([system_message, *ANY], template=template)
         try:
-            prefix, mark, after = self.render_text(question).partition(_SYSTEM)
+            prefix, mark, after = self.render_frame(template, system_message).partition(_SYSTEM)
         except OptionError:  # the template refuses such a message
             return None
         if not mark:
             return None
-        bare = self.render_text(ModelQuestion(ANY, template=template))
+        bare = self.render_frame(template)
         # If both renderings have the same frame, the template's own text is inside the frame. Otherwise the
         # template writes no message of the system by itself.
         has_frame = bare.startswith(prefix) and bare.endswith(after)
@@ -464,10 +468,8 @@ class ModelPrompts:
         """Return whether the chat template writes the `tools` that it is given. `template` has arguments of
         the chat template with such tools. Cost: two short prompts, once for each template."""
         if self._tells_tools is None:
-            without_tools = {**template, "tools": None}
-            with_text = self.render_text(ModelQuestion(ANY, template=template))
-            bare_text = self.render_text(ModelQuestion(ANY, template=without_tools))
-            self._tells_tools = with_text != bare_text
+            bare_text = self.render_frame({**template, "tools": None})
+            self._tells_tools = self.render_frame(template) != bare_text
         return self._tells_tools
 
     @property
@@ -492,7 +494,7 @@ class ModelPrompts:
         self._tells_tools = None
         self._controls.clear()
         # a trial: a text that is no template raises here, and not at the first request
-        self.render_text(ModelQuestion(ANY))
+        self.render_frame({})
 
     def template_holder(self) -> Any:
         """Return the tokenizer of transformers that has the chat template. It is loaded once. Raises
@@ -511,7 +513,7 @@ class ModelPrompts:
             return self._templates
 
     def _apply_template(
-        self, messages: list[dict[str, Any]], template_fields: Mapping[str, Any], **options: bool
+        self, messages: Sequence[Message], template_fields: Mapping[str, Any], **options: bool
     ) -> Any:
         """Return what the chat template makes of messages: a text, or tokens if `tokenize` is among the
         options. `template_fields` are further values that the template reads; `options` are those of

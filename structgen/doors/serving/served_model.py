@@ -431,7 +431,7 @@ class ServedModel:
         prompts = self.engine.prompts
         if prompts.is_embedded or not prompts.has_template():
             return None, None
-        end = prompts.render_text(ModelQuestion([{"role": "user", "content": "?"}], template=flags)).rstrip()
+        end = prompts.render_frame(flags).rstrip()
         template = str(prompts.template_holder().chat_template)
         tags = sorted({(row.thinking, row.opened) for row in FORMATS.values() if row.thinking})
         opened_tags = (tag[1] for tag, opens in tags if opens and end.endswith(tag[0].rstrip()))

@@ -21,7 +21,7 @@ from structgen.asking.tool_calls.tool_definitions import Tool
 from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.asking.tool_calls.tool_replies import Call, Reply, without_repeats
 from structgen.base.errors import OptionError
-from structgen.decoding.engine.model_prompts import ANY, ModelPrompts, ModelQuestion, Prompt, last_question
+from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion, Prompt, last_question
 from structgen.decoding.engine.requests import Result
 from structgen.doors.typed.prompts import PromptSource
 from structgen.doors.typed.target_forms import WritingTask
@@ -66,8 +66,7 @@ class ToolPrompts:
         """Return a format, with `opened` set if this model's chat template opens thoughts in the prompt."""
         if not (self.has_template and format.thinking and self.use.thinking):
             return format
-        question = ModelQuestion(ANY, template=self._template_fields)
-        tail = self._prompts.render_text(question).rstrip()
+        tail = self._prompts.render_frame(self._template_fields).rstrip()
         return replace(format, opened=tail.endswith(format.thinking[0].rstrip()))
 
     @cached_property

@@ -277,13 +277,14 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         for name in self.__slots__:
             setattr(new_grammar, name, others.get(name, getattr(self, name)))
         # with another reader alone it shares what was read of the schema
-        if others.keys() != {"reader"}:
+        if "reader" not in others:
             new_grammar._take_over(document or new_grammar.document())
         return new_grammar
 
     def with_reader(self, reader: Callable[[str], Any]) -> JsonSchemaGrammar:
-        """Return the same grammar, whose values `reader` makes of documents."""
-        return self._copy_with(reader=reader)
+        """Return the same grammar, whose values `reader` makes of documents. It holds this one, for others
+        with an equal schema (`_READ_SCHEMAS`)."""
+        return self._copy_with(reader=reader, told=self.told or self)
 
     @property
     def outline(self) -> Callable[..., str]:
