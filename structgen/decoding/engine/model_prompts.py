@@ -46,6 +46,7 @@ from structgen.decoding.runs.resources import is_embedded
 from structgen.grammars.json_grammars.outline_writer import (
     ModelPrompt,
     extraction_prompt_under,
+    longest_outline,
     shorter_outlines,
 )
 from structgen.machines.core.compiled import CompiledGrammar
@@ -254,7 +255,11 @@ class ModelPrompts:
             return question.with_outline
         if self.is_embedded:
             return True
-        if not self._is_chat(question) or _is_plain_choice(question.language):
+        if not self._is_chat(question):
+            return False
+        # descriptions are on the lines below the outline itself
+        is_choice = bool(find_listed_values(question.language).texts)
+        if is_choice and "\n" not in longest_outline(question.language, descriptions=True):
             return False
         return not question.thinks_until or self._shows_closing(question.thinks_until)
 
@@ -556,15 +561,6 @@ def last_question(messages: Sequence[Message]) -> str:
     last_index = users[-1] if users else len(messages) - 1
     results = [message for message in messages[last_index + 1 :] if message.get("role") == "tool"]
     return "\n".join(message["content"] for message in (messages[last_index], *results))
-
-
-def _is_plain_choice(language: Grammar | None) -> bool:
-    """Return whether an answer is one of a few listed values, none of which its schema describes."""
-    if language is None or language.outline is None or not find_listed_values(language).texts:
-        return False
-    outlines = (shorter_outlines(language.outline, descriptions=has_them) for has_them in (False, True))
-    (bare, _), (described, _) = map(next, outlines)
-    return bare == described
 
 
 def _plain_prompt(question: ModelQuestion, prompt: str, outline: str) -> str:

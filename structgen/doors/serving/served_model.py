@@ -44,7 +44,6 @@ from structgen.doors.typed.tool_prompts import (
     template_tools,
     tools_beside_template,
 )
-from structgen.grammars.json_grammars.outline_writer import shorter_outlines
 
 _MOST_TOKENS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 MOST_SAMPLES: Final = 128
@@ -348,9 +347,7 @@ class ServedModel:
         template = {**(template_tools(reading.tools) if format else {}), **flags}
         marks = str(format or self._format or "")
         if prompts.is_embedded and format is not None:
-            outlines = None if answer is None else answer.outline
-            outline = "" if outlines is None else next(shorter_outlines(outlines, descriptions=False))[0]
-            asked: Any = embedded_prompt(choice.tools, last_question(messages), outline)
+            asked: Any = embedded_prompt(choice.tools, last_question(messages), answer)
         else:
             asked = messages
         if prompts.has_template() and format is not None:

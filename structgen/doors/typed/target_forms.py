@@ -40,7 +40,7 @@ from structgen.doors.typed.wrapping import (
     wrap_schema,
 )
 from structgen.grammars.compilation.compiler import compile
-from structgen.grammars.json_grammars.outline_writer import shorter_outlines
+from structgen.grammars.json_grammars.outline_writer import longest_outline
 from structgen.grammars.json_grammars.schema_grammar import json_schema, unwarned_schema, without_grammars
 from structgen.grammars.text_grammars.regular import RegularGrammar
 from structgen.machines.core.compiled import plain_grammar
@@ -128,8 +128,7 @@ class TargetForm:
     @property
     def outline(self) -> str:
         """The deepest outline of the schema that is written, its descriptions too; "" where there is none."""
-        outline = None if self.grammar is None else self.grammar.outline
-        return "" if outline is None else next(shorter_outlines(outline, descriptions=True))[0]
+        return longest_outline(self.grammar, descriptions=True)
 
     @cached_property
     def string_schema(self) -> dict[str, Any] | None:

@@ -26,7 +26,11 @@ from structgen.decoding.engine.requests import Result
 from structgen.doors.typed.prompts import PromptSource
 from structgen.doors.typed.target_forms import WritingTask
 from structgen.doors.typed.tool_use import ToolUse, rewrite_history
-from structgen.grammars.json_grammars.outline_writer import ModelPrompt, extraction_prompt_under
+from structgen.grammars.json_grammars.outline_writer import (
+    ModelPrompt,
+    extraction_prompt_under,
+    longest_outline,
+)
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.machines.core.grammar import Grammar
@@ -145,8 +149,7 @@ class ToolPrompts:
             return source.build_question(self._task, prompt=messages, **others)
         if self._prompts.is_embedded:
             text_to_read = "\n".join(source.values) if isinstance(prompt, str) else last_question(messages)
-            answer = self._task.form.outline.partition("\n")[0]  # without descriptions
-            asked_text = embedded_prompt(self.use.choice.tools, text_to_read, answer)
+            asked_text = embedded_prompt(self.use.choice.tools, text_to_read, self._task.form.grammar)
             return ModelQuestion(asked_text, turn=others["turn"])
         guard = self._prompts.find_controls(marks).guard_value
         tools = _describe_tools(self.use.choice.tools, self.format, guard)
@@ -195,10 +198,11 @@ def tools_beside_template(
     return _describe_tools(choice.tools, format, prompts.find_controls(str(format)).guard_value)
 
 
-def embedded_prompt(tools: Sequence[Tool], text: str, answer: str = "") -> ModelPrompt:
-    """Return the prompt of a model that knows outlines and texts alone. The outline of the answer, if there
-    may be one, and of each tool's arguments stand on lines of their own. Several have their tools' names."""
-    outlines = [answer] if answer else []
+def embedded_prompt(tools: Sequence[Tool], text: str, answer: Grammar | None) -> ModelPrompt:
+    """Return the prompt of a model that knows outlines and texts alone. The outline of the answer's grammar,
+    if there is one, and of each tool's arguments stand on lines of their own. Several have their tools'
+    names."""
+    outlines = [*filter(None, [longest_outline(answer, descriptions=False)])]
     has_names = len(outlines) + len(tools) > 1  # a single outline needs none
     outlines += [f"{tool.name}: " * has_names + _call_outline(tool) for tool in tools]
     return extraction_prompt_under("\n".join(outlines), text)

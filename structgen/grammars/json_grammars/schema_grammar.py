@@ -309,14 +309,12 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         """Return the answer to a question about the schema under `policies`: `answer` only looks at a
         document, which was read already or is new. Answers are remembered."""
         if question not in self._answers:
-            lent = list[Document]()
-            with suppress(IndexError):  # one step, so that two threads never share a document
-                lent += [self._spare.pop()] if policies == self.policies else []
+            is_spare = policies == self.policies
+            document = self._take_document() if is_spare else self.document(policies=policies)
             try:
-                document = lent[0] if lent else self.document(policies=policies)
                 self._answers[question] = answer(document)
             finally:
-                self._spare += lent
+                self._spare += [document] * is_spare
         known_answer: A = self._answers[question]
         return known_answer
 
