@@ -144,14 +144,14 @@ class ServedModel:
         they have another shape there. Errors: ApiError, and those of grammars, prompts and options."""
         reading = self._read_request(self._with_required_call(body))
         format = self.format if reading.tools and reading.choice.mode != "none" else None
-        has_own_shape = source is not None
-        source = source if has_own_shape else body.get(where)
+        place = where
+        if source is None:
+            source, place = body.get(where), f"{where}/{{}}/content"
         messages = fields.read_messages(source, format or self._shown_format, where)
         grammar = reading.grammar(format, specials=specials_of(self.engine)) if format else reading.grammar()
         grammar = fields.narrow_to_texts(grammar, body, messages, warnings := list[str]())
         compile_grammar = None if grammar is None else partial(self.engine.compiled, grammar, warns=False)
         continues = body.get("continue_final_message")
-        place = where if has_own_shape else f"{where}/{{}}/content"
         messages, turn = split_continued_turn(messages, continues, compile_grammar, where=place)
         thinking, flags = self._read_thoughts(body)
         thinking = thinking if turn is None else None  # they come before a reply, which has begun
@@ -346,10 +346,9 @@ class ServedModel:
         with_outline, preface, read_plain = body.get("outline"), "", None
         template = {**(template_tools(reading.tools) if format else {}), **flags}
         marks = str(format or self._format or "")
+        asked: Any = messages
         if prompts.is_embedded and format is not None:
-            asked: Any = embedded_prompt(choice.tools, last_question(messages), answer)
-        else:
-            asked = messages
+            asked = embedded_prompt(choice.tools, last_question(messages), answer)
         if prompts.has_template() and format is not None:
             preface = tools_beside_template(prompts, choice, format, template)
         elif not self._has_turns:

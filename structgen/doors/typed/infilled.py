@@ -89,7 +89,7 @@ class Infiller:
         prompt = read_texts(source.prompt)
         if split_continued_turn(prompt, None, None)[1] is not None:
             OF_INFILLING.raise_first(("continue_final_message",), ())
-        return source.build_question(text_request.task, prompt=prompt, examples=source.examples_in_texts)
+        return source.build_question(text_request.task, prompt)
 
     async def write_texts(self, text_requests: Sequence[TextRequest], attempt: int = 0) -> list[Result]:
         """Return the results of documents, written one after another; in a thread, where the caller waits.

@@ -68,11 +68,10 @@ class Local:
             None if is_free else compile_grammar,
             form.openings_of,
         )
-        others = {"turn": turn, "examples": source.examples_in_texts}
         if tool_prompts is None:
-            question = source.build_question(task, prompt=prompt, **others)
+            question = source.build_question(task, prompt, turn=turn)
         else:
-            question = tool_prompts.build_question(source, prompt, others)
+            question = tool_prompts.build_question(source, prompt, turn)
         thoughts = most_tokens(options.thinking)
         text_request.read_prompt = self.engine.reading.fit_context(question, options.max_tokens, thoughts)
         return text_request.read_prompt

@@ -50,29 +50,27 @@ class PromptSource:
     instruction: str = ""
     """The beginning of the prompt, behind which the outline stands; "" for none."""
 
-    def build_question(self, task: WritingTask, **others: Any) -> ModelQuestion:
-        """Return the question to a model, of which `ModelPrompts` makes the prompt. `others`: fields of the
-        question that replace those of the source."""
-        form, options = task.form, task.options
-        question_fields = {
-            "prompt": self.prompt,
-            "language": form.grammar,
-            "values": self.values,
-            "with_outline": options.outline,
-            "chat": options.chat,
-            "refused": self.refused_attempt,
-            "examples": self.examples,
-            "instruction": self.instruction,
-            "thinks_until": text_behind(options.thinking),
-            **others,
-        }
-        return ModelQuestion(**question_fields)
+    def build_question(self, task: WritingTask, prompt: Prompt | None = None, **others: Any) -> ModelQuestion:
+        """Return the question to a model, of which `ModelPrompts` makes the prompt.
 
-    @property
-    def examples_in_texts(self) -> tuple[tuple[Prompt, str], ...]:
-        """The examples, whose messages have texts alone: what an engine reads. A server may read images too.
-        Errors: OptionError for other parts."""
-        return tuple((read_texts(prompt), document) for prompt, document in self.examples)
+        `prompt`: for an engine, that of the source as `read_texts` reads it; the examples are read so too.
+        None: for a server, which may read images. `others`: fields of the question that replace those of the
+        source, such as `turn={"role": "assistant", "content": "{"}`. Errors: those of `read_texts`.
+        """
+        examples, options = self.examples, task.options
+        if prompt is not None:
+            examples = tuple((read_texts(example_prompt), document) for example_prompt, document in examples)
+        usual = {"chat": options.chat, "refused": self.refused_attempt}
+        return ModelQuestion(
+            self.prompt if prompt is None else prompt,
+            task.form.grammar,
+            values=self.values,
+            with_outline=options.outline,
+            examples=examples,
+            instruction=self.instruction,
+            thinks_until=text_behind(options.thinking),
+            **{**usual, **others},
+        )
 
     @property
     def subject_texts(self) -> NamedTexts:

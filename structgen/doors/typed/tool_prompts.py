@@ -133,11 +133,11 @@ class ToolPrompts:
         return fields
 
     def build_question(
-        self, source: PromptSource, prompt: Prompt, others: Mapping[str, Any]
+        self, source: PromptSource, prompt: Prompt, turn: Mapping[str, Any] | None
     ) -> ModelQuestion:
         """Return the question to the model: through its chat template, else as an embedded model reads it,
-        else as plain text. `prompt`: that of the source before the turn that is continued; `others`: further
-        fields of the question. Errors: OptionError for earlier calls that are none."""
+        else as plain text. `prompt`: that of the source before the turn that is continued; `turn`: this turn.
+        Errors: OptionError for earlier calls that are none."""
         turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
         messages = self.format.renamed(rewrite_history(turns, self.format.history), "prompt")
         marks, template = str(self.format), self._template_fields
@@ -145,18 +145,19 @@ class ToolPrompts:
             tools_text = ""
             if self.has_template:
                 tools_text = tools_beside_template(self._prompts, self.use.choice, self.format, template)
-            others = {**others, "template": template, "preface": tools_text, "marks": marks}
-            return source.build_question(self._task, prompt=messages, **others)
+            others = {"template": template, "preface": tools_text, "marks": marks, "turn": turn}
+            return source.build_question(self._task, messages, **others)
         if self._prompts.is_embedded:
             text_to_read = "\n".join(source.values) if isinstance(prompt, str) else last_question(messages)
             asked_text = embedded_prompt(self.use.choice.tools, text_to_read, self._task.form.grammar)
-            return ModelQuestion(asked_text, turn=others["turn"])
+            return ModelQuestion(asked_text, turn=turn)
         guard = self._prompts.find_controls(marks).guard_value
         tools = _describe_tools(self.use.choice.tools, self.format, guard)
         parts = [tools, *(_write_message(message, self.format, guard) for message in messages)]
         text = "\n\n".join(filter(None, parts)) + "\n\n"
-        others = {**others, "chat": False, "refused": guard(source.refused_attempt), "is_guarded": True}
-        return source.build_question(self._task, prompt=text, marks=marks, **others)
+        refused = guard(source.refused_attempt)
+        others = {"chat": False, "is_guarded": True, "turn": turn}
+        return source.build_question(self._task, text, marks=marks, refused=refused, **others)
 
 
 def model_format(prompts: ModelPrompts) -> ToolFormat:
