@@ -145,8 +145,9 @@ class ToolPrompts:
             tools_text = ""
             if self.has_template:
                 tools_text = tools_beside_template(self._prompts, self.use.choice, self.format, template)
-            others = {"template": template, "preface": tools_text, "marks": marks, "turn": turn}
-            return source.build_question(self._task, messages, **others)
+            return source.build_question(
+                self._task, messages, template=template, preface=tools_text, marks=marks, turn=turn
+            )
         if self._prompts.is_embedded:
             text_to_read = "\n".join(source.values) if isinstance(prompt, str) else last_question(messages)
             asked_text = embedded_prompt(self.use.choice.tools, text_to_read, self._task.form.grammar)
@@ -156,8 +157,8 @@ class ToolPrompts:
         parts = [tools, *(_write_message(message, self.format, guard) for message in messages)]
         text = "\n\n".join(filter(None, parts)) + "\n\n"
         refused = guard(source.refused_attempt)
-        others = {"chat": False, "is_guarded": True, "turn": turn}
-        return source.build_question(self._task, text, marks=marks, refused=refused, **others)
+        guarded = {"refused": refused, "is_guarded": True}
+        return source.build_question(self._task, text, marks=marks, chat=False, turn=turn, **guarded)
 
 
 def model_format(prompts: ModelPrompts) -> ToolFormat:
