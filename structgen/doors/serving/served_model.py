@@ -346,9 +346,9 @@ class ServedModel:
         with_outline, preface, read_plain = body.get("outline"), "", None
         template = {**(template_tools(reading.tools) if format else {}), **flags}
         marks = str(format or self._format or "")
-        asked: Any = messages
+        prompt: Any = messages
         if prompts.is_embedded and format is not None:
-            asked = embedded_prompt(choice.tools, last_question(messages), answer)
+            prompt = embedded_prompt(choice.tools, last_question(messages), answer)
         if prompts.has_template() and format is not None:
             preface = tools_beside_template(prompts, choice, format, template)
         elif not self._has_turns:
@@ -362,7 +362,7 @@ class ServedModel:
                 return prompts.encode_question(plain, self.engine.tokenizer)
 
         question = ModelQuestion(
-            asked,
+            prompt,
             answer,
             with_outline=with_outline,
             thinks_until=text_behind(thinking),

@@ -349,8 +349,8 @@ async def obtain_outcome(
 async def write_texts(writer: Writer, text_requests: Sequence[TextRequest], attempt: int = 0) -> list[Result]:
     """Return the results of texts that are written together. Where a request has an error, the model is not
     asked, and the result has it. `attempt`: its number, from 0."""
-    asked = [text_request for text_request in text_requests if text_request.error is None]
-    results = iter(await writer.write_texts(asked, attempt) if asked else ())
+    requests = [text_request for text_request in text_requests if text_request.error is None]
+    results = iter(await writer.write_texts(requests, attempt) if requests else ())
     errors = (text_request.error for text_request in text_requests)
     return [next(results) if error is None else unasked_result(error) for error in errors]
 

@@ -156,9 +156,8 @@ class ToolPrompts:
         tools = _describe_tools(self.use.choice.tools, self.format, guard)
         parts = [tools, *(_write_message(message, self.format, guard) for message in messages)]
         text = "\n\n".join(filter(None, parts)) + "\n\n"
-        refused = guard(source.refused_attempt)
-        guarded = {"refused": refused, "is_guarded": True}
-        return source.build_question(self._task, text, marks=marks, chat=False, turn=turn, **guarded)
+        others: Any = {"refused": guard(source.refused_attempt), "is_guarded": True}
+        return source.build_question(self._task, text, marks=marks, chat=False, turn=turn, **others)
 
 
 def model_format(prompts: ModelPrompts) -> ToolFormat:
