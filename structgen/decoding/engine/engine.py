@@ -40,7 +40,7 @@ from structgen.decoding.engine.loop import Loop
 from structgen.decoding.engine.model_prompts import ModelPrompts, RequestTokens, check_budget
 from structgen.decoding.engine.model_protocol import KeepsPrompts, Model, draft_support_of
 from structgen.decoding.engine.models import given_model, load_model, tokenizer_of
-from structgen.decoding.engine.requests import Handle, Request, Result, Usage
+from structgen.decoding.engine.requests import Handle, Request, Result, Sampling, Usage
 from structgen.decoding.engine.searches.whole_values import compare_whole
 from structgen.decoding.engine.special_texts import special_texts, warn_of_special_texts, without_bytes
 from structgen.decoding.engine.strategies.strategy import Mixture, SearchStrategy
@@ -269,74 +269,66 @@ class Engine:
         """Return the handles of a request whose type and place in the queue were checked. This reads the
         prompt, bounds max_tokens, compiles the grammar, and puts the texts into the loop."""
         reading = self.reading
-        token_by_token = ""
         closing = None
         thought_limit = 0
         if request.thinking is not None:
             closing = closing_of(request.thinking, self.tokenizer, self._named_tokens)
             thought_limit = request.thinking.max_tokens + len(closing.tokens)
         read_prompt = reading.read_request(request, besides=thought_limit)
-        if read_prompt.question.turn is not None:
-            request = replace(request, begun=read_prompt.question.begun, continue_final_message=None)
-        if not self.prompts.is_embedded:  # the embedded models write token by token
-            request, token_by_token = compare_whole(request, self.prompts)
-        # This follows `compare_whole`, which may change the request. It precedes the grammar, which needs
-        # max_tokens.
-        request = reading.bound_tokens(request, len(read_prompt.tokens), thought_limit)
+        if read_prompt.begun != request.begun:
+            request = replace(request, begun=read_prompt.begun, continue_final_message=None)
+        sampling, token_by_token = compare_whole(request, self.prompts)
+        max_tokens = reading.bound_tokens(request.max_tokens, len(read_prompt.tokens), thought_limit)
         began = time.perf_counter()
-        compiled_grammar, prompt, border = self._forced_text(request, read_prompt.tokens)
+        compiled_grammar, prompt, border = self._forced_text(request, sampling, read_prompt.tokens)
         compile_seconds = 0.0 if compiled_grammar is None else time.perf_counter() - began
-        shortest_length = _count_shortest(request, compiled_grammar)
-        strategies = None
-        if request.chosen_by.strategy:
-            strategies = strategies_of(request, prompt, reading, self.model, thought_limit)
-        search = None if strategies is None else strategies.search
-        if request.drafts is not None and search is not None and not search.is_once:
-            drafts, why_less = None, "the strategy reads ahead itself"
-        else:
-            drafts, why_less = self._draft_start(request, prompt, compiled_grammar)
         start = RequestStart(
             request=request,
+            sampling=sampling,
+            max_tokens=max_tokens,
             prompt=prompt,
             tokenizer=self.tokenizer,
             grammar=compiled_grammar,
-            shortest_length=shortest_length,
+            shortest_length=_count_shortest(max_tokens, compiled_grammar),
             border=border,
             closing=closing,
-            drafts=drafts,
             specials=self._special_bytes if request.special_texts else {},
-            strategies=strategies,
         )
+        if sampling.strategy:
+            start.strategies = strategies_of(start, reading, self.model, thought_limit)
+        search = None if start.strategies is None else start.strategies.search
+        why_less = "the strategy reads ahead itself"
+        if request.drafts is None or search is None or search.is_once:
+            start.drafts, why_less = self._draft_start(request, prompt, compiled_grammar)
         texts = []
         for sample in range(request.n):
             usage = Usage(len(prompt), outline=request.shortened or read_prompt.shortening)
             usage.choices = token_by_token
             usage.speculation = why_less
             usage.compile_seconds = compile_seconds if sample == 0 else 0.0
-            most_guesses = request.drafts.nodes if drafts is not None and request.drafts is not None else 0
+            drafts = None if start.drafts is None else request.drafts
+            most_guesses = 0 if drafts is None else drafts.nodes
             texts.append(Text(start, DecidedText(Handle(request, sample), usage, most_guesses)))
         # All samples come at once: the first `prefill` then serves all of them (`Loop._read_prompts`).
         self._loop.add(texts)
         return [text.handle for text in texts]
 
     def _forced_text(
-        self, request: Request, prompt: list[int]
+        self, request: Request, sampling: Sampling, prompt: list[int]
     ) -> tuple[CompiledGrammar | None, list[int], PromptBorder | None]:
         """Return the grammar, the prompt and the border of a request: the compiled grammar with the request's
         options for forced text (None: free text), the prompt's tokens that the model reads, and the border
         after these tokens (None: there is none). Raises OptionError, TokenizerError."""
         compiled_grammar = None
         grammar = request.grammar
-        bans = check_bans(request.chosen_by.banned)
+        bans = check_bans(sampling.banned)
         if bans:
             grammar = without_banned_texts(grammar, bans)
         if grammar is not None:
             compiled_grammar = self.compiled(grammar, warns=not request.special_texts, bans=bans)
         prefix = request.begun.encode()
         # These strategies read further rows after the whole prompt. So the prompt is not cut at a border.
-        reads_ahead = any(
-            isinstance(strategy, Mixture | SearchStrategy) for strategy in request.chosen_by.strategies
-        )
+        reads_ahead = any(isinstance(strategy, Mixture | SearchStrategy) for strategy in sampling.strategies)
         # a grammar that the caller compiled belongs to the caller: the engine keeps nothing of it
         policies = with_forced_text if isinstance(grammar, CompiledGrammar) else self._policies
         if not request.healing and (not prefix or reads_ahead):
@@ -548,17 +540,17 @@ def _check_request(request: Any) -> Request:
     return request
 
 
-def _count_shortest(request: Request, compiled_grammar: CompiledGrammar | None) -> int | None:
-    """Return the length of the shortest text of a request, in tokens: 0 for free text. Return None if
+def _count_shortest(max_tokens: int, compiled_grammar: CompiledGrammar | None) -> int | None:
+    """Return the length of the shortest text of a grammar, in tokens: 0 for free text. Return None if
     max_tokens surely suffice: then nobody counts. Raises BudgetError if max_tokens do not suffice."""
     if compiled_grammar is None:
         return 0
     matcher = Matcher(compiled_grammar)
     # Counting takes time, so it is done only if the bound might be too small.
-    if matcher.budget_suffices(request.most_tokens):
+    if matcher.budget_suffices(max_tokens):
         return None
     shortest_length = matcher.tokens_to_finish()
-    check_budget(request, shortest_length)
+    check_budget(max_tokens, shortest_length)
     return shortest_length
 
 

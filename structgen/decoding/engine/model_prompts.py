@@ -45,19 +45,20 @@ from structgen.decoding.engine.thinking import text_behind
 from structgen.decoding.runs.resources import is_embedded
 from structgen.grammars.json_grammars.outline_writer import (
     ModelPrompt,
-    Outlines,
     extraction_prompt_under,
+    longest_outline,
     shorter_outlines,
 )
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.machines.core.forced_text import start_after_prefix
+from structgen.machines.core.grammar import Grammar
 from structgen.tokens.control_tokens import ControlTokens
 from structgen.tokens.tokenizer import Tokenizer
 
 Message: TypeAlias = Mapping[str, Any]
 """A chat message: `role` and `content`."""
 Prompt: TypeAlias = Union[str, Sequence[Message]]
-ANY: Final[Sequence[Message]] = [{"role": "user", "content": "?"}]
+_ANY: Final[Message] = {"role": "user", "content": "?"}
 """A question that is rendered to find the text that a chat template writes around any question."""
 _SYSTEM: Final = "The words of the system."
 """A system message that is rendered to find where a chat template writes the system's text."""
@@ -65,10 +66,11 @@ _ANSWER: Final = "The words of the answer."
 """The text of an assistant's turn that is rendered to find where a chat template writes a continued turn."""
 _SYSTEM_ROLES: Final = ("system", "developer")
 _TEXT_FIELDS: Final = (
-    *("prompt", "outline", "refused", "schema"),
-    *("template", "turn", "examples", "instruction"),
+    *("prompt", "refused", "schema", "template"),
+    *("turn", "examples", "instruction"),
 )
-"""The fields of a question whose texts come from users, and so may not contain control tokens."""
+"""The fields of a question whose texts come from users, and so may not contain control tokens. So does the
+outline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +79,11 @@ class ModelQuestion:
 
     prompt: Prompt
     """The prompt: a text, or chat messages."""
-    is_json: bool = False
-    """Whether the answer is a JSON document."""
-    outline: str = ""
-    """The outline of the answer's schema, with its descriptions on the lines below (`schema_outline`); "": no
-    outline is needed."""
+    language: Grammar | None = None
+    """The grammar of the answer; None: free text."""
+    outline: str | None = None
+    """The outline of the answer's schema, with its descriptions on the lines below (`schema_outline`). None:
+    the longest one."""
     values: tuple[str, ...] = ()
     """The texts that an extracting model reads; (): it reads the prompt itself."""
     with_outline: bool | None = None
@@ -91,10 +93,6 @@ class ModelQuestion:
     """Whether the chat template is applied; None: if the model has one."""
     refused: tuple[str, str] | None = None
     """An earlier answer, and why it was refused."""
-    is_choice: bool = False
-    """Whether the answer is one of a few listed values."""
-    is_described: bool = False
-    """Whether the schema of the listed values has descriptions."""
     thinks_until: str = ""
     """The text that ends the thoughts before the answer; "": there are no thoughts, or a token ends them."""
     schema: str = ""
@@ -120,9 +118,12 @@ class ModelQuestion:
         """The beginning of the answer."""
         return "" if self.turn is None else self.turn["content"]
 
-    def to_messages(self, system: str | None = None) -> list[dict[str, Any]]:
-        """Return the question as chat messages: the prompt, the outline if it is wanted, the refusal.
+    def to_messages(
+        self, outline: str = "", system: str | None = None, preface: str = ""
+    ) -> list[dict[str, Any]]:
+        """Return the question as chat messages: the prompt, its outline ("": none), the refusal.
         Examples are turns behind the first messages of the system; the outline is then in the first of them.
+        `preface` is a text before the first words of the user.
 
         The descriptions go into the system's message: the first one, or a new one behind `system`, the text
         that the chat template itself writes there. None: there is no such message, and they go below the
@@ -132,14 +133,14 @@ class ModelQuestion:
         self._insert_examples(messages)
         users = [index for index, message in enumerate(messages) if message["role"] == "user"]
         first = users[0] if users else None
-        if first is not None and self.preface:
-            content = f"{self.preface}\n\n{messages[first]['content']}"
+        if first is not None and preface:
+            content = f"{preface}\n\n{messages[first]['content']}"
             messages[first] = {**messages[first], "content": content}
         # The first line is the outline itself; the descriptions are on the lines below.
-        outline, _, descriptions = self.outline.partition("\n")
-        if system is None:
-            outline, descriptions = self.outline, ""
-        outline_text = _outline_request(outline) if self.with_outline and outline else ""
+        descriptions = ""
+        if system is not None:
+            outline, _, descriptions = outline.partition("\n")
+        outline_text = _outline_request(outline) if outline else ""
         if self.schema:
             outline_text = (
                 f"\n\nAnswer with one JSON document of this JSON Schema and no other text:\n{self.schema}"
@@ -254,10 +255,27 @@ class ModelPrompts:
             return question.with_outline
         if self.is_embedded:
             return True
-        is_plain_choice = question.is_choice and not question.is_described
-        if is_plain_choice or not self._is_chat(question):
+        if not self._is_chat(question):
+            return False
+        # descriptions are on the lines below the outline itself
+        is_choice = bool(find_listed_values(question.language).texts)
+        if is_choice and "\n" not in longest_outline(question.language, descriptions=True):
             return False
         return not question.thinks_until or self._shows_closing(question.thinks_until)
+
+    def write_outline(self, question: ModelQuestion) -> str:
+        """Return the outline that the prompt of a question has; "": none."""
+        longest = next(self.outlines_of(question), ("", ""))[0] if question.outline is None else ""
+        return question.outline or longest
+
+    def outlines_of(self, question: ModelQuestion) -> Iterator[tuple[str, str]]:
+        """Yield the outlines that the prompt of a question may have, each with its scope in words, as
+        `shorter_outlines` does: none where a prompt shows no outline, for to write one takes time."""
+        outline = None if question.language is None else question.language.outline
+        has_own_outline = isinstance(question.prompt, ModelPrompt)
+        if outline is not None and not has_own_outline and self.needs_outline(question):
+            # the embedded models were trained on outlines without descriptions
+            yield from shorter_outlines(outline, descriptions=not self.is_embedded)
 
     def _shows_closing(self, closing: str) -> bool:
         """Return whether the chat template contains the tag that closes thoughts, such as `</think>`. Only a
@@ -274,7 +292,7 @@ class ModelPrompts:
 
     def render_text(self, question: ModelQuestion) -> str:
         """Return the prompt as a text, in the model's chat template if it is applied. Raises OptionError."""
-        prompt = self._form_prompt(self._with_plain_preface(question))
+        prompt = self._form_prompt(question, self.write_outline(question), self._plain_preface(question))
         if not isinstance(prompt, str):
             return self._render_messages(prompt, question)
         if question.is_guarded:
@@ -287,8 +305,8 @@ class ModelPrompts:
         Only the marks of the template become control tokens. The texts of messages do not, unless
         `allow_specials`. Raises OptionError.
         """
-        plain = self._with_plain_preface(question)
-        prompt = self._form_prompt(plain)
+        outline, preface = self.write_outline(question), self._plain_preface(question)
+        prompt = self._form_prompt(question, outline, preface)
         if isinstance(prompt, str):
             check_encodable("prompt", prompt)
             if self.allow_specials:
@@ -300,12 +318,17 @@ class ModelPrompts:
         controls = self.find_controls(question.marks)
         has_turn = question.turn is not None
         # a fast test of single signs; most texts have none, and take the template's own way below
-        is_guarded = not self.allow_specials and controls.may_stand_in((question.texts, plain.preface))
+        is_guarded = not self.allow_specials and controls.may_stand_in((question.texts, outline, preface))
         if has_turn or is_guarded:
-            guarded_question = question.guard_texts(controls) if is_guarded else plain
-            text = self._render_messages(self._form_prompt(guarded_question), guarded_question)
+            messages, guarded_question = prompt, question
+            if is_guarded:
+                guarded_question = question.guard_texts(controls)
+                messages = self._form_prompt(
+                    guarded_question, controls.guard_value(outline), question.preface
+                )
+            text = self._render_messages(messages, guarded_question)
             # `are_made_in`: a template may join two harmless texts into a mark
-            if has_turn or controls.stand_in(question.texts) or controls.are_made_in(text):
+            if has_turn or controls.stand_in((question.texts, outline)) or controls.are_made_in(text):
                 return controls.encode_guarded(check_encodable("prompt", text), tokenizer)
         try:
             tokens: Sequence[int] = self._apply_template(prompt, question.template, tokenize=True)
@@ -315,10 +338,9 @@ class ModelPrompts:
             raise
         return tokens
 
-    def _with_plain_preface(self, question: ModelQuestion) -> ModelQuestion:
-        """Return the question with the real signs of the marks in its `preface`, which is our own text."""
-        preface = question.preface and self.find_controls(question.marks).restore_signs(question.preface)
-        return replace(question, preface=preface)
+    def _plain_preface(self, question: ModelQuestion) -> str:
+        """Return the `preface` of a question, which is our own text, with the real signs of its marks."""
+        return question.preface and self.find_controls(question.marks).restore_signs(question.preface)
 
     def find_controls(self, marks: str = "") -> ControlTokens:
         """Return the control tokens of a prompt, which texts of users may not contain.
@@ -368,61 +390,63 @@ class ModelPrompts:
         text = self._apply_template(messages, question.template, **options)
         return str(text).rpartition(_ANSWER)[0] + question.begun
 
-    def _form_prompt(self, question: ModelQuestion) -> Any:
-        """Return the prompt of a question: a text, or messages for the chat template."""
-        prompt = self._form_question(question)
+    def render_frame(self, template: Mapping[str, Any], *before: Message) -> str:
+        """Return the text that the chat template writes around any question, and around messages before it.
+        `template` has further arguments of the template. Raises OptionError for what the template refuses."""
+        return str(self._apply_template([*before, _ANY], template, tokenize=False))
+
+    def _form_prompt(self, question: ModelQuestion, outline: str, preface: str) -> Any:
+        """Return the prompt of a question: a text, or messages for the chat template. `outline`, `preface`:
+        the texts that it has, as `to_messages` takes them."""
+        prompt = self._form_question(question, outline, preface)
         if question.turn is None or not isinstance(prompt, str):
             return prompt
         guard = self.find_controls(question.marks).guard_value if question.is_guarded else str
         # `type`: a `ModelPrompt` stays one, so that nothing is put into it again
         return type(prompt)(prompt + guard(question.begun))
 
-    def _form_question(self, question: ModelQuestion) -> Any:
+    def _form_question(self, question: ModelQuestion, outline: str, preface: str) -> Any:
         """Return the prompt of a question, as `_form_prompt` does, but without a continued turn."""
-        prompt = question.prompt
+        prompt, is_chat = question.prompt, self._is_chat(question)
         if isinstance(prompt, ModelPrompt):
             return prompt
-        question = replace(question, with_outline=self.needs_outline(question))
-        has_outline = bool(question.with_outline and question.outline)
         if self.is_embedded and question.chat is not True:
             # the embedded models know neither roles nor instructions nor earlier answers
             if isinstance(prompt, str):
                 question_text = "\n".join(question.values or (prompt,))
             else:
                 question_text = last_question(prompt)
-            if has_outline:
-                return extraction_prompt_under(question.outline, question_text)
+            if outline:
+                return extraction_prompt_under(outline, question_text)
             if not isinstance(prompt, str):
-                question = replace(question, chat=False)
-                prompt = question_text
-        if not self._is_chat(question):
+                prompt, is_chat = question_text, False
+        if not is_chat:
             example_prompts = (example_prompt for example_prompt, _ in question.examples)
             if not all(isinstance(text, str) for text in (prompt, *example_prompts)):
                 raise OptionError(
                     "Messages need the chat template.", where="chat", cure="Leave chat=False, or give text."
                 )
-            return _plain_prompt(question, str(prompt))
+            return _plain_prompt(question, str(prompt), outline)
         if not self.has_template():
             raise OptionError(
                 f"{self.name or 'The model'} has no chat template.",
                 where="chat",
                 cure="Give text, or a model whose folder has chat_template.jinja.",
             )
-        system = self._system_text(question.template) if has_outline and "\n" in question.outline else None
-        return question.to_messages(system)
+        system = self._system_text(question.template) if "\n" in outline else None
+        return question.to_messages(outline, system, preface)
 
     def _system_text(self, template: Mapping[str, Any]) -> str | None:
         """Return the text of the system that the chat template writes if no message has that role. Return
         None if the template has no place for a system's text. Cost: two short prompts."""
         system_message = {"role": "system", "content": _SYSTEM}
-        question = ModelQuestion([system_message, *ANY], template=template)
         try:
-            prefix, mark, after = self.render_text(question).partition(_SYSTEM)
+            prefix, mark, after = self.render_frame(template, system_message).partition(_SYSTEM)
         except OptionError:  # the template refuses such a message
             return None
         if not mark:
             return None
-        bare = self.render_text(ModelQuestion(ANY, template=template))
+        bare = self.render_frame(template)
         # If both renderings have the same frame, the template's own text is inside the frame. Otherwise the
         # template writes no message of the system by itself.
         has_frame = bare.startswith(prefix) and bare.endswith(after)
@@ -449,10 +473,8 @@ class ModelPrompts:
         """Return whether the chat template writes the `tools` that it is given. `template` has arguments of
         the chat template with such tools. Cost: two short prompts, once for each template."""
         if self._tells_tools is None:
-            without_tools = {**template, "tools": None}
-            with_text = self.render_text(ModelQuestion(ANY, template=template))
-            bare_text = self.render_text(ModelQuestion(ANY, template=without_tools))
-            self._tells_tools = with_text != bare_text
+            bare_text = self.render_frame({**template, "tools": None})
+            self._tells_tools = self.render_frame(template) != bare_text
         return self._tells_tools
 
     @property
@@ -477,7 +499,7 @@ class ModelPrompts:
         self._tells_tools = None
         self._controls.clear()
         # a trial: a text that is no template raises here, and not at the first request
-        self.render_text(ModelQuestion(ANY))
+        self.render_frame({})
 
     def template_holder(self) -> Any:
         """Return the tokenizer of transformers that has the chat template. It is loaded once. Raises
@@ -496,7 +518,7 @@ class ModelPrompts:
             return self._templates
 
     def _apply_template(
-        self, messages: list[dict[str, Any]], template_fields: Mapping[str, Any], **options: bool
+        self, messages: Sequence[Message], template_fields: Mapping[str, Any], **options: bool
     ) -> Any:
         """Return what the chat template makes of messages: a text, or tokens if `tokenize` is among the
         options. `template_fields` are further values that the template reads; `options` are those of
@@ -541,13 +563,13 @@ def last_question(messages: Sequence[Message]) -> str:
     return "\n".join(message["content"] for message in (messages[last_index], *results))
 
 
-def _plain_prompt(question: ModelQuestion, prompt: str) -> str:
+def _plain_prompt(question: ModelQuestion, prompt: str, outline: str) -> str:
     """Return the prompt of a model without a chat template."""
-    if question.with_outline and question.outline:
+    if outline:
         # The outline comes after the instruction, so that many prompts begin alike; otherwise at the end.
         instruction = question.instruction if prompt.startswith(question.instruction) else ""
         offset = len(instruction) or len(prompt)
-        prompt = f"{prompt[:offset]}{_outline_request(question.outline)}{prompt[offset:]}"
+        prompt = f"{prompt[:offset]}{_outline_request(outline)}{prompt[offset:]}"
     if question.refused is not None:
         answer, why = question.refused
         prompt += f"\n\nThis answer was refused: {answer}\n{why}\nAnswer again:"
@@ -560,7 +582,8 @@ def _plain_prompt(question: ModelQuestion, prompt: str) -> str:
 
 def _open_for_answer(prompt: str, question: ModelQuestion) -> str:
     """Return a prompt after which its answer may begin: before a JSON document it ends with a line end."""
-    return f"{prompt}\n" if question.is_json and not prompt.endswith("\n") else prompt
+    is_json = question.language is not None and question.language.policies is not None
+    return f"{prompt}\n" if is_json and not prompt.endswith("\n") else prompt
 
 
 def _outline_request(outline: str) -> str:
@@ -634,8 +657,11 @@ def split_continued_turn(
 class ReadPrompt:
     """A prompt in tokens, as a model reads it."""
 
-    question: ModelQuestion
     tokens: list[int]
+    question: ModelQuestion | None = None
+    """What the model is asked; None: the prompt came as tokens."""
+    begun: str = ""
+    """The beginning of the answer, which is the end of the prompt."""
     shortening: str = ""
     """How much of the schema or of the examples the prompt has, if not all of it fits; "": all of it."""
 
@@ -674,11 +700,18 @@ class RequestTokens:
             )
             prompt = messages_before if is_text else prompt
         if is_text:
-            outlines = None if request.language is None else request.language.outline
-            question = replace(_question_of(request, prompt), turn=turn)
-            prompt_read = self.fit_context(question, outlines, request.max_tokens, besides)
+            question = ModelQuestion(
+                prompt,
+                request.language,
+                with_outline=request.outline,
+                chat=request.chat,
+                refused=request.refused,
+                thinks_until=text_behind(request.thinking),
+                turn=turn,
+            )
+            prompt_read = self.fit_context(question, request.max_tokens, besides)
         else:
-            prompt_read = ReadPrompt(ModelQuestion("", turn=turn), list(prompt))
+            prompt_read = ReadPrompt(list(prompt), begun=request.begun)
         self._check_ids(request, prompt_read.tokens)
         return prompt_read
 
@@ -703,7 +736,6 @@ class RequestTokens:
     def fit_context(
         self,
         question: ModelQuestion,
-        outlines: Outlines | None,
         text_size: int | None,
         besides: int = 0,
         read: Callable[[ModelQuestion], Sequence[int]] | None = None,
@@ -714,9 +746,9 @@ class RequestTokens:
         examples, the oldest first; the descriptions; deep levels of the outline; the whole outline. If even
         that does not fit, the shortest form is returned.
 
-        `outlines`: gives those of the schema; None: there is no schema. `text_size`: tokens of the text;
-        None: a fourth of the context, at most 512. `besides`: tokens that are neither prompt nor text, as
-        thoughts are. `read`: gives the tokens of a question, in place of `ModelPrompts.encode_question`.
+        `text_size`: tokens of the text; None: a fourth of the context, at most 512. `besides`: tokens that
+        are neither prompt nor text, as thoughts are. `read`: gives the tokens of a question, in place of
+        `ModelPrompts.encode_question`.
 
         Cost: a prompt for each form that is tried, at most ten, and one for each example. Errors: those of
         `ModelPrompts.encode_question`.
@@ -724,19 +756,16 @@ class RequestTokens:
         # if max_tokens exceeds the context, `bound_tokens` raises an error
         if text_size is None or text_size >= self.context:
             text_size = min(DEFAULT_MAX_TOKENS, self.context // 4)
-        prompt = ReadPrompt(question, [])
-        for form, shortening in _with_fewer_examples(self._shorter_forms(question, outlines)):
-            if read is None:
-                tokens = self.prompts.encode_question(form, self.tokenizer)
-            else:
-                tokens = read(form)
-            prompt = ReadPrompt(form, list(tokens), shortening)
+        prompt, form = ReadPrompt([]), question
+        for form, shortening in _with_fewer_examples(self._shorter_forms(question)):
+            tokens = self.prompts.encode_question(form, self.tokenizer) if read is None else read(form)
+            prompt = ReadPrompt(list(tokens), form, question.begun, shortening)
             if len(prompt.tokens) + text_size + besides <= self.context:
                 break
         # The message has two halves: the parts that the prompt has, and the parts that did not fit.
         present_parts: list[str] = []
         missing_parts: list[str] = []
-        if (example_count := len(prompt.question.examples)) < len(question.examples):
+        if (example_count := len(form.examples)) < len(question.examples):
             present_parts.append(f"has {example_count} of {len(question.examples)} examples")
             missing_parts.append("all examples")
         if prompt.shortening:
@@ -749,45 +778,31 @@ class RequestTokens:
         message = f"The prompt {present}: {missing} and {text_size:,} tokens of text"
         return replace(prompt, shortening=f"{message} do not fit the model's context of {self.context:,}.")
 
-    def _shorter_forms(
-        self, question: ModelQuestion, outlines: Outlines | None
-    ) -> Iterator[tuple[ModelQuestion, str]]:
-        """Yield shorter and shorter forms of a question, as pairs. The second item describes the part of the
-        schema that the form still has; "": the whole outline."""
-        if question.is_choice and outlines is not None:
-            # The schema has descriptions if its outline with descriptions is another text.
-            bare_outline, _ = next(shorter_outlines(outlines, descriptions=False))
-            described_outline, _ = next(shorter_outlines(outlines, descriptions=True))
-            question = replace(question, is_described=bare_outline != described_outline)
-        bare = replace(question, refused=None)
-        has_own_outline = isinstance(question.prompt, ModelPrompt)
-        if outlines is None or has_own_outline or not self.prompts.needs_outline(bare):
-            yield question, ""  # an outline that no prompt shows is not written: it takes time
-            if question.refused is not None:
-                yield bare, ""
-            return
-        is_first = True
-        # the embedded models were trained on outlines without descriptions
-        for outline, shortening in shorter_outlines(outlines, descriptions=not self.prompts.is_embedded):
-            # The refused answer is left out first, because the outline matters more.
-            if is_first and question.refused is not None:
-                yield replace(question, outline=outline), shortening
-            is_first = False
-            yield replace(bare, outline=outline), shortening
-        if not self.prompts.is_embedded:  # the embedded models know no prompt without an outline
-            yield bare, "nothing"
+    def _shorter_forms(self, question: ModelQuestion) -> Iterator[tuple[ModelQuestion, str]]:
+        """Yield shorter and shorter forms of a question, as pairs; the first is the question itself. The
+        second item describes the part of the schema that the form still has; "": the whole outline."""
+        outlines = self.prompts.outlines_of(question)
+        outline, shortening = next(outlines, ("", ""))
+        yield question, shortening
+        # The refused answer is left out first, because the outline matters more.
+        if question.refused is not None:
+            yield replace(question, refused=None, outline=outline), shortening
+        for outline, shortening in outlines:
+            yield replace(question, refused=None, outline=outline), shortening
+        # the embedded models know no prompt without an outline
+        if outline and not self.prompts.is_embedded:
+            yield replace(question, refused=None, outline=""), "nothing"
 
-    def bound_tokens(self, request: Request, prompt: int, besides: int = 0) -> Request:
-        """Return the request with a bound on the tokens of its text: its max_tokens, or else the room that
-        the context leaves.
+    def bound_tokens(self, max_tokens: int | None, prompt: int, besides: int = 0) -> int:
+        """Return the bound on the tokens of a text: its max_tokens, or else the room that the context leaves.
 
         `prompt` is the size of its prompt in tokens. `besides` is the number of tokens that are neither
         prompt nor text, such as thoughts. Raises OptionError if all of them do not fit the context.
         """
         room = self.context - prompt - besides
         # The bound is at least 1: if no room is left, one of the errors below reports it.
-        if request.max_tokens is None:
-            request = replace(request, max_tokens=max(min(DEFAULT_MAX_TOKENS, room), 1))
+        if max_tokens is None:
+            max_tokens = max(min(DEFAULT_MAX_TOKENS, room), 1)
         if prompt >= self.context:
             raise OptionError(
                 f"The prompt has {prompt:,} tokens; the model's context, which the text needs too, is "
@@ -795,14 +810,14 @@ class RequestTokens:
                 where="prompt",
                 cure="Shorten the prompt.",
             )
-        if request.most_tokens > room:
+        if max_tokens > room:
             raise OptionError(
-                f"{prompt:,} tokens of prompt and max_tokens={request.most_tokens:,} make "
-                f"{prompt + besides + request.most_tokens:,}; the model's context is {self.context:,}.",
+                f"{prompt:,} tokens of prompt and max_tokens={max_tokens:,} make "
+                f"{prompt + besides + max_tokens:,}; the model's context is {self.context:,}.",
                 where="max_tokens",
                 cure="Shorten the prompt, or ask for fewer tokens.",
             )
-        return request
+        return max_tokens
 
 
 def _with_fewer_examples(forms: Iterator[tuple[ModelQuestion, str]]) -> Iterator[tuple[ModelQuestion, str]]:
@@ -819,27 +834,11 @@ def _with_fewer_examples(forms: Iterator[tuple[ModelQuestion, str]]) -> Iterator
         yield replace(form, examples=()), shortening
 
 
-def _question_of(request: Request, prompt: Prompt) -> ModelQuestion:
-    """Return the question that a request asks the model, without an outline."""
-    language = request.language
-    is_json = language is not None and language.policies is not None
-    return ModelQuestion(
-        prompt,
-        is_json,
-        with_outline=request.outline,
-        chat=request.chat,
-        refused=request.refused,
-        is_choice=is_json and bool(find_listed_values(language).texts),
-        thinks_until=text_behind(request.thinking),
-    )
-
-
-def check_budget(request: Request, shortest_length: int) -> None:
-    """Raise BudgetError if the shortest text, of `shortest_length` tokens, is longer than the request
-    allows."""
-    if shortest_length > request.most_tokens:
+def check_budget(max_tokens: int, shortest_length: int) -> None:
+    """Raise BudgetError if the shortest text, of `shortest_length` tokens, is longer than `max_tokens`."""
+    if shortest_length > max_tokens:
         raise BudgetError(
-            f"No document fits max_tokens={request.most_tokens:,}: the shortest takes {shortest_length:,}.",
+            f"No document fits max_tokens={max_tokens:,}: the shortest takes {shortest_length:,}.",
             minimum=shortest_length,
             where="max_tokens",
             cure=f"Give at least {shortest_length:,}.",

@@ -96,7 +96,8 @@ def _read_grammar(name: str, value: Any) -> Grammar | CompiledGrammar | None:
     grammar, reader = read_target(value, where=name)
     # The innermost grammar gets the reader. `Text._read_value` finds it through the grammars around it.
     if reader is not None and isinstance(grammar, Grammar) and grammar.schema is not None:
-        cast("Any", grammar.innermost).reader = reader.read_document
+        read_document = reader.read_document
+        return grammar.inside(lambda inner: cast("Any", inner).with_reader(read_document))
     return grammar
 
 

@@ -38,6 +38,7 @@ from structgen.decoding.engine.requests import (
     Handle,
     Request,
     Result,
+    Sampling,
     Step,
     Usage,
     fault_of,
@@ -76,11 +77,15 @@ class PromptBorder:
     """Whether free text follows the border; otherwise the grammar goes on."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RequestStart:
     """The values that the texts of a request have before their first token. They outlive a restart."""
 
     request: Request
+    sampling: Sampling
+    """The sampling of the texts, with the search that compares listed values as a whole."""
+    max_tokens: int
+    """The bound on the tokens of a text."""
     prompt: list[int]
     tokenizer: Tokenizer
     grammar: CompiledGrammar | None
@@ -134,7 +139,7 @@ class Text:
         self.steps = decided_text.steps
         self.thought = decided_text.thought
         self.usage = decided_text.usage
-        self.max_tokens = request.most_tokens
+        self.max_tokens = start.max_tokens
         self.stops = request.stops
         self.shortest_length = start.shortest_length
         """The length of the shortest completion, in tokens (None: not counted yet)."""
@@ -163,7 +168,7 @@ class Text:
         """The seconds of the forward pass before the next token, and of filling the masks of that batch."""
         # The next fields come from the options and strategies of the request.
         ends = (*start.tokenizer.eos_token_ids, *request.stop_tokens)
-        self.row = ChoiceRow(request.chosen_by, self.handle.sample, 0, start.prompt, self.tokens, ends)
+        self.row = ChoiceRow(start.sampling, self.handle.sample, 0, start.prompt, self.tokens, ends)
         self.edits = () if start.strategies is None else start.strategies.edits
         self.search: Any = None
         """The search that is under way, for which the text waits; None: there is none."""

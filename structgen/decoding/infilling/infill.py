@@ -61,7 +61,6 @@ from structgen.decoding.infilling.token_automaton import TokenAutomaton
 from structgen.decoding.runs.exclusions import Exclusion, Exclusions
 from structgen.decoding.runs.resources import model_name
 from structgen.decoding.speculation.drafts.model_rows import Tokens
-from structgen.grammars.json_grammars.outline_writer import shorter_outlines
 from structgen.machines.core.compiled import plain_grammar
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -679,16 +678,14 @@ def _prompt_tokens(
     `prompts`: makes prompts in this form. `settings` has the grammar, and the options `outline` and `chat`.
     For example, structgen/infill reads the outline of the schema (the schema in one line) before the text.
     """
-    question = ModelQuestion(
-        checks.check_encodable("prompt", prompt), with_outline=settings.outline, chat=settings.chat
-    )
     grammar = settings.grammar
     target_grammar = None if grammar is None else plain_grammar(grammar_of(grammar, "grammar")[0])
-    if target_grammar is not None and target_grammar.outline is not None:
-        # The embedded models were trained on outlines without descriptions.
-        outlines = shorter_outlines(target_grammar.outline, descriptions=not prompts.is_embedded)
-        outline = next(outlines)[0] if prompts.needs_outline(question) else ""
-        question = replace(question, is_json=True, outline=outline)
+    question = ModelQuestion(
+        checks.check_encodable("prompt", prompt),
+        target_grammar,
+        with_outline=settings.outline,
+        chat=settings.chat,
+    )
     return prompts.encode_question(question, tokenizer)
 
 

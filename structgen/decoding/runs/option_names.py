@@ -36,6 +36,7 @@ OF_REQUEST: Final = (
     "healing",
     "choices",
     "continue_final_message",
+    "stop_tokens",
 )
 """The options of `sg.Request`, but for those that say what is asked."""
 # the names, by scripts/call_options.py

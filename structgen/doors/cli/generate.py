@@ -82,7 +82,7 @@ def _print_samples(requests: ModelRequests, request: Request) -> bool:
     """
     from structgen.decoding.engine.requests import Result
     from structgen.doors.typed.functions import obtain_outcome
-    from structgen.doors.typed.prompts import narrow_task, source_of_prompt
+    from structgen.doors.typed.prompts import TextRequest, source_of_prompt
     from structgen.doors.typed.waiting import run_coroutine, run_generator
 
     options, form = requests.options, requests.form or form_of_request(requests.request_without_prompt)
@@ -103,7 +103,7 @@ def _print_samples(requests: ModelRequests, request: Request) -> bool:
             _print_pieces(engine.pieces(handles[sample]), form)
         elif streams:
             final_results = list[Result]()
-            pieces = writer.stream_text(narrow_task(task, source), source, final_results.append)
+            pieces = writer.stream_text(TextRequest.narrow(task, source), final_results.append)
             _print_pieces(run_generator(pieces), form)
             first = final_results[0]
         sample_request = request
@@ -192,7 +192,7 @@ def _outcome_object(
         members["usage"]["attempts"] = list(map(show_usage, outcome.usages))
     if engine is None:
         return {**members, "logprob": None, "constrained_logprob": None}
-    if reply is None and not request.chosen_by.strategies:
+    if reply is None and not (request.chosen_by.strategies or result.usage.strategy):
         sure = confidences_of(result, request.grammar, engine.tokenizer, form.value_pointer)
         members["confidences"] = {pointer: asdict(confidence) for pointer, confidence in sure.items()}
     if request.logprobs:

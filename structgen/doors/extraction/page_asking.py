@@ -50,7 +50,7 @@ from structgen.doors.extraction.unasked_pages import unasked_piece
 from structgen.doors.typed.functions import obtain_outcome
 from structgen.doors.typed.local import Local
 from structgen.doors.typed.options import TypedOptions
-from structgen.doors.typed.prompts import PromptSource, narrow_task
+from structgen.doors.typed.prompts import PromptSource, TextRequest, narrow_task
 from structgen.doors.typed.target_forms import TargetForm, WritingTask
 from structgen.doors.typed.worked.worked_examples import Examples, Spelling
 from structgen.doors.typed.wrapping import unwrap_document
@@ -326,7 +326,7 @@ class PageQuestion:
         # the size of a prompt does not depend on what a page states, so these checks are left out
         plain_options = replace(options, grounded=False, quotes=False)
         plain = replace(self.page_target, options=plain_options)
-        prompt_tokens = self.count_tokens(writer.prompt_text(plain, self.prompt_source("")))
+        prompt_tokens = self.count_tokens(writer.prompt_text(TextRequest(plain, self.prompt_source(""))))
         max_tokens = min(page_tokens, context - answer - prompt_tokens)
         if max_tokens < LEAST_PAGE:
             raise OptionError(

@@ -167,16 +167,17 @@ class VllmAnswers:
 
         request = prompt.make_request(self._request_of)
         read_prompt = self._reading.read_request(request)
-        check_request(replace(request, begun=read_prompt.question.begun))
+        check_request(replace(request, begun=read_prompt.begun))
         tokens = read_prompt.tokens
         grammar, compiled_grammar, outputs = request.grammar, None, None
         # vLLM counts the end token of a document
-        request = self._reading.bound_tokens(request, len(tokens), int(grammar is not None))
+        besides = int(grammar is not None)
+        max_tokens = self._reading.bound_tokens(request.max_tokens, len(tokens), besides)
         if grammar is not None:
             compiled_grammar = with_forced_text(
                 self._compile_grammar(plain_grammar(grammar)), canonical=request.canonical
             )
-            check_budget(request, Matcher(compiled_grammar).tokens_to_finish())
+            check_budget(max_tokens, Matcher(compiled_grammar).tokens_to_finish())
             outputs = StructuredOutputsParams(
                 regex=f"{compiled_grammar.grammar.fingerprint} {request.canonical}"
             )
@@ -187,7 +188,7 @@ class VllmAnswers:
             seed=sampling.seed % 2**63,  # vLLM takes -1 for none
             logit_bias=dict(sampling.logit_bias) or None,
             stop=list(request.stops) or None,
-            max_tokens=request.most_tokens + (compiled_grammar is not None),
+            max_tokens=max_tokens + besides,
             structured_outputs=outputs,
         )
         return tokens, compiled_grammar, params

@@ -55,7 +55,7 @@ from structgen.doors.serving.folder_import import open_store
 from structgen.doors.serving.message_shape import CountShape, MessageShape
 from structgen.doors.serving.record_store import disk_checked, owner_of
 from structgen.doors.serving.reply_parts import ReplyParts
-from structgen.doors.serving.request_fields import check_object, read_object
+from structgen.doors.serving.request_fields import read_object
 from structgen.doors.serving.response_shape import InputTokensShape, ResponseShape
 from structgen.doors.serving.served_model import BodyRequest, ServedModel
 from structgen.doors.serving.server_metrics import ServerMetrics
@@ -276,16 +276,14 @@ class ModelServer:
     async def answer_line(
         self,
         path: str,
-        body: JsonObject,
+        load: Callable[[], JsonObject],
         owner: str = "",
     ) -> tuple[int, Any, str]:
         """Answer a body that did not come over a connection. Return the status, the body and the warning of
-        the answer. `path`: the address; `owner`: whose request it is."""
+        the answer. `path`: the address; `load`: returns the body; `owner`: whose request it is."""
         kind = next(kind for kind in SHAPES if kind.path == path)
         line = _Line(self, kind, {"type": "http", "method": "POST", "path": path}, owner=owner)
-        of_streams = ("stream", "stream_options")
-        line_body = {name: value for name, value in body.items() if name not in of_streams}
-        await line.run_traced({}, line.run_kept(partial(check_object, line_body)))
+        await line.run_traced({}, line.run_kept(load))
         warning = line.response.headers.get("x-structgen-warning", "")
         return line.status, await run_sync(json.loads, bytes(line.response.body)), warning
 

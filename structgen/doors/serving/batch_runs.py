@@ -15,16 +15,35 @@ from functools import partial
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from anyio.to_thread import run_sync
-
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError, prefix_place
 from structgen.base.language.shapes import JsonShapes
 from structgen.decoding.runs.result_files import Answers, as_done, results_of
+from structgen.doors.serving.request_fields import read_object
 
 URLS: Final = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
 """The addresses whose bodies lines of OpenAI's protocol may have."""
+_OF_STREAMS: Final = ("stream", "stream_options")
+
+
+class BatchLine(NamedTuple):
+    """A request of a file. Its body is read when its turn comes: read bodies take five times the memory."""
+
+    custom_id: str
+    url: str
+    member: str
+    """The member that has the body: "body", or "params" in Anthropic's protocol."""
+    data: bytes
+    """The line as it stands."""
+
+    def read_body(self, model: str = "") -> JsonObject:
+        """Return the body, of which no part is streamed. `model`: whose name stands in place of that in the
+        body; "": none. Raises ApiError as `read_object` does."""
+        body = read_object(self.data, self.member)
+        body["model"] = model or body.get("model")
+        return {name: value for name, value in body.items() if name not in _OF_STREAMS}
 
 
 def protocol_of(path: Path) -> str:
@@ -48,8 +67,8 @@ def read_batch(
     name: str,
     max_bytes: int,
     urls: Sequence[str] = URLS,
-) -> dict[str, bytes]:
-    """Return the requests of a file as they stand, by their `custom_id`. Their bodies are not looked at.
+) -> dict[str, BatchLine]:
+    """Return the requests of a file, by their `custom_id`. Their bodies are not looked at.
 
     Raises OSError, and OptionError for a file without requests. So is the first line refused that has more
     than `max_bytes` bytes, or is no JSON or no request of the protocol. Its `url` must be one of `urls`, and
@@ -58,7 +77,8 @@ def read_batch(
         f"openai: word custom_id!; 'POST' method; {'|'.join(map(repr, urls))} url!; object body!\n"
         "anthropic: word custom_id!; object params!"
     )
-    lines: dict[str, bytes] = {}
+    lines: dict[str, BatchLine] = {}
+    member = "params" if protocol == "anthropic" else "body"
     with path.open("rb") as file:
         for number, line in enumerate(iter(partial(file.readline, max_bytes + 1), b""), 1):
             if not line.strip():
@@ -76,8 +96,9 @@ def read_batch(
                     raise OptionError(f"No JSON: {error}.", cure=cure) from None
                 shapes.check(request, protocol, "")
                 # results are found by this id
-                if lines.setdefault(request["custom_id"], line) is not line:
-                    fault = f"A line before it has {request['custom_id'][:80]!r} too."
+                custom_id, url = request["custom_id"], request.get("url", "/v1/messages")
+                if lines.setdefault(custom_id, BatchLine(custom_id, url, member, line)).data is not line:
+                    fault = f"A line before it has {custom_id[:80]!r} too."
                     raise OptionError(fault, where="custom_id", cure="Give each request another one.")
     if not lines:
         raise OptionError("The file has no request.", where=name, cure="Write one on each line.")
@@ -87,7 +108,7 @@ def read_batch(
 def batch_results(
     portal: Any,
     server: Any,
-    lines: Mapping[str, bytes],
+    lines: Mapping[str, BatchLine],
     results: Path,
     at_once: int,
     *,
@@ -106,7 +127,7 @@ def batch_answers(
     engine: Any,
     answer: Callable[..., Awaitable[tuple[int, Any, str]]],
     at_once: int,
-    lines: Sequence[bytes],
+    lines: Sequence[BatchLine],
     *,
     model: str = "",
 ) -> Answers:
@@ -126,27 +147,25 @@ def outcome_of(line: Mapping[str, Any]) -> str:
     return "completed" if line["response"]["status_code"] == 200 else "failed"
 
 
-def batch_run(parts: Mapping[str, str], lines: Sequence[bytes]) -> dict[str, str]:
+def batch_run(parts: Mapping[str, str], lines: Sequence[BatchLine]) -> dict[str, str]:
     """Return what a run is for `results_of`: the parts of the engine, and a digest of the requests."""
-    requests = b"\n".join(map(bytes.strip, lines))
+    requests = b"\n".join(line.data.strip() for line in lines)
     return {**parts, "file of requests": blake2b(requests, digest_size=16).hexdigest()}
 
 
 async def result_line(
-    answer: Callable[..., Awaitable[tuple[int, Any, str]]], model: str, line: bytes
+    answer: Callable[..., Awaitable[tuple[int, Any, str]]], model: str, line: BatchLine
 ) -> dict[str, Any]:
     """Return the line of results of a request. A server that has no room for another text is asked again."""
-    request = await run_sync(json.loads, line)
-    body = {**request.get("body", request.get("params")), **({"model": model} if model else {})}
-    while (reply := await answer(request.get("url", "/v1/messages"), body))[0] == 429:
+    while (reply := await answer(line.url, partial(line.read_body, model)))[0] == 429:
         # a batch can wait for those who cannot
         await asyncio.sleep(1)
     status, content, warning = reply
     warning_member = {"warning": warning} if warning else {}
-    if "params" in request:
+    if line.member == "params":
         kind, member = ("succeeded", "message") if status == 200 else ("errored", "error")
         return {
-            "custom_id": request["custom_id"],
+            "custom_id": line.custom_id,
             "result": {"type": kind, member: content, **warning_member},
         }
     response = {
@@ -156,4 +175,4 @@ async def result_line(
         **warning_member,
     }
     number = f"batch_req_{secrets.token_hex(12)}"
-    return {"custom_id": request["custom_id"], "id": number, "response": response, "error": None}
+    return {"custom_id": line.custom_id, "id": number, "response": response, "error": None}

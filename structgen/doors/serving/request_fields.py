@@ -294,8 +294,8 @@ def _read_call(
 # --- JSON of bodies -----------------------------------------------------------------------------------------
 
 
-def read_object(data: bytes | bytearray) -> JsonObject:
-    """Return the JSON object that the bytes spell.
+def read_object(data: bytes | bytearray, member: str = "") -> JsonObject:
+    """Return the JSON object that the bytes spell, or that a member of it holds.
 
     Raises ApiError if the bytes are not JSON, or not an object, or have more than MAX_DEPTH open brackets. A
     number that is not finite is refused, too; its place is the error's `param`. Cost: proportional to the
@@ -311,9 +311,11 @@ def read_object(data: bytes | bytearray) -> JsonObject:
 
     try:
         text = data.decode(json.detect_encoding(data), "surrogatepass")
-        if _depth(text) > MAX_DEPTH:
-            raise _depth_error()
+        if _depth(text) > MAX_DEPTH + bool(member):
+            fault = f"The body is nested too deeply: at most {MAX_DEPTH} brackets may be open."
+            raise ApiError(fault)
         value = json.loads(text, parse_float=read_number, parse_constant=read_number)
+        value = value[member] if member else value
     except (ValueError, RecursionError) as error:
         raise ApiError(f"The body is no JSON: {str(error)[:200]}.") from None
     if numbers_refused:
@@ -323,19 +325,6 @@ def read_object(data: bytes | bytearray) -> JsonObject:
     if not isinstance(value, dict):
         raise ApiError(f"The body is a {type(value).__name__}, and must be an object.")
     return value
-
-
-def check_object(value: JsonObject) -> JsonObject:
-    """Return an object that `json` read, as read_object reads it. Raises ApiError as read_object does."""
-    try:
-        data = json.dumps(value).encode()
-    except RecursionError:
-        raise _depth_error() from None
-    return read_object(data)
-
-
-def _depth_error() -> ApiError:
-    return ApiError(f"The body is nested too deeply: at most {MAX_DEPTH} brackets may be open.")
 
 
 def _depth(text: str) -> int:

@@ -33,7 +33,6 @@ from structgen.decoding.engine.model_prompts import (
     split_continued_turn,
 )
 from structgen.decoding.engine.requests import Request
-from structgen.decoding.engine.searches.listed_values import find_listed_values
 from structgen.decoding.engine.thinking import TAG_TOKENS, Thinking, most_tokens, text_behind
 from structgen.doors.serving import request_fields as fields
 from structgen.doors.serving.api_errors import ApiError, Body
@@ -48,7 +47,6 @@ from structgen.doors.typed.tool_prompts import (
     tools_beside_template,
     usual_format,
 )
-from structgen.grammars.json_grammars.outline_writer import shorter_outlines
 
 _MOST_TOKENS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 MOST_SAMPLES: Final = 128
@@ -232,14 +230,12 @@ class ServedModel:
                 ),
             )
         request = self._engine_request(
-            prompt.tokens,
+            prompt,
             body,
             grammar,
             likeliest=logprob_count,
             special_texts=format is not None or body.get("skip_special_tokens") is False,
             thinking=thinking,
-            shortened=prompt.shortening,
-            begun=prompt.question.begun,
             # a model that was not trained on conversations would go on with the next question
             ends=() if grammar is not None or self._has_turns else ("\nUser:",),
         )
@@ -315,53 +311,59 @@ class ServedModel:
         likeliest = fields.count_of(body, "logprobs", max_count=MOST_LIKELIEST)
         grammar = reading.grammar()
         warnings = list[str]()
-        requests = [
-            self._engine_request(
-                prompt,
-                body,
-                fields.narrow_to_texts(grammar, body, prompt, warnings),
-                likeliest=likeliest,
-                chat=False,
-                special_texts=body.get("skip_special_tokens") is False,
+        requests = []
+        for prompt in _list_prompts(body.get("prompt")):
+            narrowed_grammar = fields.narrow_to_texts(grammar, body, prompt, warnings)
+            if isinstance(prompt, str):
+                text, with_outline = checks.check_text("prompt", prompt), body.get("outline")
+                question = ModelQuestion(text, narrowed_grammar, with_outline=with_outline, chat=False)
+                read_prompt = self.engine.reading.fit_context(question, _most_tokens(body))
+            else:
+                read_prompt = ReadPrompt(list(checks.check_tokens("prompt", prompt)))
+            requests.append(
+                self._engine_request(
+                    read_prompt,
+                    body,
+                    narrowed_grammar,
+                    likeliest=likeliest,
+                    special_texts=body.get("skip_special_tokens") is False,
+                )
             )
-            for prompt in _list_prompts(body.get("prompt"))
-        ]
         return self._build_request(body, reading, tuple(requests), warnings[:1], ReplyParts(), likeliest)
 
     def _engine_request(
         self,
-        prompt: str | Sequence[int],
+        prompt: ReadPrompt,
         body: Body,
         grammar: Any,
         *,
         likeliest: int | None,
         ends: tuple[str, ...] = (),
-        **options: Any,
+        thinking: Thinking | None = None,
+        special_texts: bool = False,
     ) -> Request:
         """Return the engine's request. It has as many tokens as the body says, and no more than the rest of
         the context."""
         count = fields.count_of(body, "n", max_count=MOST_SAMPLES)
         count = 1 if count is None else count
+        room = max(self.engine.model.context - len(prompt.tokens) - most_tokens(thinking), 1)
+        max_tokens = _most_tokens(body)
         stop_tokens = fields.stop_tokens_of(body, self.engine.tokenizer.vocab_size)
-        request = Request(
-            prompt,
+        return Request(
+            prompt.tokens,
             grammar,
             fields.sampling_of(body, is_greedy=grammar is not None and count == 1),
-            max_tokens=_most_tokens(body),
+            max_tokens=room if max_tokens is None else min(room, max_tokens),
             stop=(fields.stops_of(body) or ends) * (grammar is None),
             stop_tokens=stop_tokens if grammar is None else (),
             n=count,
             timeout=self.seconds,
             logprobs=likeliest or 0,
-            **{"choices": "whole", **fields.options_of(body), **options},
-        )
-        thoughts = 0 if request.thinking is None else most_tokens(request.thinking)
-        prompt_reading = self.engine.reading.read_request(request, besides=thoughts)
-        room = self.engine.model.context - len(prompt_reading.tokens) - thoughts
-        max_tokens = max(room if request.max_tokens is None else min(room, request.max_tokens), 1)
-        shortened_outline = request.shortened or prompt_reading.shortening
-        return replace(
-            request, prompt=prompt_reading.tokens, max_tokens=max_tokens, shortened=shortened_outline
+            thinking=thinking,
+            special_texts=special_texts,
+            begun=prompt.begun,
+            shortened=prompt.shortening,
+            **{"choices": "whole", **fields.options_of(body)},
         )
 
     def _with_required_call(self, body: Body) -> Mapping[str, Any]:
@@ -429,42 +431,39 @@ class ServedModel:
         prompts = self.engine.prompts
         answer = reading.answer
         choice = reading.choice
-        outlines = None if answer is None else answer.outline
+        with_outline, preface, read_plain = body.get("outline"), "", None
         template = {**(template_tools(reading.tools) if format else {}), **flags}
         marks = str(format or self._format or "")
-        question = ModelQuestion(
-            messages,
-            outlines is not None,
-            with_outline=body.get("outline"),
-            is_choice=answer is not None and bool(find_listed_values(answer).texts),
-            thinks_until="" if thinking is None else text_behind(thinking),
-            template=template,
-            marks=marks,
-            turn=turn,
-        )
-        read_plain = None
+        prompt: Any = messages
         if prompts.is_embedded and format is not None:
-            outline = "" if outlines is None else next(shorter_outlines(outlines, descriptions=False))[0]
-            text = embedded_prompt(choice.tools, last_question(messages), outline)
-            question = ModelQuestion(text, turn=turn)
-        elif prompts.has_template() and format is not None:
-            question = replace(question, preface=tools_beside_template(prompts, choice, format, template))
+            prompt = embedded_prompt(choice.tools, last_question(messages), answer)
+        if prompts.has_template() and format is not None:
+            preface = tools_beside_template(prompts, choice, format, template)
         elif not self._has_turns:
+            with_outline = bool(with_outline)
 
             def read_plain(plain_question: ModelQuestion) -> Sequence[int]:
-                turns = replace(plain_question, with_outline=bool(plain_question.outline)).to_messages()
+                turns = plain_question.to_messages(prompts.write_outline(plain_question))
                 text = plain_chat(turns, choice.tools, format, prompts.find_controls(marks).guard_value)
                 text += " " * (turn is not None)
                 plain = ModelQuestion(text, chat=False, marks=marks, is_guarded=True, turn=turn)
                 return prompts.encode_question(plain, self.engine.tokenizer)
 
-            question = replace(question, with_outline=bool(body.get("outline")))
-
+        question = ModelQuestion(
+            prompt,
+            answer,
+            with_outline=with_outline,
+            thinks_until=text_behind(thinking),
+            template=template,
+            preface=preface,
+            marks=marks,
+            turn=turn,
+        )
         context = self.engine.model.context
         max_tokens = _most_tokens(body)
-        besides = 0 if thinking is None else min(most_tokens(thinking), context // 4)
+        besides = min(most_tokens(thinking), context // 4)
         max_tokens = None if max_tokens is None or max_tokens > context // 4 else max_tokens
-        return self.engine.reading.fit_context(question, outlines, max_tokens, besides, read_plain)
+        return self.engine.reading.fit_context(question, max_tokens, besides, read_plain)
 
     def _read_thoughts(self, body: Body, warnings: list[str]) -> tuple[Thinking | None, JsonObject]:
         """Return the thoughts before a reply, and what the chat template is told of them. They are on or off
@@ -512,7 +511,7 @@ class ServedModel:
         prompts = self.engine.prompts
         if prompts.is_embedded or not prompts.has_template():
             return None, None
-        end = prompts.render_text(ModelQuestion([{"role": "user", "content": "?"}], template=flags)).rstrip()
+        end = prompts.render_frame(flags).rstrip()
         template = str(prompts.template_holder().chat_template)
         tags = sorted({(row.thinking, row.opened) for row in FORMATS.values() if row.thinking})
         opened_tags = (tag[1] for tag, opens in tags if opens and end.endswith(tag[0].rstrip()))

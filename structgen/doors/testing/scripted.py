@@ -148,7 +148,7 @@ class Scripted(Engine):
             sample_request = replace(request, n=1) if request.n > 1 else request
             # the prompt is read here: it must name its script before the engine has it
             read_prompt = self.reading.read_request(sample_request)
-            beginning = read_prompt.question.begun
+            beginning = read_prompt.begun
             sample_request = replace(
                 sample_request,
                 begun=beginning,

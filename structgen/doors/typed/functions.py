@@ -174,15 +174,14 @@ class CallSpec:
             task = replace(task, is_async=self.is_async or self.form.asynchronous)
         progress = document or progress_of(self.form, functools.partial(writer.read_reply, task))
         final_results, is_refused = list[Result](), False
-        try:
-            narrowed_task = narrow_task(task, source)
-        except NotStatedError as error:
+        text_request = TextRequest.narrow(task, source)
+        if (error := text_request.error) is not None:
             if not detailed:
-                raise
+                raise error
             yield Partial(progress, judge_attempt(self.form, unasked_result(error), 1, None))
             return
-        with open_span(writer, narrowed_task, source, is_stream=True) as span:
-            text_pieces = writer.stream_text(narrowed_task, source, final_results.append)
+        with open_span(writer, text_request.task, source, is_stream=True) as span:
+            text_pieces = writer.stream_text(text_request, final_results.append)
             async with aclosing(span.wrap_items(text_pieces)) as pieces:
                 async for piece in pieces:
                     if is_refused:
@@ -198,7 +197,7 @@ class CallSpec:
             outcome = judge_attempt(self.form, final_results[0], 1, None)
             record_outcome(span, outcome)
         if detailed:
-            outcome = with_details(outcome, writer, task, source)
+            outcome = with_details(outcome, writer, text_request)
         else:
             self.warn_if_shortened(final_results[0])
             _ = outcome.value  # its error is raised here
@@ -323,17 +322,18 @@ async def obtain_outcome(
     refused answer and the messages of the validators.
 
     `first`: the result of an attempt that was made, with other calls; `running_span`: the span of the call,
-    where it has begun. `detailed`: whether the outcome also has its prompt, which is made again, and how sure
-    an engine's model was. For example, `await obtain_outcome(writer, task, source)` makes all attempts.
+    where it has begun. `detailed`: whether the outcome also has its prompt, and how sure an engine's model
+    was. For example, `await obtain_outcome(writer, task, source)` makes all attempts.
     """
     form, options = task.form, task.options
     best: GenerationError | None = None
     usages = list[Usage]()
     with running_span or open_span(writer, task, source) as span, span.make_current():
         for attempt in range(options.attempts):
+            text_request = TextRequest.narrow(task, source, is_again=attempt > 0 or first is not None)
             attempt_result = first
             if attempt or attempt_result is None:
-                (attempt_result,) = await write_texts(writer, task, [source], attempt)
+                (attempt_result,) = await write_texts(writer, [text_request], attempt)
             usages.append(attempt_result.usage)
             outcome = judge_attempt(form, attempt_result, attempt + 1, best)
             best = outcome.error
@@ -344,29 +344,16 @@ async def obtain_outcome(
                 source = replace(source, refused_attempt=(attempt_result.text, str(refusal)))
         outcome = replace(outcome, usages=tuple(usages))
         record_outcome(span, outcome)
-    return with_details(outcome, writer, task, source) if detailed else outcome
+    return with_details(outcome, writer, text_request) if detailed else outcome
 
 
-async def write_texts(
-    writer: Writer,
-    task: WritingTask,
-    sources: Sequence[PromptSource],
-    attempt: int = 0,
-) -> list[Result]:
-    """Return the results of texts that are written together, one for each source. Where the texts of a prompt
-    do not state a required value, the model is not asked, and the result is an error.
-
-    `attempt`: its number, from 0, such as `await write_texts(writer, task, [source], 1)` for a second one.
-    """
-    requests, results = list[TextRequest](), list[Result | None]()
-    for source in sources:
-        try:
-            requests.append(TextRequest(narrow_task(task, source), source))
-            results.append(None)
-        except NotStatedError as error:
-            results.append(unasked_result(error))
-    texts = iter(await writer.write_texts(requests, attempt) if requests else ())
-    return [next(texts) if result is None else result for result in results]
+async def write_texts(writer: Writer, text_requests: Sequence[TextRequest], attempt: int = 0) -> list[Result]:
+    """Return the results of texts that are written together. Where a request has an error, the model is not
+    asked, and the result has it. `attempt`: its number, from 0."""
+    requests = [text_request for text_request in text_requests if text_request.error is None]
+    results = iter(await writer.write_texts(requests, attempt) if requests else ())
+    errors = (text_request.error for text_request in text_requests)
+    return [next(results) if error is None else unasked_result(error) for error in errors]
 
 
 def with_evidence(outcome: Outcome[Any], form: TargetForm, stated: StatedText) -> Outcome[Any]:
@@ -384,19 +371,16 @@ def with_evidence(outcome: Outcome[Any], form: TargetForm, stated: StatedText) -
 def with_details(
     outcome: Outcome[Any],
     writer: Writer,
-    task: WritingTask,
-    source: PromptSource,
+    text_request: TextRequest,
 ) -> Outcome[Any]:
-    """Return an outcome with its prompt, which is made again, and with how sure an engine's model was.
-
-    For example, `with_details(outcome, writer, task, source).prompt` is the text that the model read.
-    """
+    """Return an outcome with its prompt as text, and with how sure an engine's model was. `text_request`: the
+    request for the text of the last attempt."""
     if isinstance(outcome.error, NotStatedError):
         return outcome
-    task = narrow_task(task, source, is_again=True)
-    form, prompt = task.form, writer.prompt_text(task, source)
+    task, prompt = text_request.task, writer.prompt_text(text_request)
+    form = task.form
     if form.unnarrowed is not None and outcome.error is None:
-        outcome = with_evidence(outcome, form, stated_text_of(task, source))
+        outcome = with_evidence(outcome, form, stated_text_of(task, text_request.source))
     # servers send no probabilities; a strategy changes them, and a reply is no document
     if not isinstance(writer, Local) or task.options.sampling.strategies or outcome.reply is not None:
         return replace(outcome, prompt=prompt)
@@ -511,7 +495,7 @@ class _FunctionBase(Generic[P, R]):
 
     async def _make_prompt(self, call: Call) -> str:
         source = await self._make_source(call)
-        return self._spec.model().prompt_text(self._spec.task, source)
+        return self._spec.model().prompt_text(TextRequest(narrow_task(self._spec.task, source), source))
 
     async def _draw_samples(self, sample_options: Mapping[str, Any], call: Call) -> Samples[R]:
         spec, source = self._spec, await self._make_source(call)
@@ -528,7 +512,8 @@ class _FunctionBase(Generic[P, R]):
         outcomes = list[Outcome[R]]()
         with ExitStack() as spans:
             call_spans = [spans.enter_context(open_span(writer, task, source)) for source in sources]
-            first_results = await write_texts(writer, task, sources)
+            text_requests = [TextRequest.narrow(task, source) for source in sources]
+            first_results = await write_texts(writer, text_requests)
             for span, source, first in zip(call_spans, sources, first_results, strict=True):
                 outcome: Outcome[R] = await obtain_outcome(
                     writer, task, source, first, detailed=detailed, running_span=span

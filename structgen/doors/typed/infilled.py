@@ -17,7 +17,7 @@ from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion,
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.decoding.runs.resources import model_name
 from structgen.doors.typed.missing_options import OF_INFILLING
-from structgen.doors.typed.prompts import PromptSource, TextRequest
+from structgen.doors.typed.prompts import TextRequest, read_texts
 from structgen.doors.typed.target_forms import WritingTask
 
 if TYPE_CHECKING:
@@ -79,16 +79,17 @@ class Infiller:
         self._prompts = ModelPrompts(settings.name)
         self._lock = threading.Lock()  # two calls must not load the model twice
 
-    def prompt_text(self, task: WritingTask, source: PromptSource) -> str:
+    def prompt_text(self, text_request: TextRequest) -> str:
         """Return the text of a prompt, the chat template applied."""
-        return self._prompts.render_text(self._build_question(task, source))
+        return self._prompts.render_text(self._build_question(text_request))
 
-    def _build_question(self, task: WritingTask, source: PromptSource) -> ModelQuestion:
+    def _build_question(self, text_request: TextRequest) -> ModelQuestion:
         """Return the question to the model. Errors: OptionError for a last message to go on with."""
-        source = source.in_texts()
-        if split_continued_turn(source.prompt, None, None)[1] is not None:
+        source = text_request.source
+        prompt = read_texts(source.prompt)
+        if split_continued_turn(prompt, None, None)[1] is not None:
             OF_INFILLING.raise_first(("continue_final_message",), ())
-        return source.build_question(task)
+        return source.build_question(text_request.task, prompt)
 
     async def write_texts(self, text_requests: Sequence[TextRequest], attempt: int = 0) -> list[Result]:
         """Return the results of documents, written one after another; in a thread, where the caller waits.
@@ -96,15 +97,15 @@ class Infiller:
         Errors: those of `sg.infill`, in the words of a typed function.
         """
         results = list[Result]()
-        for task, source in text_requests:
-            if task.is_async:
-                results.append(await asyncio.to_thread(self._write_document, task, source, attempt))
+        for text_request in text_requests:
+            if text_request.task.is_async:
+                results.append(await asyncio.to_thread(self._write_document, text_request, attempt))
             else:
-                results.append(self._write_document(task, source, attempt))
+                results.append(self._write_document(text_request, attempt))
         return results
 
     def stream_text(
-        self, task: WritingTask, source: PromptSource, done: Callable[[Result], None]
+        self, text_request: TextRequest, done: Callable[[Result], None]
     ) -> AsyncGenerator[str, None]:
         """Raise UnsupportedError: slots are not filled from left to right."""
         raise no_stream()
@@ -113,11 +114,11 @@ class Infiller:
         """Raise UnsupportedError: a canvas has no calls."""
         raise no_calls()
 
-    def _write_document(self, task: WritingTask, source: PromptSource, attempt: int) -> Result:
+    def _write_document(self, text_request: TextRequest, attempt: int) -> Result:
         """Return the document of one prompt. Errors: those of `write_texts`."""
         from structgen.decoding.infilling.infill import infill
 
-        form, options = task.form, task.options
+        form, options = text_request.task.form, text_request.task.options
         if form.grammar is None:
             raise make_refusal(
                 "Free text has no grammar to fill slots under.",
@@ -127,7 +128,7 @@ class Infiller:
             )
         with self._lock:
             model, tokenizer = self._loaded_model
-        prompt = self._prompts.encode_question(self._build_question(task, source), tokenizer)
+        prompt = self._prompts.encode_question(self._build_question(text_request), tokenizer)
         room = model.context - len(prompt) - 1  # the end token stands behind the canvas
         if room < 1:
             raise OptionError(

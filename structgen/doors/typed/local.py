@@ -16,7 +16,7 @@ from structgen.decoding.engine.searches.listed_values import find_listed_values
 from structgen.decoding.engine.thinking import most_tokens
 from structgen.doors.typed.infilled import MOST_MODELS
 from structgen.doors.typed.options import OF_REQUEST
-from structgen.doors.typed.prompts import PromptSource, TextRequest, narrow_task
+from structgen.doors.typed.prompts import PromptSource, TextRequest, read_texts
 from structgen.doors.typed.target_forms import WritingTask
 from structgen.doors.typed.tool_prompts import ToolPrompts
 from structgen.doors.typed.waiting import pieces_of
@@ -44,12 +44,17 @@ class Local:
 
     # --- prompts --------------------------------------------------------------------------------------------
 
-    def prompt_text(self, task: WritingTask, source: PromptSource) -> str:
+    def prompt_text(self, text_request: TextRequest) -> str:
         """Return the text of a prompt, the chat template applied."""
-        return self.engine.prompts.render_text(self._read_prompt(narrow_task(task, source), source).question)
+        question = self._read_prompt(text_request).question
+        assert question is not None, "it is no list of tokens"
+        return self.engine.prompts.render_text(question)
 
-    def _read_prompt(self, task: WritingTask, source: PromptSource) -> ReadPrompt:
+    def _read_prompt(self, text_request: TextRequest) -> ReadPrompt:
         """Return a prompt as the model reads it, shortened where it leaves no room for the document."""
+        if text_request.read_prompt is not None:
+            return text_request.read_prompt
+        task, source = text_request.task, text_request.source
         options, tool_prompts, form = task.options, self._tool_prompts(task), task.form
         is_free = tool_prompts is None and form.grammar is None
 
@@ -57,17 +62,19 @@ class Local:
         def compile_grammar() -> CompiledGrammar:
             return self.engine.compiled(self._grammar_for(task), warns=form.tools is None)
 
-        compiled = None if is_free else compile_grammar
-        messages, continues = source.in_texts().prompt, options.continue_final_message
-        prompt, turn = split_continued_turn(messages, continues, compiled, form.openings_of)
-        source = replace(source, prompt=prompt)
+        prompt, turn = split_continued_turn(
+            read_texts(source.prompt),
+            options.continue_final_message,
+            None if is_free else compile_grammar,
+            form.openings_of,
+        )
         if tool_prompts is None:
-            question = source.build_question(task, "", knows_choices=not self.engine.prompts.is_embedded)
+            question = source.build_question(task, prompt, turn=turn)
         else:
-            question = tool_prompts.build_question(source)
-        question = replace(question, turn=turn)
-        thoughts = 0 if options.thinking is None else most_tokens(options.thinking)
-        return self.engine.reading.fit_context(question, form.outlines, options.max_tokens, thoughts)
+            question = tool_prompts.build_question(source, prompt, turn)
+        thoughts = most_tokens(options.thinking)
+        text_request.read_prompt = self.engine.reading.fit_context(question, options.max_tokens, thoughts)
+        return text_request.read_prompt
 
     def _grammar_for(self, task: WritingTask) -> Any:
         """Return the grammar of the text that the model writes; None of free text."""
@@ -82,18 +89,19 @@ class Local:
             use.prompts[self] = ToolPrompts(self.engine, use, task)
         return None if use is None else use.prompts[self]
 
-    def request(self, task: WritingTask, source: PromptSource, attempt: int = 0) -> Request:
+    def request(self, text_request: TextRequest, attempt: int = 0) -> Request:
         """Return the engine's request for a text. `attempt`: its number, from 0; later ones draw. Errors:
         OptionError for a prompt that leaves no room."""
+        task, source = text_request.task, text_request.source
         form, options = task.form, task.options
-        read_prompt, tool_prompts = self._read_prompt(task, source), self._tool_prompts(task)
+        read_prompt, tool_prompts = self._read_prompt(text_request), self._tool_prompts(task)
         request = Request(
             read_prompt.tokens,
             self._grammar_for(task),
             options.sampling_of(attempt),
             # the last message is in `begun` already
             **{name: getattr(options, name) for name in OF_REQUEST if name != "continue_final_message"},
-            begun=read_prompt.question.begun,
+            begun=read_prompt.begun,
             special_texts=tool_prompts is not None,
             choices="tokens" if options.choices == "tokens" else "whole",
             shortened=read_prompt.shortening,
@@ -104,8 +112,10 @@ class Local:
             from structgen.decoding.engine.searches.whole_values import compare_whole
 
             neutral = PromptSource(source.neutral, (source.neutral,), examples=source.examples)
-            neutral_tokens = self._read_prompt(task, neutral).tokens
-            request, _ = compare_whole(request, self.engine.prompts, neutral_tokens, self._weights)
+            neutral_tokens = self._read_prompt(TextRequest(task, neutral)).tokens
+            weights = self._weights
+            sampling, _ = compare_whole(request, self.engine.prompts, neutral_tokens, weights)
+            request = replace(request, sampling=sampling, strategy=())
         return request
 
     # --- texts ----------------------------------------------------------------------------------------------
@@ -113,7 +123,7 @@ class Local:
     async def write_texts(self, text_requests: Sequence[TextRequest], attempt: int = 0) -> list[Result]:
         """Return the results of texts, written in one batch. In an event loop they share it with other calls
         that wait meanwhile."""
-        requests = [self.request(*text_request, attempt) for text_request in text_requests]
+        requests = [self.request(text_request, attempt) for text_request in text_requests]
         if text_requests[0].task.is_async:
             results = [result for (result,) in await asyncio.gather(*map(self.engine.agenerate, requests))]
         else:
@@ -135,10 +145,10 @@ class Local:
         return result if tool_prompts is None else tool_prompts.attach_reply(result)
 
     async def stream_text(
-        self, task: WritingTask, source: PromptSource, done: Callable[[Result], None]
+        self, text_request: TextRequest, done: Callable[[Result], None]
     ) -> AsyncGenerator[str, None]:
         """Yield a text in pieces as it comes, and hand its result to `done`; closing it cancels the text."""
-        engine, request = self.engine, self.request(task, source)
+        engine, task, request = self.engine, text_request.task, self.request(text_request)
         (handle,) = await engine.asubmit(request) if task.is_async else engine.submit(request)
         stream = engine.apieces(handle) if task.is_async else engine.pieces(handle)
         async with aclosing(pieces_of(stream)) as pieces:

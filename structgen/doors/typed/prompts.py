@@ -10,7 +10,7 @@ import string
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import repeat
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from structgen.asking.grounding.grounded_grammar import (
     NamedTexts,
@@ -22,7 +22,7 @@ from structgen.asking.grounding.grounded_grammar import (
 from structgen.asking.grounding.stated_text import StatedText, stated_text
 from structgen.base.errors import NotStatedError, OptionError
 from structgen.base.language import checks
-from structgen.decoding.engine.model_prompts import ModelQuestion, Prompt
+from structgen.decoding.engine.model_prompts import ModelQuestion, Prompt, ReadPrompt
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.decoding.engine.thinking import text_behind
 from structgen.doors.typed.target_forms import WritingTask
@@ -50,31 +50,27 @@ class PromptSource:
     instruction: str = ""
     """The beginning of the prompt, behind which the outline stands; "" for none."""
 
-    def build_question(
-        self, task: WritingTask, outline: str | None = None, *, knows_choices: bool = True
-    ) -> ModelQuestion:
-        """Return the question to a model, of which `ModelPrompts` makes the prompt. `outline`: None for the
-        form's own; `knows_choices`: whether a list of values is asked for as a choice."""
-        form, options = task.form, task.options
-        return ModelQuestion(
-            self.prompt,
-            form.schema is not None,
-            form.outline if outline is None else outline,
-            self.values,
-            options.outline,
-            options.chat,
-            self.refused_attempt,
-            is_choice=knows_choices and bool(form.choices),
-            examples=self.examples,
-            instruction=self.instruction,
-            thinks_until="" if options.thinking is None else text_behind(options.thinking),
-        )
+    def build_question(self, task: WritingTask, prompt: Prompt | None = None, **others: Any) -> ModelQuestion:
+        """Return the question to a model, of which `ModelPrompts` makes the prompt.
 
-    def in_texts(self) -> PromptSource:
-        """Return the source, whose messages have texts alone: what an engine reads. A server may read images
-        too. Errors: OptionError for other parts."""
-        examples = tuple((_in_texts(prompt), document) for prompt, document in self.examples)
-        return replace(self, prompt=_in_texts(self.prompt), examples=examples)
+        `prompt`: for an engine, that of the source as `read_texts` reads it; the examples are read so too.
+        None: for a server, which may read images. `others`: fields of the question that replace those of the
+        source, such as `turn={"role": "assistant", "content": "{"}`. Errors: those of `read_texts`.
+        """
+        examples, options = self.examples, task.options
+        if prompt is not None:
+            examples = tuple((read_texts(example_prompt), document) for example_prompt, document in examples)
+        usual = {"chat": options.chat, "refused": self.refused_attempt}
+        return ModelQuestion(
+            self.prompt if prompt is None else prompt,
+            task.form.grammar,
+            values=self.values,
+            with_outline=options.outline,
+            examples=examples,
+            instruction=self.instruction,
+            thinks_until=text_behind(options.thinking),
+            **{**usual, **others},
+        )
 
     @property
     def subject_texts(self) -> NamedTexts:
@@ -100,7 +96,7 @@ class PromptSource:
                 checks.check_encodable("prompt", text)
 
 
-def _in_texts(prompt: Prompt) -> Prompt:
+def read_texts(prompt: Prompt) -> Prompt:
     """Return a prompt whose messages have texts alone. Errors: OptionError for other parts."""
     return prompt if isinstance(prompt, str) else checks.read_messages(prompt)
 
@@ -265,12 +261,26 @@ def narrow_task(
     return replace(task, form=replace(form, grammar=grammar, unnarrowed=form))
 
 
-class TextRequest(NamedTuple):
+@dataclass(slots=True, eq=False)
+class TextRequest:
     """A text that a writer is asked for: its task, and the source of its prompt."""
 
     task: WritingTask
     """Narrowed to what the texts of the prompt state (`narrow_task`)."""
     source: PromptSource
+    error: NotStatedError | None = None
+    """Why the model is not asked: the texts of the prompt do not state a required value."""
+    read_prompt: ReadPrompt | None = None
+    """The prompt as an engine reads it; None until it is read."""
+
+    @classmethod
+    def narrow(cls, task: WritingTask, source: PromptSource, *, is_again: bool = False) -> TextRequest:
+        """Return the request for a text of a task, which is narrowed. `is_again` and the errors are those of
+        `narrow_task`, whose NotStatedError is the request's."""
+        try:
+            return cls(narrow_task(task, source, is_again=is_again), source)
+        except NotStatedError as error:
+            return cls(task, source, error)
 
 
 def stated_text_of(task: WritingTask, source: PromptSource) -> StatedText:

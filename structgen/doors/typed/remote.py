@@ -15,7 +15,6 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from contextvars import Context, copy_context
-from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from typing import Any, Final
@@ -27,7 +26,7 @@ from structgen.decoding.engine.requests import DEFAULT_MAX_TOKENS, FinishReason,
 from structgen.decoding.runs.telemetry import carried_headers
 from structgen.doors.typed import anthropic_messages
 from structgen.doors.typed.missing_options import OF_SERVER_FORMS
-from structgen.doors.typed.prompts import PromptSource, TextRequest, narrow_task
+from structgen.doors.typed.prompts import PromptSource, TextRequest
 from structgen.doors.typed.remote_calls import is_strict, read_reply, tool_fields
 from structgen.doors.typed.server_answers import Answer
 from structgen.doors.typed.servers import (
@@ -121,19 +120,20 @@ class Remote:
 
     # --- what is sent ---------------------------------------------------------------------------------------
 
-    def prompt_text(self, task: WritingTask, source: PromptSource) -> str:
+    def prompt_text(self, text_request: TextRequest) -> str:
         """Return the text of the last message, as the server reads it."""
-        return str(self._build_messages(narrow_task(task, source), source)[-1]["content"])
+        return str(self._build_messages(text_request.task, text_request.source)[-1]["content"])
 
     def _build_messages(self, task: WritingTask, source: PromptSource) -> list[dict[str, Any]]:
         """Return the messages of a prompt. The last one has the schema where the server takes it in no
         field, or has broken one."""
-        question, form = source.build_question(task), task.form
+        form, schema_text = task.form, ""
         if form.grammar is not None and task.options.outline is not False:
             schema = form.server_schema.schema
             if self._habits.breaks_schemas or not self._habits.accepts_schema(schema):
-                question = replace(question, schema=json.dumps(schema, ensure_ascii=False))
-        messages = question.to_messages()
+                schema_text = json.dumps(schema, ensure_ascii=False)
+        question = source.build_question(task, schema=schema_text)
+        messages = question.to_messages(form.outline if task.options.outline else "")
         return messages if form.tools is None else rewrite_history(messages, "text")
 
     def _request_body(self, task: WritingTask, source: PromptSource, attempt: int) -> dict[str, Any]:
@@ -240,12 +240,13 @@ class Remote:
     async def write_texts(self, text_requests: Sequence[TextRequest], attempt: int = 0) -> list[Result]:
         """Return the results of texts; up to MOST_AT_ONCE requests are under way at the same time."""
         for text_request in text_requests[1:]:
-            self._request_body(*text_request, attempt)  # wrong options raise before anything is sent
+            # wrong options raise before anything is sent
+            self._request_body(text_request.task, text_request.source, attempt)
 
         async def answer_request(text_request: TextRequest) -> Result:
             answer = Answer(text_request.task.form, self.name)
             try:
-                response = await self._send_request(*text_request, attempt)
+                response = await self._send_request(text_request.task, text_request.source, attempt)
                 self._add_received(answer, response)
             except self._faults as error:
                 return self._failed_result(error)
@@ -271,12 +272,13 @@ class Remote:
         return use.take_so_far(read_reply(use, text, is_complete=False))
 
     async def stream_text(
-        self, task: WritingTask, source: PromptSource, done: Callable[[Result], None]
+        self, text_request: TextRequest, done: Callable[[Result], None]
     ) -> AsyncGenerator[str, None]:
         """Yield a text in pieces as they arrive, and hand its result to `done`."""
+        task = text_request.task
         answer = Answer(task.form, self.name)
         try:
-            stream = await self._send_request(task, source, 0, stream=True)
+            stream = await self._send_request(task, text_request.source, 0, stream=True)
             # a server that knows no streams sends one JSON object
             if stream.response.headers.get("content-type", "").startswith("application/json"):
                 error_body = await stream.response.aread() if task.is_async else stream.response.read()

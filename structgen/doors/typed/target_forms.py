@@ -8,7 +8,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from structgen.asking.grounding.grounded_grammar import has_quotes
@@ -26,7 +26,7 @@ from structgen.base.errors import (
 from structgen.base.json_text.exact_json import write_canonical
 from structgen.base.language.ir import Pattern, Words
 from structgen.decoding.engine.requests import Result
-from structgen.decoding.engine.searches.listed_values import find_listed_values, listed_values, named_values
+from structgen.decoding.engine.searches.listed_values import listed_values, named_values
 from structgen.doors.typed.missing_options import OF_TOOLS
 from structgen.doors.typed.options import TypedOptions
 from structgen.doors.typed.server_replies import SentSchema
@@ -40,7 +40,7 @@ from structgen.doors.typed.wrapping import (
     wrap_schema,
 )
 from structgen.grammars.compilation.compiler import compile
-from structgen.grammars.json_grammars.outline_writer import Outlines, shorter_outlines
+from structgen.grammars.json_grammars.outline_writer import longest_outline
 from structgen.grammars.json_grammars.schema_grammar import json_schema, unwarned_schema, without_grammars
 from structgen.grammars.text_grammars.regular import RegularGrammar
 from structgen.machines.core.compiled import plain_grammar
@@ -99,11 +99,6 @@ class TargetForm:
 
         return TypeParts(self.reader.core_schema)
 
-    @cached_property
-    def choices(self) -> tuple[str, ...]:
-        """The documents, as texts, where they are a few listed values; () where they are not."""
-        return find_listed_values(self.grammar).texts
-
     @property
     def card_form(self) -> str:
         """What cards of models call the form (`model_cards.FORMS`). A call that is certain to be of one tool
@@ -130,18 +125,10 @@ class TargetForm:
         """The JSON pointer of the target's value in the document that is written."""
         return f"/{WRAPPER}" if self.is_wrapped or self.is_text_in_string else ""
 
-    @cached_property
-    def outlines(self) -> Outlines | None:
-        """The function that writes the outlines of the schema, for prompts; None without a schema."""
-        outline = None if self.grammar is None else self.grammar.outline
-        return None if outline is None else cache(outline)  # a prompt that is too long asks for several
-
     @property
     def outline(self) -> str:
         """The deepest outline of the schema that is written, its descriptions too; "" where there is none."""
-        if self.outlines is None:
-            return ""
-        return next(shorter_outlines(self.outlines, descriptions=True))[0]
+        return longest_outline(self.grammar, descriptions=True)
 
     @cached_property
     def string_schema(self) -> dict[str, Any] | None:

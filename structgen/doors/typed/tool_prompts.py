@@ -21,12 +21,16 @@ from structgen.asking.tool_calls.tool_definitions import Tool
 from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.asking.tool_calls.tool_replies import Call, Reply, without_repeats
 from structgen.base.errors import OptionError
-from structgen.decoding.engine.model_prompts import ANY, ModelPrompts, ModelQuestion, last_question
+from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion, Prompt, last_question
 from structgen.decoding.engine.requests import Result
 from structgen.doors.typed.prompts import PromptSource
 from structgen.doors.typed.target_forms import WritingTask
 from structgen.doors.typed.tool_use import ToolUse, rewrite_history
-from structgen.grammars.json_grammars.outline_writer import ModelPrompt, extraction_prompt_under
+from structgen.grammars.json_grammars.outline_writer import (
+    ModelPrompt,
+    extraction_prompt_under,
+    longest_outline,
+)
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.machines.core.grammar import Grammar
@@ -66,8 +70,7 @@ class ToolPrompts:
         """Return a format, with `opened` set if this model's chat template opens thoughts in the prompt."""
         if not (self.has_template and format.thinking and self.use.thinking):
             return format
-        question = ModelQuestion(ANY, template=self._template_fields)
-        tail = self._prompts.render_text(question).rstrip()
+        tail = self._prompts.render_frame(self._template_fields).rstrip()
         return replace(format, opened=tail.endswith(format.thinking[0].rstrip()))
 
     @cached_property
@@ -129,28 +132,32 @@ class ToolPrompts:
             fields |= {"enable_thinking": thinks, "thinking": thinks}
         return fields
 
-    def build_question(self, source: PromptSource) -> ModelQuestion:
+    def build_question(
+        self, source: PromptSource, prompt: Prompt, turn: Mapping[str, Any] | None
+    ) -> ModelQuestion:
         """Return the question to the model: through its chat template, else as an embedded model reads it,
-        else as plain text. Errors: OptionError for earlier calls that are none."""
-        prompt = source.prompt
+        else as plain text. `prompt`: that of the source before the turn that is continued; `turn`: this turn.
+        Errors: OptionError for earlier calls that are none."""
         turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
         messages = self.format.renamed(rewrite_history(turns, self.format.history), "prompt")
         marks, template = str(self.format), self._template_fields
-        question = replace(source.build_question(self._task, ""), prompt=messages, marks=marks)
         if self.has_template or self._task.options.chat:
             tools_text = ""
             if self.has_template:
                 tools_text = tools_beside_template(self._prompts, self.use.choice, self.format, template)
-            return replace(question, template=template, preface=tools_text)
+            return source.build_question(
+                self._task, messages, template=template, preface=tools_text, marks=marks, turn=turn
+            )
         if self._prompts.is_embedded:
             text_to_read = "\n".join(source.values) if isinstance(prompt, str) else last_question(messages)
-            answer = self._task.form.outline.partition("\n")[0]  # without descriptions
-            return ModelQuestion(embedded_prompt(self.use.choice.tools, text_to_read, answer))
+            asked_text = embedded_prompt(self.use.choice.tools, text_to_read, self._task.form.grammar)
+            return ModelQuestion(asked_text, turn=turn)
         guard = self._prompts.find_controls(marks).guard_value
         tools = _describe_tools(self.use.choice.tools, self.format, guard)
         parts = [tools, *(_write_message(message, self.format, guard) for message in messages)]
         text = "\n\n".join(filter(None, parts)) + "\n\n"
-        return replace(question, prompt=text, chat=False, refused=guard(question.refused), is_guarded=True)
+        others: Any = {"refused": guard(source.refused_attempt), "is_guarded": True}
+        return source.build_question(self._task, text, marks=marks, chat=False, turn=turn, **others)
 
 
 def model_format(prompts: ModelPrompts) -> ToolFormat:
@@ -204,13 +211,13 @@ def tools_beside_template(
     return _describe_tools(choice.tools, format, prompts.find_controls(str(format)).guard_value)
 
 
-def embedded_prompt(tools: Sequence[Tool], text: str, answer: str = "") -> ModelPrompt:
-    """Return the prompt of a model that knows outlines and texts alone. The outline of the answer, if there
-    may be one, and of each tool's arguments stand on lines of their own. Several have their tools' names."""
-    outlines = [answer] if answer else []
-    outlines += [f"{tool.name}: {_call_outline(tool)}" for tool in tools]
-    if len(outlines) == 1 and tools:  # a single outline needs no name
-        outlines = [_call_outline(tools[0])]
+def embedded_prompt(tools: Sequence[Tool], text: str, answer: Grammar | None) -> ModelPrompt:
+    """Return the prompt of a model that knows outlines and texts alone. The outline of the answer's grammar,
+    if there is one, and of each tool's arguments stand on lines of their own. Several have their tools'
+    names."""
+    outlines = [*filter(None, [longest_outline(answer, descriptions=False)])]
+    has_names = len(outlines) + len(tools) > 1  # a single outline needs none
+    outlines += [f"{tool.name}: " * has_names + _call_outline(tool) for tool in tools]
     return extraction_prompt_under("\n".join(outlines), text)
 
 

@@ -9,7 +9,7 @@ from structgen.asking.request_reading.targets import ReadTarget
 from structgen.base.errors import OptionError, unknown_option
 from structgen.doors.typed.local import Local
 from structgen.doors.typed.missing_options import OF_DRAWS
-from structgen.doors.typed.prompts import PromptSource, narrow_task
+from structgen.doors.typed.prompts import PromptSource, TextRequest, narrow_task
 from structgen.doors.typed.target_forms import WritingTask
 from structgen.doors.typed.writers import Writer
 
@@ -62,8 +62,8 @@ def draw_samples(
     form = task.form
     OF_DRAWS.raise_first(task.options, form, writer)
     assert isinstance(writer, Local)
-    request = writer.request(task, source)
-    request = writer.engine.reading.bound_tokens(request, len(request.prompt))
+    request = writer.request(TextRequest(task, source))
+    max_tokens = writer.engine.reading.bound_tokens(request.max_tokens, len(request.prompt))
     if request.begun:
         cure = "Leave this message out, or write continue_final_message=False."
         raise OptionError("Draws are whole, and the last message begins one.", where="prompt", cure=cure)
@@ -71,6 +71,6 @@ def draw_samples(
     grammar = ReadTarget(form.grammar, form.reader)
     all_options = {**sample_options, "name": writer.name}
     if all_options.get("max_tokens") is None:
-        all_options["max_tokens"] = request.most_tokens
+        all_options["max_tokens"] = max_tokens
     draws: Samples[Any] = sample(writer.engine, writer.engine.prompt_tokens(request), grammar, **all_options)
     return draws

@@ -95,6 +95,12 @@ def shorter_outlines(outline: Outlines, *, descriptions: bool) -> Iterator[tuple
             last_outline = shorter
 
 
+def longest_outline(grammar: Grammar | None, *, descriptions: bool) -> str:
+    """Return the first of `shorter_outlines` of a grammar's schema; "" where there is none."""
+    outline = None if grammar is None else grammar.outline
+    return "" if outline is None else next(shorter_outlines(outline, descriptions=descriptions))[0]
+
+
 class ModelPrompt(str):
     """A prompt in the form that its model was trained on. The engine hands it to the model as it is."""
 

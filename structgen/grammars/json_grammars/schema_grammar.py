@@ -8,7 +8,7 @@ JSON machine asks for it: which keys, items and values may come.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from copy import copy
@@ -16,8 +16,8 @@ from dataclasses import asdict, fields, replace
 from functools import lru_cache
 from os.path import isfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
-from weakref import ref
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
+from weakref import WeakValueDictionary, ref
 
 from structgen.base.errors import (
     OptionError,
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from structgen.schema.recogniser.schema_network import SchemaNetwork
     from structgen.tokens.tokenizer import Tokenizer
 
+A = TypeVar("A")
 SCHEMA_REMARKS: ContextVar[list[str] | None] = ContextVar("schema_remarks", default=None)
 """A list that receives the texts of warnings about schemas and grammars, for callers who have these from
 others; None: warnings are issued."""
@@ -76,10 +77,16 @@ def warn_or_remark(warning: Warning) -> None:
         remarks.append(str(warning))
 
 
+_READ_SCHEMAS: Final[WeakValueDictionary[Hashable, JsonSchemaGrammar]] = WeakValueDictionary()
+"""The grammars of schemas that were read, by their texts and options. Compiled grammars hold them: so a
+schema that comes again is not read again while an engine or a mask store keeps its compiled grammar."""
+
+
 class JsonSchemaGrammar(Grammar, SchemaSource):
     """The JSON texts of the values that a schema accepts, within the policies. Made by `json_schema`."""
 
     __slots__ = (
+        "_answers",
         "_canonical",
         "_draft",
         "_file",
@@ -157,6 +164,8 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         self._canonical = self._spelling = ""
         self._networks: list[ref[SchemaNetwork]] = []
         self._spare = [document]  # documents that were read already, one use each
+        self._answers: dict[Hashable, Any] = {}
+        """The outlines and the suspects that were asked for, by question (`_ask_document`)."""
         self.root_types = document.text_root.types
         """The types in the root's `type`; None where the root has no such keyword."""
         self._read_as = document.draft
@@ -276,8 +285,15 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         new_grammar = JsonSchemaGrammar.__new__(JsonSchemaGrammar)
         for name in self.__slots__:
             setattr(new_grammar, name, others.get(name, getattr(self, name)))
-        new_grammar._take_over(document or new_grammar.document())
+        # with another reader alone it shares what was read of the schema
+        if "reader" not in others:
+            new_grammar._take_over(document or new_grammar.document())
         return new_grammar
+
+    def with_reader(self, reader: Callable[[str], Any]) -> JsonSchemaGrammar:
+        """Return the same grammar, whose values `reader` makes of documents. It holds this one, for others
+        with an equal schema (`_READ_SCHEMAS`)."""
+        return self._copy_with(reader=reader, told=self.told or self)
 
     @property
     def outline(self) -> Callable[..., str]:
@@ -292,9 +308,24 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         if policies.custom_formats:
             # a format that the caller defined himself is read as a pattern, and the outline says its name
             policies = replace(policies, custom_formats=())
+        write_outline = OutlineWriter(depth, descriptions).write_outline
         outlined = self.told or self
-        document = outlined.document(policies=policies)
-        return OutlineWriter(depth, descriptions).write_outline((document.text_root,))
+        return outlined._ask_document(
+            (depth, descriptions, policies), lambda document: write_outline((document.text_root,)), policies
+        )
+
+    def _ask_document(self, question: Hashable, answer: Callable[[Document], A], policies: Policies) -> A:
+        """Return the answer to a question about the schema under `policies`: `answer` only looks at a
+        document, which was read already or is new. Answers are remembered."""
+        if question not in self._answers:
+            is_spare = policies == self.policies
+            document = self._take_document() if is_spare else self.document(policies=policies)
+            try:
+                self._answers[question] = answer(document)
+            finally:
+                self._spare += [document] * is_spare
+        known_answer: A = self._answers[question]
+        return known_answer
 
     @property
     def quoting(self) -> Quoting:
@@ -318,22 +349,8 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         return report_of(self.document(), self._reading_notes(), flagged_places)
 
     def suspects(self) -> tuple[Suspect, ...]:
-        """Return the places of the schema that look misspelt or misplaced (`suspect_keywords`). For a grammar
-        that was just made."""
-        document = self._spare[0]
-        # a quick look first: most schemas have none of these
-        suspect_parts = (
-            document.unknown,
-            document.patterns,
-            document.unknown_formats,
-            document.undeclared_schemas,
-        )
-        if not any(suspect_parts) and not any(map(idle_keywords, document.schemas)):
-            return ()
-        # start-up: most schemas have nothing to look at
-        from structgen.schema.reading.suspect_keywords import all_suspects
-
-        return all_suspects(document)
+        """Return the places of the schema that look misspelt or misplaced (`suspect_keywords`)."""
+        return self._ask_document("suspects", _suspects_of, self.policies)
 
     def warn_of_suspects(self, *, strict: bool = False) -> None:
         """Warn (`SchemaWarning`) of `suspects`; `SCHEMA_REMARKS` takes them instead where it is set. With
@@ -528,21 +545,48 @@ def json_schema(
             from structgen.schema.reading.openai import check_subset
 
             check_subset(value)
-        grammar = JsonSchemaGrammar(
-            value,
-            draft=draft,
-            policies=policies,
-            limits=limits,
-            text=text,
-            remotes=Remotes(resources),
-            grammars=None if grammars is False else {},
-        )
-        if grammars is not None and grammars is not False:
-            grammar = grammar._with_grammars(grammars)
-        grammar._file = file
+        key: Hashable = None
+        if not (resources or grammars):
+            # `repr` tells 1, 1.0 and true apart, and keeps the order of keys
+            with suppress(RecursionError):
+                key = text or repr(value), file, draft, policies, limits, grammars is False
+        grammar = _READ_SCHEMAS.get(key)
+        if grammar is None:
+            grammar = JsonSchemaGrammar(
+                value,
+                draft=draft,
+                policies=policies,
+                limits=limits,
+                text=text,
+                remotes=Remotes(resources),
+                grammars=None if grammars is False else {},
+            )
+            if grammars is not None and grammars is not False:
+                grammar = grammar._with_grammars(grammars)
+            grammar._file = file
+            # a grammar object of this process may go, and another one have its name
+            if not (key is None or grammar._grammars):
+                _READ_SCHEMAS[key] = grammar
         if strict is not None:
             grammar.warn_of_suspects(strict=strict)
     return grammar
+
+
+def _suspects_of(document: Document) -> tuple[Suspect, ...]:
+    """Return the places of a schema that look misspelt or misplaced."""
+    # a quick look first: most schemas have none of these
+    suspect_parts = (
+        document.unknown,
+        document.patterns,
+        document.unknown_formats,
+        document.undeclared_schemas,
+    )
+    if not any(suspect_parts) and not any(map(idle_keywords, document.schemas)):
+        return ()
+    # start-up: most schemas have nothing to look at
+    from structgen.schema.reading.suspect_keywords import all_suspects
+
+    return all_suspects(document)
 
 
 def _given_schema(schema: dict[str, Any] | bool | str | Path) -> tuple[Json, str | None]:

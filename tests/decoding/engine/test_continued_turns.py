@@ -256,7 +256,7 @@ def test_the_outline_stands_in_the_last_turn_of_the_user_or_else_of_the_system(s
     chance = random.Random(seed)
     roles = chance.choices(["user", "system", "assistant", "tool"], k=chance.randint(1, 6))
     messages = [{"role": role, "content": f"text {at}"} for at, role in enumerate(roles)]
-    found = ModelQuestion(messages, outline="OUTLINE", with_outline=True).to_messages()
+    found = ModelQuestion(messages).to_messages("OUTLINE")
     places = [at for at, one in enumerate(found) if "OUTLINE" in one["content"]]
     assert len(places) == 1
     told = found.pop(places[0]) if len(found) > len(messages) else found[places[0]]

@@ -45,7 +45,7 @@ def test_control_tokens_are_those_of_harmless_texts(kind: str, template: str) ->
         messages, more = conversation(draw, controls)
         outline = f"{{{text(draw, controls)}: string}}\n{text(draw, controls)}"
         refused = text(draw, controls), text(draw, controls)
-        asked = ModelQuestion(messages, True, outline, with_outline=True, refused=refused, template=more)
+        asked = ModelQuestion(messages, outline=outline, refused=refused, template=more)
         other = replace(
             asked,
             prompt=harmless(messages, controls),

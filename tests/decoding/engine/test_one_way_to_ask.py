@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import structgen as sg
 from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion
+from structgen.decoding.engine.requests import COMPLETE
 from structgen.decoding.infilling.infill import InfillSettings, _prompt_tokens
 from structgen.decoding.runs.resources import embedded_model
 from structgen.decoding.samplers.problem import Problem
@@ -42,15 +43,14 @@ def test_documents_are_greedy_unless_told_and_texts_are_drawn() -> None:
 
 def test_without_max_tokens_a_text_has_what_the_context_leaves(engine: sg.Engine) -> None:
     context = engine.model.context
-    (handle,) = engine.submit(sg.Request([5] * (context - 40), sg.json_schema(SCHEMA)))
-    handle.cancel()
-    engine.drive([handle])
-    assert handle.request.max_tokens == 40
+    assert engine.reading.bound_tokens(None, context - 40) == 40
+    (result,) = engine.generate(sg.Request([5] * (context - 40), sg.json_schema(SCHEMA)))
+    assert len(result.tokens) <= 40 and result.finish_reason in COMPLETE
 
 
 def test_a_model_that_is_asked_again_reads_what_was_refused() -> None:
     plain = ModelPrompts("")
-    question = ModelQuestion("How old?", True, refused=("200", "age: too old."))
+    question = ModelQuestion("How old?", sg.json_schema(SCHEMA), refused=("200", "age: too old."))
     assert (
         plain.render_text(question)
         == "How old?\n\nThis answer was refused: 200\nage: too old.\nAnswer again:\n"
@@ -74,7 +74,7 @@ def test_a_tokenizer_that_was_handed_over_brings_its_chat_template() -> None:
     prompts = ModelPrompts("", Chatting())
     assert prompts.render_text(ModelQuestion("Hi", chat=None)) == "<user>Hi"
     assert prompts.render_text(ModelQuestion("Hi", chat=False)) == "Hi"
-    asked = ModelQuestion("Hi", True, "integer", with_outline=True)
+    asked = ModelQuestion("Hi", sg.json_schema({"type": "integer"}), with_outline=True)
     assert prompts.render_text(asked) == "<user>Hi\n\nAnswer in JSON: integer"
 
 
@@ -151,9 +151,7 @@ def test_a_folder_with_an_embedded_model_is_asked_like_it() -> None:
 def test_another_folder_is_asked_as_it_is(tmp_path: Path, config: str) -> None:
     (tmp_path / "config.json").write_text(config)
     assert (
-        ModelPrompts(str(tmp_path))
-        .render_text(ModelQuestion(TEXT, outline="{name: string}"))
-        .startswith(TEXT)
+        ModelPrompts(str(tmp_path)).render_text(ModelQuestion(TEXT, sg.json_schema(SCHEMA))).startswith(TEXT)
     )
 
 

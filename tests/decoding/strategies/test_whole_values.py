@@ -132,7 +132,7 @@ def test_the_first_of_several_members_is_the_likeliest_beside_a_neutral_prompt(
     schema = _object({"x": {"enum": values}, "y": {"enum": ["a", "b"]}})
     grammar = sg.json_schema(schema, whitespace="oneline" if blank else "compact")
     greedy = Request([2], grammar, sg.Sampling(temperature=0.0), choices="whole")
-    asked, _ = compare_whole(greedy, ModelPrompts(""), neutral)
+    asked = replace(greedy, sampling=compare_whole(greedy, ModelPrompts(""), neutral)[0])
     (found,) = Engine(model, CHARACTERS).generate(asked)
 
     def worth(prompt: list[int], value: str) -> float:
@@ -149,7 +149,7 @@ def test_the_first_of_several_members_is_the_likeliest_beside_a_neutral_prompt(
     shares = {value: worth([2], value) - worth(neutral, value) for value in values}
     known = json.loads(found.text)
     assert [*known] == ["x", "y"] and known["x"] == max(shares, key=lambda value: shares[value])
-    without, _ = compare_whole(greedy, ModelPrompts(""))
+    without = replace(greedy, sampling=compare_whole(greedy, ModelPrompts(""))[0])
     assert without == greedy
 
 
@@ -159,7 +159,7 @@ def test_a_string_behind_a_calibrated_label_is_closed_where_it_repeats_itself() 
     greedy = Request(
         [2], sg.json_schema(schema), sg.Sampling(temperature=0.0), choices="whole", max_tokens=2_000
     )
-    asked, _ = compare_whole(greedy, ModelPrompts(""), [1])
+    asked = replace(greedy, sampling=compare_whole(greedy, ModelPrompts(""), [1])[0])
     (found,) = Engine(Table(lambda _: law, 14), CHARACTERS).generate(asked)
     assert found.finish_reason.value == "repetition" and found.usage.strategy_rows
     assert len(json.loads(found.text)["y"]) < 1_000
@@ -171,7 +171,7 @@ def test_guesses_change_no_token_behind_a_calibrated_label(seed: int) -> None:
     greedy = Request(
         [2], sg.json_schema(schema), sg.Sampling(temperature=0.0), choices="whole", max_tokens=90
     )
-    asked, _ = compare_whole(greedy, ModelPrompts(""), [1])
+    asked = replace(greedy, sampling=compare_whole(greedy, ModelPrompts(""), [1])[0])
     engine = Engine(scrambled(seed, size=14), CHARACTERS)
     guessed, plain = engine.generate(
         [replace(asked, speculation=how, max_tokens=90) for how in ("auto", "off")]
@@ -254,7 +254,7 @@ def test_values_are_compared_where_nothing_else_is_said_of_the_choice() -> None:
 
     def is_compared(**options: object) -> bool:
         asked = Request([2], few, **options)  # type: ignore[arg-type]
-        return bool(compare_whole(asked, prompts)[0].chosen_by.strategies)
+        return bool(compare_whole(asked, prompts)[0].strategies)
 
     greedy = sg.Sampling(temperature=0.0, seed=3)
     assert is_compared(sampling=greedy, choices="whole")
@@ -266,8 +266,8 @@ def test_values_are_compared_where_nothing_else_is_said_of_the_choice() -> None:
     idle = sg.Sampling(temperature=0.0, top_k=2, top_p=0.5, min_p=0.1, repetition=None)
     assert is_compared(sampling=idle, choices="whole")
     listed = Request([2], sg.json_schema({"enum": ["a", "b"]}))
-    assert compare_whole(listed, prompts)[0].chosen_by.strategies
-    assert compare_whole(listed, ModelPrompts("structgen/extract"))[0] == listed
+    assert compare_whole(listed, prompts)[0].strategies
+    assert compare_whole(listed, ModelPrompts("structgen/extract"))[0] == listed.chosen_by
     with pytest.raises(sg.errors.OptionError, match="whole, tokens"):
         Request([2], few, choices="best")
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 import structgen as sg
 from structgen.decoding.engine.forward_pass.llama import Llama
 from structgen.doors.extraction.page_asking import PageQuestion
+from structgen.doors.typed.prompts import TextRequest
 
 
 class Person(BaseModel):
@@ -38,7 +39,7 @@ def test_the_model_reads_the_rows_of_the_pages_and_what_stands_before_them_once(
     )
     question = PageQuestion(engine, list[Person], None, {})
     first, other = (
-        question.writer._read_prompt(question.page_target, question.prompt_source(text)).tokens
+        question.writer._read_prompt(TextRequest(question.page_target, question.prompt_source(text))).tokens
         for text in "ab"
     )
     begun = next(at for at, pair in enumerate(zip(first, other, strict=False)) if pair[0] != pair[1])

@@ -14,7 +14,7 @@ from small_models import Function, tokenizer, write_chat_llama
 
 import structgen as sg
 from structgen.doors.serving.app import ModelServer, make_app
-from structgen.doors.serving.batch_runs import result_line
+from structgen.doors.serving.batch_runs import BatchLine, result_line
 from structgen.doors.serving.request_fields import check_members
 from structgen.doors.serving.served_model import ServedModel
 from structgen.doors.serving.server_options import ServerOptions
@@ -178,7 +178,7 @@ def test_the_lines_of_a_batch_tell_it_too(engine: sg.Engine) -> None:
         {"url": "/v1/completions", "body": body},
         {"url": "/v1/completions", "body": {**body, "x": 1}},
     ):
-        line = json.dumps({"custom_id": "a", **given}).encode()
+        line = BatchLine("a", given["url"], "body", json.dumps({"custom_id": "a", **given}).encode())
         said = run(lambda line=line: result_line(server.answer_line, "", line))["response"]
         assert (said["status_code"] == 200) == ("maxlength" in said.get("warning", ""))
 

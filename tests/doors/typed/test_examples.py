@@ -52,10 +52,8 @@ def test_a_base_model_reads_them_as_texts_before_its_own() -> None:
 
 def test_a_chat_model_reads_them_as_turns_with_the_outline_once() -> None:
     messages = [{"role": "system", "content": "S"}, {"role": "user", "content": "Ada"}]
-    question = ModelQuestion(
-        messages, True, "{name: string}", with_outline=True, examples=[("Bob", "1"), (messages, "2")]
-    )
-    made = question.to_messages()
+    question = ModelQuestion(messages, examples=[("Bob", "1"), (messages, "2")])
+    made = question.to_messages("{name: string}")
     assert [(one["role"], one["content"].partition("\n")[0]) for one in made] == [
         ("system", "S"),
         *[("user", "Bob"), ("assistant", "1"), ("user", "Ada"), ("assistant", "2"), ("user", "Ada")],
@@ -99,7 +97,7 @@ def test_an_answer_that_is_begun_goes_on_behind_them(tmp_path: Path) -> None:
 
 def test_an_example_writes_no_control_token() -> None:
     """The marks of a template inside of an example are texts, as those in a prompt are."""
-    question = ModelQuestion("Ada", True, examples=[("<|im_end|>", "x")])
+    question = ModelQuestion("Ada", examples=[("<|im_end|>", "x")])
     assert "<|im_end|>" in str(question.texts)
 
 

@@ -197,8 +197,9 @@ def test_a_description_of_any_length_is_cut_and_told_once(engine: sg.Engine) -> 
     long = "abc " * 25_000
     schema = {"type": "object", "properties": {"a": {"type": "string", "description": long}}}
     read = engine.reading.read_request(sg.Request("Which?", sg.json_schema(schema), max_tokens=8))
-    told = re.findall(r"(?:abc ?)+", read.question.outline)
-    assert len(told) == 1 and 20 < len(told[0]) <= MOST_DESCRIPTION and "..." in read.question.outline
+    outline = engine.prompts.write_outline(read.question)
+    told = re.findall(r"(?:abc ?)+", outline)
+    assert len(told) == 1 and 20 < len(told[0]) <= MOST_DESCRIPTION and "..." in outline
     assert not read.shortening
 
 
@@ -212,7 +213,7 @@ def test_descriptions_are_left_out_first_where_the_context_is_short(
     whole = len(engine.reading.read_request(request).tokens) + 20
     monkeypatch.setattr(engine.model, "context", whole - less * whole // 100 - bool(less))
     read = engine.reading.read_request(request)
-    assert ("capitals" in read.question.outline) is (told == "")
+    assert ("capitals" in engine.prompts.write_outline(read.question)) is (told == "")
     assert (f"tells {told} of the schema" in read.shortening) is bool(told)
 
 
@@ -290,7 +291,7 @@ def test_prompt_and_budget_fit_the_context_or_an_error_names_both(
             with pytest.raises(sg.errors.OptionError, match=rf"(?s){len(read.tokens):,} tokens.*{context:,}"):
                 engine.submit(request)
         return
-    assert bool(read.shortening) is (read.question.outline != whole)
+    assert bool(read.shortening) is (engine.prompts.write_outline(read.question) != whole)
     if read.shortening:
         longer = replace(read.question, outline=whole, refused=None)
         assert len(engine.prompts.encode_question(longer, engine.tokenizer)) + text > context

@@ -191,35 +191,36 @@ def compare_whole(
     prompts: ModelPrompts,
     neutral: Sequence[int] = (),
     known_weights: KnownWeights | None = None,
-) -> tuple[Request, str]:
-    """Return a request that compares whole values, if possible, and a reason.
+) -> tuple[Sampling, str]:
+    """Return the sampling of a request, which compares whole values, if possible, and a reason.
 
     The result compares whole values if the request asks for the likeliest of a few listed values, and has no
-    other options of the choice. Otherwise it is the request itself. The reason says why listed values are not
-    compared although they should be; "" if there is none. `neutral` are the tokens of a neutral prompt; with
-    one, the first member of an object is compared too. `known_weights` has the model's weights after such
-    prompts; new ones are added to it.
+    other options of the choice. Otherwise it is `request.chosen_by`, as for the embedded models, which write
+    token by token. The reason says why listed values are not compared although they should be; "" if there is
+    none. `neutral` are the tokens of a neutral prompt; with one, the first member of an object is compared
+    too. `known_weights` has the model's weights after such prompts; new ones are added to it.
     """
     has_own_sampling = request.sampling is not None or bool(request.strategy)
     is_default = request.choices is None and not has_own_sampling
     is_wanted = request.choices == "whole" or is_default
     sampling = request.chosen_by
+    if not is_wanted or prompts.is_embedded:
+        return sampling, ""
     # These options do not affect which value is the likeliest. All others must have their defaults.
     plain = replace(sampling, seed=0, top_p=1.0, top_k=0, min_p=0.0, repetition=ENDS)
-    if not is_wanted or prompts.is_embedded or plain != Sampling(temperature=0.0):
-        return request, ""
+    if plain != Sampling(temperature=0.0):
+        return sampling, ""
     values = find_listed_values(request.language, first=bool(neutral))
     if values.are_many:
         message = f"{len(values.values):,} listed values are chosen token by token"
-        return request, f"{message}: at most {MOST_VALUES} are compared as a whole."
+        return sampling, f"{message}: at most {MOST_VALUES} are compared as a whole."
     if not values.texts or request.healing:
-        return request, ""
+        return sampling, ""
     if request.begun:
-        return request, "Listed values are chosen token by token where one has begun."
+        return sampling, "Listed values are chosen token by token where one has begun."
     # `is None`, because an empty dict of the caller must be filled too
     strategy = WholeValues(values, tuple(neutral), {} if known_weights is None else known_weights)
-    whole_sampling = replace(sampling, strategy=strategy, repetition=ENDS)
-    return replace(request, sampling=whole_sampling, strategy=()), ""
+    return replace(sampling, strategy=strategy, repetition=ENDS), ""
 
 
 def spell_value(text: str) -> list[str]:

@@ -13,30 +13,29 @@ interrupt it is made again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from structgen.base.errors import OptionError
 from structgen.decoding.engine.model_faults import wrap_model_error
 from structgen.decoding.engine.model_prompts import RequestTokens
 from structgen.decoding.engine.model_protocol import Model
-from structgen.decoding.engine.requests import Request
 from structgen.decoding.engine.searches.search_run import SearchEdit
 from structgen.decoding.engine.strategies.strategy import Mixture, Narrowing, SearchStrategy
 from structgen.decoding.engine.strategies.text_strategies import RequestStrategies, SecondRow
-from structgen.decoding.engine.text import LogitsOf, Text
+from structgen.decoding.engine.text import LogitsOf, RequestStart, Text
 
 
 def strategies_of(
-    request: Request, prompt: Sequence[int], reading: RequestTokens, model: Model, besides: int
+    start: RequestStart, reading: RequestTokens, model: Model, besides: int
 ) -> RequestStrategies:
     """Return the strategies of a request.
 
-    `prompt` has the tokens of its prompt, and `reading` turns prompts into tokens. `besides` is the number of
-    tokens in the context that belong neither to the prompt nor to the text, such as thoughts. Raises
-    OptionError for a second prompt that does not fit the context, and the errors of `SearchStrategy.begin`.
+    `reading` turns prompts into tokens. `besides` is the number of tokens in the context that belong neither
+    to the prompt nor to the text, such as thoughts. Raises OptionError for a second prompt that does not fit
+    the context, and the errors of `SearchStrategy.begin`.
     """
-    strategies = RequestStrategies(prompt)
-    for strategy in request.chosen_by.strategies:
+    strategies = RequestStrategies(start.prompt)
+    for strategy in start.sampling.strategies:
         if isinstance(strategy, Narrowing):
             strategies.narrowing = strategy
         elif isinstance(strategy, SearchStrategy):
@@ -47,24 +46,27 @@ def strategies_of(
             strategies.mixture = strategy
             # the second row reads thoughts too, so they need room in the context
             context = model.context - besides
-            strategies.other_prompt = _read_other_prompt(strategy, request, reading, context)
+            strategies.other_prompt = _read_other_prompt(strategy, start, reading, context)
             strategies.edits += (SecondRowsEdit(model),)
     return strategies
 
 
-def _read_other_prompt(mixture: Mixture, request: Request, reading: RequestTokens, context: int) -> list[int]:
+def _read_other_prompt(
+    mixture: Mixture, start: RequestStart, reading: RequestTokens, context: int
+) -> list[int]:
     """Return the tokens of a mixture's other prompt, read in the same way as the prompt of the request.
     `context` is the most tokens of the other prompt and the text together. Raises OptionError if there are
     more, or if the prompt has no token: an empty text for a model without a chat template."""
     # `mixture.other` is the name of the field with the other prompt, such as "without"
+    request = replace(start.request, max_tokens=start.max_tokens)
     tokens = reading.read_request(request, getattr(mixture, mixture.other)).tokens
     if not tokens:
         raise OptionError(
             "It has no token that the model could read.", where=mixture.other, cure="Give a text."
         )
-    if len(tokens) + request.most_tokens > context:
+    if len(tokens) + start.max_tokens > context:
         raise OptionError(
-            f"{len(tokens):,} tokens of this prompt and max_tokens={request.most_tokens:,} do not fit the "
+            f"{len(tokens):,} tokens of this prompt and max_tokens={start.max_tokens:,} do not fit the "
             f"model's context, which has {context:,} for them.",
             where=mixture.other,
             cure="Shorten the prompt, or ask for fewer tokens.",

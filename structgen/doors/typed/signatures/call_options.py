@@ -43,6 +43,7 @@ class CallOptions(WritingOptions, total=False):
 
     stop: str | Sequence[str]
     continue_final_message: bool | None
+    stop_tokens: Sequence[int]
     grounded: bool | str | Mapping[str, str]
     quotes: bool
     missing: str

@@ -338,6 +338,7 @@ if TYPE_CHECKING:
             thinking: Thinking | bool | Literal["auto"] | Wrong | None = ...,
             stop: str | Sequence[str] | Wrong = ...,
             continue_final_message: bool | Wrong | None = ...,
+            stop_tokens: Sequence[int] | Wrong = ...,
             grounded: bool | str | Mapping[str, str] | Wrong = ...,
             quotes: bool | Wrong = ...,
             missing: str | Wrong = ...,
