@@ -304,7 +304,7 @@ class Engine:
             border=border,
             closing=closing,
             drafts=drafts,
-            specials=self._special_bytes if request.special_texts else {},
+            specials=self.special_bytes if request.special_texts else {},
             strategies=strategies,
         )
         texts = []
@@ -468,7 +468,7 @@ class Engine:
         return without_bytes(self._named_tokens, self.tokenizer)
 
     @cached_property
-    def _special_bytes(self) -> dict[int, bytes]:
+    def special_bytes(self) -> dict[int, bytes]:
         """The texts of the special tokens without bytes, by their ids."""
         return {token: text.encode() for text, token in self.specials.items()}
 

@@ -244,11 +244,6 @@ FLAGS: Final[dict[str, Flag]] = {
         str,
         f"How the model writes calls of tools: {', '.join(FORMATS)}.  [default: told by its chat template]",
     ),
-    "chat_template": Flag(
-        Path,
-        "A file with the chat template, in jinja.  [default: the model's own; where it has none, a "
-        "line for each message behind its role]",
-    ),
     "serve thinking": Flag(
         str,
         "The closing tag of thoughts, such as </think>: each reply begins with thoughts.  [default: "
@@ -261,6 +256,11 @@ FLAGS: Final[dict[str, Flag]] = {
         bool,
         "Read the text of PDF files in messages, which strangers may have written: in a process with limits "
         "of time and memory.  [default: they are refused]",
+    ),
+    "schema_in_prompt": Flag(
+        bool,
+        "Hold the reply to the JSON Schema that dspy, instructor, the AI SDK and mirascope write into the "
+        "messages, where the request has none.",
     ),
     "files": Flag(
         Path,

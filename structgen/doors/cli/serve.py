@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import warnings
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,9 +23,9 @@ _OF_FILES = ("files_days", "key_bytes", "files_bytes")
 
 
 @takes_options(
-    *("host", "port", "allowed_host", "name", "api_key_file", "tool_format", "chat_template"),
-    *("thinking", "max_rows", "timeout", "device", "documents", "files"),
-    more_names=("model", "thinking_tokens", *_OF_ENGINE, "max_body", "grace", *_OF_FILES),
+    *("host", "port", "allowed_host", "name", "api_key_file", "tool_format", "thinking"),
+    *("schema_in_prompt", "max_rows", "timeout", "device", "documents", "files"),
+    more_names=("model", "chat_template", "thinking_tokens", *_OF_ENGINE, "max_body", "grace", *_OF_FILES),
 )
 def serve(
     options: CommandOptions,
@@ -66,9 +67,10 @@ def serve(
         file_options["files"] = options.get("files")
     max_body = checks.check_whole("max_body", options.get("max_body", 8), 1)
     grace = checks.check_whole("grace", options.get("grace", 30), 0)
-    thoughts = options.select_given(("tool_format", "thinking"))
+    of_replies = options.select_given(("tool_format", "thinking", "schema_in_prompt"))
     if "thinking_tokens" in options:
-        thoughts["thinking_tokens"] = checks.check_whole("thinking_tokens", options.get("thinking_tokens"), 0)
+        count = checks.check_whole("thinking_tokens", options.get("thinking_tokens"), 0)
+        of_replies["thinking_tokens"] = count
     file = options.get("api_key_file")
     keys = read_keys(file)
     engine = Engine(
@@ -76,13 +78,13 @@ def serve(
         **{"max_waiting": 256, **options.select_given(("max_rows", "device", *_OF_ENGINE))},
     )
     if "chat_template" in options:
-        engine.prompts.use_template(read_text(options.get("chat_template")))
+        engine.prompts.use_template(read_text(Path(str(options.get("chat_template")))))
     served = ServedModel(
         engine,
         name or model,
         seconds=options.get("timeout"),
         documents="documents" in options,
-        **thoughts,
+        **of_replies,
     )
     listening = socket.create_server(
         (host, options.get("port")), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048

@@ -208,7 +208,8 @@ class ResponseShape(AnswerShape):
         for kind, item in self.items:
             item["status"] = status
             if kind.type == "message" and self.body_request.likeliest is not None:
-                tokens = chat_logprobs(result, self.model.engine.tokenizer, self.body_request.likeliest)
+                steps = result.steps[: len(result.tokens)]
+                tokens = chat_logprobs(steps, self.model.spell_token, self.body_request.likeliest)
                 _text_holder(item)["logprobs"] = tokens["content"]
         self.response: JsonObject = {
             **self.head,

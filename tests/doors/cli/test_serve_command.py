@@ -84,8 +84,8 @@ def test_a_server_answers_with_its_keys_and_ends_a_stream_before_it_stops(keyed:
         (["extract", "--tool-format", "hermse"], "hermes"),
         (["extract", "--api-key-file", "nowhere"], "--api-key-file"),
         (["extract", "--thinking", ""], "until|thinking"),
-        (["extract", "--chat-template", "nowhere"], "nowhere"),
-        (["extract", "--chat-template", __file__], "reads no messages"),
+        (["extract", "-o", "chat_template=nowhere"], "nowhere"),
+        (["extract", "-o", f"chat_template={__file__}"], "reads no messages"),
     ],
 )
 def test_what_is_wrong_is_said_before_the_server_begins(arguments: list[str], said: str) -> None:

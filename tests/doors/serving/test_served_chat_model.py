@@ -264,7 +264,7 @@ def test_what_the_template_cannot_be_told_is_refused_by_its_place(
 
 def test_a_model_without_a_template_is_told_messages_plainly(folder: Path) -> None:
     model = ServedModel(sg.Engine(folder), "mine", tool_format="hermes")
-    assert "--chat-template" in model.describe_calls()
+    assert "chat_template=" in model.describe_calls()
     messages = [
         {"role": "system", "content": "Be short."},
         *HI,
