@@ -60,6 +60,9 @@ anthropic: text model service_tier inference_geo speed user_profile_id workspace
     object metadata cache_control diagnostics extra_body thread context_management;
     flag outline; 'whole'|'tokens' choices; flag|repetitions repetition;
     flag|text|named_texts grounded; flag quotes; 'error'|'free' missing; +idle
+tokenize: text model prompt; flag add_special_tokens return_token_strs add_generation_prompt;
+    flag continue_final_message; [message] messages; [tool] tools; template_settings chat_template_kwargs
+detokenize: text model; [integer] tokens!
 
 response_format by type
 text python:
@@ -252,9 +255,10 @@ HANDED: Final = frozenset(_declare_members(row for row in MEMBERS if row.is_hand
 @lru_cache(16)
 def members_of(address: str = "") -> Members:
     """Return the members of the requests of an address, with their types; "": those of all; "messages":
-    those of Anthropic's address, which are not those of the other ones."""
-    if address == "messages":
-        return REQUESTS.objects["anthropic"]
+    those of Anthropic's address, which are not those of the other ones; "tokenize" and "detokenize": those of
+    vLLM's addresses of these names."""
+    if address and address not in ALL:
+        return REQUESTS.objects["anthropic" if address == "messages" else address]
     members = {name: REQUESTS.objects["outputs"][key] for name, key in GUIDED.items()}
     return {**members, **_declare_members(row for row in MEMBERS if not address or address in row.addresses)}
 

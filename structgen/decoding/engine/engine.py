@@ -292,7 +292,7 @@ class Engine:
             shortest_length=_count_shortest(max_tokens, compiled_grammar),
             border=border,
             closing=closing,
-            specials=self._special_bytes if request.special_texts else {},
+            specials=self.special_bytes if request.special_texts else {},
         )
         if sampling.strategy:
             start.strategies = strategies_of(start, reading, self.model, thought_limit)
@@ -460,7 +460,7 @@ class Engine:
         return without_bytes(self._named_tokens, self.tokenizer)
 
     @cached_property
-    def _special_bytes(self) -> dict[int, bytes]:
+    def special_bytes(self) -> dict[int, bytes]:
         """The texts of the special tokens without bytes, by their ids."""
         return {token: text.encode() for text, token in self.specials.items()}
 

@@ -280,6 +280,11 @@ FLAGS: Final[dict[str, Flag]] = {
         "Read the text of PDF files in messages, which strangers may have written: in a process with limits "
         "of time and memory.  [default: they are refused]",
     ),
+    "schema_in_prompt": Flag(
+        bool,
+        "Hold the reply to the JSON Schema that dspy, instructor, the AI SDK and mirascope write into the "
+        "messages, where the request has none.",
+    ),
     "files": Flag(
         Path,
         "The folder for files and batches of clients (/v1/files, /v1/batches).  [default: there are none]",

@@ -23,8 +23,17 @@ _OF_FILES = ("files_days", "key_bytes", "files_bytes")
 
 
 @takes_options(
-    *("host", "port", "allowed_host", "name", "api_key_file", "tool_format", "chat_template"),
-    *("thinking", "thinking_tokens", "unknown", "max_rows", "timeout", "device", "documents", "files"),
+    *("host", "port", "allowed_host", "name", "api_key_file", "tool_format", "chat_template", "thinking"),
+    *(
+        "thinking_tokens",
+        "schema_in_prompt",
+        "unknown",
+        "max_rows",
+        "timeout",
+        "device",
+        "documents",
+        "files",
+    ),
     more_names=("model", *_OF_ENGINE, "max_body", "grace", *_OF_FILES),
 )
 def serve(
@@ -67,7 +76,8 @@ def serve(
         file_options["files"] = options.get("files")
     max_body = checks.check_whole("max_body", options.get("max_body", 8), 1)
     grace = checks.check_whole("grace", options.get("grace", 30), 0)
-    served_options = options.select_given(("tool_format", "thinking", "thinking_tokens", "unknown"))
+    of_replies = ("tool_format", "thinking", "thinking_tokens", "unknown", "schema_in_prompt")
+    served_options = options.select_given(of_replies)
     file = options.get("api_key_file")
     keys = read_keys(file)
     engine = Engine(

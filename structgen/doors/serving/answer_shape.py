@@ -191,8 +191,8 @@ class CountedPrompt(AnswerShape):
     def read_body(self) -> BodyRequest:
         body_request = super().read_body()  # type: ignore[safe-super]
         self.keep = None
-        self.input_tokens = len(body_request.requests[0].prompt)
+        self.tokens: Sequence[Any] = body_request.requests[0].prompt
         return replace(body_request, requests=(), warnings=())
 
     def whole_body(self, results: Sequence[Result]) -> JsonObject:
-        return {"input_tokens": self.input_tokens}
+        return {"input_tokens": len(self.tokens)}

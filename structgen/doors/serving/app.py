@@ -61,6 +61,7 @@ from structgen.doors.serving.served_model import BodyRequest, ServedModel
 from structgen.doors.serving.server_metrics import ServerMetrics
 from structgen.doors.serving.server_options import ServerOptions
 from structgen.doors.serving.stored_responses import StoredResponses
+from structgen.doors.serving.token_shapes import DetokenizeShape, TokenizeShape
 from structgen.grammars.json_grammars.schema_grammar import SCHEMA_REMARKS
 
 T = TypeVar("T")
@@ -78,6 +79,8 @@ SHAPES: Final[tuple[type[AnswerShape], ...]] = (
     InputTokensShape,
     MessageShape,
     CountShape,
+    TokenizeShape,
+    DetokenizeShape,
 )
 """The shapes of all addresses that answer bodies."""
 
@@ -89,6 +92,8 @@ def make_app(model: ServedModel, options: ServerOptions | None = None) -> Starle
     batches = Batches(server)
     routes = [
         *(Route(kind.path, partial(_Answer, server, kind), methods=["POST"]) for kind in SHAPES),
+        Route("/tokenizer_info", server.show_tokenizer),
+        Route("/version", server.show_version),
         Route("/v1/models", server.list_models),
         Route("/v1/models/{name:path}", server.show_model),
         Route("/health", server.show_health),
@@ -158,6 +163,15 @@ class ModelServer:
         self.check_key(http)
         name = self.served_model.resolve_name({"model": http.path_params["name"]})
         return JSONResponse(self.served_model.model_object(name))
+
+    async def show_tokenizer(self, http: Request) -> Response:
+        """Answer `/tokenizer_info`."""
+        self.check_key(http)
+        return JSONResponse(await run_sync(self.served_model.tokenizer_object))
+
+    async def show_version(self, http: Request) -> Response:
+        """Answer `/version`."""
+        return JSONResponse({"version": sys.modules["structgen"].__version__})
 
     async def show_health(self, http: Request) -> Response:
         """Answer `/health`."""
@@ -580,6 +594,8 @@ def _error_response(http: Request, error: Exception) -> Response:
     an unknown address, or a fault of the server. The details of a fault are in the log only."""
     if isinstance(error, HTTPException):
         fault = "There is no such address" if error.status_code == 404 else error.detail
+        if http.scope["path"] == "/v1/embeddings":
+            fault = "Embeddings are not supported: the served model generates text"
         path = abridge_text(http.scope["path"], MOST_PLACE)
         error = ApiError(f"{fault}: {http.method} {path}.", status=error.status_code)
     elif not isinstance(error, ApiError):

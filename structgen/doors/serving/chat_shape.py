@@ -10,10 +10,10 @@ from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.decoding.engine.requests import FinishReason, Result
 from structgen.decoding.engine.searches.confidence import probabilities_of
 from structgen.doors.serving.answer_shape import AnswerShape, Event, as_json
-from structgen.doors.serving.reply_parts import Delta, ReplyPart, ReplyParts, usage_of
+from structgen.doors.serving.reply_parts import Delta, ReplyPart, usage_of
 from structgen.doors.serving.request_fields import usage_wanted
 from structgen.doors.serving.served_model import BodyRequest, ServedModel
-from structgen.doors.serving.token_logprobs import chat_logprobs, text_logprobs
+from structgen.doors.serving.token_logprobs import chat_logprobs, prompt_logprobs, text_logprobs
 
 
 class CompletionShape(AnswerShape):
@@ -48,14 +48,26 @@ class CompletionShape(AnswerShape):
 
     def whole_body(self, results: Sequence[Result]) -> JsonObject:
         choices = [
-            {"index": index, **self.choice_content(self.replies[index]), **self.choice_end(index, result)}
+            {"index": index, **self.choice_content(index), **self.choice_end(index, result)}
             for index, result in enumerate(results)
         ]
         return {**self.head, "object": self.kind, "choices": choices, "usage": usage_of(results)}
 
-    def choice_content(self, reply: ReplyParts) -> JsonObject:
+    def choice_content(self, index: int) -> JsonObject:
         """Return the members of a choice that hold the reply."""
-        return {"text": reply.part_text("text")}
+        return {
+            "text": "".join(self.body_request.echoes[index : index + 1])
+            + self.replies[index].part_text("text"),
+            **self.prompt_members(index),
+        }
+
+    def prompt_members(self, index: int) -> JsonObject:
+        """Return the member `prompt_logprobs` of a choice, if the body asks for it."""
+        likeliest = self.body.get("prompt_logprobs")
+        if likeliest is None:
+            return {}
+        steps = self.body_request.scores[index].steps
+        return {"prompt_logprobs": prompt_logprobs(steps, self.model.spell_token, likeliest)}
 
     def choice_end(self, index: int, result: Result) -> JsonObject:
         """Return the members of a choice that say how it ended. In a stream the log-probabilities of all
@@ -63,6 +75,9 @@ class CompletionShape(AnswerShape):
         but cut short, and for values that were closed because they repeated themselves. Others tell of an
         outline that did not fit, and of listed values, whether they were compared as a whole or not."""
         likeliest = self.body_request.likeliest
+        steps = result.steps[: len(result.tokens)]
+        if self.body_request.echoes and likeliest is not None:
+            steps = [*self.body_request.scores[index].steps, *steps]
         usage = result.usage
         is_compared = any(step.state for step in result.steps)
         extra_members = {
@@ -75,10 +90,14 @@ class CompletionShape(AnswerShape):
         return {
             "logprobs": None
             if likeliest is None
-            else self.logprobs(result, self.model.engine.tokenizer, likeliest),
+            else self.logprobs(steps, self.model.spell_token, likeliest),
             "finish_reason": self.replies[index].end_reason(result),
             **{name: value for name, value in extra_members.items() if value},
         }
+
+    def first_events(self) -> Iterator[Event]:
+        for index, echo in enumerate(self.body_request.echoes):
+            yield from self.piece_events(index, [Delta(ReplyPart("text", 0), echo)])
 
     def piece_events(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:
         for part, text in deltas:
@@ -120,7 +139,11 @@ class ChatShape(CompletionShape):
         body = {**self.body, "messages": conversation.turns}
         return self.model.read_chat(body, "messages", None, conversation.last_documents)
 
-    def choice_content(self, reply: ReplyParts) -> JsonObject:
+    def whole_body(self, results: Sequence[Result]) -> JsonObject:
+        return {**super().whole_body(results), **self.prompt_members(0)}
+
+    def choice_content(self, index: int) -> JsonObject:
+        reply = self.replies[index]
         text = reply.part_text("text")
         thoughts = reply.part_text("thoughts")
         calls = reply.calls

@@ -26,7 +26,7 @@ from structgen.asking.grounding.grounded_grammar import (
 )
 from structgen.asking.grounding.stated_text import stated_text
 from structgen.asking.request_reading.document_parts import PartDocument, name_documents
-from structgen.asking.request_reading.request_members import HANDED, IDLE, members_of, read_members
+from structgen.asking.request_reading.request_members import ALL, HANDED, IDLE, members_of, read_members
 from structgen.asking.tool_calls.custom_tools import INPUT
 from structgen.asking.tool_calls.tool_definitions import Tool
 from structgen.asking.tool_calls.tool_format import ToolFormat
@@ -51,6 +51,7 @@ _OFFERED: Final = (Request.__annotations__.keys() | Sampling.__annotations__) - 
     *("top_logprobs", "max_completion_tokens", "max_output_tokens", "thinking_token_budget"),
     *("grounded", "quotes", "missing", "previous_response_id"),
     *("stop_token_ids", "skip_special_tokens"),
+    *("echo", "prompt_logprobs", "ignore_eos"),
 }
 """The members that this server offers for generation: options of the engine, and names that other servers
 give to some of them. (Continuing a message is asked for in another way at each address.)"""
@@ -65,7 +66,7 @@ _HARMLESS: Final[Mapping[str, tuple[Any, ...] | None]] = MappingProxyType(
         "modalities": ([], ["text"]),
         # the last is about prompts that are too long, which are refused
         **dict.fromkeys(("prediction", "include", "context_management", "truncation"), None),
-        **dict.fromkeys(("web_search_options", "allowed_token_ids"), ()),
+        **dict.fromkeys(("web_search_options", "allowed_token_ids", "prompt_logprobs"), ()),
         **dict.fromkeys(  # by most of which others do what is done here
             (
                 *("add_generation_prompt", "spaces_between_special_tokens"),
@@ -86,7 +87,7 @@ def check_members(body: Body, address: str) -> JsonObject:
     """Return a body whose members are known, of their types, and offered by this server. Errors: ApiError for
     what is not offered at this address, OptionError with the place for all else."""
     known_members = members_of(address)
-    if address == "messages":
+    if address not in ALL:
         return read_members(body, address)
     are_noted = UNKNOWN_MEMBERS.get() is not None
     for name, value in body.items():
@@ -95,9 +96,10 @@ def check_members(body: Body, address: str) -> JsonObject:
         if is_unknown and (value != {} if name in _INSTEAD else not are_noted):
             near = f"Write {_INSTEAD[name]}. " if name in _INSTEAD else suggest_name(name, known_members)
             raise unsupported_member(name, f"{near}It is none of the members of {address}.")
-        has_turns = address != "completions" and name in ("continue_final_message", "echo")
+        has_turns = address != "completions" and name == "continue_final_message"
         is_idle = name in HANDED and name not in _OFFERED and not has_turns
-        if value is None or not (is_idle or (address == "responses" and name == "prompt")):
+        is_absent = address == "responses" and name in ("prompt", "prompt_logprobs")
+        if value is None or not (is_idle or is_absent):
             continue
         values = _HARMLESS.get(name, _NOTHING)
         if name == "add_generation_prompt" and body.get("continue_final_message"):
@@ -172,8 +174,8 @@ def count_of(body: Body, *names: str, max_count: int | None = None) -> int | Non
     for name in names:
         count = body.get(name)
         if count is not None:
-            if max_count is not None and count > max_count:
-                raise ApiError(f"{name} is {count:,}, and may be from 0 to {max_count:,} here.", param=name)
+            if max_count is not None and not 0 <= count <= max_count:
+                raise ApiError(f"{name} must be from 0 to {max_count:,} here, got {count:,}.", param=name)
             return int(count)
     return None
 

@@ -244,7 +244,8 @@ class ResponseShape(AnswerShape):
             if kind is _SEARCH and isinstance(item["arguments"], str):
                 item["arguments"] = json.loads(item["arguments"] or "{}")
             if kind.type == "message" and self.body_request.likeliest is not None:
-                tokens = chat_logprobs(result, self.model.engine.tokenizer, self.body_request.likeliest)
+                steps = result.steps[: len(result.tokens)]
+                tokens = chat_logprobs(steps, self.model.spell_token, self.body_request.likeliest)
                 _text_holder(item)["logprobs"] = tokens["content"]
         self.response: JsonObject = {
             **self.head,

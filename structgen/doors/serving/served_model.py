@@ -7,6 +7,7 @@ tools.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language import checks
+from structgen.base.language.checks import check_encodable
 from structgen.base.limits import Limits
 from structgen.decoding.engine.engine import Engine
 from structgen.decoding.engine.model_prompts import (
@@ -33,10 +35,12 @@ from structgen.decoding.engine.model_prompts import (
     split_continued_turn,
 )
 from structgen.decoding.engine.requests import Request
+from structgen.decoding.engine.searches.prompt_scores import PromptScores
 from structgen.decoding.engine.thinking import TAG_TOKENS, Thinking, most_tokens, text_behind
 from structgen.doors.serving import request_fields as fields
 from structgen.doors.serving.api_errors import ApiError, Body
 from structgen.doors.serving.error_places import MOST_SHOWN
+from structgen.doors.serving.prompt_schemas import prompt_form
 from structgen.doors.serving.reply_parts import ReplyParts
 from structgen.doors.typed.tool_prompts import (
     EMBEDDED_POLICIES,
@@ -54,6 +58,8 @@ MOST_PDFS: Final = 8
 """The most PDF files of a request. Each may take a minute of a processor."""
 MOST_LIKELIEST: Final = 20
 """The most likeliest tokens that a client may ask for at each token, as on other servers."""
+MOST_SCORES: Final = 1 << 20
+"""The most log-probabilities of the prompts of a body. An answer takes about 200 bytes for each."""
 LIMITS: Final = Limits(
     schema_places=25_000,
     automaton_states=100_000,
@@ -80,6 +86,10 @@ class BodyRequest:
     nobody asked to continue the message. None: the last message gave no beginning."""
     is_held: bool = False
     """Whether values of the reply are held to texts (`grounded`, `quotes`)."""
+    echoes: tuple[str, ...] = ()
+    """For each text its prompt, if the answer repeats it."""
+    scores: tuple[PromptScores, ...] = ()
+    """For each text the scores of its prompt, if the body asks for them."""
     is_cut: bool = False
     """Whether a text has fewer tokens than the body asks for, because the context leaves no more."""
     warnings: tuple[str, ...] = ()
@@ -95,7 +105,8 @@ class ServedModel:
     else `usual_format`. `thinking`: the closing tag of thoughts before each reply; None: there are thoughts
     only if the chat template opens them. `thinking_tokens`: the most tokens of thoughts, by default 1,024 but
     at most a fourth of the context. `seconds`: the most seconds of a text. `limits`: those on the grammars of
-    requests. `documents`: whether PDF files in messages are read.
+    requests. `documents`: whether PDF files in messages are read. `schema_in_prompt`: whether a JSON Schema
+    in the messages counts where the request has none.
 
     For example `ServedModel(engine, ["qwen", "*"])` answers all requests, and those for "qwen" by that name.
     """
@@ -110,6 +121,7 @@ class ServedModel:
         thinking: str | None = None,
         thinking_tokens: int | None = None,
         seconds: float | None = None,
+        schema_in_prompt: bool = False,
         limits: Limits = LIMITS,
         documents: bool = False,
     ) -> None:
@@ -117,6 +129,7 @@ class ServedModel:
         self.documents = documents
         self.limits = limits
         self.seconds = seconds
+        self.schema_in_prompt = schema_in_prompt
         checks.ChoiceCheck(("error", "warn"))("unknown", unknown)
         self.notes_unknown = unknown == "warn"
         """Whether members that are not known are passed over with a note."""
@@ -140,7 +153,33 @@ class ServedModel:
 
     def model_object(self, name: str) -> JsonObject:
         """Return the model as `/v1/models` lists it under a name."""
-        return {"id": name, "object": "model", "created": self.created, "owned_by": "structgen"}
+        return {
+            "id": name,
+            "object": "model",
+            "created": self.created,
+            "owned_by": "structgen",
+            "max_model_len": self.engine.model.context,
+        }
+
+    def tokenizer_object(self) -> JsonObject:
+        """Return the end token and the chat template as `/tokenizer_info` shows them, in vLLM's form."""
+        prompts = self.engine.prompts
+        has_template = not prompts.is_embedded and prompts.has_template()
+        return {
+            "eos_token": self.spell_tokens(self.engine.tokenizer.eos_token_ids[:1]) or None,
+            "chat_template": prompts.template_holder().chat_template if has_template else None,
+        }
+
+    def read_tokens(self, text: str) -> list[int]:
+        """Return the tokens of a text, in which the names of special tokens stand for these tokens. Errors:
+        OptionError for half a surrogate pair, TokenizerError."""
+        specials = self.engine.specials
+        # the longest name that begins at a place; "(?!)" never matches
+        names = "|".join(map(re.escape, sorted(specials, key=len, reverse=True))) or "(?!)"
+        tokens = list[int]()
+        for part in re.split(f"({names})", check_encodable("prompt", text)):
+            tokens += [specials[part]] if part in specials else self.engine.tokenizer.encode(part.encode())
+        return tokens
 
     @property
     def name(self) -> str:
@@ -202,9 +241,12 @@ class ServedModel:
         place = f"{where}/{{}}/content" if source is None else where
         source = body.get(where) if source is None else source
         messages = fields.read_messages(source, format or self._shown_format, where, reading.tools)
+        warnings = list[str]()
+        if self.schema_in_prompt and not reading.tools and _is_open(reading):
+            reading = self._read_prompt_schema(reading, messages, warnings)
         grammar = reading.grammar(format, specials=specials_of(self.engine)) if format else reading.grammar()
         # a grammar that texts narrow is another object
-        free_grammar, warnings = grammar, list[str]()
+        free_grammar = grammar
         if format is not None and self.format_warning:
             warnings.append(f"tools: {self.format_warning}")
         grammar = fields.narrow_to_texts(grammar, body, messages, warnings, documents)
@@ -259,6 +301,23 @@ class ServedModel:
             grammar is not free_grammar,
         )
 
+    def _read_prompt_schema(
+        self,
+        reading: ReadRequest,
+        messages: Sequence[Body],
+        warnings: list[str],
+    ) -> ReadRequest:
+        """Return what a body asks for if the JSON Schema in its messages counts; `reading` if there is none.
+        `warnings`: the list to which a remark on the schema is added."""
+        form, remark = prompt_form(messages, allows_fences=not self.engine.prompts.is_embedded)
+        try:
+            answer = self._read_request({"response_format": form}).answer if form else reading.answer
+        except StructgenError as error:
+            remark = f"messages: the JSON Schema in the messages is not used: {error.what}"
+            answer = reading.answer
+        warnings += filter(None, [remark])
+        return replace(reading, answer=answer)
+
     def _build_request(
         self,
         body: Body,
@@ -283,11 +342,25 @@ class ServedModel:
         if reading.left_out:
             left_out = ", ".join(reading.left_out)[:MOST_SHOWN]
             warnings.append(f"tools: {left_out} left out, which this server does not run")
-        for name in ("stop", "stop_token_ids"):
+        if reading.form and _is_open(reading):
+            cure = "Send json_schema, or have the server started with --schema-in-prompt"
+            warnings.append(f"{reading.form}: it names no schema, so that any object is allowed. {cure}")
+        for name in ("stop", "stop_token_ids", "ignore_eos"):
             # a grammar says where its texts end
             if body.get(name) and requests[0].grammar is not None:
                 warnings.append(f"{name}: it acts on free text alone, and not inside of a document or a call")
-        return replace(BodyRequest(requests, *fields_of_request), is_cut=is_cut, warnings=tuple(warnings))
+        # no member of a body asks for another strategy
+        scores: Any = tuple(one for request in requests for one in request.chosen_by.strategies * request.n)
+        count = sum(len(one.tokens) * (1 + one.likeliest) for one in scores)
+        if count > MOST_SCORES:
+            fault = f"The prompts must have at most {MOST_SCORES:,} log-probabilities, got {count:,}."
+            raise ApiError(f"{fault} Send fewer prompts, or lower logprobs.", param="prompt")
+        return replace(
+            BodyRequest(requests, *fields_of_request),
+            scores=scores,
+            is_cut=is_cut,
+            warnings=tuple(warnings),
+        )
 
     def too_long_error(self, body_request: BodyRequest, error: StructgenError) -> ApiError | None:
         """Return the answer to texts that the context has no room for, in words that clients look for; None
@@ -298,7 +371,8 @@ class ServedModel:
         if error.where not in ("prompt", "max_tokens") or not (body_request.is_cut or prompt >= context):
             return None
         fault = f"This model's maximum context length is {context} tokens. However, the prompt has {prompt}"
-        cure = f"tokens, and the shortest reply needs {min_tokens} more. Shorten the prompt."
+        cure = f"tokens, and the shortest reply needs {min_tokens} more. Shorten the prompt, or have the "
+        cure += "server started with a model of a longer context: `structgen serve MODEL`."
         return ApiError(f"prompt: {fault} {cure}", param="prompt", code="context_length_exceeded")
 
     def _read_request(self, body: Body) -> ReadRequest:
@@ -311,8 +385,9 @@ class ServedModel:
         likeliest = fields.count_of(body, "logprobs", max_count=MOST_LIKELIEST)
         grammar = reading.grammar()
         warnings = list[str]()
+        prompts = _list_prompts(body.get("prompt"))
         requests = []
-        for prompt in _list_prompts(body.get("prompt")):
+        for prompt in prompts:
             narrowed_grammar = fields.narrow_to_texts(grammar, body, prompt, warnings)
             if isinstance(prompt, str):
                 text, with_outline = checks.check_text("prompt", prompt), body.get("outline")
@@ -326,10 +401,17 @@ class ServedModel:
                     body,
                     narrowed_grammar,
                     likeliest=likeliest,
+                    is_prompt=True,
                     special_texts=body.get("skip_special_tokens") is False,
                 )
             )
-        return self._build_request(body, reading, tuple(requests), warnings[:1], ReplyParts(), likeliest)
+        body_request = self._build_request(
+            body, reading, tuple(requests), warnings[:1], ReplyParts(), likeliest
+        )
+        if not body.get("echo"):
+            return body_request
+        texts = [prompt if isinstance(prompt, str) else self.spell_tokens(prompt) for prompt in prompts]
+        return replace(body_request, echoes=tuple(text for text in texts for _ in range(requests[0].n)))
 
     def _engine_request(
         self,
@@ -341,19 +423,29 @@ class ServedModel:
         ends: tuple[str, ...] = (),
         thinking: Thinking | None = None,
         special_texts: bool = False,
+        is_prompt: bool = False,
     ) -> Request:
         """Return the engine's request. It has as many tokens as the body says, and no more than the rest of
-        the context."""
+        the context. `is_prompt`: whether the body has a prompt in place of a conversation."""
         count = fields.count_of(body, "n", max_count=MOST_SAMPLES)
         count = 1 if count is None else count
         room = max(self.engine.model.context - len(prompt.tokens) - most_tokens(thinking), 1)
         max_tokens = _most_tokens(body)
+        # as on other servers, a prompt may be answered without a token, and a conversation may not
+        is_silent = max_tokens == 0 and grammar is None and is_prompt
+        max_tokens = 1 if is_silent else room if max_tokens is None else min(room, max_tokens)
+        scored = _score_count(body, likeliest if is_prompt else None)
+        scored_tokens = () if scored is None else prompt.tokens
+        has_scores = is_silent or scored is not None
+        is_endless = grammar is None and body.get("ignore_eos") and not is_silent
+        ends = () if is_endless else ends
         stop_tokens = fields.stop_tokens_of(body, self.engine.tokenizer.vocab_size)
-        return Request(
+        request = Request(
             prompt.tokens,
             grammar,
             fields.sampling_of(body, is_greedy=grammar is not None and count == 1),
-            max_tokens=room if max_tokens is None else min(room, max_tokens),
+            strategy=(PromptScores(scored_tokens, scored or 0, is_silent),) if has_scores else (),
+            max_tokens=max_tokens,
             stop=(fields.stops_of(body) or ends) * (grammar is None),
             stop_tokens=stop_tokens if grammar is None else (),
             n=count,
@@ -365,6 +457,18 @@ class ServedModel:
             shortened=prompt.shortening,
             **{"choices": "whole", **fields.options_of(body)},
         )
+        if is_endless:
+            request = replace(request, sampling=replace(request.chosen_by, min_tokens=max_tokens))
+        return request
+
+    def spell_token(self, token: int) -> bytes:
+        """Return the bytes of a token; of a special one, its name; b"" for an id that has no token."""
+        token_bytes = next(iter(self.engine.tokenizer.token_bytes[token : token + 1]), None)
+        return token_bytes or self.engine.special_bytes.get(token, b"")
+
+    def spell_tokens(self, tokens: Sequence[int]) -> str:
+        """Return the text of tokens, special ones by their names."""
+        return b"".join(map(self.spell_token, tokens)).decode("utf-8", "replace")
 
     def _with_required_call(self, body: Body) -> Mapping[str, Any]:
         """Return a body, in which an embedded model, which writes no free text, must call once where it
@@ -517,6 +621,21 @@ class ServedModel:
         opened_tags = (tag[1] for tag, opens in tags if opens and end.endswith(tag[0].rstrip()))
         shown_tags = (tag[1].strip() for tag, _ in tags if all(mark.strip() in template for mark in tag))
         return next(opened_tags, None), next(shown_tags, None)
+
+
+def _is_open(reading: ReadRequest) -> bool:
+    """Return whether a request asks for no grammar, or for any object."""
+    return reading.answer is None or getattr(reading.answer, "schema", None) == {"type": "object"}
+
+
+def _score_count(body: Body, likeliest: int | None) -> int | None:
+    """Return how many of the likeliest tokens are recorded at each token of a prompt; None: it is not scored.
+    `likeliest`: as many as the answer shows at each token of a text."""
+    count = fields.count_of(body, "prompt_logprobs", max_count=MOST_LIKELIEST)
+    if count is not None and body.get("stream"):
+        raise ApiError("prompt_logprobs is not available in a stream. Set stream to false.", param="stream")
+    counts = (count, likeliest if body.get("echo") else None)
+    return max((count for count in counts if count is not None), default=None)
 
 
 def _most_tokens(body: Body) -> int | None:

@@ -6,41 +6,50 @@ demands may be unlikely.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import codecs
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
-from structgen.decoding.engine.requests import Result
-from structgen.tokens.tokenizer import Tokenizer
+from structgen.decoding.engine.requests import Step
+
+Spell: TypeAlias = Callable[[int], bytes]
+"""A function that returns the bytes of a token."""
 
 
-def chat_logprobs(result: Result, tokenizer: Tokenizer, likeliest: int) -> dict[str, Any]:
-    """Return the member `logprobs` of a choice of a chat completion: its tokens, end tokens left out."""
+def chat_logprobs(steps: Sequence[Step], spell: Spell, likeliest: int) -> dict[str, Any]:
+    """Return the member `logprobs` of a choice of a chat completion, for the tokens of its text."""
     content = [
         {
-            **_token_object(step.token, step.logprob, tokenizer),
-            "top_logprobs": [_token_object(*likely, tokenizer) for likely in step.likeliest[:likeliest]],
+            **_token_object(step.token, step.logprob, spell),
+            "top_logprobs": [_token_object(*likely, spell) for likely in step.likeliest[:likeliest]],
         }
-        for step in result.steps[: len(result.tokens)]
+        for step in steps
     ]
     return {"content": content, "refusal": None}
 
 
-def text_logprobs(result: Result, tokenizer: Tokenizer, likeliest: int) -> dict[str, Any]:
-    """Return the member `logprobs` of a choice of a completion."""
-    steps = result.steps[: len(result.tokens)]
+def text_logprobs(steps: Sequence[Step], spell: Spell, likeliest: int) -> dict[str, Any]:
+    """Return the member `logprobs` of a choice of a completion, for the tokens of its text. Each token is
+    among its own `top_logprobs`, which are the `likeliest` ones besides. The first token of a prompt has no
+    log-probability."""
     places = []
-    data = b""
+    offset = 0
+    # offsets count characters, and tokens may be halves of one
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for step in steps:
-        # offsets count characters, and tokens may be halves of one
-        places.append(len(data.decode("utf-8", "ignore")))
-        data += tokenizer.token_bytes[step.token] or b""
+        places.append(offset)
+        offset += len(decoder.decode(spell(step.token)))
     return {
-        "tokens": [_token_text(step.token, tokenizer) for step in steps],
+        "tokens": [_token_text(step.token, spell) for step in steps],
         "token_logprobs": [_finite_logprob(step.logprob) for step in steps],
         "top_logprobs": [
-            {
-                _token_text(token, tokenizer): _finite_logprob(value)
-                for token, value in step.likeliest[:likeliest]
+            None
+            if math.isnan(step.logprob)
+            else {
+                _token_text(token, spell): _finite_logprob(value)
+                # several tokens may have the same text: the likeliest one comes last, and stays
+                for token, value in ((step.token, step.logprob), *step.likeliest[:likeliest][::-1])
             }
             for step in steps
         ],
@@ -48,15 +57,39 @@ def text_logprobs(result: Result, tokenizer: Tokenizer, likeliest: int) -> dict[
     }
 
 
-def _token_object(token: int, logprob: float, tokenizer: Tokenizer) -> dict[str, Any]:
-    data: Sequence[int] = tokenizer.token_bytes[token] or b""
-    return {"token": _token_text(token, tokenizer), "logprob": _finite_logprob(logprob), "bytes": list(data)}
+def prompt_logprobs(steps: Sequence[Step], spell: Spell, likeliest: int) -> list[Any]:
+    """Return vLLM's member `prompt_logprobs`: for each token of a prompt, itself and the likeliest ones by
+    their ids. The first token has none."""
+    return [
+        None
+        if math.isnan(step.logprob)
+        else {
+            str(token): {
+                "logprob": _finite_logprob(value),
+                "rank": int(rank),
+                "decoded_token": _token_text(token, spell),
+            }
+            for rank, (token, value) in (
+                *enumerate(step.likeliest[:likeliest], 1),
+                (step.state[0], (step.token, step.logprob)),
+            )
+        }
+        for step in steps
+    ]
 
 
-def _finite_logprob(logprob: float) -> float:
+def _token_object(token: int, logprob: float, spell: Spell) -> dict[str, Any]:
+    return {
+        "token": _token_text(token, spell),
+        "logprob": _finite_logprob(logprob),
+        "bytes": list(spell(token)),
+    }
+
+
+def _finite_logprob(logprob: float) -> float | None:
     # minus infinity is no JSON; OpenAI writes this number for tokens that are unlikely
-    return max(logprob, -9999.0)
+    return None if math.isnan(logprob) else max(logprob, -9999.0)
 
 
-def _token_text(token: int, tokenizer: Tokenizer) -> str:
-    return (tokenizer.token_bytes[token] or b"").decode("utf-8", "replace")
+def _token_text(token: int, spell: Spell) -> str:
+    return spell(token).decode("utf-8", "replace")

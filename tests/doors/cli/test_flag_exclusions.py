@@ -152,6 +152,7 @@ VALUES: dict[str, Any] = {
     "api_key_file": "keys",
     "chat_template": "chat.jinja",
     "thinking_tokens": 9,
+    "schema_in_prompt": True,
     "max_waiting": 4,
     "max_body": 4,
     "grace": 1,

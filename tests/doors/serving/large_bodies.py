@@ -21,6 +21,8 @@ _BARE: dict[str, dict[str, Any]] = {
     "/v1/responses/input_tokens": {"input": "x"},
     "/v1/messages": {"messages": [_USER], "max_tokens": 1},
     "/v1/messages/count_tokens": {"messages": [_USER]},
+    "/tokenize": {"prompt": "x"},
+    "/detokenize": {"tokens": [1]},
     "/v1/batches": {"input_file_id": "file-0", "endpoint": "/v1/responses", "completion_window": "24h"},
 }
 ADDRESSES = tuple(_BARE)

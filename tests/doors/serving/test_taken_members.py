@@ -53,7 +53,10 @@ def text_of(answer: Any) -> str:
 STOPPED: list[tuple[str, dict[str, Any]]] = [
     ("chat/completions", {"stop": ["36", "Lon"], "response_format": FORMAT}),
     ("chat/completions", {"stop": "36", "structured_outputs": {"json": PERSON}}),
-    ("chat/completions", {"stop": '"', "response_format": {"type": "json_object"}, "max_tokens": 40}),
+    (
+        "chat/completions",
+        {"stop": '"', "response_format": {"type": "json_object", "schema": {"maxProperties": 2}}},
+    ),
     ("completions", {"stop": "36", "response_format": FORMAT}),
     ("messages", {"stop_sequences": ["36"], "output_config": {"format": {**FLAT, "schema": PERSON}}}),
 ]

@@ -145,14 +145,8 @@ class ModelRows:
     def _read_chain(self, chain: Sequence[Tokens], cache: Any) -> Any:
         """Return the logits after prefixes, each one token longer than the one before, by one pass. `cache`:
         that of the parent of the first prefix. The cache of the last prefix is kept."""
-        model: Any = self._model
-        tokens = [prefix[-1] for prefix in chain]
-        count = len(tokens)
         self.passes += 1
-        # The tokens are a draft in which each node is the only child of the one before. All nodes are kept.
-        parents = range(-1, count - 1)
-        logits = model.decode_tree(tokens, parents, [count], [cache])
-        model.keep([range(count)], [cache])
+        logits = read_chain(self._model, [prefix[-1] for prefix in chain], cache)
         self._keep_cache(chain[-1], cache)
         return logits
 
@@ -204,6 +198,16 @@ class ModelRows:
         if hasattr(cache, "nbytes_beside"):
             return int(cache.nbytes_beside(self._read_prompt()[1]))
         return int(cache.nbytes)
+
+
+def read_chain(model: Any, tokens: Sequence[int], cache: Any) -> Any:
+    """Return the logits [tokens, V] after each of some tokens, at most MOST_NODES, read in one pass by a
+    model that verifies drafts. `cache`: that of the text before them; it then includes them."""
+    count = len(tokens)
+    # The tokens are a draft in which each node is the only child of the one before. All nodes are kept.
+    logits = model.decode_tree(tokens, range(-1, count - 1), [count], [cache])
+    model.keep([range(count)], [cache])
+    return logits
 
 
 def _rows_of_wanted(
