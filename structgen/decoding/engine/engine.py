@@ -278,18 +278,18 @@ class Engine:
         if read_prompt.begun != request.begun:
             request = replace(request, begun=read_prompt.begun, continue_final_message=None)
         sampling, token_by_token = compare_whole(request, self.prompts)
-        max_tokens = reading.bound_tokens(request.max_tokens, len(read_prompt.tokens), thought_limit)
+        token_limit = reading.bound_tokens(request.max_tokens, len(read_prompt.tokens), thought_limit)
         began = time.perf_counter()
         compiled_grammar, prompt, border = self._forced_text(request, sampling, read_prompt.tokens)
         compile_seconds = 0.0 if compiled_grammar is None else time.perf_counter() - began
         start = RequestStart(
             request=request,
-            sampling=sampling,
-            max_tokens=max_tokens,
+            text_sampling=sampling,
+            token_limit=token_limit,
             prompt=prompt,
             tokenizer=self.tokenizer,
             grammar=compiled_grammar,
-            shortest_length=_count_shortest(max_tokens, compiled_grammar),
+            shortest_length=_count_shortest(token_limit, compiled_grammar),
             border=border,
             closing=closing,
             specials=self.special_bytes if request.special_texts else {},
@@ -314,21 +314,23 @@ class Engine:
         return [text.handle for text in texts]
 
     def _forced_text(
-        self, request: Request, sampling: Sampling, prompt: list[int]
+        self, request: Request, text_sampling: Sampling, prompt: list[int]
     ) -> tuple[CompiledGrammar | None, list[int], PromptBorder | None]:
         """Return the grammar, the prompt and the border of a request: the compiled grammar with the request's
         options for forced text (None: free text), the prompt's tokens that the model reads, and the border
         after these tokens (None: there is none). Raises OptionError, TokenizerError."""
         compiled_grammar = None
         grammar = request.grammar
-        bans = check_bans(sampling.banned)
+        bans = check_bans(text_sampling.banned)
         if bans:
             grammar = without_banned_texts(grammar, bans)
         if grammar is not None:
             compiled_grammar = self.compiled(grammar, warns=not request.special_texts, bans=bans)
         prefix = request.begun.encode()
         # These strategies read further rows after the whole prompt. So the prompt is not cut at a border.
-        reads_ahead = any(isinstance(strategy, Mixture | SearchStrategy) for strategy in sampling.strategies)
+        reads_ahead = any(
+            isinstance(strategy, Mixture | SearchStrategy) for strategy in text_sampling.strategies
+        )
         # a grammar that the caller compiled belongs to the caller: the engine keeps nothing of it
         policies = with_forced_text if isinstance(grammar, CompiledGrammar) else self._policies
         if not request.healing and (not prefix or reads_ahead):
@@ -540,17 +542,17 @@ def _check_request(request: Any) -> Request:
     return request
 
 
-def _count_shortest(max_tokens: int, compiled_grammar: CompiledGrammar | None) -> int | None:
+def _count_shortest(token_limit: int, compiled_grammar: CompiledGrammar | None) -> int | None:
     """Return the length of the shortest text of a grammar, in tokens: 0 for free text. Return None if
-    max_tokens surely suffice: then nobody counts. Raises BudgetError if max_tokens do not suffice."""
+    `token_limit` tokens surely suffice: then nobody counts. Raises BudgetError if they do not suffice."""
     if compiled_grammar is None:
         return 0
     matcher = Matcher(compiled_grammar)
     # Counting takes time, so it is done only if the bound might be too small.
-    if matcher.budget_suffices(max_tokens):
+    if matcher.budget_suffices(token_limit):
         return None
     shortest_length = matcher.tokens_to_finish()
-    check_budget(max_tokens, shortest_length)
+    check_budget(token_limit, shortest_length)
     return shortest_length
 
 

@@ -793,16 +793,16 @@ class RequestTokens:
         if outline and not self.prompts.is_embedded:
             yield replace(question, refused=None, outline=""), "nothing"
 
-    def bound_tokens(self, max_tokens: int | None, prompt: int, besides: int = 0) -> int:
-        """Return the bound on the tokens of a text: its max_tokens, or else the room that the context leaves.
+    def bound_tokens(self, token_limit: int | None, prompt: int, besides: int = 0) -> int:
+        """Return the bound on the tokens of a text: its own limit, or else the room that the context leaves.
 
         `prompt` is the size of its prompt in tokens. `besides` is the number of tokens that are neither
         prompt nor text, such as thoughts. Raises OptionError if all of them do not fit the context.
         """
         room = self.context - prompt - besides
         # The bound is at least 1: if no room is left, one of the errors below reports it.
-        if max_tokens is None:
-            max_tokens = max(min(DEFAULT_MAX_TOKENS, room), 1)
+        if token_limit is None:
+            token_limit = max(min(DEFAULT_MAX_TOKENS, room), 1)
         if prompt >= self.context:
             raise OptionError(
                 f"The prompt has {prompt:,} tokens; the model's context, which the text needs too, is "
@@ -810,14 +810,14 @@ class RequestTokens:
                 where="prompt",
                 cure="Shorten the prompt.",
             )
-        if max_tokens > room:
+        if token_limit > room:
             raise OptionError(
-                f"{prompt:,} tokens of prompt and max_tokens={max_tokens:,} make "
-                f"{prompt + besides + max_tokens:,}; the model's context is {self.context:,}.",
+                f"{prompt:,} tokens of prompt and max_tokens={token_limit:,} make "
+                f"{prompt + besides + token_limit:,}; the model's context is {self.context:,}.",
                 where="max_tokens",
                 cure="Shorten the prompt, or ask for fewer tokens.",
             )
-        return max_tokens
+        return token_limit
 
 
 def _with_fewer_examples(forms: Iterator[tuple[ModelQuestion, str]]) -> Iterator[tuple[ModelQuestion, str]]:
@@ -834,11 +834,11 @@ def _with_fewer_examples(forms: Iterator[tuple[ModelQuestion, str]]) -> Iterator
         yield replace(form, examples=()), shortening
 
 
-def check_budget(max_tokens: int, shortest_length: int) -> None:
-    """Raise BudgetError if the shortest text, of `shortest_length` tokens, is longer than `max_tokens`."""
-    if shortest_length > max_tokens:
+def check_budget(token_limit: int, shortest_length: int) -> None:
+    """Raise BudgetError if the shortest text, of `shortest_length` tokens, is longer than `token_limit`."""
+    if shortest_length > token_limit:
         raise BudgetError(
-            f"No document fits max_tokens={max_tokens:,}: the shortest takes {shortest_length:,}.",
+            f"No document fits max_tokens={token_limit:,}: the shortest takes {shortest_length:,}.",
             minimum=shortest_length,
             where="max_tokens",
             cure=f"Give at least {shortest_length:,}.",

@@ -82,9 +82,9 @@ class RequestStart:
     """The values that the texts of a request have before their first token. They outlive a restart."""
 
     request: Request
-    sampling: Sampling
+    text_sampling: Sampling
     """The sampling of the texts, with the search that compares listed values as a whole."""
-    max_tokens: int
+    token_limit: int
     """The bound on the tokens of a text."""
     prompt: list[int]
     tokenizer: Tokenizer
@@ -139,7 +139,7 @@ class Text:
         self.steps = decided_text.steps
         self.thought = decided_text.thought
         self.usage = decided_text.usage
-        self.max_tokens = start.max_tokens
+        self.max_tokens = start.token_limit
         self.stops = request.stops
         self.shortest_length = start.shortest_length
         """The length of the shortest completion, in tokens (None: not counted yet)."""
@@ -168,7 +168,7 @@ class Text:
         """The seconds of the forward pass before the next token, and of filling the masks of that batch."""
         # The next fields come from the options and strategies of the request.
         ends = (*start.tokenizer.eos_token_ids, *request.stop_tokens)
-        self.row = ChoiceRow(start.sampling, self.handle.sample, 0, start.prompt, self.tokens, ends)
+        self.row = ChoiceRow(start.text_sampling, self.handle.sample, 0, start.prompt, self.tokens, ends)
         self.edits = () if start.strategies is None else start.strategies.edits
         self.search: Any = None
         """The search that is under way, for which the text waits; None: there is none."""

@@ -76,6 +76,7 @@ VALUES: dict[str, Any] = {
     "max_tokens": 9,
     "end_margin": 1,
     "stop": ["."],
+    "stop_tokens": [3],
     "timeout": 9.0,
     "thinking": {"until": "</think>", "max_tokens": 4},
     "speculation": "off",

@@ -35,7 +35,7 @@ def strategies_of(
     the context, and the errors of `SearchStrategy.begin`.
     """
     strategies = RequestStrategies(start.prompt)
-    for strategy in start.sampling.strategies:
+    for strategy in start.text_sampling.strategies:
         if isinstance(strategy, Narrowing):
             strategies.narrowing = strategy
         elif isinstance(strategy, SearchStrategy):
@@ -58,15 +58,15 @@ def _read_other_prompt(
     `context` is the most tokens of the other prompt and the text together. Raises OptionError if there are
     more, or if the prompt has no token: an empty text for a model without a chat template."""
     # `mixture.other` is the name of the field with the other prompt, such as "without"
-    request = replace(start.request, max_tokens=start.max_tokens)
+    request = replace(start.request, max_tokens=start.token_limit)
     tokens = reading.read_request(request, getattr(mixture, mixture.other)).tokens
     if not tokens:
         raise OptionError(
             "It has no token that the model could read.", where=mixture.other, cure="Give a text."
         )
-    if len(tokens) + start.max_tokens > context:
+    if len(tokens) + start.token_limit > context:
         raise OptionError(
-            f"{len(tokens):,} tokens of this prompt and max_tokens={start.max_tokens:,} do not fit the "
+            f"{len(tokens):,} tokens of this prompt and max_tokens={start.token_limit:,} do not fit the "
             f"model's context, which has {context:,} for them.",
             where=mixture.other,
             cure="Shorten the prompt, or ask for fewer tokens.",
