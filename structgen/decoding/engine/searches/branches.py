@@ -45,7 +45,7 @@ class TextPlace:
     logits: Floats
     """The model's logits [V] after the tokens."""
     tokenizer: Tokenizer
-    max_tokens: int
+    token_limit: int
     """The bound on the tokens of the text."""
     cache: Any = None
     """The model's cache of the text. A search that reads rows by itself copies it first."""
@@ -57,7 +57,7 @@ class TextPlace:
     def root(self) -> Branch:
         """Return the branch without tokens of its own, at the end of the text."""
         matcher = self.matcher
-        remaining = self.max_tokens - len(self.tokens)
+        remaining = self.token_limit - len(self.tokens)
         return Branch(
             tokenizer=self.tokenizer,
             compiled=None if matcher is None else matcher.compiled,

@@ -72,7 +72,7 @@ def _place_of_text(text: Text, logits: LogitsOf) -> TextPlace:
         matcher=text.matcher,
         logits=as_float64(logits(text)),
         tokenizer=text.start.tokenizer,
-        max_tokens=text.max_tokens,
+        token_limit=text.max_tokens,
         cache=text.cache,
     )
 
