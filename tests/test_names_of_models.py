@@ -33,11 +33,12 @@ import uvicorn
 from typer.testing import CliRunner
 
 import structgen as sg
-from structgen.decoding.engine import bulk_runs, engine, resources
+from structgen.decoding.engine import bulk_runs, engine
 from structgen.decoding.engine.bulk_runs import run_bulk_on_ray
 from structgen.decoding.engine.draft_models import check_speculation
 from structgen.decoding.engine.models import tokenizer_of
 from structgen.decoding.infilling import presets
+from structgen.decoding.runs import resources
 from structgen.doors.cli import app, warmup
 from structgen.doors.maskbench import vocabularies
 from structgen.doors.typed import local

@@ -56,8 +56,8 @@ from structgen.base.errors import OptionError, StructgenError
 from structgen.decoding.engine.batch_drafts import BatchDrafts, stop_drafting
 from structgen.decoding.engine.choice import Choice, choose_tokens
 from structgen.decoding.engine.mask_rows import MaskFiller
-from structgen.decoding.engine.model_faults import check_logits, is_memory, wrap_model_error
-from structgen.decoding.engine.model_protocol import Model
+from structgen.decoding.engine.model_faults import is_memory, wrap_model_error
+from structgen.decoding.engine.model_protocol import Model, check_logits
 from structgen.decoding.engine.prompt_reading import PromptReader
 from structgen.decoding.engine.requests import FinishReason, Handle, fault_of
 from structgen.decoding.engine.text import Edit, SecondChoice, Text, step_of

@@ -6,7 +6,6 @@ For example, a ValueError("bad shape") becomes a StructgenError "The model faile
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from structgen.base.errors import StructgenError
 
@@ -26,15 +25,6 @@ def wrap_model_error(error: Exception) -> StructgenError:
     text_error = StructgenError(f"{fault}: {error}", where="model", cure=cure)
     text_error.__cause__ = error
     return text_error
-
-
-def check_logits(logits: Tensor, *shape: int) -> Tensor:
-    """Return the logits of a model if they have the promised `shape`: [V] or [rows, V]. Raises StructgenError
-    for another shape."""
-    if not isinstance(logits, Tensor) or tuple(logits.shape) != shape:
-        real_shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise StructgenError(f"It gave {real_shape} where logits of the shape {shape} were asked for.")
-    return logits
 
 
 def is_memory(error: Exception) -> bool:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from inspect import getattr_static
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, runtime_checkable
 
+from structgen.base.errors import StructgenError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -181,6 +183,16 @@ class VerifiesDrafts(Protocol):
         so on. The engine calls this at most once after each `decode_tree`, for some or all of its caches.
         Other caches may have been read further meanwhile."""
         ...
+
+
+def check_logits(logits: Tensor, *shape: int) -> Tensor:
+    """Return the logits of a model if they have the promised `shape`: [V] or [rows, V]. Raises StructgenError
+    for another shape."""
+    real_shape = getattr(logits, "shape", None)
+    if real_shape is None or tuple(real_shape) != shape:
+        real_shape = type(logits).__name__ if real_shape is None else tuple(real_shape)
+        raise StructgenError(f"It gave {real_shape} where logits of the shape {shape} were asked for.")
+    return logits
 
 
 def verifier_of(model: Model) -> VerifiesDrafts | None:

@@ -20,11 +20,12 @@ from typing import Any, Final
 
 from torch import Tensor
 
-from structgen.decoding.engine.model_faults import check_logits, wrap_model_error
+from structgen.decoding.engine.model_faults import wrap_model_error
 from structgen.decoding.engine.model_protocol import (
     KeepsPrompts,
     Model,
     ReadsMany,
+    check_logits,
     piece_reader_of,
     split_alike,
 )

@@ -44,7 +44,8 @@ def _read_value(name: str, value: str, annotation: str) -> Any:
     kind = annotation.removeprefix("Annotated[").partition(",")[0]
     if kind.startswith("Reward"):
         return resolve_target(value, name, "module:function")
-    if kind not in ("int", "float"):
+    # names of numbers whose check many classes have (`checks`)
+    if kind not in ("int", "float", "Count", "PositiveCount", "Share"):
         return value
     with suppress(ValueError):  # the option's own check refuses what is no number
         number = float(value)

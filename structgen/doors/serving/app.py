@@ -262,9 +262,12 @@ class ModelServer:
         except BaseException as error:
             # texts of the same body that were begun already are cancelled, too
             _cancel_texts(handles)
-            if isinstance(error, StructgenError):
-                raise self.served_model.too_long_error(body_request, error) or answer_to(error) from error
-            raise
+            if not isinstance(error, StructgenError):
+                raise
+            # in a thread: a message may be as long as what was sent
+            fault = await run_sync(self.served_model.too_long_error, body_request, error)
+            fault = fault or await run_sync(answer_to, error)
+            raise fault from error
         for handle in handles if body_request.parts.stops else ():
             handle.listen(partial(_stop_text, handle, replace(body_request.parts, parts={})))
         return handles

@@ -211,14 +211,16 @@ class ServedModel:
         """Return a conversation with the texts of its documents. `turns`: its turns, or none; `where`: the
         member that holds them; `first`: the number of the first one. Raises OptionError; StructgenError where
         a package is missing."""
+        if not self.documents:
+            conversation = Conversation(_refuse_file)
+            conversation.read_turns(turns or (), where, first)
+            return conversation
         pdf_count = count()
         with confined_reader() as read_confined:
 
             def read_pdf(data: bytes) -> str:
-                if next(pdf_count) >= MOST_PDFS * self.documents:
-                    files = f"More than {MOST_PDFS} PDF files" if self.documents else "PDF files"
-                    cure = "Send the text of the file, or have the server started with --documents."
-                    raise OptionError(f"{files} are not supported by this server.", cure=cure)
+                if next(pdf_count) >= MOST_PDFS:
+                    return _refuse_file(f"More than {MOST_PDFS} PDF files")
                 return read_bytes(data, ".pdf", read_confined)[0]
 
             conversation = Conversation(read_pdf)
@@ -660,3 +662,10 @@ def _list_prompts(prompt: Any) -> list[str | list[int]]:
     raise ApiError(
         f"prompt is a text, token ids, or a list of at most {MOST_SAMPLES} of either.", param="prompt"
     )
+
+
+def _refuse_file(data: bytes | str) -> str:
+    """Raise OptionError for a PDF file. `data`: its bytes; or the name of files that are too many."""
+    files = data if isinstance(data, str) else "PDF files"
+    cure = "Send the text of the file, or have the server started with --documents."
+    raise OptionError(f"{files} are not supported by this server.", cure=cure)

@@ -58,14 +58,14 @@ def test_a_step_of_the_loop_passes_at_most_twelve_files_and_fifty_functions() ->
     assert len(found) <= 50, sorted(code.co_qualname for code in found)
 
 
-def test_a_call_of_run_with_a_schema_passes_at_most_55_files_and_14_of_the_engine() -> None:
+def test_a_call_of_run_with_a_schema_passes_at_most_55_files_and_15_of_the_engine() -> None:
     engine = sg.Engine("structgen/extract")
     sg.run(engine, PROMPT, SCHEMA)
     found = files(passed(lambda: sg.run(engine, PROMPT, SCHEMA)))
     assert len(found) <= 55, sorted(found)
     # three of them are the forward pass of the model that ships, which other models bring themselves
     of_engine = nonempty(file for file in found if file.startswith("decoding/engine/"))
-    assert len(of_engine) <= 14, sorted(of_engine)
+    assert len(of_engine) <= 15, sorted(of_engine)
 
 
 def test_draws_after_read_ids_pass_at_most_30_files_and_after_a_text_at_most_41() -> None:

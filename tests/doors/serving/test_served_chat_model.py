@@ -287,7 +287,7 @@ def test_thoughts_of_a_model_that_has_none_are_noted(folder: Path, body: Any, pl
 
 def test_a_model_without_a_template_is_told_messages_plainly(folder: Path) -> None:
     model = ServedModel(sg.Engine(folder), "mine", tool_format="hermes")
-    assert "chat_template=" in model.describe_calls()
+    assert "--chat-template" in model.describe_calls()
     messages = [
         {"role": "system", "content": "Be short."},
         *HI,

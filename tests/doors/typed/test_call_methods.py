@@ -61,6 +61,7 @@ OPTIONS: dict[str, list[Any]] = {
     "choices": ["whole", "calibrated", "tokens", "none"],
     "thinking": [sg.Thinking(max_tokens=8), True],
     "stop": ["is", ["."], 3],
+    "stop_tokens": [[3], "x"],
     "continue_final_message": [False, True],
     "grounded": [True, "36", {"a": "Ada is 36."}, 3],
     "quotes": [True, 3],

@@ -207,6 +207,7 @@ GIVEN: Final[dict[str, Any]] = {
     "healing": True,
     "continue_final_message": True,
     "stop": "b",
+    "stop_tokens": [3],
     "wrap": True,
     "choices": "tokens",
     "examples": [("x", "y")],
@@ -217,11 +218,11 @@ GIVEN: Final[dict[str, Any]] = {
 MISSING: Final[dict[str, set[str]]] = {
     "server": {
         *("strategy", "chat", "policies", "thinking", "speculation", "canonical", "healing"),
-        "continue_final_message",
+        *("continue_final_message", "stop_tokens"),
     },
     "infilling": {
         *("strategy", "thinking", "speculation", "canonical", "healing", "stop", "continue_final_message"),
-        "examples",
+        *("examples", "stop_tokens"),
     },
     "engine": set(),
 }

@@ -198,7 +198,6 @@ def free_memory() -> int:
 
 def _half_of_memory() -> int:
     """Return half of the machine's memory in bytes; 4 GB where the system does not say it (Windows)."""
-    names: Any = getattr(os, "sysconf_names", {})
-    if "SC_PHYS_PAGES" not in names:
+    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}) or not hasattr(os, "sysconf"):
         return 4 << 30
     return int(os.sysconf("SC_PHYS_PAGES")) * int(os.sysconf("SC_PAGE_SIZE")) // 2
