@@ -265,9 +265,9 @@ class ModelServer:
             if not isinstance(error, StructgenError):
                 raise
             # in a thread: a message may be as long as what was sent
-            fault = await run_sync(self.served_model.too_long_error, body_request, error)
-            fault = fault or await run_sync(answer_to, error)
-            raise fault from error
+            if own_answer := await run_sync(self.served_model.too_long_error, body_request, error):
+                raise own_answer from error
+            raise await run_sync(answer_to, error) from error
         for handle in handles if body_request.parts.stops else ():
             handle.listen(partial(_stop_text, handle, replace(body_request.parts, parts={})))
         return handles
