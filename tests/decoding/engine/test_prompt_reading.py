@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -327,3 +328,26 @@ def test_bits_of_pieces_are_those_of_a_prompt_read_whole(folder: Path) -> None:
             (logits,) = model.read_pieces([prompt[start:end]], [cache])
             start = end
         assert torch.equal(logits, expected)
+
+
+@pytest.mark.slow
+def test_memory_is_flat_over_two_thousand_conversations(folder: Path) -> None:
+    most = 40 * 98_304
+    engine = _engine(folder, kept_prompts=most)
+    kept = engine.model.kept_prompts  # type: ignore[attr-defined]
+    draw, system = random.Random(5), [*range(64)]
+    sizes = []
+    tracemalloc.start()
+    try:
+        for number in range(2_000):
+            turn = [*system, *draw.choices(range(500), k=30)]
+            for _ in range(2):
+                (result,) = engine.generate(Request(turn, None, Sampling(seed=number), max_tokens=4))
+                turn = [*turn, *result.tokens, *draw.choices(range(500), k=10)]
+            assert kept.nbytes <= most
+            if number % 500 == 499:
+                sizes.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert len(kept._roots) == 1
+    assert max(sizes) - min(sizes) < 1 << 20
