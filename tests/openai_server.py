@@ -23,8 +23,10 @@ from structgen.doors.typed import servers
 class Server:
     """What was asked, and what is to be answered: texts, a choice's fields, or functions of the body."""
 
-    def __init__(self, answers: tuple[Any, ...]) -> None:
+    def __init__(self, answers: tuple[Any, ...], listing: tuple[int, dict[str, str]]) -> None:
         self.answers, self.bodies = answers, list[dict[str, Any]]()
+        self.listing, self.listed = listing, 0
+        """The status and the headers of `/v1/models`, and how often it was asked for."""
         self.headers = list[dict[str, str]]()
         self.lock = threading.Lock()
         self.port = 0
@@ -95,11 +97,21 @@ def claude_bodies() -> Any:
 
 
 @contextmanager
-def serving(*answers: Any) -> Iterator[Server]:
+def serving(*answers: Any, status: int = 404, says: dict[str, str] | None = None) -> Iterator[Server]:
+    """Serve answers. `status` and `says`: the status and the headers of `/v1/models`."""
     servers.KNOWN.clear()  # a port may come again
-    server = Server(answers)
+    server = Server(answers, (status, says or {}))
 
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, headers = server.listing
+            server.listed += self.path == "/v1/models"
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(b'{"object": "list", "data": []}')
+
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             server.headers.append({name.lower(): value for name, value in self.headers.items()})

@@ -70,23 +70,23 @@ class _Form(NamedTuple):
 
 def requested_grammar(
     target: Mapping[str, Any] | bool,
-    policies: Mapping[str, Any] | None,
+    schema_options: Mapping[str, Any] | None,
     usual: Mapping[str, Any],
     specials: Mapping[str, int] | None = None,
 ) -> Grammar | None:
     """Return the grammar that a dict asks for; None: free text.
 
-    `policies` are the options of its JSON Schemas; where none are given, `usual` are. `specials` has the ids
-    of the model's special tokens by their texts, for tags and rules that name tokens.
+    `schema_options` are the options of its JSON Schemas; where none are given, `usual` are. `specials` has
+    the ids of the model's special tokens by their texts, for tags and rules that name tokens.
 
     Errors: `OptionError` for unknown keys and forms, for a dict that is clearly not a schema, and for
-    policies where there is no schema; `UnsupportedError` for what is not offered, such as tools; those of the
-    grammars.
+    `schema_options` where there is no schema; `UnsupportedError` for what is not offered, such as tools;
+    those of the grammars.
     """
     form = _Form("json", target) if isinstance(target, bool) else _read_form(dict(target), 0)
-    grammar = _grammar_of_form(form, usual if policies is None else policies, specials)
+    grammar = _grammar_of_form(form, usual if schema_options is None else schema_options, specials)
     # options of schemas that would do nothing are a mistake
-    if policies and form.kind not in ("json", "structural_tag"):
+    if schema_options and form.kind not in ("json", "structural_tag"):
         raise OptionError(
             "There is no schema to be written under them.", where="policies", cure="Leave them out."
         )
@@ -94,17 +94,17 @@ def requested_grammar(
 
 
 def _grammar_of_form(
-    form: _Form, policies: Mapping[str, Any], specials: Mapping[str, int] | None
+    form: _Form, schema_options: Mapping[str, Any], specials: Mapping[str, int] | None
 ) -> Grammar | None:
     kind = form.kind
     value = form.value
-    limits = policies.get("limits")
+    limits = schema_options.get("limits")
     if form.blanks:
-        policies = {**policies, "whitespace": _whitespace_policy(form.blanks, limits)}
+        schema_options = {**schema_options, "whitespace": _whitespace_policy(form.blanks, limits)}
     if kind == "json":
-        return _schema_grammar(value, policies)
+        return _schema_grammar(value, schema_options)
     if kind == "structural_tag":
-        return structural_tag(value, specials=specials, **policies)
+        return structural_tag(value, specials=specials, **schema_options)
     if kind == "ebnf":
         return ebnf(value, limits=limits, specials=specials)
     if kind == "grammar":
@@ -149,7 +149,7 @@ def _unwrap_name(schema: Any) -> Any:
     return schema["schema"] if is_named else schema
 
 
-def _schema_grammar(value: Any, policies: Mapping[str, Any]) -> JsonSchemaGrammar:
+def _schema_grammar(value: Any, schema_options: Mapping[str, Any]) -> JsonSchemaGrammar:
     """Return the grammar of a schema, or of its JSON text; one that is no schema on its face is refused, for
     none of its keys is a keyword or looks like one."""
     if not isinstance(value, Mapping | bool | str):
@@ -162,7 +162,7 @@ def _schema_grammar(value: Any, policies: Mapping[str, Any]) -> JsonSchemaGramma
     schema: Any = read_exact(value) if isinstance(value, str) else value
     is_text = isinstance(value, str) and isinstance(schema, dict)
     source: Any = value if is_text else dict(schema) if isinstance(schema, Mapping) else schema
-    grammar = unwarned_schema(source, **policies)
+    grammar = unwarned_schema(source, **schema_options)
     is_none = isinstance(schema, Mapping) and not looks_like_schema(schema)
     if is_none and not any(suspect.likely for suspect in grammar.suspects()):
         keys = ", ".join(map(repr, list(schema)[:4])) + (", ..." if len(schema) > 4 else "")

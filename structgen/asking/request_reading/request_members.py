@@ -30,6 +30,9 @@ outputs: object|text|flag json; text regex grammar whitespace_pattern; [text+] c
     object|text structural_tag; flag json_object
 structured_outputs: +outputs; flag disable_any_whitespace disable_additional_properties
 numbers: number *
+example: text|[message] prompt!; text answer!
+policies: text|integer whitespace; text property_order numbers escapes formats; count max_string max_items;
+    text|count any_value; object custom_formats
 named_texts: text *
 stream_options: flag include_usage include_obfuscation continuous_usage_stats; text reasoning_summary_delivery
 template_settings: flag enable_thinking thinking; any *
@@ -173,11 +176,12 @@ MEMBERS: Final = (
         ALL,
         """text model regex ebnf; response_format response_format; text_settings text;
         structured_outputs structured_outputs; object|text|flag json_schema; object|text structural_tag;
-        flag stream; stream_options stream_options; object extra_body""",
+        flag stream; stream_options stream_options; object extra_body; policies policies;
+        named_texts quoted""",
     ),
     MemberRow(
         ("chat",),
-        """[message] messages; [function] functions; 'none'|'auto'|named function_call;
+        """[message] messages; [example] examples; [function] functions; 'none'|'auto'|named function_call;
         'none'|'minimal'|'low'|'medium'|'high'|'xhigh'|'max'|'ultra'|'persistent' reasoning_effort""",
     ),
     MemberRow(

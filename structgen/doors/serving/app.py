@@ -39,6 +39,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from structgen import __version__
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import StructgenError
 from structgen.base.system.garbage import glibc_trim
@@ -62,6 +63,7 @@ from structgen.doors.serving.server_metrics import ServerMetrics
 from structgen.doors.serving.server_options import ServerOptions
 from structgen.doors.serving.stored_responses import StoredResponses
 from structgen.doors.serving.token_shapes import DetokenizeShape, TokenizeShape
+from structgen.doors.typed.servers import PROMPTS_HEADER, VERSION_HEADER
 from structgen.grammars.json_grammars.schema_grammar import SCHEMA_REMARKS
 
 T = TypeVar("T")
@@ -156,7 +158,9 @@ class ModelServer:
         self.check_key(http)
         model = self.served_model
         model_objects = [model.model_object(name) for name in model.names]
-        return JSONResponse({"object": "list", "data": model_objects})
+        prompts = "texts" if model.engine.prompts.is_embedded else "messages"
+        headers = {VERSION_HEADER: __version__, PROMPTS_HEADER: prompts}
+        return JSONResponse({"object": "list", "data": model_objects}, headers=headers)
 
     async def show_model(self, http: Request) -> Response:
         """Answer `/v1/models/NAME`."""
@@ -608,5 +612,5 @@ def _error_response(http: Request, error: Exception) -> Response:
     of_anthropic = any(name == b"anthropic-version" for name, _ in http.scope.get("headers", ()))
     fallback = MessageShape if of_anthropic or path.startswith(MessageShape.path) else AnswerShape
     kind = next((shape for shape in SHAPES if shape.path == path), fallback)
-    headers = {"retry-after": "1"} if error.status == 429 else None
+    headers = {VERSION_HEADER: __version__, **({"retry-after": "1"} if error.status == 429 else {})}
     return ObjectResponse(kind.error_body(error), error.status, headers)

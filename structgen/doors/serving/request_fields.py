@@ -135,13 +135,16 @@ def narrow_to_texts(
     """
     grounded = body.get("grounded")
     quotes = bool(body.get("quotes"))
+    quoted = body.get("quoted")
     is_asked = grounded not in (None, False) or quotes
     if not (is_asked or (not body.get("tools") and has_quotes(getattr(grammar, "schema", None)))):
         if body.get("missing") == "free":
             raise idle_missing()
+        if quoted is not None:
+            raise unsupported_member("quoted", "Nothing is quoted: write quotes, or x-quote in the schema.")
         return grammar
     name = "quotes" if grounded in (None, False) else "grounded"
-    texts = checked_texts(False if grounded is None else grounded)
+    texts = checked_texts(quoted or False if name == "quotes" else grounded)
     # the arguments of calls have their own grammars, which are not narrowed
     if body.get("tools"):
         raise unsupported_member(name, "The arguments of calls are not held to texts.")

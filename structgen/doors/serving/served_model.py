@@ -38,7 +38,7 @@ from structgen.decoding.engine.requests import Request
 from structgen.decoding.engine.searches.prompt_scores import PromptScores
 from structgen.decoding.engine.thinking import TAG_TOKENS, Thinking, most_tokens, text_behind
 from structgen.doors.serving import request_fields as fields
-from structgen.doors.serving.api_errors import ApiError, Body
+from structgen.doors.serving.api_errors import ApiError, Body, unsupported_member
 from structgen.doors.serving.error_places import MOST_SHOWN
 from structgen.doors.serving.prompt_schemas import prompt_form
 from structgen.doors.serving.reply_parts import ReplyParts
@@ -378,8 +378,12 @@ class ServedModel:
         return ApiError(f"prompt: {fault} {cure}", param="prompt", code="context_length_exceeded")
 
     def _read_request(self, body: Body) -> ReadRequest:
-        specials = self.engine.specials
-        return read_request(body, policies=self.policies, limits=self.limits, specials=specials)
+        own_policies = body.get("policies") or {}
+        policies, specials = {**self.policies, **own_policies}, self.engine.specials
+        reading = read_request(body, policies=policies, limits=self.limits, specials=specials)
+        if own_policies and not reading.tools and getattr(reading.answer, "policies", None) is None:
+            raise unsupported_member("policies", "There is no schema to be written under them.")
+        return reading
 
     def read_prompts(self, body: Body) -> BodyRequest:
         """Return what `/v1/completions` asks for: one text for each prompt. Errors: those of `read_chat`."""
@@ -564,12 +568,29 @@ class ServedModel:
             preface=preface,
             marks=marks,
             turn=turn,
+            examples=self._read_examples(body, format),
         )
         context = self.engine.model.context
         max_tokens = _most_tokens(body)
         besides = min(most_tokens(thinking), context // 4)
         max_tokens = None if max_tokens is None or max_tokens > context // 4 else max_tokens
         return self.engine.reading.fit_context(question, max_tokens, besides, read_plain)
+
+    def _read_examples(self, body: Body, format: ToolFormat | None) -> list[tuple[Any, str]]:
+        """Return the worked examples of a body: pairs of a prompt, as a text or as messages, and an answer.
+        Errors: ApiError for examples of an embedded model; those of `read_messages`."""
+        examples = body.get("examples") or ()
+        if examples and self.engine.prompts.is_embedded:
+            raise unsupported_member("examples", "The embedded models read one text and no turns before it.")
+        return [
+            (
+                prompt
+                if isinstance(prompt := example["prompt"], str)
+                else fields.read_messages(prompt, format),
+                example["answer"],
+            )
+            for example in examples
+        ]
 
     def _read_thoughts(self, body: Body, warnings: list[str]) -> tuple[Thinking | None, JsonObject]:
         """Return the thoughts before a reply, and what the chat template is told of them. They are on or off

@@ -70,7 +70,6 @@ from structgen.doors.typed.prompts import (
     TextRequest,
     narrow_task,
     source_of_call,
-    stated_text_of,
     unasked_result,
 )
 from structgen.doors.typed.signatures.call_options import FunctionOptions
@@ -379,8 +378,8 @@ def with_details(
         return outcome
     task, prompt = text_request.task, writer.prompt_text(text_request)
     form = task.form
-    if form.unnarrowed is not None and outcome.error is None:
-        outcome = with_evidence(outcome, form, stated_text_of(task, text_request.source))
+    if task.stated is not None and outcome.error is None:
+        outcome = with_evidence(outcome, form, task.stated)
     # servers send no probabilities; a strategy changes them, and a reply is no document
     if not isinstance(writer, Local) or task.options.sampling.strategies or outcome.reply is not None:
         return replace(outcome, prompt=prompt)

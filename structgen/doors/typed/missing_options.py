@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Final
 
 from structgen.decoding.engine.requests import Request, Sampling
+from structgen.decoding.engine.thinking import Thinking
 from structgen.decoding.runs.exclusions import Exclusion, Exclusions
 from structgen.doors.typed.signatures.call_options import CallOptions
 
@@ -16,26 +17,64 @@ _OF_ENGINES: Final = tuple(
     name for name in CallOptions.__annotations__.keys() & Request.__annotations__ if name not in _OF_OTHERS
 )
 """Options of a request that other writers than engines have only where they say so."""
+_OF_OWN_SERVERS: Final = ("thinking", "continue_final_message")
+"""Those of them that structgen's own server takes."""
+OWN_NUMBERS: Final = ("top_k", "min_p", "repetition_penalty", "min_tokens")
+"""Options of a sampling that structgen's own server takes, and OpenAI's protocol lacks."""
 OF_SERVERS: Final = Exclusions(
+    Exclusion(("strategy", "banned"), "{} is not in OpenAI's protocol.", "Leave it out."),
     Exclusion(
-        ("top_k", "min_p", "repetition_penalty", "min_tokens", "strategy", "banned", "repetition"),
-        "{} is not in OpenAI's protocol.",
-        "Leave it out.",
+        "thinking",
+        "The closing tag of thoughts is the server's own.",
+        "Leave it out, or pass sg.Thinking(max_tokens=...) without until; or use an engine.",
+        beside=lambda options, sampling: options.thinking and options.thinking.until != Thinking().until,
+    ),
+    Exclusion(
+        "choices",
+        "The probabilities of values after a prompt that says nothing are not available with a server.",
+        'Leave it out, or pass choices="tokens"; or use an engine.',
+        beside=lambda options, sampling: options.choices == "calibrated",
+    ),
+    Exclusion(
+        "policies",
+        "{} cannot be sent to a server.",
+        "Leave it out: a server reads the draft that $schema names, and what the schema itself has.",
+        when=lambda options, sampling: next(
+            (name for name in ("draft", "resources") if name in (options.policies or ())), None
+        ),
     ),
     Exclusion(
         ("canonical", "healing"),
         "A server chooses its tokens itself, so {} cannot be had from it.",
         _OR_AN_ENGINE,
     ),
-    Exclusion(
-        "continue_final_message",
-        "OpenAI's protocol has no such word, so that servers may pass over it.",
-        "Leave it out, and write what your server reads into the last message; or use an engine.",
-    ),
     Exclusion("speculation", "Whether a server speculates is the server's own affair.", _OR_AN_ENGINE),
-    Exclusion(("policies", *_OF_ENGINES), "{} cannot be had from a server.", _OR_AN_ENGINE),
+    Exclusion(
+        tuple(name for name in _OF_ENGINES if name not in _OF_OWN_SERVERS),
+        "{} is not available with a server.",
+        _OR_AN_ENGINE,
+    ),
 )
 """Of a typed function's options, and its sampling."""
+OF_OTHER_SERVERS: Final = Exclusions(
+    Exclusion(
+        (*OWN_NUMBERS, "repetition"),
+        "{} is not in OpenAI's protocol.",
+        "Leave it out; a server of structgen's has it.",
+    ),
+    Exclusion(
+        "continue_final_message",
+        "OpenAI's protocol has no such field; servers may ignore it.",
+        "Leave it out, and write what your server reads into the last message; a server of structgen's has "
+        "it, and so has an engine.",
+    ),
+    Exclusion(
+        ("thinking", "policies"),
+        "{} is not available with a server that is not structgen's.",
+        "Leave it out, or use a server of structgen's, or an engine.",
+    ),
+)
+"""Of a typed function's options and its sampling, with a server that is not structgen's own."""
 
 
 def _left_out(option: str) -> Exclusion:
@@ -59,6 +98,14 @@ OF_SERVER_FIELDS: Final = Exclusions(
     ),
 )
 """Of a typed function's options, and an `sg.Server`."""
+OF_BEGUN_ANSWERS: Final = Exclusions(
+    Exclusion(
+        "thinking",
+        "Thoughts come before an answer, and this one has begun in the last message.",
+        "Leave thinking out, or pass continue_final_message=False.",
+    )
+)
+"""Of a typed function's options, where an answer of structgen's server continues the last message."""
 OF_ANTHROPIC: Final = Exclusions(
     Exclusion(
         ("seed", "presence_penalty", "frequency_penalty", "logit_bias"),

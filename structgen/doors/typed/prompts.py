@@ -250,15 +250,16 @@ def narrow_task(
     if report is not None and is_whole_prompt and isinstance(source.prompt, str):
         message = "The numbers and dates of the whole prompt count as stated, those of the question too."
         report(f"{message} Name the document: grounded=text.")
+    stated = _stated_text_of(task, source) if stated is None else stated
     grammar = grounded_grammar(
         form.grammar,
-        stated_text_of(task, source) if stated is None else stated,
+        stated,
         values=options.grounded is not False,
         quotes=options.quotes,
         free=options.missing == "free",
         report=report,
     )
-    return replace(task, form=replace(form, grammar=grammar, unnarrowed=form))
+    return replace(task, form=replace(form, grammar=grammar, unnarrowed=form), stated=stated)
 
 
 @dataclass(slots=True, eq=False)
@@ -283,7 +284,7 @@ class TextRequest:
             return cls(task, source, error)
 
 
-def stated_text_of(task: WritingTask, source: PromptSource) -> StatedText:
+def _stated_text_of(task: WritingTask, source: PromptSource) -> StatedText:
     """Return the texts that answers to a prompt are held to. Raises OptionError for texts that are too
     long."""
     grounded: Any = task.options.grounded

@@ -11,10 +11,11 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from contextvars import Context, copy_context
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from typing import Any, Final
@@ -25,7 +26,8 @@ from structgen.base.system.installation import require_extras
 from structgen.decoding.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
 from structgen.decoding.runs.telemetry import carried_headers
 from structgen.doors.typed import anthropic_messages
-from structgen.doors.typed.missing_options import OF_SERVER_FORMS
+from structgen.doors.typed.missing_options import OF_EMBEDDED, OF_OTHER_SERVERS, OF_SERVER_FORMS
+from structgen.doors.typed.own_servers import needs_own_server, own_members, sent_form, split_begun_turn
 from structgen.doors.typed.prompts import PromptSource, TextRequest
 from structgen.doors.typed.remote_calls import is_strict, read_reply, tool_fields
 from structgen.doors.typed.server_answers import Answer
@@ -43,17 +45,19 @@ from structgen.doors.typed.tool_use import rewrite_history
 from structgen.doors.typed.waiting import pieces_of, run_coroutine
 
 LOST = (
-    "That every token keeps the schema: the server may ignore parts of it. A document that breaks it is "
-    "asked for again, up to `attempts` times.",
+    "That every token keeps the schema: a server that is not structgen's own may ignore parts of it. A "
+    "document that breaks it is asked for again, up to `attempts` times.",
     "That a document is complete within max_tokens: it may be cut off, which is an error with the text so "
     "far.",
     "Log-probabilities, the mass removed and traces; the same text for the same seed in any batch.",
-    "Policies (white space, numbers, escapes), and thoughts with a budget.",
+    "Policies (white space, numbers, escapes), and thoughts with a budget; a server of structgen's has them.",
 )
 """What an engine of this process guarantees, and a server does not."""
 
 MOST_AT_ONCE = 8
 """Requests of a batch that are under way at a time."""
+SECONDS_OF_HEADERS: Final = 10.0
+"""The time limit of the question whether a server is structgen's."""
 MOST_SECONDS: Final = 600.0
 """The time limit of an answer, and between two pieces of a stream, where `timeout` says none."""
 _HOST: Final = re.compile(r"://(?:[^/@]*@)?(\[[^\]]*\]|[^:/?#]*)(?::(\d+))?")
@@ -100,12 +104,17 @@ class Remote:
         }
         """The attributes of the server in the span of a call."""
         self._is_anthropic = package == "anthropic"
-        client_error = self._library.AnthropicError if self._is_anthropic else self._library.OpenAIError
+        self._library_error = (
+            self._library.AnthropicError if self._is_anthropic else self._library.OpenAIError
+        )
         # the others: a reply that is not JSON, and one of another shape than the protocol's
-        self._faults = (client_error, ValueError, TypeError, AttributeError)
+        self._faults = (self._library_error, ValueError, TypeError, AttributeError)
         self._add_received = anthropic_messages.add_event if self._is_anthropic else _add_completion
         self._client = cache(self._make_client)  # at the first request: a key may be set until then
         self._habits = KNOWN.setdefault(server, ServerHabits(server))
+        self._asks_kind = server.protocol == "openai"
+        """Whether the server may be structgen's: with Anthropic's protocol the schema is a tool's, and Ollama
+        is another."""
 
     def _make_client(self, make: Callable[..., Any]) -> Any:
         """Return a client with the key of the environment. Errors: the client's, where a key is needed and is
@@ -127,14 +136,56 @@ class Remote:
     def _build_messages(self, task: WritingTask, source: PromptSource) -> list[dict[str, Any]]:
         """Return the messages of a prompt. The last one has the schema where the server takes it in no
         field, or has broken one."""
-        form, schema_text = task.form, ""
+        question, form, habits = source.build_question(task), task.form, self._habits
+        outline = form.outline if task.options.outline else ""
+        if habits.is_structgen:  # it writes the outline itself
+            question, outline = replace(question, examples=()), ""
+        if habits.reads_texts:
+            question = replace(question, prompt="\n".join(source.values) or source.prompt, refused=None)
         if form.grammar is not None and task.options.outline is not False:
-            schema = form.server_schema.schema
+            schema = self._sent_schema(task)
             if self._habits.breaks_schemas or not self._habits.accepts_schema(schema):
-                schema_text = json.dumps(schema, ensure_ascii=False)
-        question = source.build_question(task, schema=schema_text)
-        messages = question.to_messages(form.outline if task.options.outline else "")
+                question = replace(question, schema=json.dumps(schema, ensure_ascii=False))
+        messages = question.to_messages(outline)
         return messages if form.tools is None else rewrite_history(messages, "text")
+
+    def _sent_schema(self, task: WritingTask) -> dict[str, Any]:
+        """Return the schema of a task as this server takes it. Raises UnsupportedError where it takes
+        none."""
+        if self._habits.is_structgen:
+            return sent_form(task).schema_for(is_structgen=True)
+        return task.form.schema_for(is_structgen=False)
+
+    def _ask_kind(self) -> None:
+        """Ask the server whether it is structgen's, unless that is known. One that does not answer in time,
+        or refuses, is another. Errors: those of the client, where no server is there."""
+        with self._habits.lock:
+            if self._habits.is_structgen is not None:
+                return
+            client = self._client(self._library.Client).with_options(max_retries=0)
+            headers: Mapping[str, str] = {}
+            try:
+                # the body is not read: it may be long, and need not come
+                with client.models.with_streaming_response.list(timeout=SECONDS_OF_HEADERS) as response:
+                    headers = response.headers
+            except self._library.APIStatusError as error:
+                headers = error.response.headers
+            except self._library.APITimeoutError:
+                pass  # a server that lists no models may answer all the same
+            self._habits.read_headers(headers)
+
+    async def _learn_kind(self, text_requests: Sequence[TextRequest]) -> None:
+        """Find out whether the server is structgen's, if a request depends on it. Errors: those of the
+        client; OptionError for what this server does not take."""
+        if not any(needs_own_server(each.task, each.source) for each in text_requests):
+            return
+        task = text_requests[0].task
+        if self._asks_kind:
+            await asyncio.to_thread(self._ask_kind) if task.is_async else self._ask_kind()
+        if not self._habits.is_structgen:
+            OF_OTHER_SERVERS.raise_first(task.options, task.options.sampling)
+        elif self._habits.reads_texts:
+            OF_EMBEDDED.raise_first(task.options)
 
     def _request_body(self, task: WritingTask, source: PromptSource, attempt: int) -> dict[str, Any]:
         """Return a request of chat completions, with the fields that this server takes."""
@@ -158,9 +209,14 @@ class Remote:
             body["stop"] = list(options.stop)
         if options.timeout is not None:
             body["timeout"] = options.timeout
+        is_structgen = bool(self._habits.is_structgen)
         if form.tools is not None:
-            body |= tool_fields(form.tools)
-        if form.grammar is not None and self._habits.accepts_schema(schema := form.server_schema.schema):
+            body |= tool_fields(form.tools, is_structgen=is_structgen)
+        if is_structgen:
+            source, turns, members = split_begun_turn(task, source)
+            body["messages"] = self._build_messages(task, source) + turns
+            body["extra_body"] = {**own_members(task, source), **members}
+        if form.grammar is not None and self._habits.accepts_schema(schema := self._sent_schema(task)):
             schema_field = {"name": "answer", "schema": schema, "strict": is_strict(schema)}
             body[SCHEMA] = {"type": "json_schema", "json_schema": schema_field}
         sent_names = {name: self._habits.sent_name_of(name) for name in body}
@@ -182,7 +238,8 @@ class Remote:
                     response = client.chat.completions.create(**body, extra_headers=headers)
                 return await response if task.is_async else response
             except self._library.APIStatusError as error:
-                if not self._habits.learn_from_error(error, body):
+                # structgen's own server refuses what it would not hold a text to
+                if self._habits.is_structgen or not self._habits.learn_from_error(error, body):
                     raise
 
     # --- what comes back ------------------------------------------------------------------------------------
@@ -239,6 +296,10 @@ class Remote:
 
     async def write_texts(self, text_requests: Sequence[TextRequest], attempt: int = 0) -> list[Result]:
         """Return the results of texts; up to MOST_AT_ONCE requests are under way at the same time."""
+        try:
+            await self._learn_kind(text_requests)
+        except self._library_error as error:
+            return [self._failed_result(error) for _ in text_requests]
         for text_request in text_requests[1:]:
             # wrong options raise before anything is sent
             self._request_body(text_request.task, text_request.source, attempt)
@@ -277,6 +338,11 @@ class Remote:
         """Yield a text in pieces as they arrive, and hand its result to `done`."""
         task = text_request.task
         answer = Answer(task.form, self.name)
+        try:
+            await self._learn_kind([text_request])
+        except self._library_error as error:
+            done(self._failed_result(error))
+            return
         try:
             stream = await self._send_request(task, text_request.source, 0, stream=True)
             # a server that knows no streams sends one JSON object
@@ -320,6 +386,7 @@ def _add_completion(answer: Answer, received: Any) -> None:
         refusal=getattr(part, "refusal", None),
         reason=getattr(choice, "finish_reason", None),
     )
+    answer.add_ending(getattr(choice, "model_extra", None) or {})
 
 
 def _first_choice(answer: Any) -> Any:

@@ -23,6 +23,7 @@ from structgen.doors.typed.server_replies import split_thoughts
 from structgen.doors.typed.tool_use import ToolUse
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema, without_grammars
 from structgen.schema.reading.openai import check_subset
+from structgen.schema.reading.string_grammars import OBJECT
 
 NATIVE: Final = ToolFormat(
     "chat_completions",
@@ -33,9 +34,10 @@ NATIVE: Final = ToolFormat(
 """How calls that a server sends apart stand in the text of a result."""
 
 
-def tool_fields(use: ToolUse) -> dict[str, Any]:
+def tool_fields(use: ToolUse, *, is_structgen: bool = False) -> dict[str, Any]:
     """Return the fields of a request that are of tools, in the shape of chat completions. Of a choice among
-    some of the tools, these alone are sent, for few servers know `allowed_tools`."""
+    some of the tools, these alone are sent, for few servers know `allowed_tools`. `is_structgen`: whether the
+    server reads `x-grammar`."""
     choice = use.choice
     sent_tools = use.tools if choice.mode in ("forced", "none") else choice.tools
     if not sent_tools:
@@ -43,17 +45,20 @@ def tool_fields(use: ToolUse) -> dict[str, Any]:
     tool_choice: Any = choice.mode
     if choice.mode == "forced":
         tool_choice = {"type": "function", "function": {"name": choice.tools[0].name}}
-    request_fields = {"tools": list(map(_openai_tool, sent_tools)), "tool_choice": tool_choice}
+    request_fields = {
+        "tools": [_openai_tool(tool, is_structgen) for tool in sent_tools],
+        "tool_choice": tool_choice,
+    }
     # without the field, some servers take "required" for exactly one call
     if choice.max_calls == 1 or choice.mode == "required":
         request_fields["parallel_tool_calls"] = choice.max_calls != 1
     return request_fields
 
 
-def _openai_tool(tool: Tool) -> dict[str, Any]:
-    """Return a tool in OpenAI's shape without `x-grammar`; strict where its schema is in the subset that
-    servers hold a text to."""
-    schema = without_grammars(tool.closed_schema)
+def _openai_tool(tool: Tool, is_structgen: bool) -> dict[str, Any]:
+    """Return a tool in OpenAI's shape, for other servers than structgen's without `x-grammar`; strict where
+    its schema is in the subset that servers hold a text to."""
+    schema = without_grammars(tool.closed_schema, *((OBJECT,) if is_structgen else ()))
     definition, strict = tool.openai(), {"strict": True} if is_strict(schema) else {}
     return {**definition, "function": {**definition["function"], "parameters": schema, **strict}}
 

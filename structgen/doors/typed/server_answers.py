@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
@@ -16,7 +16,15 @@ from structgen.doors.typed.target_forms import TargetForm
 from structgen.doors.typed.tool_use import ToolUse
 from structgen.doors.typed.wrapping import is_object
 
-_REASONS = MappingProxyType({"stop": FinishReason.STOP, "length": FinishReason.MAX_TOKENS})
+_REASONS = MappingProxyType(
+    {
+        "stop": FinishReason.STOP,
+        "length": FinishReason.MAX_TOKENS,
+        # of structgen's own server, which says them in members of their own
+        "closed_early": FinishReason.STEERED,
+        "closed_values": FinishReason.REPETITION,
+    }
+)
 _SILENT: Final = (
     "The reply is empty: all of it is reasoning ({:,} characters). Raise max_tokens; or turn off, at the "
     "server, the model's thinking, or the parser that takes its answer for reasoning."
@@ -46,7 +54,21 @@ class Answer:
         """Take the numbers of tokens of the prompt and of the text. A value that is no count, as broken
         servers send it, changes nothing."""
         counts = [count if type(count) is int and count > 0 else 0 for count in (prompt, tokens)]
-        self.usage = Usage(counts[0] or self.usage.prompt_tokens, counts[1] or self.usage.tokens)
+        prompt_tokens, token_count = counts[0] or self.usage.prompt_tokens, counts[1] or self.usage.tokens
+        self.usage = replace(self.usage, prompt_tokens=prompt_tokens, tokens=token_count)
+
+    def add_ending(self, members: Mapping[str, Any]) -> None:
+        """Take the members by which structgen's own server says that it closed a document before its end, or
+        that its prompt has not all of the outline and the examples."""
+        if isinstance(shortening := members.get("shortened_outline"), str):
+            self.usage = replace(self.usage, outline=shortening)
+        if self.reason != "stop":
+            return
+        if isinstance(closed_values := members.get("closed_values"), list):
+            self.usage = replace(self.usage, closed=tuple(map(str, closed_values)))
+            self.reason = "closed_values"
+        elif members.get("closed_early") is True:
+            self.reason = "closed_early"
 
     def add_part(
         self,

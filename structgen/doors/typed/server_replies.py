@@ -36,7 +36,7 @@ from typing import Any
 
 from structgen.base.json_text.events import JsonError
 from structgen.base.json_text.growing_json import GrowingJson
-from structgen.doors.typed.wrapping import WRAPPER, is_object, unwrap_document, wrap_document
+from structgen.doors.typed.wrapping import WRAPPER, is_object, openings_of, unwrap_document, wrap_document
 from structgen.machines.core.compiled import CompiledGrammar, first_fault
 from structgen.machines.core.string_values import grammar_accepts
 
@@ -77,6 +77,10 @@ class SentSchema:
     """Whether the value is the text of a string, without its quotes."""
     names: Mapping[str, str]
     """The JSON of each listed value by its name (`named_values`)."""
+
+    def openings_of(self, text: str) -> Iterator[tuple[str, str]]:
+        """Return the `openings_of` a document."""
+        return openings_of(text, is_wrapped=self.is_wrapped, is_string=self.is_text_in_string)
 
     def document_as_sent(self, text: str) -> str | None:
         """Return a text that is a document of the schema, None for any other."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,11 @@ from structgen.base.errors import OptionError, fields_named
 from structgen.base.language import checks
 from structgen.base.language.checks import ChoiceCheck, NamedCheck, NonemptyText, check_fields
 
+VERSION_HEADER: Final = "x-structgen-version"
+"""The header of `/v1/models`, and of errors, by which a server says that it is structgen, and its version."""
+PROMPTS_HEADER: Final = "x-structgen-prompts"
+"""The header of `/v1/models` that says what the model reads: `messages`, or `texts` alone, as the embedded
+models do."""
 SCHEMA = "response_format"
 """The field that holds the schema."""
 _OTHER = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
@@ -204,6 +210,17 @@ class ServerHabits:
         """The fields, and the schemas as text, that the server does not take."""
         self.breaks_schemas = False
         """Whether a reply broke its schema: then the schema stands in the prompt as well."""
+        self.lock = threading.Lock()
+        """Held while the server is asked whether it is structgen's, so that it is asked once."""
+        self.is_structgen: bool | None = None
+        """Whether the server says that it is structgen; None: it was not asked yet."""
+        self.reads_texts = False
+        """Whether the model of a structgen server reads texts alone, as the embedded models do."""
+
+    def read_headers(self, headers: Mapping[str, str]) -> None:
+        """Note what the headers of `/v1/models` say of the server."""
+        self.is_structgen = bool(headers.get(VERSION_HEADER))
+        self.reads_texts = self.is_structgen and headers.get(PROMPTS_HEADER) == "texts"
 
     def sent_name_of(self, name: str | None) -> str | None:
         """Return the field that is sent in place of a field, or that field itself; None: neither is sent. For

@@ -7,7 +7,7 @@ import json
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from structgen.base.errors import (
     GrammarError,
     OptionError,
     TokenizerError,
+    UnsupportedError,
 )
 from structgen.base.json_text.exact_json import write_canonical
 from structgen.base.language.ir import Pattern, Words
@@ -36,7 +37,7 @@ from structgen.doors.typed.wrapping import (
     WrappedReader,
     Wrapping,
     is_object,
-    wrap_document,
+    openings_of,
     wrap_schema,
 )
 from structgen.grammars.compilation.compiler import compile
@@ -47,9 +48,11 @@ from structgen.machines.core.compiled import plain_grammar
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.core.string_values import over_bytes
 from structgen.schema.reading.policies import JSON_DUMPS, READABLE_DUMPS, WIDEST
+from structgen.schema.reading.string_grammars import GRAMMAR, OBJECT
 from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
+    from structgen.asking.grounding.stated_text import StatedText
     from structgen.asking.python_types.type_places import TypeParts
 
 _SYNC = (collections.abc.Iterator, collections.abc.Iterable, collections.abc.Generator)
@@ -132,32 +135,47 @@ class TargetForm:
 
     @cached_property
     def string_schema(self) -> dict[str, Any] | None:
-        """The JSON Schema of the strings that are the texts of a choice or a pattern; None for all else."""
+        """The JSON Schema of the strings that are the texts of a grammar; None of free text, of a schema, and
+        of a grammar that no text of a schema says."""
         match None if self.grammar is None else self.grammar.bare():
             case RegularGrammar(formula=Words(words)):
                 return {"type": "string", "enum": sorted(words)}
             case RegularGrammar(formula=Pattern(source)):
                 return {"type": "string", "pattern": source}
+            case Grammar(schema=None, keyword={"syntax": syntax} as keyword) if syntax != OBJECT:
+                return {"type": "string", GRAMMAR: keyword}
         return None
 
     @cached_property
-    def server_schema(self) -> SentSchema:
-        """What a server is asked for. It has no `x-grammar`: the reply is held to that here. Raises
-        UnsupportedError for a grammar that no schema expresses."""
+    def object_schema(self) -> dict[str, Any]:
+        """The schema of the documents that a server writes, with `x-grammar`. Raises UnsupportedError for a
+        grammar that no schema expresses."""
         schema = self.schema if self.string_schema is None else self.string_schema
         if self.unnarrowed is not None:
             schema = json.loads(write_canonical(schema))  # plain numbers: `json.dumps` writes no exact ones
         is_inside = self.grammar is not None and self.grammar.bare() is not self.grammar.innermost
         if schema is None or is_inside:
-            raise make_refusal(
-                "A grammar that no JSON Schema says cannot be sent.",
-                "grammar",
-                "Ask an engine, or for a schema, a choice or a regular expression.",
-                "target",
-            )
-        sent_schema = wrap_schema(schema) if self.wrap else schema
-        own_policies = dict(self.reader.policies) if self.reader is not None else {}
-        is_wrapped = self.is_wrapped or sent_schema is not schema
+            raise _unsent_grammar()
+        return wrap_schema(schema) if self.wrap else schema
+
+    def schema_for(self, *, is_structgen: bool) -> dict[str, Any]:
+        """Return the schema that a server is asked for. structgen's own reads `x-grammar` where it is a text;
+        to others it is not sent, and the reply is held to it here. Raises UnsupportedError for a grammar that
+        cannot be sent."""
+        if is_structgen:
+            return without_grammars(self.object_schema, OBJECT)
+        if GRAMMAR in (self.string_schema or {}):
+            raise _unsent_grammar()
+        return self.server_schema.schema
+
+    @cached_property
+    def server_schema(self) -> SentSchema:
+        """The schema that other servers than structgen's are asked for, and the way back from their replies.
+        Raises UnsupportedError for a grammar that no schema expresses."""
+        sent_schema = self.object_schema
+        policies = None if self.grammar is None else self.grammar.policies
+        own_policies = {} if policies is None else asdict(policies)
+        is_wrapped = self.is_wrapped or (self.wrap and not is_object(self.string_schema or self.schema or {}))
         # no mask holds the server to a way of writing: every way is read
         byte_grammar = over_bytes(unwarned_schema(sent_schema, **{**own_policies, **WIDEST}))
         sent_schema = without_grammars(sent_schema)
@@ -187,14 +205,9 @@ class TargetForm:
         return grammar
 
     def openings_of(self, text: str) -> Iterator[tuple[str, str]]:
-        """Yield the ways in which a text may begin a document, each with the text that would then close it:
-        inside of the wrapper, where the document has one, and as it is."""
-        if self.is_text_in_string:
-            escaped = json.dumps(text, ensure_ascii=False)[:-1]  # the string stays open
-            yield wrap_document(escaped)[:-1], '"}'
-        elif self.is_wrapped:
-            yield wrap_document(text)[:-1], "}"
-        yield text, ""
+        """Return the `openings_of` a document."""
+        is_string = self.is_text_in_string
+        return openings_of(text, is_wrapped=self.is_wrapped or is_string, is_string=is_string)
 
     def unwrap_result(self, result: Result) -> Result:
         """Return a result with the text of the target in place of the object that holds it as a string. The
@@ -222,6 +235,8 @@ class WritingTask:
     """Whether the caller waits in an event loop; else the writer blocks."""
     name: str = ""
     """Of the function that asks, for traces."""
+    stated: StatedText | None = None
+    """The texts to which the form was narrowed; None: it was not."""
 
 
 def form_of(
@@ -351,6 +366,16 @@ def form_of_calls(
     # a reply whose answer has no schema may be any text of its grammar
     use = replace(use, reply_shape=use.reply_shape._replace(text=form.schema is None))
     return form if use.choice.mode == "none" else replace(form, hint=hint, tools=use)
+
+
+def _unsent_grammar() -> UnsupportedError:
+    return make_refusal(
+        "A grammar that no JSON Schema says cannot be sent.",
+        "grammar",
+        "Ask an engine, or for a schema, a choice or a regular expression; a server of structgen's takes the "
+        "text of a grammar too.",
+        "target",
+    )
 
 
 def check_wrap(form: TargetForm, wrap: bool | None) -> None:

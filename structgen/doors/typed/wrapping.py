@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, Final, Literal, TypeAlias, TypeVar
@@ -51,6 +52,19 @@ def wrap_schema(schema: JsonObject) -> JsonObject:
 def wrap_document(text: str) -> str:
     """Return a text of `wrap_schema(schema)` for a document of the schema."""
     return f'{{"{WRAPPER}": {text}}}'
+
+
+def openings_of(text: str, *, is_wrapped: bool, is_string: bool) -> Iterator[tuple[str, str]]:
+    """Yield the ways in which a text may begin a document, each with the text that would then close it:
+    inside of the wrapper and of the string, where the document has them, and as it is. For example, `[1` may
+    stand for `{"value": [1`, which `}` would close."""
+    # the string stays open
+    inner, closing = (json.dumps(text, ensure_ascii=False)[:-1], '"') if is_string else (text, "")
+    if is_wrapped:
+        yield wrap_document(inner)[:-1], f"{closing}}}"
+    elif is_string:
+        yield inner, closing
+    yield text, ""
 
 
 def unwrap_document(text: str) -> str:

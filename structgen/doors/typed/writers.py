@@ -17,6 +17,7 @@ from structgen.doors.typed.missing_options import (
     OF_ANTHROPIC,
     OF_EMBEDDED,
     OF_INFILLING,
+    OF_OTHER_SERVERS,
     OF_SERVER_FIELDS,
     OF_SERVERS,
 )
@@ -75,6 +76,8 @@ def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
 
         OF_SERVERS.raise_first(options, options.sampling)
         OF_SERVER_FIELDS.raise_first(options, model)
+        if model.protocol != "openai":
+            OF_OTHER_SERVERS.raise_first(options, options.sampling)
         if model.protocol == "anthropic":
             OF_ANTHROPIC.raise_first(options.sampling)
         server_writer = Remote(model)  # made once: it learns what the server refuses

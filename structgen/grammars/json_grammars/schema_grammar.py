@@ -644,9 +644,10 @@ def unwarned_schema(schema: dict[str, Any] | bool | str | Path, **options: Any) 
     return json_schema(schema, strict=None, **options)
 
 
-def without_grammars(schema: dict[str, Any]) -> dict[str, Any]:
+def without_grammars(schema: dict[str, Any], *syntaxes: str) -> dict[str, Any]:
     """Return a copy of a schema without `x-grammar`, for those who refuse keywords that they do not know.
-    Patterns beside it stay."""
+    Patterns beside it stay. `syntaxes`: those of the keywords that go; none: all of them go. For example,
+    `without_grammars(schema, OBJECT)` keeps the grammars that are texts."""
     holder_of_root: Any = {"": schema}
     pending: list[Any] = [holder_of_root]
     while pending:
@@ -655,7 +656,8 @@ def without_grammars(schema: dict[str, Any]) -> dict[str, Any]:
         members = list(holder.items() if isinstance(holder, dict) else enumerate(holder))
         for key, value in members:
             is_grammar = key == GRAMMAR and isinstance(value, dict)
-            if is_grammar and isinstance(value.get("syntax"), str):
+            syntax = value.get("syntax") if is_grammar else None
+            if isinstance(syntax, str) and (not syntaxes or syntax in syntaxes):
                 del holder[key]
             elif isinstance(value, (dict, list)):
                 # a copy of one level: its members are copied in their turn

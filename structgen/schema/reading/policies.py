@@ -28,6 +28,9 @@ ANY_VALUE = ("any", "scalar")  # or an int: how deep arrays and objects may be n
 DEEPEST_ANY_VALUE = 100
 """The largest bound on the nesting of a value that the schema does not restrict."""
 
+MOST_INDENT = 1_000
+"""The largest indent of a level. A request of a stranger may ask for it."""
+
 DEMANDING = ("oneline", "indent")
 """The policies that prescribe where white space stands. Only these exclude values if its length is
 bounded."""
@@ -91,6 +94,11 @@ READABLE_DUMPS: Mapping[str, Any] = MappingProxyType({**JSON_DUMPS, "escapes": "
 
 
 def _read_whitespace(value: object) -> str:
+    is_long = isinstance(value, int) and value > MOST_INDENT
+    if is_long or (isinstance(value, str) and len(value) > len("indent:") + MOST_INDENT):
+        raise OptionError(
+            f"whitespace must be at most {MOST_INDENT} blanks.", where="whitespace", cure="Pass fewer."
+        )
     if isinstance(value, int) and not isinstance(value, bool):
         # json.dumps takes a negative indent as 0.
         return "indent:" + " " * max(value, 0)

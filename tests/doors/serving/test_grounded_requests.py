@@ -102,6 +102,21 @@ def test_a_schema_with_quotes_is_held_to_the_text_without_a_member(app: Any, add
     assert found in TEXT and len(found.split()) <= 2
 
 
+@for_each("address", ADDRESSES[:3])
+def test_quotes_may_be_held_to_other_texts_than_the_prompt(app: Any, address: str) -> None:
+    for more in ({"quotes": True}, {"schema": QUOTE}):
+        body = body_of(address, quoted={"a": "Bob Ray is 7", "b": "no"}, **more)
+        found = document(post(app, f"/v1/{address}", body))
+        assert found.get("name", found.get("who")) in "Bob Ray is 7"
+        assert "age" not in found or found["age"] == 36  # the numbers are not
+    for wrong in ({}, {"grounded": False}, {"schema": LABEL}):
+        error = refused(post(app, f"/v1/{address}", body_of(address, quoted={"a": "Bob"}, **wrong)))
+        assert error["param"] == "quoted" and "Nothing is quoted" in error["message"]
+    for value in ("Bob", {"a": 5}, True):
+        body = body_of(address, quotes=True, quoted=value)
+        assert refused(post(app, f"/v1/{address}", body))["message"].startswith("quoted")
+
+
 @for_each("address", ADDRESSES)
 def test_members_of_other_types_are_refused(app: Any, address: str) -> None:
     for member, value in (

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import warnings
 from typing import Any
 
 import pytest
 from for_each import for_each
-from served_apps import ADA, CHAT, FORMAT, PERSON, TEXT, TOOL, app_of, openai_client, post, run
+from served_apps import ADA, CHAT, FORMAT, PERSON, TEXT, TOOL, app_of, http_client, openai_client, post, run
 from small_models import Function, tokenizer, write_chat_llama
 
 import structgen as sg
@@ -514,3 +515,95 @@ def test_the_tokens_of_an_input_are_counted(app: Any, more: dict[str, Any]) -> N
     client = openai_client(app)
     counted = run(lambda: client.responses.input_tokens.count(**body_of("responses", **more)))
     assert counted.input_tokens == usage["input_tokens"]
+
+
+# --- policies -----------------------------------------------------------------------------------------------
+
+
+def post_policies(app: Any, path: str, policies: Any, schema: Any = PERSON, **more: Any) -> Any:
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    return post(app, f"/v1/{path}", body_of(path, policies=policies, response_format=form, **more))
+
+
+@for_each("path", ["chat/completions", "completions"])
+def test_a_document_is_written_under_the_policies_of_its_request(engine: sg.Engine, path: str) -> None:
+    app = app_of(engine)
+    for policies, layout in (
+        ({"whitespace": "compact"}, {"separators": (",", ":")}),
+        ({"whitespace": 2}, {"indent": 2}),
+        ({"whitespace": "  "}, {"indent": 2}),
+        ({"max_string": 2}, {}),
+        ({}, {}),
+        (None, {}),
+    ):
+        text = text_of(post_policies(app, path, policies))
+        found = json.loads(text)
+        assert text == json.dumps(found, **layout)
+        assert len(found["name"]) <= (policies or {}).get("max_string", 99)
+
+
+@for_each(
+    ("policies", "told"),
+    [
+        ({"whitespace": "loose"}, "whitespace"),
+        ({"whitespace": 10**12}, "at most 1000 blanks"),
+        ({"whitespace": " " * 5000}, "at most 1000 blanks"),
+        ({"max_string": -1}, "max_string"),
+        ({"grammars": {}}, "grammars"),
+        ({"limits": {}}, "limits"),
+        ({"resources": {}}, "resources"),
+        ({"custom_formats": {"a": 5}}, "custom_formats"),
+        ({"custom_formats": {"a": "("}}, "custom_formats|pattern|a"),
+        ({"any_value": 10**6}, "any_value"),
+        ([], "policies"),
+        ("compact", "policies"),
+    ],
+)
+def test_wrong_policies_are_refused_by_name(engine: sg.Engine, policies: Any, told: str) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string", "format": "a"}}, "required": ["a"]}
+    answer = post_policies(app_of(engine), "chat/completions", policies, schema)
+    assert answer.status_code == 400
+    assert re.search(told, answer.json()["error"]["message"]) and "sg." not in answer.text
+
+
+def test_policies_without_a_schema_are_refused(engine: sg.Engine) -> None:
+    for path, more in (
+        ("chat/completions", {}),
+        ("chat/completions", {"structured_outputs": {"regex": "a+"}}),
+        ("responses", {}),
+        ("completions", {}),
+    ):
+        answer = post(app_of(engine), f"/v1/{path}", body_of(path, policies={"max_string": 3}, **more))
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, "policies")
+
+
+@for_each(
+    ("examples", "param", "told"),
+    [
+        ([{"prompt": "Bo is 4.", "answer": "{}"}], "examples", "embedded models read one text"),
+        ([{"prompt": "Bo is 4."}], "examples", "answer"),
+        ([{"prompt": 5, "answer": "{}"}], "examples", "prompt"),
+        ("Bo is 4.", "examples", "examples"),
+    ],
+)
+def test_examples_that_cannot_be_read_are_refused(
+    engine: sg.Engine, examples: Any, param: str, told: str
+) -> None:
+    answer = post(app_of(engine), "/v1/chat/completions", {**CHAT, "examples": examples})
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert error["param"].startswith(param) and told in error["message"]
+
+
+def test_a_server_says_that_it_is_structgen(engine: sg.Engine) -> None:
+    app = app_of(engine, ServerOptions(keys=("secret",)))
+
+    async def work() -> Any:
+        client = http_client(app)
+        listed = await client.get("/v1/models", headers={"authorization": "Bearer secret"})
+        return listed, await client.get("/v1/models")
+
+    listed, refused = run(work)
+    said = [(answer.status_code, answer.headers.get("x-structgen-version")) for answer in (listed, refused)]
+    assert said == [(200, sg.__version__), (401, sg.__version__)]
+    assert listed.headers["x-structgen-prompts"] == "texts"

@@ -1233,7 +1233,9 @@ def test_after_a_reply_that_broke_its_schema_the_schema_is_in_the_prompts_too() 
             (name, {}, r"names no model on a server.*ollama:NAME")
             for name in ("ollama:", "anthropic:", "openai:x")
         ),
-        ("openai:http://h/v1#x", {"sampling": sg.Sampling(top_k=3)}, "top_k is not in .*protocol"),
+        ("openai:http://h/v1#x", {"sampling": sg.Sampling(banned="x")}, "banned is not in .*protocol"),
+        ("ollama:x", {"sampling": sg.Sampling(top_k=3)}, "top_k is not in .*protocol"),
+        ("ollama:x", {"policies": {"max_items": 3}}, "policies is not available"),
         *(
             ("anthropic:claude", {"sampling": sg.Sampling(**how)}, rf"{next(iter(how))} is not in .*protocol")
             for how in ({"seed": 4}, {"logit_bias": {5: 1.0}}, {"presence_penalty": 1.0}, {"top_k": 3})
@@ -1247,7 +1249,7 @@ def test_after_a_reply_that_broke_its_schema_the_schema_is_in_the_prompts_too() 
             ]
         ),
         ("openai:http://h/v1#x", tooled(thinking=True), r"thinking: .*reply\.thinking"),
-        ("openai:http://h/v1#x", {"target": {"grammar": 'root ::= "a" root "b" | "c"'}}, "cannot be sent"),
+        ("ollama:x", {"target": {"grammar": 'root ::= "a" root "b" | "c"'}}, "cannot be sent"),
         ("anthropic:claude", {"tools": [sg.Tool("answer")]}, "another name"),
     ],
 )

@@ -216,17 +216,14 @@ GIVEN: Final[dict[str, Any]] = {
     "missing": "free",
 }
 MISSING: Final[dict[str, set[str]]] = {
-    "server": {
-        *("strategy", "chat", "policies", "thinking", "speculation", "canonical", "healing"),
-        *("continue_final_message", "stop_tokens"),
-    },
+    "server": {"strategy", "chat", "speculation", "canonical", "healing", "stop_tokens"},
     "infilling": {
         *("strategy", "thinking", "speculation", "canonical", "healing", "stop", "continue_final_message"),
         *("examples", "stop_tokens"),
     },
     "engine": set(),
 }
-"""The options that a model does not have."""
+"""The options that a model does not have, whatever server it is on."""
 MODELS: Final = {
     "engine": "structgen/extract",
     "infilling": "structgen/infill",

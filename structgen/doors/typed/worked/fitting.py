@@ -211,20 +211,21 @@ async def _score_candidate(
     function: Any,
     way: str,
     count: int,
-    examples: Pairs,
+    example_pairs: Pairs,
     choosing: Pairs,
 ) -> tuple[Candidate, Any]:
     """Return the score of a candidate, and the function with its examples; None in place of a function where
     there are too few examples, or the model takes none.
 
     `way`: "none", "first" or "nearest"; `count`: the number of examples of a prompt, such as 4 of the nearest
-    ones. `examples` and `choosing`: the pairs that are examples, and those that the function is scored on.
+    ones. `example_pairs` and `choosing`: the pairs that are examples, and those that the function is scored
+    on.
     """
     name = f"{way} {count}" if count else way
     # the nearest of all the examples would be the first ones
-    if count > len(examples) - (way == "nearest"):
+    if count > len(example_pairs) - (way == "nearest"):
         return Candidate(name, 0, 0), None
-    candidate_examples = Pairs(examples if way == "nearest" else examples[:count])
+    candidate_examples = Pairs(example_pairs if way == "nearest" else example_pairs[:count])
     candidate_examples.max_told = count
     try:
         if way == "nearest":
