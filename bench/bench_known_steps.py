@@ -1,6 +1,6 @@
 """Which share of the steps of a further document leads to a state whose mask is known already?
 
-    python bench/bench_known_steps.py MASKBENCH_FOLDER [--schemas 150] [--seed 0] [--tokenizer llama3]
+    python bench/bench_known_steps.py MASKBENCH_FOLDER [--schemas 150] [--classes 20] [--seed 0] [--tokenizer llama3]
 
 A step takes one token of a document. Its state *is known* if the mask of that state was worked out before:
 then a table of states, on a device too, has the next mask without a question to the host. Schemas are drawn
@@ -13,7 +13,12 @@ A row of bench/results/known-steps-DATE.csv is one number of documents before: t
 state; the share of those that take a token which was taken in that state before; the share of ninth documents
 of which all steps lead to known states; medians over schemas of the states and of the different masks after
 all documents, and the most; the bytes of a mask. Documents have at most LONGEST characters, and at least
-SHORTEST tokens. One core, a minute.
+SHORTEST tokens.
+
+bench/results/step-classes-DATE.csv has the table that a step needs: for some of the schemas, after all
+documents, the states after every allowed token of every known state, and the classes of tokens with the same
+effect in all known states. A schema is *large* if it comes to MOST_STATES states; it is not in the medians.
+About 20 s of one core.
 """
 
 from __future__ import annotations
@@ -23,12 +28,14 @@ import json
 import random
 import statistics
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 from records import arguments, load, show, versions, write
 from vocabularies import load as load_tokenizer
 
@@ -39,11 +46,16 @@ from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
 BEFORE: Final = (0, 1, 8)
 """Documents that are written before the one whose steps are counted."""
 LONGEST, SHORTEST = 2_000, 8
+MOST_STATES: Final = 100_000
 TRIES: Final = 6
 """Values that are tried for a place: one of another schema, then others of the same shape."""
 COLUMNS: Final = (
     *("documents before", "schemas", "steps", "known", "token taken before", "documents all known"),
     *("median states", "median masks", "most masks", "mask bytes", "values replaced"),
+)
+CLASS_COLUMNS: Final = (
+    *("schemas", "large", "median known states", "median states", "median classes", "most classes"),
+    "cpu ms a known state",
 )
 Tokens = list[int]
 Slot = tuple[Any, Any]
@@ -170,6 +182,58 @@ def count_steps(subject: Subject, before: int, tokenizer: sg.Tokenizer) -> Steps
     return steps
 
 
+@dataclass
+class Classes:
+    """The size of the table of all known states."""
+
+    known: int
+    states: int
+    classes: int
+    seconds: float
+    """Of the processor, for the states after the tokens of all known states."""
+
+
+def count_classes(subject: Subject, tokenizer: sg.Tokenizer) -> Classes | None:
+    """Return the size of the table behind all documents of a schema; None for a large one."""
+    limits = sg.Limits(parser_states=MOST_STATES)
+    compiled = sg.compile(unwarned_schema(subject.schema), tokenizer, store=False, limits=limits)
+    mask, allowed = sg.allocate_mask(1, tokenizer.vocab_size), dict[int, Any]()
+    ends = np.array(sorted(compiled.end_tokens))
+    for document in subject.documents:
+        matcher = sg.Matcher(compiled, compiled.start)
+        for token in document:
+            matcher.fill_mask(mask)
+            allowed[matcher.state_index] = np.setdiff1d(mask.allowed(), ends)
+            matcher.advance(token)
+        if matcher.compiled is not compiled:
+            return None  # the documents alone have met the limit, and the matcher went on in another grammar
+    started, states = time.process_time(), set[int](allowed)
+    classes = np.zeros(tokenizer.vocab_size, np.int64)
+    try:
+        for state, tokens in allowed.items():
+            effect = np.full(tokenizer.vocab_size, -1, np.int64)
+            effect[tokens] = compiled.after_tokens(state, tokens)
+            states.update(np.unique(effect[tokens]).tolist())
+            classes = np.unique(classes << 32 | effect + 1, return_inverse=True)[1].reshape(-1)
+    except sg.errors.LimitError:
+        return None
+    return Classes(len(allowed), len(states), int(classes.max()) + 1, time.process_time() - started)
+
+
+def class_row(found: list[Classes | None]) -> tuple[object, ...]:
+    """Return the row of the results of some schemas."""
+    small = [table for table in found if table is not None and table.states < MOST_STATES]
+    return (
+        len(found),
+        len(found) - len(small),
+        statistics.median(table.known for table in small),
+        statistics.median(table.states for table in small),
+        statistics.median(table.classes for table in small),
+        max(table.classes for table in small),
+        f"{1e3 * sum(table.seconds for table in small) / sum(table.known for table in small):.2f}",
+    )
+
+
 def draw_subjects(folder: Path, tokenizer: sg.Tokenizer, draw: random.Random) -> Iterator[Subject]:
     """Yield schemas with documents, in an order drawn once. Strings of the cases before the first fill the
     pool from which other strings are drawn."""
@@ -189,6 +253,7 @@ def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--schemas", type=int, default=150)
+    parser.add_argument("--classes", type=int, default=20, help="schemas whose tables are counted")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tokenizer", default="llama3")
     options = parser.parse_args()
@@ -213,13 +278,16 @@ def main() -> int:
                 f"{sum(replaced) / max(1, len(replaced)):.3f}",
             )
         )
+    classes = [class_row([count_classes(subject, tokenizer) for subject in subjects[: options.classes]])]
     about = {
         "load": f"{load_before} -> {load()}",
         "versions": versions(),
         "options": f"--schemas {options.schemas} --seed {options.seed} --tokenizer {options.tokenizer}",
     }
     show(COLUMNS, rows)
+    show(CLASS_COLUMNS, classes)
     print(write(options.results, "known-steps", about, COLUMNS, rows))
+    print(write(options.results, "step-classes", about, CLASS_COLUMNS, classes))
     return 0
 
 

@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 from growing_steps import GrowingSteps  # noqa: E402
 
 PIECES = [b'{"', b'": ', b'", "', b"ab", b"true", b'"}', b"]]", b"12", b"-1", b", ", "ä".encode()]
-TEXTS: list[bytes | None] = [bytes((byte,)) for byte in range(32, 127)] + PIECES
+TEXTS: list[bytes | None] = [bytes((byte,)) for byte in range(256)] + PIECES
 # the same bytes twice, a token without bytes, two ends
 TOKENIZER = sg.Tokenizer.from_bytes(
     [*TEXTS, b"12", None, None, None], eos_token_id=[len(TEXTS) + 2, len(TEXTS) + 3]
@@ -33,10 +33,18 @@ TREE: Any = {
     "required": ["name"],
     "additionalProperties": False,
 }
+LISTS: Any = {"type": ["array", "string", "number", "null"], "items": {"$ref": "#"}}
+OPEN_KEYS: Any = {
+    "type": "object",
+    "propertyNames": {"maxLength": 2},
+    "additionalProperties": {"enum": [1, 12, "x"]},
+    "maxProperties": 2,
+}
 CALLS = 'start: call (";" call)*\ncall: NAME "(" (call | NAME | DIGIT)? ")"\nDIGIT: /[0-9]/\nNAME: /[a-z]+/\n'
 GRAMMARS: dict[str, Callable[[], Any]] = {
     "a schema": lambda: sg.json_schema(TREE),
-    "any value": lambda: sg.json_schema({}),
+    "lists": lambda: sg.json_schema(LISTS),
+    "open keys": lambda: sg.json_schema(OPEN_KEYS),
     "a pattern": lambda: sg.regex("(ab|12){1,9}x?"),
     "EBNF": lambda: sg.ebnf('root ::= "[" (item (", " item)*)? "]"\nitem ::= [0-9]+ | root'),
     "Lark": lambda: sg.lark(CALLS),
@@ -48,9 +56,14 @@ def table_of(name: str) -> GrowingSteps:
     return GrowingSteps(sg.compile(GRAMMARS[name](), TOKENIZER, store=False))
 
 
+def begin(table: GrowingSteps) -> sg.Matcher:
+    """Return a matcher in the grammar of a table. Without a state it might begin in one compiled anew."""
+    return sg.Matcher(table.compiled, table.compiled.start)
+
+
 def documents_of(table: GrowingSteps, chance: random.Random) -> list[list[int]]:
     """Return random documents, each with an end token."""
-    documents = [written(sg.Matcher(table.compiled), chance, chance.randint(20, 40)) for _ in range(LINES)]
+    documents = [written(begin(table), chance, chance.randint(20, 40)) for _ in range(LINES)]
     return [[*tokens, chance.choice(TOKENIZER.eos_token_ids)] for tokens in documents]
 
 
@@ -71,7 +84,7 @@ def table_mask(table: GrowingSteps, row: int) -> list[int]:
 def compare_steps(table: GrowingSteps, documents: list[list[int]], chance: random.Random) -> tuple[int, int]:
     """Write documents side by side, and compare each step, and that of another token, with a matcher's.
     Returns the numbers of steps and of states that were learned."""
-    matchers = [sg.Matcher(table.compiled) for _ in documents]
+    matchers = [begin(table) for _ in documents]
     states = torch.zeros(len(documents), dtype=torch.int32)
     steps = learned = 0
     for place in range(max(map(len, documents)) + 1):
