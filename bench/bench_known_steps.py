@@ -1,13 +1,13 @@
 """Which share of the steps of a further document leads to a state whose mask is known already?
 
-    python bench/bench_known_steps.py MASKBENCH_FOLDER [--schemas 150] [--classes 20] [--seed 0] [--tokenizer llama3]
+    python bench/bench_known_steps.py FOLDER [--schemas 150] [--classes 20] [--seed 0] [--tokenizer llama3]
 
 A step takes one token of a document. Its state *is known* if the mask of that state was worked out before:
 then a table of states, on a device too, has the next mask without a question to the host. Schemas are drawn
-from a folder of MaskBench's files. Nine documents of a schema are its first valid instance with other strings
-and numbers put in: each value becomes one of another schema, or gets other letters and digits, if the schema
-allows it; keys, lengths of arrays and the order stay. A grammar is compiled anew, writes 0, 1 or 8 of the
-documents, and then the ninth, which is counted. All its masks are filled, as in a decoding loop.
+from FOLDER, which has MaskBench's files. Nine documents of a schema are its first valid instance with other
+strings and numbers put in: each value becomes one of another schema, or gets other letters and digits, if the
+schema allows it; keys, lengths of arrays and the order stay. A grammar is compiled anew, writes 0, 1 or 8 of
+the documents, and then the ninth, which is counted. All its masks are filled, as in a decoding loop.
 
 A row of bench/results/known-steps-DATE.csv is one number of documents before: the share of steps to a known
 state; the share of those that take a token which was taken in that state before; the share of ninth documents
@@ -18,7 +18,7 @@ SHORTEST tokens.
 bench/results/step-classes-DATE.csv has the table that a step needs: for some of the schemas, after all
 documents, the states after every allowed token of every known state, and the classes of tokens with the same
 effect in all known states. A schema is *large* if it comes to MOST_STATES states; it is not in the medians.
-About 20 s of one core.
+Less than a minute of one core.
 """
 
 from __future__ import annotations
@@ -202,8 +202,9 @@ def count_classes(subject: Subject, tokenizer: sg.Tokenizer) -> Classes | None:
     for document in subject.documents:
         matcher = sg.Matcher(compiled, compiled.start)
         for token in document:
-            matcher.fill_mask(mask)
-            allowed[matcher.state_index] = np.setdiff1d(mask.allowed(), ends)
+            if matcher.state_index not in allowed:
+                matcher.fill_mask(mask)
+                allowed[matcher.state_index] = np.setdiff1d(mask.allowed(), ends)
             matcher.advance(token)
         if matcher.compiled is not compiled:
             return None  # the documents alone have met the limit, and the matcher went on in another grammar
