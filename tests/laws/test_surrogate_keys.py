@@ -170,3 +170,55 @@ def test_nothing_is_raised_but_our_errors(policies: Any, vocabulary: str) -> Non
 @for_each("policies", [{}, sg.WIDEST])
 def test_nothing_is_raised_for_thousands(policies: Any, vocabulary: str) -> None:
     assert sum(checked(seed, policies, VOCABULARIES[vocabulary]) for seed in range(1000, 3000)) > 400
+
+
+HALF = rb"\ud83d"
+HALF_PAIRS: list[Json] = [
+    {"minProperties": 3, "patternProperties": {r"^\ud83d.$": {"type": "integer"}}},
+    {"required": ["\ud83da", "\ud83db", "\ud83d\u00e9"], "additionalProperties": False},
+    {"uniqueItems": True, "minItems": 3, "items": {"pattern": "^\\ud83d?[a-c\u20ac]{1,2}$"}},
+    {"enum": ["\ud83da", "\ud83d~long", "\U0001f600", "\ud83d\ud83d"]},
+    {"propertyNames": {"pattern": r"^\ud83d[^ -z]"}, "minProperties": 1},
+    {"additionalProperties": {"type": "integer"}, "minProperties": 2},
+    {"pattern": "^\\ud83d[\u00e9\u20ac\U0001f600]$"},
+    {"minLength": 3},
+]
+
+
+def check_half_pairs(schema: Json) -> int:
+    """Hold the completions after half a pair to the least of those after each raw byte that may come next;
+    return how many states were asked."""
+    tokenizer = VOCABULARIES["bytes"]
+    try:
+        limits = sg.Limits(oracle_steps=20_000, automaton_states=20_000)
+        compiled = sg.compile(sg.json_schema(schema, limits=limits, **sg.WIDEST), tokenizer, store=False)
+    except sg.StructgenError:
+        return 0
+    asked = 0
+    before = b'{"', b'{"%ba":1,"' % HALF, b'{"a":1,"', b'["', b'["%ba","' % HALF, b'["b","', b'"', b'"a'
+    for text in before:
+        state: Any = compiled.start
+        for byte in text + HALF:
+            state = state and compiled.step(state, byte)
+        if state is None:
+            continue
+        completion, raw_bytes = compiled.completion(state), set(compiled.allowed(state)) - {ord("\\"), 256}
+        following = [(byte, compiled.step(state, byte)) for byte in raw_bytes]
+        rests = [bytes((byte,)) + compiled.completion(after) for byte, after in following if after]
+        # another escape may be shorter than the raw bytes, and comes where no raw byte does
+        if not completion.startswith(b"\\"):
+            assert completion == min(rests, key=lambda rest: (len(rest), rest)), (schema, text)
+        else:
+            assert all(len(completion) < len(rest) for rest in rests), (schema, text)
+        asked += 1
+    return asked
+
+
+def test_after_half_a_pair_the_least_completion_is_taken() -> None:
+    drawn = [Drawn(random.Random(seed)).whole() for seed in range(60)]
+    assert sum(check_half_pairs(schema) for schema in [*HALF_PAIRS, *drawn]) > 100
+
+
+@pytest.mark.slow
+def test_after_half_a_pair_the_least_completion_is_taken_in_thousands() -> None:
+    assert sum(check_half_pairs(Drawn(random.Random(seed)).whole()) for seed in range(1000, 3000)) > 2000

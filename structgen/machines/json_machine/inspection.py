@@ -228,6 +228,16 @@ class Inspection:
         states = self.after_all(index, data)
         return [(byte, int(states[byte])) for byte in np.flatnonzero(states >= 0).tolist()]
 
+    def unlike_bytes(self, index: int) -> list[int]:
+        """Return the bytes that may come next; of those after which the states differ in the text alone, the
+        smallest."""
+        states = self.after_all(index)
+        possible = np.flatnonzero(states >= 0)
+        rows = self._tables.rows(L.T_NODE)[states[possible], :REGISTERS]
+        rows[:, JsonState.text] = 0
+        _, first_indices = np.unique(rows, axis=0, return_index=True)
+        return possible[first_indices].tolist()  # type: ignore[no-any-return]
+
     def after_all(
         self,
         index: int,

@@ -195,30 +195,25 @@ class TextCosts:
         """
         return self._costliest[self.chain_state(text)]
 
-    def enter_states(self, states: Iterable[Iterable[tuple[int, int]]]) -> None:
-        """Add states, numbered from `next` on.
+    def enter_state(self, steps: Iterable[tuple[int, int]]) -> int:
+        """Add a state, and return its number.
 
-        `states`: for each new state its steps, by ascending byte. A step is a pair of a byte and the number
-        of the state after it, which must be smaller than the new state's number.
+        `steps`: the steps of the state, by ascending byte. A step is a pair of a byte and the number of the
+        state after it.
         """
-        first = self._drop_unfinished()
-        for following in states:
-            self._begin.append(len(self._labels))
-            for byte, after in following:
-                self._labels.append(byte)
-                self._targets.append(after)
-            self._end.append(len(self._labels))
-        self._find_costs(first, len(self._end) - first)
-
-    @property
-    def next(self) -> int:
-        """The number that the next new state will have."""
-        return len(self._costs)
+        number = self._drop_unfinished()
+        self._begin.append(len(self._labels))
+        for byte, after in steps:
+            self._labels.append(byte)
+            self._targets.append(after)
+        self._end.append(len(self._labels))
+        self._find_costs(number, 1)
+        return number
 
     def _drop_unfinished(self) -> int:
         """Remove what a call left that an exception cut off; return the number of the next new state."""
         # A state is whole once it has a cost: that comes last.
-        first = self.next
+        first = len(self._costs)
         del self._begin[first:], self._end[first:], self._slots[first:]
         last_label = self._end[-1]
         del self._labels[last_label:], self._targets[last_label:]

@@ -155,7 +155,8 @@ def escape_rests(machine: Inspection, index: int, missing: frozenset[int]) -> It
         high_surrogate = _HIGH + high_bits
         head = _escape_unit(high_surrogate)
         if escape == 6:
-            for byte in machine.next_bytes(index):
+            # No name or value that a completion looks for begins with half a pair: the text does not matter.
+            for byte in machine.unlike_bytes(index):
                 if byte != ord("\\"):
                     yield bytes((byte,))
         state = machine.after_character(state, high_surrogate)

@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import StringPool
-from structgen.base.language.best_first import OpenStates
 from structgen.grammars.json_grammars.completion.next_characters import QUOTED, escape_of
 from structgen.grammars.json_grammars.completion.shortest_completion import ShortestCompletions
 from structgen.grammars.json_grammars.completion.token_bounds import MaskWalker, TokenBounds
@@ -127,7 +126,7 @@ class Completer(TokenCounts):
             # Steps are chosen for short completions only, and not where brackets alone are to come.
             is_near = start < len(text) <= start + _FAR
             if is_near and not _CLOSING.fullmatch(text, start):
-                number = self._explore_block(like)
+                number = self._explore_block(like, (len(text) - start - 1) // BLOCK * BLOCK)
             else:
                 number = self._costs.chain_state(text, start)
             assert self._costs[number] < IMPOSSIBLE, "a vocabulary that can write every byte"
@@ -292,44 +291,26 @@ class Completer(TokenCounts):
 
     # --- what it costs --------------------------------------------------------------------------------------
 
-    def _explore_block(self, start: int) -> int:
-        """Compute the costs of a state and of all states of its block that its chosen steps lead to. Return
-        the state's index in the list of costs. What follows the block is written as it is, without chosen
-        steps: else there would be a state for each byte of each completion."""
-        shortest = self._shortest
-        numbers = self._numbers
-        length = shortest.completion_length(start)
-        block_end = (length - 1) // BLOCK * BLOCK
-        steps: dict[int, list[tuple[int, int]]] = {}
-        """For each state of the block its chosen steps: pairs of a byte and the state after it."""
-        new_numbers: dict[int, int] = {}
-        # The search takes the cheapest state first. With minus the length as the cost, that is the longest
-        # rest, so all ways to a state are known when the state is taken.
-        states = OpenStates[int, int, None]()
-        states.open_state(start, -length)
-        for state, minus_length in states:
-            if -minus_length <= block_end:
-                # From here the completion is written as it is. When this state is asked about itself, its
-                # own block is searched, and it may cost less.
-                new_numbers[state] = self._costs.chain_state(*shortest.find_completion(state))
-            elif state not in numbers:
-                steps[state] = self._choose_steps(state, -minus_length - 1)
-                for _, after in steps[state]:
-                    states.open_state(after, -shortest.completion_length(after))
-        # The shortest rests come first, so a state gets its index after all states that its steps lead to.
-        first_number = self._costs.next
-        for number, state in enumerate(reversed(steps), first_number):
-            new_numbers[state] = number
-        rows: list[list[tuple[int, int]]] = []
-        for chosen in reversed(steps.values()):
-            row: list[tuple[int, int]] = []
-            for byte, after in chosen:
-                number = new_numbers[after] if after in new_numbers else numbers[after]
-                row.append((byte, number))
-            rows.append(row)
-        self._costs.enter_states(rows)
-        numbers.update((state, new_numbers[state]) for state in steps)
-        return numbers[start]
+    def _explore_block(self, state: int, block_end: int) -> int:
+        """Compute the cost of a state and of all states of its block that its chosen steps lead to. Return
+        the state's index in the list of costs.
+
+        `block_end`: the length of the completion behind the block. From there it is written as it is, without
+        chosen steps: else there would be a state for each byte of each completion. A state there that is
+        asked about itself has its own block, and may cost less.
+        """
+        length = self._shortest.completion_length(state)
+        if length <= block_end:
+            return self._costs.chain_state(*self._shortest.find_completion(state))
+        number = self._numbers.get(state)
+        if number is None:
+            # at most BLOCK calls deep: each step shortens the completion
+            steps = [
+                (byte, self._explore_block(after, block_end))
+                for byte, after in self._choose_steps(state, length - 1)
+            ]
+            number = self._numbers[state] = self._costs.enter_state(steps)
+        return number
 
     def _choose_steps(self, state: int, rest_length: int) -> list[tuple[int, int]]:
         """Return the chosen steps of a state: pairs of a byte and the state after it, whose completion has
