@@ -10,7 +10,13 @@ import unicodedata
 from dataclasses import replace
 
 from structgen.asking.grounding.calendars import dates_of, hours_of, instants_of, spoken_dates_of, times_of
+from structgen.asking.grounding.cjk_numerals import cjk_dates_of, cjk_numbers_of
 from structgen.asking.grounding.durations import durations_of
+from structgen.asking.grounding.languages import (
+    count_function_words,
+    factors_of_words,
+    leading_languages,
+)
 from structgen.asking.grounding.number_words import number_words_of
 from structgen.asking.grounding.numerals import addresses_of, multiples_of, numerals_of
 from structgen.asking.grounding.reading import Kind, Reading
@@ -42,19 +48,22 @@ def readings_of(text: str) -> tuple[Reading, ...]:
         r"(?![0-9])\d", lambda digit: str(unicodedata.decimal(digit[0])), text.translate(_SIGNS)
     )
     marks = bytearray(len(plain_text))
-    dates = list(dates_of(plain_text, marks))
+    word_counts = count_function_words(plain_text)
+    dates = [*cjk_dates_of(plain_text, marks), *dates_of(plain_text, marks, word_counts)]
     addresses = list(addresses_of(plain_text, marks))
     times = list(times_of(plain_text, marks))
     signs = find_signs(plain_text)
-    numbers = list(multiples_of(signs, marks, numerals_of(signs, marks)))
-    numbers += multiples_of(signs, marks, number_words_of(plain_text, marks))
+    numbers = list(cjk_numbers_of(plain_text, marks))
+    factors = factors_of_words(leading_languages(word_counts))
+    numbers += multiples_of(signs, marks, numerals_of(signs, marks), factors)
+    numbers += multiples_of(signs, marks, number_words_of(plain_text, marks, word_counts), factors)
     counts = [number for number in numbers if number.unsigned_span is None]
     times += hours_of(plain_text, marks, counts)
-    if spoken_dates := list(spoken_dates_of(plain_text, counts)):
+    if spoken_dates := list(spoken_dates_of(plain_text, counts, word_counts)):
         dates += spoken_dates
         ends = {date.end for date in spoken_dates}
         numbers = [replace(number, is_part=number.is_part or number.end in ends) for number in numbers]
-    compounds = [*instants_of(dates, times), *durations_of(plain_text, counts)]
+    compounds = [*instants_of([date for date in dates if date.kind == "date"], times), *durations_of(plain_text, counts)]
     readings = dict.fromkeys((*dates, *addresses, *times, *numbers, *compounds))
     return tuple(
         sorted(readings, key=lambda reading: (reading.start, reading.unsigned_span is None, reading.end))
