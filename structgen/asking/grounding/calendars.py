@@ -16,6 +16,7 @@ from itertools import product
 from typing import Any, Final
 
 from structgen.asking.grounding.languages import (
+    EVERYDAY,
     date_connectors,
     is_year_first,
     leading_languages,
@@ -31,7 +32,8 @@ _DAYS = (
 )
 _START = r"(?<![\w/-])(?<!\d[.,:])"
 _SLASHED = (
-    rf"{_START}(?P<%s>\d{{1,2}})(?P<mark>[/-])(?P<%s>\d{{1,2}})(?P=mark)(?P<year>\d{{4}}|\d\d)(?!\w|[./-]\d)"
+    rf"{_START}(?P<%s>\d{{1,2}})(?P<mark>\u200f?[/-])(?P<%s>\d{{1,2}})"
+    r"(?P=mark)(?P<year>\d{4}|\d\d)(?!\w|[./-]\d)"
 )
 _SHORT = rf"{_START}(?P<%s>\d{{1,2}})/(?P<%s>\d{{1,2}})(?P<year>(?!))?(?![\w/-])"
 _YEAR_FIRST = re.compile(
@@ -52,8 +54,9 @@ _TIME = re.compile(
 """`14:30`, `2:30 p.m.`, `at 5`, `14 h 30`, `9 Uhr`, `T14:30:05.25+02:00` behind a date."""
 _HOUR_SIGN = re.compile(r"\s?(?:o'clock|[ap]\.?\s?m\b\.?|uhr|uur|h|heures?|horas?|ore)(?!\w)", re.I)
 _SPOKEN_TIME = re.compile(
-    r"\b(?:half(?=\spast)|quarter|(?P<minutes>\w+(?:-\w+)?)\sminutes)\s(?P<order>past|after|to|before)\s", re.I
+    r"\b(half(?=\spast)|quarter|\w+(?:-\w+)?(?=\sminutes))(?:\sminutes)?\s(past|after|to|before)\s", re.I
 )
+_MINUTES = {"half": "30", "quarter": "15"}
 _NAMED_TIME = re.compile(
     r"\b(?:(noon|midday|mittags?|midi|mediodía|mezzogiorno|meio-dia)"
     r"|midnight|mitternacht|minuit|medianoche|mezzanotte|meia-noite|middernacht)\b",
@@ -96,9 +99,12 @@ def _date_patterns() -> tuple[list[re.Pattern[str]], re.Pattern[str], re.Pattern
     return (
         [re.compile(pattern, re.I) for pattern in patterns],
         re.compile(
-            rf"\s(?:day\s)?(?:(?:of|del?|di|do)\s)?{month}(?!\w){year}(?P<words>,?\s(?:in\sthe\syear\s)?)?", re.I
+            rf"\s(?:day\s)?(?:(?:of|del?|di|do)\s)?{month}(?!\w){year}(?P<words>,?\s(?:in\sthe\syear\s)?)?",
+            re.I,
         ),
-        re.compile(rf"(?<!\w){month}(?!\w)\.?,?\s{connector}?(?P<year>(?:1[5-9]|2[01])\d\d)(?!\w|[.,]\d)", re.I),
+        re.compile(
+            rf"(?<!\w){month}(?!\w)\.?,?\s{connector}?(?P<year>(?:1[5-9]|2[01])\d\d)(?!\w|[.,]\d)", re.I
+        ),
     )
 
 
@@ -134,7 +140,7 @@ def dates_of(text: str, marks: bytearray, counts: Mapping[str, int]) -> Iterator
             if months and is_apart and (year or not match["month"].isdecimal()):
                 mark_span(marks, *match.span())
     for match in month_and_year.finditer(text):
-        if marks[match.start()] != PART:
+        if marks[match.start()] != PART and match["month"] not in EVERYDAY:
             for month in _months_of(match, counts):
                 yield Reading("month", f"{match['year']}-{month:02}", *match.span())
 
@@ -164,7 +170,7 @@ def _months_of(match: re.Match[str], counts: Mapping[str, int]) -> list[int]:
     name = match["month"]
     if name.isdecimal():
         return [int(name)] if 1 <= int(name) <= 12 else []
-    return sorted(months_of_name(name, counts, bool(match["year"])))
+    return sorted(months_of_name(name, counts, match["year"]))
 
 
 def _years_of(figures: str) -> list[str]:
@@ -218,16 +224,16 @@ def hours_of(text: str, marks: bytearray, numbers: list[Reading]) -> Iterator[Re
                 yield Reading("time", dt.time(hour), number.start, match.end())
     by_start = {number.start: number for number in numbers}
     for match in _SPOKEN_TIME.finditer(text):
-        counted = by_start.get(match.start("minutes"))
         hour_number = by_start.get(match.end())
-        minutes = {"h": 30, "q": 15}.get(match[0][0].lower(), 60) if match["minutes"] is None else 60
-        if match["minutes"] and counted is not None:
-            minutes = int(counted.value) if 0 < counted.value < 60 else 60
-        if hour_number is not None and minutes < 60:
-            moment = minutes if match["order"].lower() in ("past", "after") else -minutes
-            for hour in _possible_hours(str(hour_number.value), "") if hour_number.value <= 12 else ():
-                total = (60 * hour + moment) % 1440
-                yield Reading("time", dt.time(*divmod(total, 60)), match.start(), hour_number.end)
+        minute_number = by_start.get(match.start())
+        minutes = _MINUTES.get(match[1].lower()) or str(minute_number and minute_number.value)
+        if hour_number is None or not minutes.isdecimal() or int(minutes) > 59:
+            continue
+        for hour in _possible_hours(str(hour_number.value), ""):
+            is_past = match[2].lower() in ("past", "after")
+            minute_of_day = 60 * hour + (int(minutes) if is_past else 1440 - int(minutes))
+            moment = dt.time(*divmod(minute_of_day % 1440, 60))
+            yield Reading("time", moment, match.start(), hour_number.end)
 
 
 def _possible_hours(figures: str, sign: str) -> list[int]:

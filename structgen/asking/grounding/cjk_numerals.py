@@ -1,4 +1,6 @@
-"""Finds numbers and dates that Chinese, Japanese and Korean characters state: 三万五千, 3억 2천만, 令和6年5月3日.
+"""Finds numbers and dates in the characters of Chinese, Japanese and Korean.
+
+Examples: 三万五千, 3억 2천만, 令和6年5月3日.
 
 An *era* is the reign of an emperor of Japan, or the Republic of China, from whose first year on years are
 counted. A *counter* is the word for what is counted, behind the number: 円, 명.
@@ -26,7 +28,14 @@ _DIGIT_OF: Final = {
 } | {"两": 2, "兩": 2}
 _UNIT_OF: Final = {
     letter: 10**power
-    for power, letters in ((1, "十拾십"), (2, "百佰백"), (3, "千仟천"), (4, "万萬만"), (8, "億亿억"), (12, "兆조"))
+    for power, letters in (
+        (1, "十拾십"),
+        (2, "百佰백"),
+        (3, "千仟천"),
+        (4, "万萬만"),
+        (8, "億亿억"),
+        (12, "兆조"),
+    )
     for letter in letters
 }
 _HAN: Final = "".join(letter for letter in (*_DIGIT_OF, *_UNIT_OF) if letter < "가")
@@ -73,7 +82,12 @@ def cjk_dates_of(text: str, marks: bytearray) -> Iterator[Reading]:
             None if spelled is None else irregular[spelled] if spelled in irregular else _value_of(spelled)
             for spelled in figures
         )
-        if year is None or month is None or (start is None and not 1000 <= year < 2200) or (figures[2] and not day):
+        if (
+            year is None
+            or month is None
+            or (start is None and not 1000 <= year < 2200)
+            or (figures[2] and not day)
+        ):
             continue
         with suppress(ValueError, OverflowError):
             date = dt.date(int(year) + (start.year - 1 if start else 0), int(month), int(day or 28))

@@ -20,7 +20,7 @@ from structgen.asking.grounding.reading import FACTORS_OF
 
 LANGUAGES: Final = ("en", "de", "fr", "es", "it", "pt", "nl")
 """The languages whose number words are read. Their names of months are read in every text."""
-_FUNCTION_WORDS: Final = {
+_FUNCTION_WORDS: Final[Mapping[str, str]] = {
     "en": "the of and is was to for with by at",
     "de": "der die das und ist mit von für den dem",
     "fr": "le les des et est pour avec du dans au",
@@ -72,16 +72,21 @@ _FUNCTION_WORDS: Final = {
 The scripts of the last tell them apart."""
 _MARKS: Final = r"[\u0300-\u036f\u0900-\u0903\u093a-\u094f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e]"
 _WORD: Final = rf"[^\W\d_](?:[^\W\d_]|{_MARKS}){{2,14}}"
-_EVERYDAY: Final = frozenset("out set ago may mar mai".split())
+EVERYDAY: Final = frozenset("out set ago may mar".split())
 """The names of months that are also everyday words. Without a year they count only with a capital letter."""
 _SCRIPTS: Final = {"ko": "[가-힣]", "th": "[ก-๛]"}
 
 
-def count_function_words(text: str) -> dict[str, int]:
-    """Return how many function words of each language a text has. Cost: linear."""
+def count_function_words(text: str, language: str | None = None) -> dict[str, int]:
+    """Return how many function words of each language a text has. Where the language is known, by its code
+    ("pl", "pt-BR"), only this one has any. Cost: linear."""
+    if language is not None:
+        known = re.split("[-_]", language.lower())[0]
+        return {code: int(code == {"no": "nb", "nn": "nb"}.get(known, known)) for code in _FUNCTION_WORDS}
     words = Counter(re.findall(r"[^\W\d_]+", unicodedata.normalize("NFC", text).lower()))
     counts = {
-        language: sum(words[word] for word in spelled.split()) for language, spelled in _FUNCTION_WORDS.items()
+        language: sum(words[word] for word in spelled.split())
+        for language, spelled in _FUNCTION_WORDS.items()
     }
     return counts | {language: len(re.findall(script, text)) for language, script in _SCRIPTS.items()}
 
@@ -95,13 +100,14 @@ def is_year_first(language: str) -> bool:
 
 
 def factors_of_words(languages: Iterable[str]) -> dict[str, list[Decimal]]:
-    """Return the words that multiply a number in any of some languages, with their factors."""
+    """Return the words that multiply a number in some languages, and in `LANGUAGES`, with their factors."""
+    languages = {*languages}
     factors = defaultdict[str, list[Decimal]](list)
     for language in languages:
         for word, factor in _factors_of_language(language).items():
             if factor not in factors[word]:
                 factors[word].append(factor)
-    return {**factors, **FACTORS_OF}
+    return FACTORS_OF | factors if languages.isdisjoint(LANGUAGES) else factors | FACTORS_OF
 
 
 @cache
@@ -109,7 +115,7 @@ def _factors_of_language(language: str) -> dict[str, Decimal]:
     """Return the words of a language that multiply a number by thousands, with their factors."""
     from babel import Locale  # optional: `readings_of` has asked for it
 
-    factors = {}
+    factors: dict[str, Decimal] = {}
     formats = Locale(language).compact_decimal_formats
     for length, form in product(("long", "short"), ("one", "few", "many", "other")):
         for size, pattern in formats.get(length, {}).get(form, {}).items():
@@ -127,26 +133,29 @@ def leading_languages(counts: Mapping[str, int]) -> set[str]:
     return {language for language, count in counts.items() if count == most}
 
 
-def months_of_name(name: str, counts: Mapping[str, int], has_year: bool) -> set[int]:
+def months_of_name(name: str, counts: Mapping[str, int], year: str | None) -> set[int]:
     """Return the months that a word may name in a text with so many function words of each language.
 
-    A short form counts in the leading languages only, and in any of `LANGUAGES`. `has_year`: a year follows.
-    Without one, other languages than these do not count at all.
+    `year`: the figures of the year beside it. A short form counts in the leading languages only, and in any
+    of `LANGUAGES`; a name of another language counts with a year of four figures.
     """
     leaders = leading_languages(counts)
-    languages = _names_of_months().get(fold_name(name), {})
-    if not has_year and name in _EVERYDAY and not ({*languages} & leaders & {"fr", "de"} and name == "mai"):
-        return set()
-    known = {language: month for language, (month, _) in languages.items() if language in leaders}
+    months = _names_of_months().get(fold_name(name), {})
+    if not year:
+        if name in EVERYDAY:
+            return set()
+        if not any(counts.values()):
+            leaders = {*LANGUAGES}
+    known = leaders & months.keys()
     if not known:
         known = {
-            language: month
-            for language, (month, is_wide) in languages.items()
-            if language in LANGUAGES or (is_wide and has_year)
+            language
+            for language, (_, is_wide) in months.items()
+            if language in LANGUAGES or (is_wide and year and len(year) == 4)
         }
         most = max((counts[language] for language in known), default=0)
-        known = {language: month for language, month in known.items() if counts[language] == most}
-    return {*known.values()}
+        known = {language for language in known if counts[language] == most}
+    return {months[language][0] for language in known}
 
 
 def fold_name(name: str) -> str:
@@ -160,7 +169,7 @@ def month_pattern() -> str:
     ("tháng 5") are listed in it."""
     odd_names = [name for name in _names_of_months() if not re.fullmatch(_WORD, name)]
     listed = "|".join(map(re.escape, sorted(odd_names, key=len, reverse=True)))
-    return rf"(?P<month>(?:{listed})(?!\d)|{_WORD})"
+    return rf"(?P<month>(?:{listed})(?!\w|{_MARKS})|{_WORD})"
 
 
 @cache
@@ -188,7 +197,7 @@ def _names_of_months() -> dict[str, dict[str, tuple[int, bool]]]:
     names = defaultdict[str, dict[str, tuple[int, bool]]](dict)
 
     def add_name(language: str, spelling: str, month: int, is_wide: bool) -> None:
-        if len(spelling) > 2 or spelling >= "\u0370":
+        if len(spelling) > 1 or spelling >= "\u0370":
             names[spelling].setdefault(language, (month, is_wide))
 
     for language, width in product(_FUNCTION_WORDS, ("wide", "abbreviated")):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from structgen.asking.grounding.languages import LANGUAGES
@@ -33,6 +33,7 @@ _VAGUE = (1, 2, Decimal("0.5"), Decimal("0.25"))
 _NO_NUMBERS = frozenset("o os non none".split())
 """Words that text2num takes for 0 and 9: an article, and those that deny."""
 _VALUES = {word: Decimal(value) for value, words in _MORE.items() for word in words.split()}
+_CENTURIES = frozenset(map(str, range(11, 21)))
 _NO_COUNT = frozenset("no the this that each every any some which another".split())
 """Before `one`, these make a pronoun of it."""
 
@@ -81,7 +82,8 @@ def number_words_of(text: str, marks: bytearray, counts: Mapping[str, int]) -> I
     ]
     ordinals = {(number.start, number.end) for *_, number in numbers if number.is_ordinal}
     run_start = run_end = 0
-    last_number: Reading | None = None
+    years = {row[0]: row for row in numbers if row[2] == "en" and re.fullmatch("[1-9][0-9]", row[3].text)}
+    year_ends: set[int] = set()
     for first, last, language, number in sorted(numbers, key=lambda row: row[:3]):
         if -last < run_end or (-last == run_end and first > run_start):
             continue  # inside a longer number of another language
@@ -99,18 +101,17 @@ def number_words_of(text: str, marks: bytearray, counts: Mapping[str, int]) -> I
             is_part |= word.spelling in _EVERYDAY and not is_theirs
             is_part |= word.spelling == "one" and first > 0 and words[first - 1].spelling in _NO_COUNT
         value = re.sub(r"[^\d.]", "", number.text.replace(",", ".")).rstrip(".")
-        number_reading = Reading("number", Decimal(value), word.start, words[run_end - 1].end, is_part)
-        if language == "en" and last_number and text[last_number.end : word.start] == " ":
-            # "nineteen ninety-nine" is a year
-            year = 100 * last_number.value + number_reading.value
-            if 11 <= last_number.value <= 20 and 10 <= number_reading.value <= 99:
-                yield Reading("number", year, last_number.start, number_reading.end)
-                last_number, number_reading = replace(last_number, is_part=True), replace(number_reading, is_part=True)
-        if last_number:
-            yield last_number
-        last_number = number_reading
-    if last_number:
-        yield last_number
+        end = words[run_end - 1].end
+        # "nineteen ninety-nine" is a year
+        tens = years.get(run_end)
+        if language == "en" and tens is not None and value in _CENTURIES and text[end : end + 1] == " ":
+            year_end = words[-tens[1] - 1].end
+            year = Decimal(100 * int(value) + int(tens[3].text))
+            yield Reading("number", year, word.start, year_end)
+            is_part = True
+            year_ends.add(year_end)
+        is_part |= end in year_ends
+        yield Reading("number", Decimal(value), word.start, end, is_part)
     for word in words:
         if word.spelling in _VALUES and marks[word.start] != PART:
             word_value = _VALUES[word.spelling]

@@ -190,7 +190,9 @@ def _possible_values(
         yield from _possible_values(piece[0], start + piece.start(), is_part or mark == ".")
 
 
-def multiples_of(signs: Signs, marks: bytearray, numbers: Iterable[Reading], factors: Mapping[str, list[Decimal]]) -> Iterator[Reading]:
+def multiples_of(
+    signs: Signs, marks: bytearray, numbers: Iterable[Reading], factors: Mapping[str, list[Decimal]]
+) -> Iterator[Reading]:
     """Yield the numbers of a folded text, and the numbers that the signs and words around them make of these.
 
     `numbers` are the readings to begin with. `19 %` states 19 and 0.19; `1.2 million` states 1.2 and 1200000;

@@ -32,7 +32,7 @@ _SIGNS = str.maketrans(
 """Signs that mean the same as one of ASCII's, and narrow blanks."""
 
 
-def readings_of(text: str) -> tuple[Reading, ...]:
+def readings_of(text: str, language: str | None = None) -> tuple[Reading, ...]:
     """Return what a text states, by start, then end. Several readings may have one place. A negative number
     whose sign may mean something else comes before the same number without it.
 
@@ -48,7 +48,7 @@ def readings_of(text: str) -> tuple[Reading, ...]:
         r"(?![0-9])\d", lambda digit: str(unicodedata.decimal(digit[0])), text.translate(_SIGNS)
     )
     marks = bytearray(len(plain_text))
-    word_counts = count_function_words(plain_text)
+    word_counts = count_function_words(plain_text, language)
     dates = [*cjk_dates_of(plain_text, marks), *dates_of(plain_text, marks, word_counts)]
     addresses = list(addresses_of(plain_text, marks))
     times = list(times_of(plain_text, marks))
@@ -63,7 +63,10 @@ def readings_of(text: str) -> tuple[Reading, ...]:
         dates += spoken_dates
         ends = {date.end for date in spoken_dates}
         numbers = [replace(number, is_part=number.is_part or number.end in ends) for number in numbers]
-    compounds = [*instants_of([date for date in dates if date.kind == "date"], times), *durations_of(plain_text, counts)]
+    compounds = [
+        *instants_of([date for date in dates if date.kind == "date"], times),
+        *durations_of(plain_text, counts),
+    ]
     readings = dict.fromkeys((*dates, *addresses, *times, *numbers, *compounds))
     return tuple(
         sorted(readings, key=lambda reading: (reading.start, reading.unsigned_span is None, reading.end))

@@ -197,5 +197,7 @@ def test_the_date_of_a_line_is_read_and_no_other(line: str, values: str) -> None
 @pytest.mark.parametrize(("line", "values"), rows(NUMBERS))
 def test_the_number_of_a_line_is_read_and_no_other(line: str, values: str) -> None:
     expected = [*map(Decimal, values.split())]
-    stated = {reading.value for reading in readings_of(line) if reading.kind == "number" and not reading.is_part}
+    stated = {
+        reading.value for reading in readings_of(line) if reading.kind == "number" and not reading.is_part
+    }
     assert {expected[0]} <= stated <= {*expected}
