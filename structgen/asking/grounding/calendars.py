@@ -170,7 +170,9 @@ def _months_of(match: re.Match[str], counts: Mapping[str, int]) -> list[int]:
     name = match["month"]
     if name.isdecimal():
         return [int(name)] if 1 <= int(name) <= 12 else []
-    return sorted(months_of_name(name, counts, match["year"]))
+    # "20 set 26." has hardly a year
+    is_loose = match["year"] and len(match["year"]) == 2 and match.string[match.start("year") - 1].isspace()
+    return sorted(months_of_name(name, counts, None if is_loose else match["year"]))
 
 
 def _years_of(figures: str) -> list[str]:

@@ -136,17 +136,21 @@ def leading_languages(counts: Mapping[str, int]) -> set[str]:
 def months_of_name(name: str, counts: Mapping[str, int], year: str | None) -> set[int]:
     """Return the months that a word may name in a text with so many function words of each language.
 
-    `year`: the figures of the year beside it. A short form counts in the leading languages only, and in any
-    of `LANGUAGES`; a name of another language counts with a year of four figures.
+    `year`: the figures of the year beside it. A short form counts in any of `LANGUAGES`, and with a year in
+    the leading languages; a name of another language counts with a year of four figures.
     """
     leaders = leading_languages(counts)
     months = _names_of_months().get(fold_name(name), {})
-    if not year:
-        if name in EVERYDAY:
-            return set()
-        if not any(counts.values()):
-            leaders = {*LANGUAGES}
-    known = leaders & months.keys()
+    # "mai" is "more" in Romanian
+    if not year and (name in EVERYDAY or (name == "mai" and "ro" in leaders)):
+        return set()
+    if not year and not any(counts.values()):
+        leaders = {*LANGUAGES}
+    known = {
+        language
+        for language in leaders & months.keys()
+        if year or language in LANGUAGES or months[language][1]
+    }
     if not known:
         known = {
             language

@@ -36,7 +36,8 @@ def readings_of(text: str, language: str | None = None) -> tuple[Reading, ...]:
     """Return what a text states, by start, then end. Several readings may have one place. A negative number
     whose sign may mean something else comes before the same number without it.
 
-    All seven languages are read at once. A numeral of over 1,000 characters and a word of over 100 are no
+    `language`: the code of the text's language ("pl"), where it is known; else function words tell it, and of
+    several languages each meaning is read. A numeral of over 1,000 characters and a word of over 100 are no
     numbers of the text. Raises StructgenError where a package of the extra `grounded` is missing. Cost:
     linear in the text, some 15 µs a word.
     """
