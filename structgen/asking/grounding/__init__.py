@@ -7,9 +7,9 @@ answer, so all languages are read at once, and where a text leaves open what it 
 readings. The language of the text, by its function words, decides where names of months differ (`languages`).
 
 1. `readings` is the door: it folds a text, asks each reader, and orders what they find.
-2. `numerals` reads figures and addresses, `signs` what makes them negative, `number_words` words, `calendars`
-   dates and times, `cjk_numerals` numerals and dates in Chinese characters, `durations` the rest. Each is linear in its text. babel and text2num are loaded at the
-   first use.
+2. `numerals` reads figures and addresses, `signs` what makes them negative, `number_words` words,
+   `calendars` dates and times, `cjk_numerals` numerals and dates in Chinese characters, `durations` the
+   rest. Each is linear in its text. babel and text2num are loaded at the first use.
 3. `stated_text` says how a value is written in JSON. `narrowing` holds the values of a JSON Schema to these
    spellings, and strings to runs of the text (`text_runs`). `grounded_grammar` is its door.
 4. `unread_values` guesses what stands in a form that is not read, for answers that need not be verified.

@@ -48,7 +48,9 @@ _NUMBER: Final = re.compile(
     rf"|(?<![가-힣])(?P<hangul>[{_HANGUL}]*[십백천만억조][{_HANGUL}]*)(?=\s?(?:원|명|개|년|월|일|퍼센트)))"
 )
 """A number: with Chinese characters, Korean ones behind figures, or Korean ones alone before a counter."""
-_SPELLED: Final = rf"(?:\d{{1,4}}|[{_HAN}]{{1,9}}|[{_HANGUL}]{{1,9}})"
+_CHARACTERS: Final = rf"(?:\d{{1,4}}|[{_HAN}]{{1,9}}|[{_HANGUL}]{{1,9}})"
+_LONGEST: Final = 40
+"""The length of the longest numeral that is read, in characters."""
 _ERA_STARTS: Final = {
     "明治": dt.date(1868, 1, 25),
     "大正": dt.date(1912, 7, 30),
@@ -59,8 +61,8 @@ _ERA_STARTS: Final = {
     "民国": dt.date(1912, 1, 1),
 }
 _DATE: Final = re.compile(
-    rf"(?<![\d.,])(?P<era>{'|'.join(_ERA_STARTS)})?\s?(?<![{_HAN}])(?P<year>{_SPELLED}|元)\s?[年년]\s?"
-    rf"(?P<month>{_SPELLED}|유|시)\s?[月월](?:\s?(?P<day>{_SPELLED})\s?[日일号號])?"
+    rf"(?<![\d.,])(?P<era>{'|'.join(_ERA_STARTS)})?\s?(?<![{_HAN}])(?P<year>{_CHARACTERS}|元)\s?[年년]\s?"
+    rf"(?P<month>{_CHARACTERS}|유|시)\s?[月월](?:\s?(?P<day>{_CHARACTERS})\s?[日일号號])?"
     rf"|(?<![A-Za-z\d])(?P<letter>[MTSHR])(?P<letter_year>\d\d?)\.(?P<letter_month>\d\d?)\.(?P<letter_day>\d\d?)(?![\w.])"
 )
 
@@ -79,8 +81,12 @@ def cjk_dates_of(text: str, marks: bytearray) -> Iterator[Reading]:
         start = _ERA_STARTS.get(era)
         irregular = {"元": 1 if era else None, "유": 6, "시": 10}
         year, month, day = (
-            None if spelled is None else irregular[spelled] if spelled in irregular else _value_of(spelled)
-            for spelled in figures
+            None
+            if characters is None
+            else irregular[characters]
+            if characters in irregular
+            else _value_of(characters)
+            for characters in figures
         )
         if (
             year is None
@@ -104,30 +110,32 @@ def cjk_numbers_of(text: str, marks: bytearray) -> Iterator[Reading]:
     or with a zero: 三四 is "three or four". Cost: linear.
     """
     for match in _NUMBER.finditer(text):
-        spelled = match[0].rstrip()
-        value = _value_of(spelled)
-        end = match.start() + len(spelled)
+        characters = match[0].rstrip()
+        value = _value_of(characters) if len(characters) <= _LONGEST else None
+        end = match.start() + len(characters)
         if value is None or marks[match.start()] == PART:
             continue
         is_counted = text[end : end + 1] in _COUNTERS and end < len(text)
-        is_short = len(spelled) == 1 or (len(spelled) == 2 and spelled[0] in "百千万萬億亿兆")
+        is_short = len(characters) == 1 or (len(characters) == 2 and characters[0] in "百千万萬億亿兆")
         if not is_short or is_counted or match["hangul"]:
-            is_part = text[match.start() - 1 : match.start()] == "第" or spelled == "一"
+            is_part = text[match.start() - 1 : match.start()] == "第" or characters == "一"
             yield Reading("number", value, match.start(), end, is_part)
             mark_span(marks, match.start(), end)
 
 
-def _value_of(spelled: str) -> Decimal | None:
+def _value_of(characters: str) -> Decimal | None:
     """Return the number that figures and characters spell; None for what spells none."""
-    if spelled.isdecimal():
-        return Decimal(spelled)
-    if all(letter in _DIGIT_OF for letter in spelled):
-        is_number = len(spelled) in (1, *range(4, 20)) or any(_DIGIT_OF[letter] == 0 for letter in spelled)
-        return Decimal("".join(str(_DIGIT_OF[letter]) for letter in spelled)) if is_number else None
+    if characters.isdecimal():
+        return Decimal(characters)
+    if all(letter in _DIGIT_OF for letter in characters):
+        is_number = len(characters) in (1, *range(4, 20)) or any(
+            _DIGIT_OF[letter] == 0 for letter in characters
+        )
+        return Decimal("".join(str(_DIGIT_OF[letter]) for letter in characters)) if is_number else None
     total = section = Decimal(0)
     last_unit = last_large = 10**16
     digit: Decimal | None = None
-    for piece in re.findall(r"\d[\d,]*(?:\.\d+)?|\S", spelled):
+    for piece in re.findall(r"\d[\d,]*(?:\.\d+)?|\S", characters):
         unit = _UNIT_OF.get(piece)
         if unit is None:
             if digit:

@@ -81,12 +81,14 @@ def count_function_words(text: str, language: str | None = None) -> dict[str, in
     """Return how many function words of each language a text has. Where the language is known, by its code
     ("pl", "pt-BR"), only this one has any. Cost: linear."""
     if language is not None:
-        known = re.split("[-_]", language.lower())[0]
-        return {code: int(code == {"no": "nb", "nn": "nb"}.get(known, known)) for code in _FUNCTION_WORDS}
+        own_code = re.split("[-_]", language.lower())[0]
+        return {
+            code: int(code == {"no": "nb", "nn": "nb"}.get(own_code, own_code)) for code in _FUNCTION_WORDS
+        }
     words = Counter(re.findall(r"[^\W\d_]+", unicodedata.normalize("NFC", text).lower()))
     counts = {
-        language: sum(words[word] for word in spelled.split())
-        for language, spelled in _FUNCTION_WORDS.items()
+        language: sum(words[word] for word in spellings.split())
+        for language, spellings in _FUNCTION_WORDS.items()
     }
     return counts | {language: len(re.findall(script, text)) for language, script in _SCRIPTS.items()}
 
@@ -146,20 +148,20 @@ def months_of_name(name: str, counts: Mapping[str, int], year: str | None) -> se
         return set()
     if not year and not any(counts.values()):
         leaders = {*LANGUAGES}
-    known = {
+    languages = {
         language
         for language in leaders & months.keys()
         if year or language in LANGUAGES or months[language][1]
     }
-    if not known:
-        known = {
+    if not languages:
+        languages = {
             language
             for language, (_, is_wide) in months.items()
             if language in LANGUAGES or (is_wide and year and len(year) == 4)
         }
-        most = max((counts[language] for language in known), default=0)
-        known = {language for language in known if counts[language] == most}
-    return {months[language][0] for language in known}
+        most = max((counts[language] for language in languages), default=0)
+        languages = {language for language in languages if counts[language] == most}
+    return {months[language][0] for language in languages}
 
 
 def fold_name(name: str) -> str:
@@ -172,8 +174,8 @@ def month_pattern() -> str:
     """Return a pattern of a word that may name a month, with the group `month`; names that are not one word
     ("tháng 5") are listed in it."""
     odd_names = [name for name in _names_of_months() if not re.fullmatch(_WORD, name)]
-    listed = "|".join(map(re.escape, sorted(odd_names, key=len, reverse=True)))
-    return rf"(?P<month>(?:{listed})(?!\w|{_MARKS})|{_WORD})"
+    odd_pattern = "|".join(map(re.escape, sorted(odd_names, key=len, reverse=True)))
+    return rf"(?P<month>(?:{odd_pattern})(?!\w|{_MARKS})|{_WORD})"
 
 
 @cache
@@ -210,8 +212,8 @@ def _names_of_months() -> dict[str, dict[str, tuple[int, bool]]]:
         # letters that touch the name: Hebrew's "in" before it, a case of Basque behind it
         before, behind = (re.search(around, pattern) for around in (r"[^\W\d_a-zA-Z]+(?=M)", "(?<=M)[a-z]+"))
         for context in ("format", "stand-alone"):
-            for month, written in locale.months[context][width].items():
-                name = fold_name(written).rstrip(".\u05f3\u0970")
+            for month, raw_name in locale.months[context][width].items():
+                name = fold_name(raw_name).rstrip(".\u05f3\u0970")
                 if name.isdecimal() or re.search(r"\d[月월]|月", name):
                     continue
                 # "de novembre", "d'abril"

@@ -207,11 +207,11 @@ def multiples_of(
         if (half := _AND_A_HALF.match(text, base.end)) is not None:
             value = _EXACT.add(Decimal(str(base.value)), Decimal("0.5"))
             forms.append(replace(base, value=value, end=half.end()))
-        if (divided := _FRACTION_WORD.match(text, base.end)) and isinstance(base.value, Decimal):
-            denominator = 3 if divided[3] else 4 if divided[4] else _DENOMINATORS[divided[1].lower()]
-            if 0 < base.value < 100 and (base.value == 1) != (divided[2] == "s"):
+        if (divisor := _FRACTION_WORD.match(text, base.end)) and isinstance(base.value, Decimal):
+            denominator = 3 if divisor[3] else 4 if divisor[4] else _DENOMINATORS[divisor[1].lower()]
+            if 0 < base.value < 100 and (base.value == 1) != (divisor[2] == "s"):
                 fraction = Decimal(str(float(base.value) / denominator))
-                yield Reading("number", fraction, base.start, divided.end())
+                yield Reading("number", fraction, base.start, divisor.end())
                 # a quarter may be one of a year
                 forms = [replace(form, is_part=form.is_part or denominator != 4) for form in forms]
         if text[base.start - 1 : base.start] == "%" and text[max(base.start - 2, 0)] in "% (":
