@@ -146,7 +146,7 @@ def months_of_name(name: str, counts: Mapping[str, int], year: str | None) -> se
     # "mai" is "more" in Romanian
     if not year and (name in EVERYDAY or (name == "mai" and "ro" in leaders)):
         return set()
-    if not year and not any(counts.values()):
+    if not any(counts.values()) and (not year or len(year) < 4):
         leaders = {*LANGUAGES}
     languages = {
         language
@@ -219,7 +219,9 @@ def _names_of_months() -> dict[str, dict[str, tuple[int, bool]]]:
                 # "de novembre", "d'abril"
                 name = re.sub("^d(?:e\\s|['\u2019])", "", name)
                 bare_name = re.sub(r"[\u0300-\u036f]", "", unicodedata.normalize("NFD", name))
-                for spelling in dict.fromkeys((name, bare_name)):
+                # a short name without its accent may be a currency: ZAR
+                has_bare = language in LANGUAGES or width == "wide"
+                for spelling in {name, bare_name if has_bare else name}:
                     add_name(language, spelling, month, width == "wide")
                     for affix in filter(None, (before, behind)):
                         parts = (affix[0], spelling) if affix is before else (spelling, affix[0])
