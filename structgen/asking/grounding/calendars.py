@@ -7,54 +7,43 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import unicodedata
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from itertools import product
 from typing import Any, Final
 
+from structgen.asking.grounding.languages import (
+    EVERYDAY,
+    date_connectors,
+    is_year_first,
+    leading_languages,
+    month_pattern,
+    months_of_name,
+)
 from structgen.asking.grounding.reading import PART, Reading, mark_span
 
-LANGUAGES: Final = ("en", "de", "fr", "es", "it", "pt", "nl")
 _DAY = r"\d{1,2}(?!\d)(?:[.°]|(?:st|nd|rd|th|er|ème|e|ste|de|ª|º|o)\b)?"
 _DAYS = (
     rf"(?P<day>{_DAY}(?:\s?(?:[-\u2013\u2014/&]|to|and|or|bis|und|oder|et|ou|au|y|al?|ed?|en|of|tot|até|à|ao)"
     rf"\s?{_DAY}){{0,6}}+)"
 )
-_MONTH = r"(?P<month>[^\W\d_](?:[^\W\d_]|[\u0300-\u036f]){2,11})"
-_YEAR = (
-    r"(?:\.?(?:\s?[,/-]?\s?|\s(?:of|del?|di|do)\s)(?P<year>\d{4}(?!\w)|'\d\d(?!\w)"
-    r"|(?<=[/-])\d\d(?!\w)|\d\d(?=\s*(?:[.,;:)]|$))(?![.,:]\d)))?"
-)
 _START = r"(?<![\w/-])(?<!\d[.,:])"
 _SLASHED = (
-    rf"{_START}(?P<%s>\d{{1,2}})(?P<mark>[/-])(?P<%s>\d{{1,2}})(?P=mark)(?P<year>\d{{4}}|\d\d)(?!\w|[./-]\d)"
+    rf"{_START}(?P<%s>\d{{1,2}})(?P<mark>\u200f?[/-])(?P<%s>\d{{1,2}})"
+    r"(?P=mark)(?P<year>\d{4}|\d\d)(?!\w|[./-]\d)"
 )
 _SHORT = rf"{_START}(?P<%s>\d{{1,2}})/(?P<%s>\d{{1,2}})(?P<year>(?!))?(?![\w/-])"
-_DATES = [
-    re.compile(pattern, re.I)
-    for pattern in (
-        rf"(?<!\w)(?<!\d[.,:]){_DAYS}[\s./-]{{0,2}}(?:(?:of|del?|di|do)\s)?{_MONTH}(?!\w){_YEAR}",
-        rf"(?<!\w){_MONTH}\.?[\s/-]{{0,2}}(?:the\s)?{_DAYS}{_YEAR}",
-        rf"{_START}(?P<year>\d{{4}})(?P<mark>[./-])(?P<month>\d{{1,2}})(?P=mark)(?P<day>\d\d?)(?=T\d|\b(?![./-]\d))",
-        rf"{_START}(?P<day>\d{{1,2}})\.\s?(?P<month>\d{{1,2}})\.\s?(?P<year>\d{{4}}|\d\d)(?!\w|[./-]\d)",
-        r"(?<!\d)(?P<year>\d{4})年(?P<month>\d{1,2})月(?P<day>\d{1,2})日",
-        rf"{_START}(?P<day>\d{{1,2}})\.\s?(?P<month>\d{{1,2}})\.(?P<year>(?!))?(?!\s?\d)",
-        *(
-            pattern % names
-            for pattern in (_SLASHED, _SHORT)
-            for names in (("day", "month"), ("month", "day"))
-        ),
-    )
-]
-"""The spellings of dates. With full stops the day is first in every language; with slashes, either is."""
-_BEHIND_A_DAY = re.compile(rf"\s(?:(?:of|del?|di|do)\s)?{_MONTH}(?!\w){_YEAR}", re.I)
+_YEAR_FIRST = re.compile(
+    rf"{_START}(?P<year>\d\d)(?P<mark>\.\s?|/)(?P<month>\d{{1,2}})(?P=mark)(?P<day>\d{{1,2}})(?!\w|[./-]\d)"
+)
 _STATED_YEAR = re.compile(r"(?<![\w,])(?<!\d\.)(?:1[5-9]|2[01])\d\d(?!\w)|(?<=\d[.])(?:19|20)\d\d(?!\w)")
-_SELDOM = {"out", "set", "ago", "may", "mar"}
-"""The names of months that are also everyday words. Without a year they count only with a capital letter."""
+_FIRST_THAI_YEAR: Final = 2400
+"""Years from this one on are counted as in Thailand, in a Thai text."""
+_THAI_YEARS: Final = 543
+"""The years from the beginning of the Thai count to that of the Gregorian calendar."""
 _TIME = re.compile(
     r"(?:(?P<iso>(?<=\dT))|(?P<before>\b(?:at|um|om|ore|alle|às|à|las)\s)|(?<![\w/])(?<!\d[.,:]))"
     r"(?P<hour>[01]?\d|2[0-3])(?:(?P<mark>[:.]|\s?h\s?|\s?(?:uhr|uur)\s)(?P<minute>[0-5]\d)(?!\d)"
@@ -64,6 +53,10 @@ _TIME = re.compile(
 )
 """`14:30`, `2:30 p.m.`, `at 5`, `14 h 30`, `9 Uhr`, `T14:30:05.25+02:00` behind a date."""
 _HOUR_SIGN = re.compile(r"\s?(?:o'clock|[ap]\.?\s?m\b\.?|uhr|uur|h|heures?|horas?|ore)(?!\w)", re.I)
+_SPOKEN_TIME = re.compile(
+    r"\b(half(?=\spast)|quarter|\w+(?:-\w+)?(?=\sminutes))(?:\sminutes)?\s(past|after|to|before)\s", re.I
+)
+_MINUTES = {"half": "30", "quarter": "15"}
 _NAMED_TIME = re.compile(
     r"\b(?:(noon|midday|mittags?|midi|mediodía|mezzogiorno|meio-dia)"
     r"|midnight|mitternacht|minuit|medianoche|mezzanotte|meia-noite|middernacht)\b",
@@ -71,43 +64,115 @@ _NAMED_TIME = re.compile(
 )
 
 
-def dates_of(text: str, marks: bytearray) -> Iterator[Reading]:
-    """Yield the dates of a folded text, and mark their characters as parts.
+@cache
+def _date_patterns() -> tuple[list[re.Pattern[str]], re.Pattern[str], re.Pattern[str]]:
+    """Return the patterns of dates; of what follows a day in words; and of a month with its year.
 
-    Where a text leaves open which figure is the day, or the century, each is a date. A day of a month
-    without a year is one in each of the years that the text states, the first eight. 30 February is none.
-    Cost: linear.
+    With full stops the day is first in every language; with slashes, either is. Dates that begin with their
+    year come first, so that the day in them is not one without a year."""
+    month = month_pattern()
+    connector = rf"(?:(?:{date_connectors()})\.?\s|d')"
+    between = rf"\.?(?:\s?[,/-]?\s?|,?\s(?:in\sthe\syear\s)?{connector})"
+    year = (
+        rf"(?:[.\u05f3\u0970]?{between}(?P<year>\d{{4}}(?!\w|\.\d)|\d{{4}}(?=[гр]\b)|'\d\d(?!\w)"
+        r"|(?<=[/-])\d\d(?!\w)|\d\d(?=\s*(?:[.,;:)]|$))(?![.,:]\d)))?"
+    )
+    first_year = r"(?<![\w/.,-])(?P<year>\d{4})(?:\(e\)ko)?"
+    patterns = (
+        rf"{first_year}[\s./-]{{0,3}}{connector}?{month}(?!\w)[.\s/-]{{0,3}}{_DAYS}(?!\w)",
+        rf"{first_year}\.?\s{connector}{_DAYS}\s?{month}(?!\w)",
+        rf"(?<!\w)(?<!\d[.,:]){_DAYS}[»\"\u201d]?[\s./-]{{0,2}}(?:day\s)?{connector}?{month}(?!\w){year}",
+        rf"(?<!\w){month}\.?[\s/-]{{0,2}}(?:the\s)?{_DAYS}{year}",
+        rf"{_START}(?P<day>\d\d?)(?P<month>[A-Za-z]{{3}})(?P<year>\d{{4}}|\d\d)(?!\w)",
+        rf"{_START}(?<![#$€£¥])(?P<year>(?:19|20)\d\d)(?P<month>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])"
+        r"(?!\w|[.,]\d|-\w)",
+        rf"{_START}(?P<year>\d{{4}})(?P<mark>[./-]|\.\s)(?P<month>\d{{1,2}})(?P=mark)(?P<day>\d\d?)"
+        r"(?=T\d|\b(?![./-]\d))",
+        rf"{_START}(?P<day>\d{{1,2}})\.\s?(?P<month>\d{{1,2}})\.\s?(?P<year>\d{{4}}|\d\d)(?!\w|[./-]\d)",
+        rf"{_START}(?P<day>\d{{1,2}})\.\s?(?P<month>\d{{1,2}})\.(?P<year>(?!))?(?!\s?\d)",
+        *(
+            pattern % names
+            for pattern in (_SLASHED, _SHORT)
+            for names in (("day", "month"), ("month", "day"))
+        ),
+    )
+    return (
+        [re.compile(pattern, re.I) for pattern in patterns],
+        re.compile(
+            rf"\s(?:day\s)?(?:(?:of|del?|di|do)\s)?{month}(?!\w){year}(?P<words>,?\s(?:in\sthe\syear\s)?)?",
+            re.I,
+        ),
+        re.compile(
+            rf"(?<!\w){month}(?!\w)\.?,?\s{connector}?(?P<year>(?:1[5-9]|2[01])\d\d)(?!\w|[.,]\d)", re.I
+        ),
+    )
+
+
+def dates_of(text: str, marks: bytearray, counts: Mapping[str, int]) -> Iterator[Reading]:
+    """Yield the dates of a folded text, and mark their characters as parts; then the months with a year.
+
+    `counts`: how many function words of each language the text has. Where a text leaves open which figure
+    is the day, or the century, each is a date. A day of a month without a year is one in each of the years
+    that the text states, the first eight. 30 February is none. Cost: linear.
     """
     different_years = dict.fromkeys(match[0] for match in _STATED_YEAR.finditer(text))
     stated_years = list(different_years)[:8]
-    for pattern in _DATES:
+    leaders = leading_languages(counts)
+    has_year_first = len(leaders) < 3 and all(map(is_year_first, leaders))
+    patterns, _, month_and_year = _date_patterns()
+    for pattern in ([_YEAR_FIRST] if has_year_first else []) + patterns:
         for match in pattern.finditer(text):
-            month = _month_of(match)
-            name = match["month"]
             year = match["year"]
-            # "may" and "set" are mostly not months
-            if month is None or (name in _SELDOM and not year):
+            if (not year and marks[match.start()] == PART) or (
+                has_year_first and year and len(year) == 2 and pattern is not _YEAR_FIRST
+            ):
                 continue
+            if year and leaders == {"th"} and int(year.lstrip("'")) >= _FIRST_THAI_YEAR:
+                year = str(int(year) - _THAI_YEARS)
             # "9-11 May" states each of its days
             days = re.findall(r"\d+", match["day"])
-            yield from _calendar_days(_years_of(year) if year else stated_years, month, days, *match.span())
-            if year or not name.isdecimal():
+            months = _months_of(match, counts)
+            for month in months:
+                yield from _calendar_days(
+                    _years_of(year) if year else stated_years, month, days, *match.span()
+                )
+            is_apart = re.search(r"\D", match[0])
+            if months and is_apart and (year or not match["month"].isdecimal()):
                 mark_span(marks, *match.span())
+    for match in month_and_year.finditer(text):
+        if marks[match.start()] != PART and match["month"] not in EVERYDAY:
+            for month in _months_of(match, counts):
+                yield Reading("month", f"{match['year']}-{month:02}", *match.span())
 
 
-def spoken_dates_of(text: str, numbers: list[Reading]) -> Iterator[Reading]:
-    """Yield the dates of a folded text whose day is a word ("am neunten Oktober 2026"), with their year."""
+def spoken_dates_of(text: str, numbers: list[Reading], counts: Mapping[str, int]) -> Iterator[Reading]:
+    """Yield the dates of a folded text whose day or year is a word ("am neunten Oktober 2026")."""
+    by_start = {number.start: number for number in numbers}
+    pattern = _date_patterns()[1]
     for number in numbers:
+        match = pattern.match(text, number.end)
+        if match is None:
+            continue
         is_word = not text[number.start].isdecimal()
-        match = _BEHIND_A_DAY.match(text, number.end) if is_word else None
-        if match is not None and match["year"] and (month := _month_of(match)):
-            yield from _calendar_days(
-                _years_of(match["year"]), month, [str(number.value)], number.start, match.end()
-            )
+        year = match["year"] if is_word else None
+        end = match.end("year")
+        if match["year"] is None and (spoken_year := by_start.get(match.end())):
+            year = str(spoken_year.value)
+            end = spoken_year.end
+        if year is None or (match["year"] is None and not re.fullmatch(r"(?:1[5-9]|2[01])\d\d", year)):
+            continue
+        for month in _months_of(match, counts):
+            yield from _calendar_days(_years_of(year), month, [str(number.value)], number.start, end)
 
 
-def _month_of(match: re.Match[str]) -> int | None:
-    return _month_numbers().get(match["month"].lower())
+def _months_of(match: re.Match[str], counts: Mapping[str, int]) -> list[int]:
+    """Return the months that the group `month` of a match may mean."""
+    name = match["month"]
+    if name.isdecimal():
+        return [int(name)] if 1 <= int(name) <= 12 else []
+    # "20 set 26." has hardly a year
+    is_loose = match["year"] and len(match["year"]) == 2 and match.string[match.start("year") - 1].isspace()
+    return sorted(months_of_name(name, counts, None if is_loose else match["year"]))
 
 
 def _years_of(figures: str) -> list[str]:
@@ -127,26 +192,6 @@ def _calendar_days(
     for year, day in product(years, days):
         with suppress(ValueError):
             yield Reading("date", dt.date(int(year), month, int(day)), start, end)
-
-
-@cache
-def _month_numbers() -> dict[str, int]:
-    """Return the number of each month by its names in seven languages, in small letters, with accents, with
-    accents as characters of their own, and without them; and by its figures."""
-    from babel import Locale  # optional: `readings_of` has asked for it
-
-    names = {"sept": 9, "mrz": 3, "maerz": 3, "jänner": 1, "setiembre": 9}
-    for language, context, width in product(LANGUAGES, ("format", "stand-alone"), ("wide", "abbreviated")):
-        for number, name in Locale(language).months[context][width].items():
-            nfd_name = unicodedata.normalize("NFD", name.rstrip(".").lower())
-            for spelling in (
-                unicodedata.normalize("NFC", nfd_name),
-                nfd_name,
-                re.sub(r"[^a-z]", "", nfd_name),
-            ):
-                names[spelling] = number
-            names[str(number)] = names[f"{number:02}"] = number
-    return names
 
 
 def times_of(text: str, marks: bytearray) -> Iterator[Reading]:
@@ -179,6 +224,18 @@ def hours_of(text: str, marks: bytearray, numbers: list[Reading]) -> Iterator[Re
         if match is not None and marks[number.start] != PART:
             for hour in _possible_hours(str(number.value), match[0].strip()):
                 yield Reading("time", dt.time(hour), number.start, match.end())
+    by_start = {number.start: number for number in numbers}
+    for match in _SPOKEN_TIME.finditer(text):
+        hour_number = by_start.get(match.end())
+        minute_number = by_start.get(match.start())
+        minutes = _MINUTES.get(match[1].lower()) or str(minute_number and minute_number.value)
+        if hour_number is None or not minutes.isdecimal() or int(minutes) > 59:
+            continue
+        for hour in _possible_hours(str(hour_number.value), ""):
+            is_past = match[2].lower() in ("past", "after")
+            minute_of_day = 60 * hour + (int(minutes) if is_past else 1440 - int(minutes))
+            moment = dt.time(*divmod(minute_of_day % 1440, 60))
+            yield Reading("time", moment, match.start(), hour_number.end)
 
 
 def _possible_hours(figures: str, sign: str) -> list[int]:

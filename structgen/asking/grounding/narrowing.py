@@ -87,6 +87,8 @@ def _runs_of(texts: tuple[str, ...], **options: Any) -> TextGrammar | None:
     return reduce(or_, runs) if runs else None
 
 
+_NO_MONTHS: Final = ('"1985"', '"85-04"', '"1985-0"', '"1-4"', '"1985--4"')
+"""JSON texts that a pattern of a year with its month does not take."""
 MOST_SCHEMAS: Final = 32
 """The most narrowed schemas that are kept for the same texts."""
 MOST_VALUES: Final = 20_000
@@ -398,7 +400,8 @@ class _Narrowing:
 
     def _string_schema(self, schema: Schema, formula: Formula) -> Any:
         """Return the schema of the strings of a pattern or a format that are stated: those of the format's
-        kind of readings; else the runs of the texts that meet both. None where there are none."""
+        kind of readings; else the runs of the texts that meet both, and for a pattern of a year with a month
+        (`1985-04`) the months that are stated. None where there are none."""
         meets = self._acceptance_test(schema, "string", _OF_STRINGS)
         if meets is None:
             return None
@@ -417,7 +420,9 @@ class _Narrowing:
             return self._quote_schema(schema.raw, {})
         # the beginning of an address is none where the whole of it is one
         stated_strings = {
-            reading.value for _, reading in self._stated.readings if isinstance(reading.value, str)
+            reading.value
+            for _, reading in self._stated.readings
+            if isinstance(reading.value, str) and reading.kind != "month"
         }
         whole_strings = {text for text in stated_strings if meets(json.dumps(text))}
         runs = [
@@ -425,7 +430,9 @@ class _Narrowing:
             for run in dict.fromkeys(runs)
             if run in whole_strings or not any(run in text for text in whole_strings)
         ]
-        return _enum_schema([run for run in runs if meets(json.dumps(run))])
+        if meets('"1985-04"') and not any(map(meets, _NO_MONTHS)):
+            runs = [*self._stated.months(), *runs]
+        return _enum_schema([run for run in dict.fromkeys(runs) if meets(json.dumps(run))])
 
     def _quote_schema(self, raw: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
         """Return the schema of the strings that are runs of a text; None where no text has any."""

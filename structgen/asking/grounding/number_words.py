@@ -7,27 +7,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from structgen.asking.grounding.calendars import LANGUAGES
+from structgen.asking.grounding.languages import LANGUAGES
 from structgen.asking.grounding.reading import PART, Reading
 
 _WORD = re.compile(r"(?<![^\W\d_])[^\W\d_](?:[^\W\d_]|[\u0300-\u036f]){,99}(?![^\W\d_])")
 _EVERYDAY = frozenset("once dos due sei sept cent cents onze elf mil quart null millions".split())
 """Numbers of one language that are everyday words of another."""
-_TELLING = {
-    "en": "the of and is was to for with by at",
-    "de": "der die das und ist mit von für den dem",
-    "fr": "le les des et est pour avec du dans au",
-    "es": "el los las y con es del por en al",
-    "it": "il di che per è con della gli nel alle",
-    "pt": "os as em com não do da é para ao",
-    "nl": "het van een en met voor is op zijn de",
-}
-"""The most frequent words of each language that few of the others have."""
 _MORE = {
     "1": "a an ein eine einen einem einer un une una uno um uma een één",
     "2": "couple pair paar paire coppia paio par",
@@ -44,6 +33,7 @@ _VAGUE = (1, 2, Decimal("0.5"), Decimal("0.25"))
 _NO_NUMBERS = frozenset("o os non none".split())
 """Words that text2num takes for 0 and 9: an article, and those that deny."""
 _VALUES = {word: Decimal(value) for value, words in _MORE.items() for word in words.split()}
+_CENTURIES = frozenset(map(str, range(11, 21)))
 _NO_COUNT = frozenset("no the this that each every any some which another".split())
 """Before `one`, these make a pronoun of it."""
 
@@ -67,7 +57,7 @@ class _Word:
         return False
 
 
-def number_words_of(text: str, marks: bytearray) -> Iterator[Reading]:
+def number_words_of(text: str, marks: bytearray, counts: Mapping[str, int]) -> Iterator[Reading]:
     """Yield the numbers that words of a folded text state, in any of seven languages.
 
     Each longest run of number words is one number, or several where they make no single one. Parts are
@@ -84,10 +74,7 @@ def number_words_of(text: str, marks: bytearray) -> Iterator[Reading]:
         spelling = unicodedata.normalize("NFC", match[0].lower())
         is_apart = gap not in (" ", "-", "\n", "\xa0")
         words.append(_Word(spelling, *match.span(), is_apart))
-    word_counts = Counter(word.spelling for word in words)
-    telling = {
-        language: sum(word_counts[word] for word in _TELLING[language].split()) for language in LANGUAGES
-    }
+    most = max(counts[language] for language in LANGUAGES)
     numbers = [
         (number.start, -number.end, language, number)
         for language in LANGUAGES
@@ -95,6 +82,8 @@ def number_words_of(text: str, marks: bytearray) -> Iterator[Reading]:
     ]
     ordinals = {(number.start, number.end) for *_, number in numbers if number.is_ordinal}
     run_start = run_end = 0
+    years = {row[0]: row for row in numbers if row[2] == "en" and re.fullmatch("[1-9][0-9]", row[3].text)}
+    year_ends: set[int] = set()
     for first, last, language, number in sorted(numbers, key=lambda row: row[:3]):
         if -last < run_end or (-last == run_end and first > run_start):
             continue  # inside a longer number of another language
@@ -108,11 +97,21 @@ def number_words_of(text: str, marks: bytearray) -> Iterator[Reading]:
         if run_end == first + 1:
             if word.spelling in _VALUES or word.spelling in _NO_NUMBERS:
                 continue
-            is_theirs = 0 < telling[language] == max(telling.values())
+            is_theirs = 0 < counts[language] == most
             is_part |= word.spelling in _EVERYDAY and not is_theirs
             is_part |= word.spelling == "one" and first > 0 and words[first - 1].spelling in _NO_COUNT
         value = re.sub(r"[^\d.]", "", number.text.replace(",", ".")).rstrip(".")
-        yield Reading("number", Decimal(value), word.start, words[run_end - 1].end, is_part)
+        end = words[run_end - 1].end
+        # "nineteen ninety-nine" is a year
+        tens = years.get(run_end)
+        if language == "en" and tens is not None and value in _CENTURIES and text[end : end + 1] == " ":
+            year_end = words[-tens[1] - 1].end
+            year = Decimal(100 * int(value) + int(tens[3].text))
+            yield Reading("number", year, word.start, year_end)
+            is_part = True
+            year_ends.add(year_end)
+        is_part |= end in year_ends
+        yield Reading("number", Decimal(value), word.start, end, is_part)
     for word in words:
         if word.spelling in _VALUES and marks[word.start] != PART:
             word_value = _VALUES[word.spelling]

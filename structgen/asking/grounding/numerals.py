@@ -13,13 +13,13 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Context, Decimal
 from typing import Any
 
-from structgen.asking.grounding.reading import CJK, FACTORS_OF, PART, RANGE, Reading, mark_span
+from structgen.asking.grounding.reading import CJK, PART, RANGE, Reading, mark_span
 from structgen.asking.grounding.signs import TOUCHING, Signs, read_negative
 
 _EXACT = Context(prec=2000)
@@ -88,6 +88,26 @@ _BEHIND = re.compile(
 _AND_A_HALF = re.compile(r"\s(?:and a half|et demie?|y medi[oa]|e mezz[oa]|e mei[oa]|en een halve?)(?!\w)")
 
 
+_POWER = re.compile(
+    rf"(?P<sign>{TOUCHING})?(?<![\w.,^])(?:(?P<base>\d+(?:[.,]\d+)?)\s?(?P<times>[x×·⋅*])\s?)?10"
+    r"(?:\^\(?(?P<exponent>[-+]?\d\d?)\)?|(?P<raised>[⁻⁺]?[⁰¹²³⁴-⁹]{1,2})|(?P<low>-\d\d?)(?<=[.,]\d[\s×·⋅]10..))"
+    r"(?![\w^])",
+    re.I,
+)
+"""Powers of ten: `1.5 x 10^3`, `1.5 × 10³`, `10^3`."""
+_LOWERED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
+_DENOMINATORS = {
+    "half": 2, "halves": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7,
+    "eighth": 8, "ninth": 9, "tenth": 10,
+}  # fmt: skip
+_FRACTION_WORD = re.compile(
+    r"[\s-](?:(halves|third|quarter|fourth|fifth|sixth|seventh|eighth|ninth|tenth)(s?)|"
+    r"(drittel|tiers|tercios|terzi|ter\u00e7os|derde)|(viertel|quarts|cuartos|quarti|quartos))(?!\w|\s?-)",
+    re.I,
+)
+"""The word after a number that divides it: "two thirds"."""
+
+
 def addresses_of(text: str, marks: bytearray) -> Iterator[Reading]:
     """Yield the e-mail addresses, URIs, IP addresses and UUIDs of a folded text.
 
@@ -122,6 +142,11 @@ def numerals_of(signs: Signs, marks: bytearray) -> Iterator[Reading]:
         # The figures of 3/4 are marked. Those of 7/10 and 85/100 are not: they may be counts, too.
         if sign or int(denominator) < 10:
             mark_span(marks, *match.span())
+    for match in _POWER.finditer(text):
+        exponent = match["exponent"] or match["low"] or match["raised"].translate(_LOWERED)
+        value = Decimal((match["base"] or "1").replace(",", ".")).scaleb(int(exponent))
+        yield Reading("number", value.copy_negate() if match["sign"] else value, *match.span())
+        mark_span(marks, *match.span())
     for match in _FIGURES.finditer(text):
         first, end = match.span("figures")
         is_signed = text[signs.sign_starts.get(first, first)].isalpha()  # a word is the sign: `minus 5`
@@ -165,7 +190,9 @@ def _possible_values(
         yield from _possible_values(piece[0], start + piece.start(), is_part or mark == ".")
 
 
-def multiples_of(signs: Signs, marks: bytearray, numbers: Iterable[Reading]) -> Iterator[Reading]:
+def multiples_of(
+    signs: Signs, marks: bytearray, numbers: Iterable[Reading], factors: Mapping[str, list[Decimal]]
+) -> Iterator[Reading]:
     """Yield the numbers of a folded text, and the numbers that the signs and words around them make of these.
 
     `numbers` are the readings to begin with. `19 %` states 19 and 0.19; `1.2 million` states 1.2 and 1200000;
@@ -180,6 +207,16 @@ def multiples_of(signs: Signs, marks: bytearray, numbers: Iterable[Reading]) -> 
         if (half := _AND_A_HALF.match(text, base.end)) is not None:
             value = _EXACT.add(Decimal(str(base.value)), Decimal("0.5"))
             forms.append(replace(base, value=value, end=half.end()))
+        if (divisor := _FRACTION_WORD.match(text, base.end)) and isinstance(base.value, Decimal):
+            denominator = 3 if divisor[3] else 4 if divisor[4] else _DENOMINATORS[divisor[1].lower()]
+            if 0 < base.value < 100 and (base.value == 1) != (divisor[2] == "s"):
+                fraction = Decimal(str(float(base.value) / denominator))
+                yield Reading("number", fraction, base.start, divisor.end())
+                # a quarter may be one of a year
+                forms = [replace(form, is_part=form.is_part or denominator != 4) for form in forms]
+        if text[base.start - 1 : base.start] == "%" and text[max(base.start - 2, 0)] in "% (":
+            share = _EXACT.multiply(Decimal(str(base.value)), Decimal("0.01"))
+            yield Reading("number", share, base.start - 1, base.end, base.is_part)
         for form in forms:
             yield form
             signed_forms = [form]
@@ -193,7 +230,7 @@ def multiples_of(signs: Signs, marks: bytearray, numbers: Iterable[Reading]) -> 
                     continue
                 group = match.lastindex or 0
                 word = re.sub(r"\s", "", match[group].lower())
-                for factor in FACTORS_OF.get(word, ()):
+                for factor in factors.get(word, ()):
                     value = _EXACT.multiply(Decimal(str(form.value)), factor)
                     # `a` may be an article and is a part as a number, but `a dozen` is not.
                     is_part = form.is_part and text[base.start].isdecimal()

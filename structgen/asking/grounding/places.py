@@ -76,9 +76,9 @@ class PlaceSearch:
             place = self._build_place(name, reading.start, reading.end)
             texts = spellings_of(reading.value)
             keys: list[Value] = [reading.value] if isinstance(reading.value, Decimal) else [*texts]
-            # where a date with a time is asked for, it is the beginning of the day
+            # for a date with a time it is the beginning of the day, for a month the month
             if reading.kind == "date":
-                keys += as_instants(reading.value)
+                keys += [*as_instants(reading.value), texts[0][:7]]
             group = (reading.kind, name, reading.unsigned_span or (reading.start, reading.end))
             self._values_of_group[group][texts[0]] = keys
             for key in keys:

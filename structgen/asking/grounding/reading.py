@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Literal, TypeAlias
 
-Kind: TypeAlias = Literal["number", "date", "time", "datetime", "duration", "email", "uri", "ip", "uuid"]
+Kind: TypeAlias = Literal[
+    "number", "date", "month", "time", "datetime", "duration", "email", "uri", "ip", "uuid"
+]
 PART: Final = 1
 """The mark of a character whose figures are part of something else, such as a code; 0: no mark."""
 RANGE = r"\s?(?:[-\u2013]|to|or|bis|oder|à|ou|al?|[oe]|tot|of|até)\s?\d{1,4}(?=[\s%-])"
@@ -47,11 +49,11 @@ FACTORS_OF = {
 class Reading:
     """A value that a text states at `text[start:end]`, in characters.
 
-    `value` is a `str` for addresses and UUIDs (as they stand), and for durations of months or years (ISO
-    8601, `P3M`). `is_part`: a number that belongs to something else, such as a date or a phone number, or a
-    word that is seldom a number; it is used where nothing else is stated. `unsigned_span`: of a negative
-    number whose sign may mean something else, the place at which the text states the same number without the
-    sign.
+    `value` is a `str` for addresses and UUIDs (as they stand), for a month of a year (`2024-05`), and for
+    durations of months or years (ISO 8601, `P3M`). `is_part`: a number that belongs to something else, such
+    as a date or a phone number, or a word that is seldom a number; it is used where nothing else is stated.
+    `unsigned_span`: of a negative number whose sign may mean something else, the place at which the text
+    states the same number without the sign.
     """
 
     kind: Kind

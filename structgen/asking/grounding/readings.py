@@ -10,7 +10,13 @@ import unicodedata
 from dataclasses import replace
 
 from structgen.asking.grounding.calendars import dates_of, hours_of, instants_of, spoken_dates_of, times_of
+from structgen.asking.grounding.cjk_numerals import cjk_dates_of, cjk_numbers_of
 from structgen.asking.grounding.durations import durations_of
+from structgen.asking.grounding.languages import (
+    count_function_words,
+    factors_of_words,
+    leading_languages,
+)
 from structgen.asking.grounding.number_words import number_words_of
 from structgen.asking.grounding.numerals import addresses_of, multiples_of, numerals_of
 from structgen.asking.grounding.reading import Kind, Reading
@@ -26,11 +32,12 @@ _SIGNS = str.maketrans(
 """Signs that mean the same as one of ASCII's, and narrow blanks."""
 
 
-def readings_of(text: str) -> tuple[Reading, ...]:
+def readings_of(text: str, language: str | None = None) -> tuple[Reading, ...]:
     """Return what a text states, by start, then end. Several readings may have one place. A negative number
     whose sign may mean something else comes before the same number without it.
 
-    All seven languages are read at once. A numeral of over 1,000 characters and a word of over 100 are no
+    `language`: the code of the text's language ("pl"), where it is known; else function words tell it, and of
+    several languages each meaning is read. A numeral of over 1,000 characters and a word of over 100 are no
     numbers of the text. Raises StructgenError where a package of the extra `grounded` is missing. Cost:
     linear in the text, some 15 µs a word.
     """
@@ -42,19 +49,25 @@ def readings_of(text: str) -> tuple[Reading, ...]:
         r"(?![0-9])\d", lambda digit: str(unicodedata.decimal(digit[0])), text.translate(_SIGNS)
     )
     marks = bytearray(len(plain_text))
-    dates = list(dates_of(plain_text, marks))
+    word_counts = count_function_words(plain_text, language)
+    dates = [*cjk_dates_of(plain_text, marks), *dates_of(plain_text, marks, word_counts)]
     addresses = list(addresses_of(plain_text, marks))
     times = list(times_of(plain_text, marks))
     signs = find_signs(plain_text)
-    numbers = list(multiples_of(signs, marks, numerals_of(signs, marks)))
-    numbers += multiples_of(signs, marks, number_words_of(plain_text, marks))
+    numbers = list(cjk_numbers_of(plain_text, marks))
+    factors = factors_of_words(leading_languages(word_counts))
+    numbers += multiples_of(signs, marks, numerals_of(signs, marks), factors)
+    numbers += multiples_of(signs, marks, number_words_of(plain_text, marks, word_counts), factors)
     counts = [number for number in numbers if number.unsigned_span is None]
     times += hours_of(plain_text, marks, counts)
-    if spoken_dates := list(spoken_dates_of(plain_text, counts)):
+    if spoken_dates := list(spoken_dates_of(plain_text, counts, word_counts)):
         dates += spoken_dates
         ends = {date.end for date in spoken_dates}
         numbers = [replace(number, is_part=number.is_part or number.end in ends) for number in numbers]
-    compounds = [*instants_of(dates, times), *durations_of(plain_text, counts)]
+    compounds = [
+        *instants_of([date for date in dates if date.kind == "date"], times),
+        *durations_of(plain_text, counts),
+    ]
     readings = dict.fromkeys((*dates, *addresses, *times, *numbers, *compounds))
     return tuple(
         sorted(readings, key=lambda reading: (reading.start, reading.unsigned_span is None, reading.end))

@@ -49,6 +49,14 @@ class StatedText:
 
         return tuple((name, reading) for name, text in self.texts.items() for reading in readings_of(text))
 
+    def months(self) -> list[str]:
+        """Return the months that the texts state, those of dates too: `1985-04`."""
+        return [
+            spellings_of(reading.value)[0][:7]
+            for _, reading in self.readings
+            if reading.kind in ("month", "date")
+        ]
+
     def spelled_readings(self, kind: Kind) -> Iterator[tuple[Reading, list[str]]]:
         """Yield the readings of a kind, each with the spellings that its value may have (`spellings_of`).
 

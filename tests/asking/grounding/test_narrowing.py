@@ -483,3 +483,14 @@ def test_definitions_that_share_definitions_are_read_once() -> None:
     schema = {"$ref": "#/$defs/d0", "$defs": {**layers, "d40": NUMBER}}
     with pytest.raises(NotStatedError, match="states no number for the value"):
         grounded_grammar(sg.json_schema(schema), StatedText({"text": "none"}))
+
+
+def test_a_pattern_of_a_month_takes_the_months_that_are_stated() -> None:
+    def values(pattern: str, text: str) -> list[str]:
+        grammar = sg.json_schema({"type": "string", "pattern": pattern})
+        schema: Any = narrow_grammar(grammar, StatedText({"text": text})).grammar.schema
+        return schema["enum"]
+
+    assert values(r"^\d{4}-\d{2}$", "Born in April 1985, hired on 3 May 2024.") == ["1985-04", "2024-05"]
+    assert values(r"^\d{4}-\d{2}$", "Filed 2024-06.") == ["2024-06"]
+    assert values("^[0-9-]+$", "April 1985") == ["1985"]

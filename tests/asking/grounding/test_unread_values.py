@@ -44,10 +44,10 @@ def test_a_date_that_babel_writes_is_read_or_guessed(language: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("made on the 3rd day of May, 2024, for the sum of 100 dollars", "3rd day of May, 2024"),
-        ("zawarta dnia 3 maja 2024 roku", "3 maja 2024"),
-        ("Datum: 2024. május 3.", "2024. május 3"),
-        ("ngày 3 tháng 5 năm 2024", "3 tháng 5 năm 2024"),
+        ("el día 3 del mes de mayo del año 2024, por la suma", "3 del mes de mayo del año 2024"),
+        ("dated 3 Bealtaine 2024, of Dublin", "3 Bealtaine 2024"),
+        ("2024 ж. 3 мамыр", "2024 ж. 3 мамыр"),
+        ("3 მაისი, 2024 წ.", "3 მაისი, 2024"),
     ],
 )
 def test_a_date_stands_from_its_first_figure_to_its_last(text: str, words: str) -> None:
@@ -89,7 +89,7 @@ def test_each_figure_of_a_guess_stands_in_the_text() -> None:
 
 
 def test_a_guess_is_a_part_and_its_figures_are_parts_too() -> None:
-    named = (("text", "3rd day of May, 2024, for 100 dollars"),)
+    named = (("text", "3 Bealtaine 2024, for 100 dollars"),)
     numbers = [one for _, one in unverified_text(named).readings if one.kind == "number" and not one.is_part]
     assert [one.value for one in numbers] == [100]
     assert {one for _, one in stated_text(named).readings if one.kind == "time"} == set()
