@@ -53,7 +53,7 @@ NOT_RUN = {
     r"vllm serve |python -m sglang": "it starts an engine's server; scripts/serving_checks.py runs it",
     r"structgen warmup( +#| -)": "it compiles for minutes; tests of the command run it",
     r"structgen .*--ray": "Ray is started; tests/doors/serving does it",
-    r"structgen serve (?!smollm2)|curl ": "scripts/clients starts a server and asks it",
+    r"structgen serve (?!smollm2|structgen/extract --port 8099)|curl ": "scripts/clients starts a server and asks it",
     r"STRUCTGEN_CACHE=/srv|chmod .*/srv": "it writes a folder of the system",
 }
 """Commands by how they begin, and why no test runs them."""
@@ -75,8 +75,8 @@ OF_THE_CLONE = {
 """Pages whose blocks need files of the clone, by how they begin, and why."""
 
 SLOW = {
-    r"models/extract\b": "transformers takes seconds to import",
-    r"openai_server\.py|openai:http|testing import Failure, server": "a server is started",
+    r"from_pretrained": "transformers takes seconds to import",
+    r"structgen serve|openai:http|testing import Failure, server": "a server is started",
     r"sample-report|structgen sample|n=1000|masked\", 200": "hundreds of draws",
     r"structgen maskbench": "it replays twelve schemas",
     r"structgen/guarded-programs": "two programs are written; tests/models/test_labels.py bans the label",
