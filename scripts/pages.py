@@ -53,7 +53,7 @@ NOT_RUN = {
     r"vllm serve |python -m sglang": "it starts an engine's server; scripts/serving_checks.py runs it",
     r"structgen warmup( +#| -)": "it compiles for minutes; tests of the command run it",
     r"structgen .*--ray": "Ray is started; tests/doors/serving does it",
-    r"structgen serve (?!smollm2|structgen/extract --port 8099)|curl ": "scripts/clients starts a server and asks it",
+    r"structgen serve (?!smollm2|structgen/extract --port 8099)|curl ": "scripts/clients starts a server",
     r"STRUCTGEN_CACHE=/srv|chmod .*/srv": "it writes a folder of the system",
 }
 """Commands by how they begin, and why no test runs them."""
@@ -256,7 +256,8 @@ def findings(
     of the clone leaves in the folder, Python's caches aside.
 
     They run in a new folder, which is empty but for a page of `OF_THE_CLONE`: there the clone's files are
-    found, and what is written stays out of them. A command's `python` and `structgen` are those that run this.
+    found, and what is written stays out of them. A command's `python` and `structgen` are those that run
+    this.
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     settings = {"PATH": path, "PYTHONPATH": os.pathsep.join(sys.path)}
