@@ -37,7 +37,7 @@ from records import arguments, load, show, versions, write
 
 import structgen as sg
 from structgen.asking.processes.worker_process import EndedError, LateError, WorkerProcess
-from structgen.decoding.runs import resources
+from structgen.base.system import shipped_files
 from structgen.doors.maskbench.engines import EngineRefusal, Session
 from structgen.doors.maskbench.ours import session_of
 
@@ -176,7 +176,7 @@ def python_texts(files: int, size: int) -> list[str]:
 
 def accepted(name: str) -> list[str]:
     """Return the accepted texts of one of our grammars."""
-    held = json.loads(resources.grammar_path(name).with_suffix(".texts.json").read_text("utf-8"))
+    held = json.loads(shipped_files.grammar_path(name).with_suffix(".texts.json").read_text("utf-8"))
     return [one["text"] if isinstance(one, dict) else one[0] for one in held["accepted"]]
 
 

@@ -31,7 +31,7 @@ from peers import llguidance
 from records import arguments, load, show, versions, write
 
 import structgen as sg
-from structgen.decoding.runs import resources
+from structgen.base.system import shipped_files
 from structgen.doors.maskbench.engines import EngineRefusal, Session
 from structgen.doors.maskbench.ours import session_of
 from structgen.tokens.tokenizer import Tokenizer
@@ -78,12 +78,12 @@ def fields() -> dict[str, Field]:
     words = ["".join(source.choices("abcdefghijklmnop", k=source.randint(2, 9))) for _ in range(3_000)]
     document = " ".join(source.choices(words, k=20_000))[:100_000]
     paths = [f"src/d{index % 17}/file{index}.py" for index in range(10_000)]
-    sql = resources.grammar_path("sql").read_text("utf-8")
+    sql = shipped_files.grammar_path("sql").read_text("utf-8")
     one_of = "|".join(json.dumps(path) for path in paths)
     python = "def f(a, b):\n    if a > b:\n        return [x for x in a if x != \"c\"]\n    return {'k': b}\n"
     return {
         "sql": Field(
-            partial(sg.lark, resources.grammar_path("sql")),
+            partial(sg.lark, shipped_files.grammar_path("sql")),
             "SELECT name, count(id) FROM customers WHERE city = 'Paris' AND age >= 18 ORDER BY name LIMIT 10",
             sql.replace("start:", "text:", 1) + _WHOLE,
         ),

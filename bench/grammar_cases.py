@@ -13,7 +13,7 @@ import lark
 from lark.indenter import PythonIndenter
 
 import structgen as sg
-from structgen.decoding.runs import resources
+from structgen.base.system import shipped_files
 
 _TESTS = Path(__file__).resolve().parent.parent / "tests"
 sys.path[:0] = [str(_TESTS / "grammars"), str(_TESTS / "oracles")]
@@ -53,4 +53,4 @@ def case(name: str) -> Case:
         path = Path(lark.__file__).parent / "grammars" / "python.lark"
         return Case(name, path, {"start": "file_input", "postlex": PythonIndenter()})
     arguments = {"postlex": PythonIndenter()} if name == "python" else {}
-    return Case(name, resources.grammar_path(name), arguments)
+    return Case(name, shipped_files.grammar_path(name), arguments)

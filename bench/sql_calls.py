@@ -29,7 +29,7 @@ from typing import Annotated
 from records import arguments, load, show, versions, write
 
 import structgen as sg
-from structgen.decoding.runs import resources
+from structgen.base.system import shipped_files
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/grammars/files"))
 
@@ -65,7 +65,7 @@ SEED = 92
 COLUMNS = ("calls", "queries", "parsed", "refused", "explained", "errors", "seconds")
 
 
-def run_query(query: Annotated[str, sg.lark(resources.grammar_path("sql"))], limit: int) -> None:
+def run_query(query: Annotated[str, sg.lark(shipped_files.grammar_path("sql"))], limit: int) -> None:
     """Run one statement of SQLite.
 
     Args:

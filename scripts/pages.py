@@ -8,8 +8,11 @@ stands alone; any other goes on with the names of the block before it. An expres
 has that value (of that type, at least). In a block marked `console` a line that begins with `$` is a command,
 and the lines below it are its output, stdout and stderr. `...` on a line stands for any lines. Times are not
 compared, and lines about waits are left out. Commands that cannot run here are in `NOT_RUN`, each with the
-reason. A block marked `py` is a program of another environment, which scripts/clients runs. A page
-that writes files ends with `rm`: the folder of the clone is then as it was.
+reason. A block marked `py` is a program of another environment, which scripts/clients runs.
+
+A page runs in a new, empty folder, as somebody has it who installed a wheel. Pages in `OF_THE_CLONE` find the
+files of the clone, and end with `rm` if they write files. `structgen` is the package that is imported first:
+with PYTHONPATH, an installed wheel (tests/test_pages_of_a_wheel.py).
 """
 
 from __future__ import annotations
@@ -50,7 +53,7 @@ NOT_RUN = {
     r"vllm serve |python -m sglang": "it starts an engine's server; scripts/serving_checks.py runs it",
     r"structgen warmup( +#| -)": "it compiles for minutes; tests of the command run it",
     r"structgen .*--ray": "Ray is started; tests/doors/serving does it",
-    r"structgen serve (?!smollm2)|curl ": "scripts/clients starts a server and asks it",
+    r"structgen serve (?!smollm2|structgen/extract --port 8099)|curl ": "scripts/clients starts a server",
     r"STRUCTGEN_CACHE=/srv|chmod .*/srv": "it writes a folder of the system",
 }
 """Commands by how they begin, and why no test runs them."""
@@ -65,9 +68,15 @@ SKETCHES = {
 }
 """Pages with blocks marked `python sketch`, and why they are not executed."""
 
+OF_THE_CLONE = {
+    r"docs/inside/": "it is for those who change structgen",
+    r"docs/words\.md": "it names places in the sources",
+}
+"""Pages whose blocks need files of the clone, by how they begin, and why."""
+
 SLOW = {
-    r"models/extract\b": "transformers takes seconds to import",
-    r"openai_server\.py|openai:http|testing import Failure, server": "a server is started",
+    r"from_pretrained": "transformers takes seconds to import",
+    r"structgen serve|openai:http|testing import Failure, server": "a server is started",
     r"sample-report|structgen sample|n=1000|masked\", 200": "hundreds of draws",
     r"structgen maskbench": "it replays twelve schemas",
     r"structgen/guarded-programs": "two programs are written; tests/models/test_labels.py bans the label",
@@ -243,18 +252,20 @@ class Reader:
 def findings(
     page: str, wanted: Callable[[Piece], bool] = lambda piece: True, left: list[str] | None = None
 ) -> Iterator[Piece]:
-    """Yield what the wanted pieces of a page print, in order. `left` gets the names of the files that they
-    leave in the folder, Python's caches aside.
+    """Yield what the wanted pieces of a page print, in order. `left` gets the names of the files that a page
+    of the clone leaves in the folder, Python's caches aside.
 
-    They run in a new folder in which the clone's files are found, and what is written stays out of them. A
-    command's `python` and `structgen` are those that run this.
+    They run in a new folder, which is empty but for a page of `OF_THE_CLONE`: there the clone's files are
+    found, and what is written stays out of them. A command's `python` and `structgen` are those that run
+    this.
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     settings = {"PATH": path, "PYTHONPATH": os.pathsep.join(sys.path)}
     settings |= {"COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1"}
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="structgen-page-")))
-        for file in ROOT.iterdir():
+        needs_clone = any(re.match(begin, page) for begin in OF_THE_CLONE)
+        for file in ROOT.iterdir() if needs_clone else ():
             if not file.name.startswith("."):
                 (folder / file.name).symlink_to(file)
         there = _files(folder)
@@ -264,7 +275,7 @@ def findings(
         for piece in pieces(page, (ROOT / page).read_text(encoding="utf-8")):
             if wanted(piece):
                 yield from reader.run(piece)
-        if left is not None:
+        if left is not None and needs_clone:
             left += sorted(_files(folder) - there)
 
 

@@ -19,6 +19,7 @@ from jsonschema import Draft202012Validator
 from nonempty import nonempty
 
 import structgen as sg
+from structgen.base.system.shipped_files import GRAMMARS
 from structgen.decoding.runs import resources
 from structgen.doors.typed.signatures.call_options import FunctionOptions
 from structgen.tokens.tokenizer import byte_tokenizer
@@ -103,7 +104,8 @@ def is_there(path: str) -> bool:
     if "/" not in path:
         return path in FOREIGN or path in names_of_files()
     is_model = path in resources.NAMED_MODELS or path.removeprefix("structgen/") in resources._RENAMED
-    return is_model or (ROOT / path).exists() or (ROOT / "structgen" / path).exists()
+    is_grammar = path.removeprefix("structgen/") in GRAMMARS
+    return is_model or is_grammar or (ROOT / path).exists() or (ROOT / "structgen" / path).exists()
 
 
 @cache

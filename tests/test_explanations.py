@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import structgen as sg
-from structgen.decoding.runs.resources import grammar_path
+from structgen.base.system.shipped_files import grammar_path
 from structgen.doors.cli import app
 
 BEATEN = {

@@ -10,13 +10,13 @@ from methods import domain_goals, domain_molecules, domain_patterns, domain_rece
 from methods.checked_domain import accepts, read
 
 from structgen.base.json_text.events import EventLog
-from structgen.decoding.runs import resources
+from structgen.base.system import shipped_files
 from structgen.decoding.samplers.constraints import Constraints
 
 
 def labelled(name):
     """Return the texts of a grammar that ships."""
-    path = resources.grammar_path(name).with_suffix(".texts.json")
+    path = shipped_files.grammar_path(name).with_suffix(".texts.json")
     return [one["text"] for one in json.loads(path.read_text(encoding="utf-8"))["accepted"]]
 
 

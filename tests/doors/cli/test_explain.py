@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from command_line import Result, commanded
 
-from structgen.decoding.runs.resources import grammar_path
+from structgen.base.system.shipped_files import grammar_path
 
 SCHEMA = {
     "type": "object",

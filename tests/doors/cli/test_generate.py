@@ -11,7 +11,7 @@ import lark
 import pytest
 from command_line import Result, commanded
 
-from structgen.decoding.runs.resources import grammar_path
+from structgen.base.system.shipped_files import grammar_path
 
 TYPES = """
 from pydantic import BaseModel, field_validator

@@ -11,7 +11,8 @@ import pytest
 from command_line import Result, commanded
 
 import structgen as sg
-from structgen.decoding.runs.resources import grammar_path, small_tokenizer
+from structgen.base.system.shipped_files import grammar_path
+from structgen.decoding.runs.resources import small_tokenizer
 from structgen.grammars.lark_grammars import lark_grammar
 
 FILES = {

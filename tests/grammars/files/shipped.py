@@ -11,7 +11,7 @@ from lark import Lark, lexer
 from lark.exceptions import LarkError
 from lark.indenter import PythonIndenter
 
-from structgen.decoding.runs import resources
+from structgen.base.system import shipped_files
 
 
 @functools.cache
@@ -19,7 +19,7 @@ def parser(name: str, **options: Any) -> Lark:
     """Return the grammar as its page says to load it: lark's contextual lexer over LALR.
 
     lark's check for colliding terminals is off: it changes no verdict, and takes most of the time."""
-    text = resources.grammar_path(name).read_text(encoding="utf-8")
+    text = shipped_files.grammar_path(name).read_text(encoding="utf-8")
     postlex = PythonIndenter() if name == "python" else None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lexer, "has_interegular", False)
@@ -43,5 +43,6 @@ def lexemes(grammar: Lark, text: str) -> list[tuple[str, str]]:
 
 def labelled(name: str) -> list[tuple[str, bool]]:
     """Return the texts beside a grammar, each with whether it is one of the grammar."""
-    texts = json.loads(resources.grammar_path(name).with_suffix(".texts.json").read_text(encoding="utf-8"))
+    file = shipped_files.grammar_path(name).with_suffix(".texts.json")
+    texts = json.loads(file.read_text(encoding="utf-8"))
     return [(entry["text"], kind == "accepted") for kind in ("accepted", "rejected") for entry in texts[kind]]

@@ -15,7 +15,7 @@ from for_each import for_each
 from python_texts import changed, complaint, is_python, library, python, random_programs, read
 from shipped import accepts
 
-from structgen.decoding.runs import resources
+from structgen.base.system import shipped_files
 
 only_311 = pytest.mark.skipif(
     sys.version_info[:2] != (3, 11),
@@ -132,7 +132,7 @@ def test_letters_of_names_are_pythons() -> None:
 def test_characters_by_name_are_there() -> None:
     grammar = python()
     listed = re.search(
-        r"^_CHARACTER: /(.*)/$", resources.grammar_path("python").read_text("utf-8"), re.MULTILINE
+        r"^_CHARACTER: /(.*)/$", shipped_files.grammar_path("python").read_text("utf-8"), re.MULTILINE
     )
     assert listed is not None
     names = {unicodedata.name(chr(point), "") for point in range(0x1F600)} - {""}

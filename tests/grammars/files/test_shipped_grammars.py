@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 import random
 import warnings
+from pathlib import Path
+from typing import Any
 
 import pytest
 from compiled_texts import written
@@ -13,9 +17,12 @@ from lark.indenter import PythonIndenter
 from python_texts import changed
 from sentences import Sentences, mutants
 from shipped import accepts, labelled, lexemes, parser
+from typer.testing import CliRunner
 
 import structgen as sg
+from structgen.base.system import shipped_files
 from structgen.decoding.runs import resources
+from structgen.doors.cli import app
 from structgen.errors import StructgenError
 
 PLAIN = ("arithmetic", "csv", "dates", "goals", "json", "markers", "smiles")
@@ -26,21 +33,21 @@ JOINTS = {"csv": "", "dates": "", "goals": "", "smiles": ""}
 WORDS = {"markers": {"STRING": ("''", '"3.11"', "'a b'"), "OPERATOR": ("==", "===", "~=", "<", ">=", "!=")}}
 
 
-@pytest.mark.parametrize("name", resources.GRAMMARS)
+@pytest.mark.parametrize("name", shipped_files.GRAMMARS)
 def test_labels_are_larks_verdicts(name: str) -> None:
     assert [text for text, label in labelled(name) if accepts(parser(name), text) is not label] == []
 
 
-@pytest.mark.parametrize("name", resources.GRAMMARS)
+@pytest.mark.parametrize("name", shipped_files.GRAMMARS)
 def test_labels_are_the_oracles_verdicts(name: str) -> None:
     if name == "go" and GOFMT is None:
         pytest.skip("gofmt is not installed")
     assert [text for text, label in labelled(name) if ORACLES[name](text) is not label] == []
 
 
-@pytest.mark.parametrize("name", resources.GRAMMARS)
+@pytest.mark.parametrize("name", shipped_files.GRAMMARS)
 def test_grammar_has_a_page_and_an_oracle(name: str) -> None:
-    page = resources.grammar_path(name).with_suffix(".md").read_text(encoding="utf-8")
+    page = shipped_files.grammar_path(name).with_suffix(".md").read_text(encoding="utf-8")
     assert f"{name}.lark" in page
     assert name in ORACLES
 
@@ -66,7 +73,7 @@ def test_walks_over_the_masks_of_a_budget_end_in_texts_that_lark_and_the_oracle_
 ) -> None:
     tokenizer, chance = sg.Tokenizer.from_huggingface(resources.small_tokenizer()), random.Random(name)
     lines = {"postlex": PythonIndenter()} if name == "python" else {}
-    compiled = sg.compile(sg.lark(resources.grammar_path(name), **lines), tokenizer, store=False)
+    compiled = sg.compile(sg.lark(shipped_files.grammar_path(name), **lines), tokenizer, store=False)
     for _ in range(count):
         matcher = sg.Matcher(compiled)
         budget = matcher.tokens_to_finish() + chance.randrange(60)
@@ -117,6 +124,72 @@ def test_the_oracle_takes_each_mutant_of_the_texts_that_lark_takes(name: str) ->
     assert taken > least
 
 
-def test_unknown_grammar_is_refused_with_the_names_of_those_that_ship() -> None:
-    with pytest.raises(StructgenError, match=r"No grammar named 'cobol'.*Use one of arithmetic"):
-        resources.grammar_path("cobol")
+# --- names ------------------------------------------------------------------------------------------------
+
+OTHER = 'start: "no"'
+
+
+@pytest.mark.parametrize("name", shipped_files.GRAMMARS)
+def test_a_grammar_that_ships_is_read_by_its_name(name: str, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = {"postlex": PythonIndenter()} if name == "python" else {}
+    by_name, by_path = (
+        sg.lark(one, **options) for one in (f"structgen/{name}", shipped_files.grammar_path(name))
+    )
+    assert by_name.fingerprint == by_path.fingerprint
+    assert sg.lark(Path(f"structgen/{name}"), **options).fingerprint == by_path.fingerprint
+    assert pickle.loads(pickle.dumps(by_name)).fingerprint == by_path.fingerprint
+
+
+@pytest.mark.parametrize("path", ["./structgen/sql", "structgen/sql.lark"])
+def test_a_path_is_a_path_and_a_name_a_name(path: str, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(path).parent.mkdir()
+    for absent in (path, Path("structgen/sql.lark")):
+        with pytest.raises(StructgenError, match="cannot be read"):
+            sg.lark(absent)
+    Path(path).write_text(OTHER)
+    assert sg.lark(path).fingerprint == sg.lark(Path(path)).fingerprint == sg.lark(OTHER).fingerprint
+    assert sg.lark("structgen/sql").fingerprint == sg.lark(shipped_files.grammar_path("sql")).fingerprint
+    Path("x.txt").write_text("no")
+    done = CliRunner().invoke(app(), ["check", "--grammar", path, "x.txt"])
+    assert (done.exit_code, done.output) == (0, "x.txt: valid\n")
+    assert CliRunner().invoke(app(), ["check", "--grammar", "structgen/sql", "x.txt"]).exit_code == 1
+
+
+@pytest.mark.parametrize("name", ["structgen/cobol", "structgen/", "structgen/SQL", "structgen/sql/x"])
+def test_a_name_that_is_none_is_refused_with_the_names_of_those_that_ship(name: str) -> None:
+    listed = ", ".join(f"structgen/{known}" for known in shipped_files.GRAMMARS)
+    with pytest.raises(StructgenError) as refused:
+        sg.lark(name)
+    assert f"No grammar named {name!r}" in str(refused.value) and listed in str(refused.value)
+    done = CliRunner().invoke(app(), ["check", "--grammar", name, "-"], input="x")
+    assert done.exit_code == 2 and listed in done.output
+
+
+def test_a_name_is_no_file_for_a_text_of_strangers() -> None:
+    with pytest.raises(StructgenError):
+        sg.lark("structgen/sql", text_only=True)
+
+
+def test_the_command_lists_each_grammar_once() -> None:
+    listed = json.loads(CliRunner().invoke(app(), ["grammars", "--json"]).stdout)
+    assert [row["name"] for row in listed] == [f"structgen/{name}" for name in shipped_files.GRAMMARS]
+    assert all(Path(row["path"]).is_file() and row["does"] for row in listed)
+    rows = CliRunner().invoke(app(), ["grammars"]).stdout.splitlines()
+    assert [row.split()[0] for row in rows] == [row["name"] for row in listed]
+
+
+def test_the_grammars_that_ship_are_the_files_of_their_folder() -> None:
+    folder = shipped_files.grammar_path("sql").parent
+    assert {path.stem for path in folder.glob("*.lark")} == {*shipped_files.GRAMMARS}
+
+
+def test_a_name_stands_for_a_grammar_that_is_bound(tmp_path: Path) -> None:
+    (tmp_path / "outer.lark").write_text('start: "<" SUM ">"\n%declare SUM\n')
+    (tmp_path / "text").write_text("<1 + 2>")
+    bound = ["-o", "bind=SUM=structgen/arithmetic"]
+    done = CliRunner().invoke(
+        app(), ["check", "--grammar", str(tmp_path / "outer.lark"), *bound, str(tmp_path / "text")]
+    )
+    assert done.output.endswith("text: valid\n")

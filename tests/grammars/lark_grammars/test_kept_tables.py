@@ -18,7 +18,7 @@ from compiled_texts import reached
 from lark.indenter import PythonIndenter
 
 import structgen as sg
-from structgen.decoding.runs.resources import grammar_path
+from structgen.base.system.shipped_files import grammar_path
 from structgen.grammars.lark_grammars import lark_grammar
 from structgen.grammars.lark_grammars.kept import kept_grammars
 from structgen.grammars.lark_grammars.reading.lark_loader import load_tables

@@ -10,7 +10,7 @@ import pytest
 
 from structgen.base.language.remarks import Remarks
 from structgen.base.limits import Limits
-from structgen.decoding.runs.resources import GRAMMARS, grammar_path
+from structgen.base.system.shipped_files import GRAMMARS, grammar_path
 from structgen.grammars.lark_grammars.reading.lark_loader import Import, load_tables
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from structgen.base.errors import StructgenError
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
+from structgen.base.system.shipped_files import grammar_name
 from structgen.base.system.waits import announce_wait
 from structgen.grammars.lark_grammars.kept.kept_grammars import FoundGrammar
 from structgen.grammars.text_grammars.machine.language import CompileTarget, Language
@@ -65,9 +66,10 @@ class LarkGrammar(TextGrammar):
 
     @property
     def texts_named(self) -> str:
-        """A name of the grammar's texts, for messages; it has the path if the grammar comes from a file."""
+        """A name of the grammar's texts, for messages; it has the path or the name of its file, if any."""
         grammar_option = self._constructor[1]["grammar"]
-        return f"a text of {grammar_option}" if isinstance(grammar_option, Path) else super().texts_named
+        has_name = isinstance(grammar_option, Path) or grammar_name(grammar_option)
+        return f"a text of {grammar_option}" if has_name else super().texts_named
 
     @property
     def is_local(self) -> bool:
