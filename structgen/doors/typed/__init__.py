@@ -8,8 +8,7 @@ A call goes through six steps, each of a module:
 3. `prompts` fills the docstring with the arguments, and narrows the form to what the texts state.
 4. A writer (`writers`) writes the text: `local` with an engine of this process (`tool_prompts` asks it for
    calls), `infilled` with a masked-diffusion model, `remote` with a server.
-5. Of a server, `servers` has the fields that it takes, `remote_calls` and `anthropic_messages` its protocols.
-   `server_answers` makes a result of an answer, and `server_replies` finds the document in it.
+5. Of a server, `servers` has the fields that it takes, and `model_servers` what it is sent and answers.
 6. `functions` judges the result, asks again, and returns an `outcomes.Outcome`; `partial` follows a stream.
 
 `waiting` runs the coroutines of these steps for callers without an event loop. `text_outcomes` has

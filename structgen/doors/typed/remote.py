@@ -25,12 +25,17 @@ from structgen.base.errors import StructgenError, ValidatorError
 from structgen.base.system.installation import require_extras
 from structgen.decoding.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
 from structgen.decoding.runs.telemetry import carried_headers
-from structgen.doors.typed import anthropic_messages
 from structgen.doors.typed.missing_options import OF_EMBEDDED, OF_OTHER_SERVERS, OF_SERVER_FORMS
-from structgen.doors.typed.own_servers import needs_own_server, own_members, sent_form, split_begun_turn
+from structgen.doors.typed.model_servers import anthropic_messages
+from structgen.doors.typed.model_servers.own_servers import (
+    needs_own_server,
+    own_members,
+    sent_form,
+    split_begun_turn,
+)
+from structgen.doors.typed.model_servers.remote_calls import is_strict, read_reply, tool_fields
+from structgen.doors.typed.model_servers.server_answers import Answer
 from structgen.doors.typed.prompts import PromptSource, TextRequest
-from structgen.doors.typed.remote_calls import is_strict, read_reply, tool_fields
-from structgen.doors.typed.server_answers import Answer
 from structgen.doors.typed.servers import (
     KNOWN,
     PROTOCOLS,

@@ -29,8 +29,8 @@ from structgen.base.language.ir import Pattern, Words
 from structgen.decoding.engine.requests import Result
 from structgen.decoding.engine.searches.listed_values import listed_values, named_values
 from structgen.doors.typed.missing_options import OF_TOOLS
+from structgen.doors.typed.model_servers.server_replies import SentSchema
 from structgen.doors.typed.options import TypedOptions
-from structgen.doors.typed.server_replies import SentSchema
 from structgen.doors.typed.tool_use import ToolUse, names_calls, read_tool_use
 from structgen.doors.typed.wrapping import (
     WRAPPER,

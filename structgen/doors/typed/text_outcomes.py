@@ -10,9 +10,9 @@ from structgen.asking.grounding.stated_text import StatedText, stated_text
 from structgen.base.errors import OptionError, options_named
 from structgen.decoding.engine.requests import Result
 from structgen.doors.typed.functions import judge_attempt, with_evidence
+from structgen.doors.typed.model_servers.server_answers import Answer
 from structgen.doors.typed.outcomes import Outcome
 from structgen.doors.typed.partial import Partial, progress_of
-from structgen.doors.typed.server_answers import Answer
 from structgen.doors.typed.target_forms import form_of
 
 T = TypeVar("T")

@@ -19,7 +19,7 @@ from openai_server import serving
 
 import structgen as sg
 from structgen.doors.typed import remote, servers
-from structgen.doors.typed.server_answers import Answer
+from structgen.doors.typed.model_servers.server_answers import Answer
 from structgen.doors.typed.target_forms import TargetForm
 
 HEAD = {"id": "1", "object": "chat.completion", "created": 0, "model": "small"}

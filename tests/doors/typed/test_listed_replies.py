@@ -12,7 +12,7 @@ import pytest
 from for_each import for_each
 
 import structgen as sg
-from structgen.doors.typed.server_replies import read_document
+from structgen.doors.typed.model_servers.server_replies import read_document
 from structgen.doors.typed.target_forms import form_of
 
 WORDS = (

@@ -19,7 +19,7 @@ from structgen.asking.tool_calls.tool_definitions import Tool
 from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.asking.tool_calls.tool_replies import Reply, without_repeats
 from structgen.base.errors import StructgenError
-from structgen.doors.typed.server_replies import split_thoughts
+from structgen.doors.typed.model_servers.server_replies import split_thoughts
 from structgen.doors.typed.tool_use import ToolUse
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema, without_grammars
 from structgen.schema.reading.openai import check_subset

@@ -10,8 +10,8 @@ from typing import Any, Final
 from structgen.asking.tool_calls.tool_replies import Reply
 from structgen.base.errors import StructgenError, ValidatorError
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
-from structgen.doors.typed.remote_calls import SentCalls, read_reply
-from structgen.doors.typed.server_replies import ArrivingObject, read_document, split_thoughts
+from structgen.doors.typed.model_servers.remote_calls import SentCalls, read_reply
+from structgen.doors.typed.model_servers.server_replies import ArrivingObject, read_document, split_thoughts
 from structgen.doors.typed.target_forms import TargetForm
 from structgen.doors.typed.tool_use import ToolUse
 from structgen.doors.typed.wrapping import is_object

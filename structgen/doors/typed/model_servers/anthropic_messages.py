@@ -13,7 +13,7 @@ from typing import Any, Final
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError
 from structgen.decoding.engine.requests import DEFAULT_MAX_TOKENS
-from structgen.doors.typed.server_answers import Answer
+from structgen.doors.typed.model_servers.server_answers import Answer
 from structgen.doors.typed.tool_use import rewrite_history
 
 _SAME: Final = ("model", "max_tokens", "timeout", "stream")
