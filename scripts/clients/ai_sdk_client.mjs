@@ -1,16 +1,14 @@
 // The AI SDK (the package ai), by its providers openai, openai-compatible and anthropic.
 
+import { ASK, BOTH, CHATS, KEY, MODEL, TEXT, V1 } from "./features.mjs";
+import { feature, firstPage, isAda, isWeather, run, told, weather } from "./features.mjs";
 import assert from "node:assert/strict";
 import { createAnthropic } from "@ai-sdk/anthropic";
 import { createOpenAI, openai } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { generateText, Output, stepCountIs, streamText, tool } from "ai";
 import { z } from "zod";
-import { ASK, BOTH, CHATS, KEY, MODEL, TEXT, V1 } from "./features.mjs";
-import { feature, firstPage, isAda, isWeather, run, told, weather } from "./features.mjs";
 
-process.env.OPENAI_API_KEY = KEY;
-process.env.OPENAI_BASE_URL = V1;
 const Person = z.object({ name: z.string(), age: z.int(), city: z.string().nullable() });
 const output = Output.object({ schema: Person });
 const compatible = { name: "here", baseURL: V1, apiKey: KEY };

@@ -23,6 +23,10 @@ export const WEATHER = {
 };
 export const told = [];
 
+// Some packages read these as they are imported, so files import this one first.
+process.env.OPENAI_API_KEY = KEY;
+process.env.OPENAI_BASE_URL = V1;
+
 const ADA = { name: "Ada Lovelace", age: 36, city: "London" };
 const MOST_SECONDS = 240;
 const features = [];

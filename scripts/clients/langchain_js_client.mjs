@@ -1,15 +1,13 @@
 // The packages langchain, @langchain/openai and @langchain/anthropic of Node.
 
+import { ASK, BOTH, CHATS, HOST, KEY, MODEL, TEXT, V1 } from "./features.mjs";
+import { feature, firstPage, isAda, isWeather, run, weather } from "./features.mjs";
 import assert from "node:assert/strict";
 import { ChatAnthropic } from "@langchain/anthropic";
 import { ChatOpenAI } from "@langchain/openai";
 import { createAgent, initChatModel, providerStrategy, tool, toolStrategy } from "langchain";
 import { z } from "zod";
-import { ASK, BOTH, CHATS, HOST, KEY, MODEL, TEXT, V1 } from "./features.mjs";
-import { feature, firstPage, isAda, isWeather, run, weather } from "./features.mjs";
 
-process.env.OPENAI_API_KEY = KEY;
-process.env.OPENAI_BASE_URL = V1;
 const Person = z.object({ name: z.string(), age: z.int(), city: z.string().nullable() });
 const schema = z.object({ city: z.string() });
 const weatherTool = tool(weather, { name: "weather", description: "The weather of a city.", schema });

@@ -1,14 +1,12 @@
 // The package openai of Node.
 
+import { ASK, BOTH, CHATS, MODEL, TEXT, WEATHER } from "./features.mjs";
+import { feature, firstPage, isAda, isWeather, run, told, weather } from "./features.mjs";
 import assert from "node:assert/strict";
 import OpenAI from "openai";
 import { zodResponseFormat, zodTextFormat } from "openai/helpers/zod";
 import { z } from "zod";
-import { ASK, BOTH, CHATS, KEY, MODEL, TEXT, V1, WEATHER } from "./features.mjs";
-import { feature, firstPage, isAda, isWeather, run, told, weather } from "./features.mjs";
 
-process.env.OPENAI_API_KEY = KEY;
-process.env.OPENAI_BASE_URL = V1;
 const client = new OpenAI({ maxRetries: 0 });
 const Person = z.object({ name: z.string(), age: z.int(), city: z.string().nullable() });
 const messages = [{ role: "user", content: TEXT }];
