@@ -6,10 +6,11 @@ Each client has an environment in .clients/CLIENT, in which its newest version i
 (`--kept`: only where the environment is not there): of Python by uv, of Node by npm. The features stand in
 CLIENT_client.py or CLIENT_client.mjs, and features.py says how they are judged. The servers run in processes
 of their own: `smollm2` (`make smollm2`), which takes any name of a model, and `extract`. Agents that write
-code ask a server of their own, whose model says what a script has (agents.py). Clients ask through a relay;
-where a feature fails, .clients/failures has what was asked and answered. The programs of docs/serving.md are
-run too, and their output is compared with the page. Nothing but the package registries is reached: clients
-have a proxy that is not there. Without Node the clients of Node are left out, and their rows stay.
+code ask a server of their own, whose model says what a script has (coding_agents.py). Clients ask through a
+relay; where a feature fails, .clients/failures has what was asked and answered. The programs of
+docs/serving.md are run too, and their output is compared with the page. Nothing but the package registries is
+reached: clients have a proxy that is not there. Without Node the clients of Node are left out, and their rows
+stay.
 
 It prints a line for each feature and model, and a table of clients. `--write` puts the rows of these clients
 into the table of docs/serving.md, after a run with all models. Exit status 1 where a feature failed that is
@@ -43,7 +44,10 @@ from serving_checks import prints, programs, serving  # noqa: E402 - they stand 
 
 HOME = ROOT / ".clients"
 PAGE = ROOT / "docs" / "serving.md"
-TITLE = "| client, newest version | on | as its own first page writes it | what to set | ok | not ok: whose fault |"
+TITLE = (
+    "| client, newest version | on | as its own first page writes it | what to set | ok"
+    " | not ok: whose fault |"
+)
 BEGIN, END = "<!-- clients: make test-clients writes what follows -->\n", "<!-- clients: to here -->\n"
 CLIENTS = {
     "openai": "openai pydantic",
@@ -295,7 +299,7 @@ def table_row(rows: Sequence[Row], version: str) -> str:
     """Return the row of one client, as Markdown: its first page, the lines that this needs, what is right,
     what is not, and whose fault it is."""
     first = [row for row in rows if row["line"]]
-    pages = [row for row in first if not row["name"].endswith(", mended")]
+    pages = [row for row in first if row["error"] or not row["name"].endswith(", mended")]
     lines = dict.fromkeys(row["line"] for row in first)
     others = [row for row in rows if not row["line"]]
     names = {row["name"]: row["name"].removeprefix("first page").removeprefix(": ") for row in pages}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from agents import BINARIES, COMMAND, TASK, does_task
+from coding_agents import BINARIES, COMMAND, TASK, does_task
 from features import KEY, SCRIPTED, first_page, run
 
 TOOLS = {

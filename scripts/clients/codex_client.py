@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from agents import BINARIES, COMMAND, TASK, does_task
+from coding_agents import BINARIES, COMMAND, TASK, does_task
 from features import KEY, SCRIPTED, first_page, run
 
 MODELS = ("gpt-5.5", "gpt-5.6-sol", "gpt-6-sol")

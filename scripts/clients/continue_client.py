@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from agents import BINARIES, COMMAND, TASK, does_task
+from coding_agents import BINARIES, COMMAND, TASK, does_task
 from features import KEY, SCRIPTED, first_page, run
 
 TOOLS = {"Bash": {"command": COMMAND}}

@@ -4,9 +4,10 @@
 
 A file has a function for each feature, marked by `feature`, and calls `run` at its end. `run` writes a line
 of JSON to stdout for each feature: its name, the seconds that it took, its error ("" where it did as it
-should), `fault`, and the `line` that a first page needs. What the client itself prints goes to stderr. The models are tiny, so a feature is
-judged by protocol: the client gets a reply that it can read, the object has its type, the tool was called
-with valid arguments, the loop ended. `structgen/extract` also finds what the text states: see `is_ada`.
+should), `fault`, and the `line` that a first page needs. What the client itself prints goes to stderr. The
+models are tiny, so a feature is judged by protocol: the client gets a reply that it can read, the object has
+its type, the tool was called with valid arguments, the loop ended. `structgen/extract` also finds what the
+text states: see `is_ada`.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ BOTH = ("smollm2", "extract")
 CHATS = ("smollm2",)
 EXTRACT = ("extract",)
 SCRIPTED = ("scripted",)
-"""For agents, whose model says what a script has: see agents.py."""
+"""For agents, whose model says what a script has: see coding_agents.py."""
 
 
 class Person(BaseModel):

@@ -5,8 +5,22 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from features import ASK, BOTH, CHATS, KEY, MODEL, TEXT, V1, Person, feature, first_page, is_ada, run, weather
-from features import was_asked
+from features import (
+    ASK,
+    BOTH,
+    CHATS,
+    KEY,
+    MODEL,
+    TEXT,
+    V1,
+    Person,
+    feature,
+    first_page,
+    is_ada,
+    run,
+    was_asked,
+    weather,
+)
 from google.adk.agents import Agent
 from google.adk.models.lite_llm import LiteLlm
 from google.adk.runners import InMemoryRunner

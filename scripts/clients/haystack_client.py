@@ -5,7 +5,21 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from features import ASK, BOTH, CHATS, KEY, MODEL, TEXT, V1, Person, feature, first_page, is_ada, is_weather, run
+from features import (
+    ASK,
+    BOTH,
+    CHATS,
+    KEY,
+    MODEL,
+    TEXT,
+    V1,
+    Person,
+    feature,
+    first_page,
+    is_ada,
+    is_weather,
+    run,
+)
 from features import weather as plain
 from haystack.components.generators.chat import OpenAIChatGenerator
 from haystack.dataclasses import ChatMessage, StreamingChunk

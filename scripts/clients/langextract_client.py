@@ -14,7 +14,8 @@ PROMPT = textwrap.dedent("""\
     Provide meaningful attributes for each entity to add context.""")
 EXAMPLES = [
     lx.data.ExampleData(
-        text="ROMEO. But soft! What light through yonder window breaks? It is the east, and Juliet is the sun.",
+        text="ROMEO. But soft! What light through yonder window breaks? "
+        "It is the east, and Juliet is the sun.",
         extractions=[
             lx.data.Extraction("character", "ROMEO", attributes={"emotional_state": "wonder"}),
             lx.data.Extraction("emotion", "But soft!", attributes={"feeling": "gentle awe"}),

@@ -14,6 +14,7 @@ from features import (
     V1,
     Person,
     feature,
+    first_page,
     is_ada,
     is_weather,
     run,
@@ -42,6 +43,18 @@ def model(**more: Any) -> Any:
         **more,
     }
     return OpenAILike(model=MODEL, api_base=V1, api_key=KEY, max_retries=0, timeout=240, **said)
+
+
+@first_page(
+    "`OpenAILike(..., api_base='http://HOST/v1')`",
+    mend="`is_chat_model=True` of `OpenAILike`, and `is_function_calling_model=True` for tools",
+    fault="OpenAILike asks /v1/completions, whose prompts have no chat template, unless it is told",
+)
+def _(mended: bool) -> None:
+    more = {"is_chat_model": True} if mended else {}
+    llm = OpenAILike(model="my model", api_base=V1, api_key="fake", max_tokens=60, **more)
+    reply = str(llm.complete("Hello World!"))
+    assert reply and (mended or not llm.metadata.is_chat_model)
 
 
 @feature("chat", CHATS)

@@ -3,8 +3,22 @@
 import os
 from typing import Any
 
-from features import ASK, BOTH, CHATS, KEY, MODEL, TEXT, V1, Person, feature, first_page, is_ada, run, weather
-from features import was_asked
+from features import (
+    ASK,
+    BOTH,
+    CHATS,
+    KEY,
+    MODEL,
+    TEXT,
+    V1,
+    Person,
+    feature,
+    first_page,
+    is_ada,
+    run,
+    was_asked,
+    weather,
+)
 from magentic import FunctionCall, OpenaiChatModel, StreamedStr, prompt
 
 os.environ |= {"MAGENTIC_OPENAI_API_KEY": KEY, "OPENAI_API_KEY": KEY}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -62,8 +63,6 @@ async def ask(client: Any, model: str) -> None:
             )
             (call,) = reply.choices[0].message.tool_calls
             is_weather(call.function.name, call.function.arguments)
-            import json
-
             result: Any = await session.call_tool(call.function.name, json.loads(call.function.arguments))
             assert result.content[0].text.startswith("Sunny in "), result
 

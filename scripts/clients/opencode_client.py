@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from agents import BINARIES, COMMAND, TASK, does_task
+from coding_agents import BINARIES, COMMAND, TASK, does_task
 from features import KEY, SCRIPTED, first_page, run
 
 TOOLS = {"bash": {"command": COMMAND}}

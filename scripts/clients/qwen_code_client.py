@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents import BINARIES, COMMAND, TASK, does_task
+from coding_agents import BINARIES, COMMAND, TASK, does_task
 from features import KEY, SCRIPTED, first_page, run
 
 TOOLS = {"run_shell_command": {"command": COMMAND, "is_background": False}}

@@ -5,7 +5,21 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from features import ASK, BOTH, CHATS, KEY, MODEL, TEXT, V1, Person, feature, first_page, is_ada, run, was_asked
+from features import (
+    ASK,
+    BOTH,
+    CHATS,
+    KEY,
+    MODEL,
+    TEXT,
+    V1,
+    Person,
+    feature,
+    first_page,
+    is_ada,
+    run,
+    was_asked,
+)
 from features import weather as plain
 from openai import AsyncOpenAI
 from semantic_kernel import Kernel
