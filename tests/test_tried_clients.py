@@ -59,7 +59,7 @@ def test_a_first_page_has_its_outcome_and_the_lines_that_it_needs() -> None:
     mended = row_of("first page: words, mended", "smollm2", line="the mode")
     other = row_of("a", "smollm2")
     row = CLIENTS["table_row"]([chat, other], "llm 1")
-    assert row.endswith("| ok, chat | the address | *a* |  |")
+    assert row.endswith("| ok (chat) | the address | *a* |  |")
     row = CLIENTS["table_row"]([chat, words, mended, other], "llm 1")
     assert row.endswith("| chat: ok; words: theirs | the address; the mode | *a* |  |")
     words["fault"] = ""

@@ -81,7 +81,6 @@ NODE_CLIENTS = {
     "openai-node": "openai zod",
     "ai-sdk": "ai @ai-sdk/openai @ai-sdk/openai-compatible @ai-sdk/anthropic zod",
     "langchain-js": "langchain @langchain/core @langchain/openai @langchain/anthropic zod",
-    "promptfoo": "promptfoo",
     "codex": "@openai/codex",
     "opencode": "opencode-ai",
     "qwen-code": "@qwen-code/qwen-code",
@@ -310,7 +309,8 @@ def table_row(rows: Sequence[Row], version: str) -> str:
             for row in pages
         )
     else:
-        outcome = ", ".join(filter(None, ["ok", "; ".join(filter(None, names.values()))])) if pages else ""
+        of_pages = "; ".join(filter(None, names.values()))
+        outcome = f"ok ({of_pages})" if of_pages else "ok" if pages else ""
     right, wrong = _judged(others)
     cells = (version, date.today().isoformat(), outcome, "; ".join(lines), right, wrong)
     return f"| {' | '.join(cells)} |"

@@ -30,7 +30,10 @@ WHERE = [ChatMessage(role=MessageRole.USER, content=[{"type": "text", "text": AS
 @first_page("`OpenAIModel('...', api_base='http://HOST/v1')`")
 def _() -> None:
     agent = CodeAgent(
-        tools=[], model=OpenAIModel("gpt-4o", api_base=V1, api_key=KEY), max_steps=1, verbosity_level=0
+        tools=[],
+        model=OpenAIModel("gpt-4o", api_base=V1, api_key=KEY, max_tokens=200),
+        max_steps=1,
+        verbosity_level=0,
     )
     agent.run("Could you give me the 118th number in the Fibonacci sequence?")
     step: Any = next(one for one in agent.memory.steps if type(one).__name__ == "ActionStep")
