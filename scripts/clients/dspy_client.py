@@ -49,7 +49,7 @@ def under(adapter: Any) -> Any:
 def _() -> None:
     os.environ |= {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": V1}
     # it asks in words first, and by a schema where the reply has not the words
-    with dspy.context(lm=dspy.LM("openai/gpt-5-mini", cache=False, max_tokens=400)):
+    with dspy.context(lm=dspy.LM("openai/gpt-4o-mini", cache=False, max_tokens=400)):
         is_ada(dspy.Predict(Extract)(text=TEXT).person)
 
 

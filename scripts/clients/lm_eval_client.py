@@ -47,16 +47,15 @@ def evaluate(*options: str, kind: str = "multiple_choice") -> None:
         assert "local_questions" in json.loads(found[0].read_text(encoding="utf-8"))["results"]
 
 
-@first_page("`base_url=http://HOST/v1/completions` of `--model_args`", name="first page: local-completions")
-def _() -> None:
-    more = "num_concurrent=1,max_retries=3,tokenized_requests=False,batch_size=16"
-    arguments = f"model=smollm2,base_url={V1}/completions,{more}"
+@first_page(
+    "`base_url=http://HOST/v1/completions` of `--model_args`",
+    mend="no `tokenized_requests=False`: lm-eval then takes the server's tokenizer",
+    fault="lm-eval then reads a tokenizer by the model's name from Hugging Face's hub",
+)
+def _(mended: bool) -> None:
+    more = "" if mended else ",tokenized_requests=False"
+    arguments = f"model=smollm2,base_url={V1}/completions,num_concurrent=1,max_retries=3,batch_size=16{more}"
     evaluate("--model", "local-completions", "--model_args", arguments)
-
-
-@feature("local-completions, tokenized", CHATS)
-def _() -> None:
-    evaluate("--model", "local-completions", "--model_args", f"model=smollm2,base_url={V1}/completions")
 
 
 @feature("local-chat-completions, generate_until", CHATS)
