@@ -49,13 +49,13 @@ def evaluate(*options: str, kind: str = "multiple_choice") -> None:
 
 @first_page(
     "`base_url=http://HOST/v1/completions` of `--model_args`",
-    mend="no `tokenized_requests=False`: lm-eval then takes the server's tokenizer",
-    fault="lm-eval then reads a tokenizer by the model's name from Hugging Face's hub",
+    mend="no `batch_size=16` in `--model_args`",
+    fault="lm-eval takes `batch_size` twice where it stands in `--model_args`",
 )
 def _(mended: bool) -> None:
-    more = "" if mended else ",tokenized_requests=False"
-    arguments = f"model=smollm2,base_url={V1}/completions,num_concurrent=1,max_retries=3,batch_size=16{more}"
-    evaluate("--model", "local-completions", "--model_args", arguments)
+    more = "" if mended else ",batch_size=16"
+    arguments = f"model=smollm2,base_url={V1}/completions,num_concurrent=1,max_retries=3"
+    evaluate("--model", "local-completions", "--model_args", f"{arguments},tokenized_requests=False{more}")
 
 
 @feature("local-chat-completions, generate_until", CHATS)
