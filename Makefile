@@ -119,7 +119,7 @@ loop-steps: $(VENV)/.installed-dev ## the longest step of the server's event loo
 	$(BIN)/python scripts/loop_steps.py
 
 # Each client has an environment of its own in .clients, where its newest version is installed.
-test-clients: $(VENV)/.installed-dev smollm2 ## sixteen clients that others wrote ask `structgen serve` for their features; writes the table of docs/serving.md (CLIENTS="openai langchain")
+test-clients: $(VENV)/.installed-dev smollm2 ## clients that others wrote, of Python and Node, ask `structgen serve` for their features; writes the table of docs/serving.md (CLIENTS="openai langchain")
 	$(BIN)/python scripts/clients $(CLIENTS) --write
 
 test-all: $(VENV)/.installed-dev ## the slow tests too, and those that need real vocabularies

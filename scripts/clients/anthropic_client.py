@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import anthropic
@@ -18,6 +19,7 @@ from features import (
     WEATHER,
     Person,
     feature,
+    first_page,
     is_ada,
     is_weather,
     raises,
@@ -26,6 +28,7 @@ from features import (
     weather,
 )
 
+os.environ |= {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": HOST}
 client = anthropic.Anthropic(base_url=HOST, api_key=KEY, max_retries=0)
 HERE: Any = [{"role": "user", "content": TEXT}]
 WHERE: Any = [{"role": "user", "content": ASK}]
@@ -40,6 +43,16 @@ def calls_of(reply: Any) -> list[Any]:
     assert len(calls) == 1 and reply.stop_reason == "tool_use", reply
     is_weather(calls[0].name, calls[0].input)
     return calls
+
+
+@first_page("`ANTHROPIC_BASE_URL=http://HOST`")
+def _() -> None:
+    message = anthropic.Anthropic().messages.create(
+        max_tokens=1024,
+        messages=[{"role": "user", "content": "Hello, Claude"}],
+        model="claude-opus-5",
+    )
+    assert message.content[0].text
 
 
 @feature("messages", CHATS)

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from autogen_agentchat.agents import AssistantAgent
 from autogen_core.models import ModelFamily, UserMessage
 from autogen_core.tools import FunctionTool
 from autogen_ext.models.openai import OpenAIChatCompletionClient
-from features import ASK, CHATS, KEY, MODEL, TEXT, V1, Person, feature, is_ada, is_weather, run, weather
+from features import (
+    ASK,
+    CHATS,
+    KEY,
+    MODEL,
+    TEXT,
+    V1,
+    Person,
+    feature,
+    first_page,
+    is_ada,
+    is_weather,
+    run,
+    weather,
+)
 
 WEATHER = FunctionTool(weather, description="The weather of a city.", strict=True)
+os.environ |= {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": V1}
 INFO: Any = {
     "vision": False,
     "function_calling": True,
@@ -24,6 +40,12 @@ def model(**more: Any) -> Any:
     return OpenAIChatCompletionClient(
         model=MODEL, base_url=V1, api_key=KEY, model_info=INFO, max_retries=0, **more
     )
+
+
+@first_page("`OPENAI_BASE_URL=http://HOST/v1`")
+async def _() -> None:
+    agent = AssistantAgent("assistant", model_client=OpenAIChatCompletionClient(model="gpt-4.1"))
+    assert (await agent.run(task="Say 'Hello World!'")).messages[-1].content
 
 
 @feature("create", CHATS)

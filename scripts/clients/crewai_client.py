@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from crewai import LLM, Agent, Crew, Task
 from crewai.tools import tool
-from features import ASK, CHATS, KEY, MODEL, TEXT, V1, Person, feature, is_ada, run
+from features import ASK, CHATS, KEY, MODEL, TEXT, V1, Person, feature, first_page, is_ada, run
 from features import weather as plain
+
+os.environ |= {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": V1}
 
 
 @tool("weather")
@@ -33,6 +36,13 @@ def ran(asked: str, tools: Any = (), **more: Any) -> Any:
     )
     task = Task(description=asked, expected_output="A person", agent=agent, **more)
     return Crew(agents=[agent], tasks=[task], verbose=False).kickoff()
+
+
+@first_page("`OPENAI_BASE_URL=http://HOST/v1`")
+def _() -> None:
+    agent = Agent(role="Researcher", goal="Tell of AI", backstory="A researcher.", llm="openai/gpt-4o")
+    task = Task(description="Say what AI is.", expected_output="A sentence", agent=agent)
+    assert Crew(agents=[agent], tasks=[task]).kickoff().raw
 
 
 @feature("call", CHATS)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Literal
 
 import dspy
 from dspy import lm15
-from features import ASK, CHATS, KEY, MODEL, TEXT, V1, Person, feature, is_ada, run, weather
+from features import ASK, CHATS, KEY, MODEL, TEXT, V1, Person, feature, first_page, is_ada, run, weather
 
 # dspy asks for a schema only where it is told that the models of a provider know schemas.
 HAVE = lm15.ModelSupport(function_calling=True, response_schema=True)
@@ -42,6 +43,14 @@ def under(adapter: Any) -> Any:
     """Return the context of the model under an adapter."""
     said = {"max_tokens": 400, "cache": False, "num_retries": 0, "temperature": 0}
     return dspy.context(lm=dspy.LM(f"here/{MODEL}", api_key=KEY, **said), adapter=adapter)
+
+
+@first_page("`OPENAI_BASE_URL=http://HOST/v1`; `adapter=dspy.JSONAdapter()` asks for the schema at once")
+def _() -> None:
+    os.environ |= {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": V1}
+    # it asks in words first, and by a schema where the reply has not the words
+    with dspy.context(lm=dspy.LM("openai/gpt-4o-mini", cache=False, max_tokens=400)):
+        is_ada(dspy.Predict(Extract)(text=TEXT).person)
 
 
 for name, adapter in ADAPTERS.items():

@@ -4,9 +4,10 @@
 
 A file has a function for each feature, marked by `feature`, and calls `run` at its end. `run` writes a line
 of JSON to stdout for each feature: its name, the seconds that it took, its error ("" where it did as it
-should), and `fault`. What the client itself prints goes to stderr. The models are tiny, so a feature is
-judged by protocol: the client gets a reply that it can read, the object has its type, the tool was called
-with valid arguments, the loop ended. `structgen/extract` also finds what the text states: see `is_ada`.
+should), `fault`, and the `line` that a first page needs. What the client itself prints goes to stderr. The
+models are tiny, so a feature is judged by protocol: the client gets a reply that it can read, the object has
+its type, the tool was called with valid arguments, the loop ended. `structgen/extract` also finds what the
+text states: see `is_ada`.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ ASK = "What is the weather in London?"
 BOTH = ("smollm2", "extract")
 CHATS = ("smollm2",)
 EXTRACT = ("extract",)
+SCRIPTED = ("scripted",)
+"""For agents, whose model says what a script has: see coding_agents.py."""
 
 
 class Person(BaseModel):
@@ -123,6 +126,8 @@ class Feature:
     function: Callable[[], Any]
     models: tuple[str, ...]
     fault: str
+    line: str = ""
+    """The line that a first page needs."""
 
 
 _features = list[Feature]()
@@ -133,6 +138,27 @@ def feature(name: str, models: tuple[str, ...] = BOTH, *, fault: str = "") -> Ca
 
     def mark(function: Callable[[], Any]) -> Callable[[], Any]:
         _features.append(Feature(name, function, models, fault))
+        return function
+
+    return mark
+
+
+def first_page(
+    line: str, *, name: str = "first page", models: tuple[str, ...] = CHATS, mend: str = "", fault: str = ""
+) -> Callable[[Any], Any]:
+    """Mark a function as the program of the client's own first page, with its model's name, where nothing but
+    the address and the key of the server is set, by `line`.
+
+    Where that fails, `fault` says whose fault it is, and `mend` is the line that mends it. The function takes
+    whether that line is set then, and is asked both ways.
+    """
+
+    def mark(function: Callable[..., Any]) -> Callable[..., Any]:
+        if mend:
+            _features.append(Feature(name, lambda: function(False), models, fault, line))
+            _features.append(Feature(f"{name}, mended", lambda: function(True), models, "", mend))
+        else:
+            _features.append(Feature(name, function, models, fault, line))
         return function
 
     return mark
@@ -161,7 +187,13 @@ def run() -> None:
             said = f"{type(error).__name__}: {error}"
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-        row = {"name": one.name, "seconds": time.monotonic() - before, "error": said, "fault": one.fault}
+        row = {
+            "name": one.name,
+            "seconds": time.monotonic() - before,
+            "error": said,
+            "fault": one.fault,
+            "line": one.line,
+        }
         print(json.dumps(row), file=lines, flush=True)
     lines.flush()
     sys.stderr.flush()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import guidance
-from features import ASK, CHATS, KEY, MODEL, TEXT, V1, Person, feature, is_ada, run
+from features import ASK, CHATS, KEY, MODEL, TEXT, V1, Person, feature, first_page, is_ada, run
 from guidance import assistant, gen, select, user
 from guidance.models.experimental import VLLMModel
 
@@ -18,6 +19,19 @@ def asked(text: str, part: Any) -> Any:
     with assistant():
         state += part
     return state
+
+
+os.environ |= {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": V1}
+
+
+@first_page("`VLLMModel('...', base_url='http://HOST/v1')`")
+def _() -> None:
+    state = VLLMModel("any", base_url=V1, api_key=KEY, echo=False)
+    with user():
+        state += f"Hello! {ASK}"
+    with assistant():
+        state += gen("said", max_tokens=20)
+    assert state["said"]
 
 
 @feature("VLLMModel: gen", CHATS)

@@ -6,7 +6,21 @@ import os
 import tempfile
 from typing import Any
 
-from features import ASK, CHATS, HOST, KEY, MODEL, TEXT, V1, Person, feature, is_ada, is_weather, run
+from features import (
+    ASK,
+    CHATS,
+    HOST,
+    KEY,
+    MODEL,
+    TEXT,
+    V1,
+    Person,
+    feature,
+    first_page,
+    is_ada,
+    is_weather,
+    run,
+)
 from features import weather as plain
 from inspect_ai import Task, eval
 from inspect_ai.dataset import Sample
@@ -41,6 +55,17 @@ def weather() -> Any:
 
 def config(**more: Any) -> Any:
     return GenerateConfig(max_retries=0, **more)
+
+
+@first_page("`OPENAI_BASE_URL=http://HOST/v1`")
+def _() -> None:
+    os.environ |= {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": V1}
+    with tempfile.TemporaryDirectory() as folder:
+        task = Task(
+            dataset=[Sample(input="Say hello.", target="hello")], solver=generate(), scorer=includes()
+        )
+        log = eval(task, model="openai/gpt-4o", log_dir=folder, display="none", max_tokens=60)[0]
+    assert log.status == "success", log.error
 
 
 for kind, place in PLACES.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterable
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import anthropic
 import instructor
 import openai
-from features import EXTRACT, HOST, KEY, MODEL, TEXT, V1, Person, feature, is_ada, run
+from features import EXTRACT, HOST, KEY, MODEL, TEXT, V1, Person, feature, first_page, is_ada, run
 from instructor import Mode
 
 warnings.simplefilter("ignore")
+os.environ |= {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": V1}
 HERE: Any = [{"role": "system", "content": "Extract the person."}, {"role": "user", "content": TEXT}]
 
 
@@ -43,6 +45,24 @@ MODES = (
 # The tool of these modes does not require its list, so that `{}` is a call of it.
 EMPTY = "instructor does not require `tasks` of its tool, and reads the call `{}` as a person"
 OPEN = (Mode.TOOLS, Mode.TOOLS_STRICT, Mode.ANTHROPIC_TOOLS)
+
+
+@first_page("`OPENAI_BASE_URL=http://HOST/v1`")
+def _() -> None:
+    made = instructor.from_provider("openai/gpt-5-nano")
+    is_ada(made.create(response_model=Person, messages=[{"role": "user", "content": f"Extract: {TEXT}"}]))
+
+
+@first_page(
+    "`OPENAI_BASE_URL=http://HOST/v1`",
+    name="first page: Mode.JSON",
+    mend="`mode=instructor.Mode.TOOLS`, or the server's `--schema-in-prompt`",
+    fault="the mode JSON writes the schema into the messages alone",
+)
+def _(mended: bool) -> None:
+    made = instructor.from_openai(openai.OpenAI(max_retries=0), mode=Mode.TOOLS if mended else Mode.JSON)
+    is_ada(made.create(response_model=Person, **options(Mode.JSON)))
+
 
 for mode in MODES:
 

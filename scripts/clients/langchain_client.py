@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from features import (
@@ -14,6 +15,7 @@ from features import (
     V1,
     Person,
     feature,
+    first_page,
     is_ada,
     is_weather,
     run,
@@ -23,6 +25,7 @@ from features import (
 from langchain.agents import create_agent
 from langchain.agents.middleware import wrap_model_call
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
+from langchain.chat_models import init_chat_model
 from langchain_anthropic import ChatAnthropic
 from langchain_openai import ChatOpenAI
 from langgraph.prebuilt import create_react_agent
@@ -45,6 +48,7 @@ METHODS = {
     "responses": (responses, ("function_calling", "json_mode", "json_schema")),
     "anthropic": (claude, ("function_calling", "json_schema")),
 }
+os.environ |= {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": V1}
 MESSAGES: Any = {"messages": [("user", TEXT)]}
 WHERE: Any = {"messages": [("user", ASK)]}
 JSON = f"{TEXT} As JSON with the keys name, age and city."
@@ -55,6 +59,12 @@ def once(request: Any, handler: Any) -> Any:
     """Leave tools out behind the first call: a tiny model would call them for ever."""
     called = any(one.type == "tool" for one in request.messages)
     return handler(request.override(tools=[]) if called else request)
+
+
+@first_page("`OPENAI_BASE_URL=http://HOST/v1`")
+def _() -> None:
+    model = init_chat_model("openai:gpt-5.4", max_tokens=200)
+    assert model.invoke("Hello, world!").text
 
 
 for kind, (model, methods) in METHODS.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import litellm
@@ -16,12 +17,14 @@ from features import (
     WEATHER,
     Person,
     feature,
+    first_page,
     is_ada,
     is_weather,
     raises,
     run,
 )
 
+os.environ |= {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": V1}
 litellm.telemetry = False
 litellm.num_retries = 0
 HERE: Any = [{"role": "user", "content": TEXT}]
@@ -33,6 +36,13 @@ PLACES: Any = {
     "hosted_vllm": {"model": f"hosted_vllm/{MODEL}", "api_base": V1, "api_key": KEY},
     "anthropic": {"model": f"anthropic/{MODEL}", "api_base": HOST, "api_key": KEY},
 }
+
+
+@first_page("`OPENAI_BASE_URL=http://HOST/v1`, or `api_base`")
+def _() -> None:
+    messages = [{"role": "user", "content": "Hello!"}]
+    assert litellm.completion(model="openai/gpt-4o", messages=messages).choices[0].message.content
+
 
 for kind, place in PLACES.items():
 

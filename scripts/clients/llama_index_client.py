@@ -14,6 +14,7 @@ from features import (
     V1,
     Person,
     feature,
+    first_page,
     is_ada,
     is_weather,
     run,
@@ -42,6 +43,15 @@ def model(**more: Any) -> Any:
         **more,
     }
     return OpenAILike(model=MODEL, api_base=V1, api_key=KEY, max_retries=0, timeout=240, **said)
+
+
+@first_page(
+    "`OpenAILike(..., api_base='http://HOST/v1')`; `is_chat_model=True`, else prompts have no chat template;"
+    " `is_function_calling_model=True` for tools"
+)
+def _() -> None:
+    llm = OpenAILike(model="my model", api_base=V1, api_key="fake", max_tokens=60)
+    assert str(llm.complete("Hello World!"))
 
 
 @feature("chat", CHATS)

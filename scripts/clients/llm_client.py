@@ -7,7 +7,21 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from features import ASK, CHATS, KEY, MODEL, TEXT, V1, Person, feature, is_ada, run, was_asked, weather
+from features import (
+    ASK,
+    CHATS,
+    KEY,
+    MODEL,
+    TEXT,
+    V1,
+    Person,
+    feature,
+    first_page,
+    is_ada,
+    run,
+    was_asked,
+    weather,
+)
 
 FOLDER = tempfile.mkdtemp()
 os.environ["LLM_USER_PATH"] = FOLDER
@@ -33,6 +47,11 @@ def model(name: str = "here") -> Any:
     found = llm.get_model(name)
     found.key = KEY
     return found
+
+
+@first_page("`api_base: http://HOST/v1` in `extra-openai-models.yaml`")
+def _() -> None:
+    assert model().prompt("Ten fun names for a pet pelican", stream=False).text()
 
 
 @feature("prompt", CHATS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from agents import (
@@ -12,9 +13,24 @@ from agents import (
     Runner,
     function_tool,
 )
-from features import ASK, CHATS, KEY, MODEL, TEXT, V1, Person, feature, is_ada, run, was_asked, weather
+from features import (
+    ASK,
+    CHATS,
+    KEY,
+    MODEL,
+    TEXT,
+    V1,
+    Person,
+    feature,
+    first_page,
+    is_ada,
+    run,
+    was_asked,
+    weather,
+)
 from openai import AsyncOpenAI
 
+os.environ |= {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": V1}
 KINDS: Any = {"chat": OpenAIChatCompletionsModel, "responses": OpenAIResponsesModel}
 
 
@@ -22,6 +38,13 @@ def agent(kind: str, **more: Any) -> Agent:
     """Return an agent whose model speaks by one protocol."""
     client = AsyncOpenAI(base_url=V1, api_key=KEY, max_retries=0)
     return Agent(name="a", model=KINDS[kind](model=MODEL, openai_client=client), **more)
+
+
+@first_page("`OPENAI_BASE_URL=http://HOST/v1`")
+async def _() -> None:
+    agent = Agent(name="Assistant", instructions="You are a helpful assistant")
+    result = await Runner.run(agent, "Write a haiku about recursion in programming.")
+    assert result.final_output
 
 
 # Each protocol has the same features.

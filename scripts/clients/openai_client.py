@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from typing import Any
 
@@ -17,12 +18,14 @@ from features import (
     WEATHER,
     Person,
     feature,
+    first_page,
     is_ada,
     is_weather,
     raises,
     run,
 )
 
+os.environ |= {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": V1}
 client = openai.OpenAI(base_url=V1, api_key=KEY, max_retries=0)
 chat = client.chat.completions
 HERE: Any = [{"role": "user", "content": TEXT}]
@@ -42,6 +45,28 @@ def calls_of(reply: Any, most: int = 1) -> list[Any]:
     for call in calls:
         is_weather(call.function.name, call.function.arguments)
     return list(calls)
+
+
+@first_page("`OPENAI_BASE_URL=http://HOST/v1`", name="first page: responses")
+def _() -> None:
+    response = openai.OpenAI().responses.create(
+        model="gpt-5.5",
+        instructions="You are a coding assistant that talks like a pirate.",
+        input="How do I check if a Python object is an instance of a class?",
+    )
+    assert response.output_text
+
+
+@first_page("`OPENAI_BASE_URL=http://HOST/v1`", name="first page: chat")
+def _() -> None:
+    completion = openai.OpenAI().chat.completions.create(
+        model="gpt-5.5",
+        messages=[
+            {"role": "developer", "content": "Talk like a pirate."},
+            {"role": "user", "content": "How do I check if a Python object is an instance of a class?"},
+        ],
+    )
+    assert completion.choices[0].message.content
 
 
 @feature("chat", CHATS)

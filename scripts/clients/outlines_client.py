@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any, Literal
 
 import openai
 import outlines
-from features import ASK, CHATS, KEY, MODEL, TEXT, V1, Person, feature, is_ada, run
+from features import ASK, CHATS, KEY, MODEL, TEXT, V1, Person, feature, first_page, is_ada, run
 from outlines.types import CFG, Regex
 
+os.environ |= {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": V1}
 client = openai.OpenAI(base_url=V1, api_key=KEY, max_retries=0)
 MODELS: Any = {
     "vllm": outlines.from_vllm(client, MODEL),
@@ -18,6 +20,13 @@ MODELS: Any = {
 }
 # SGLang's member is EBNF, vLLM's takes Lark too.
 GRAMMARS = {"vllm": 'start: "a" ("+" "a")*', "sglang": 'root ::= "a" ("+" "a")*'}
+
+
+@first_page("`OPENAI_BASE_URL=http://HOST/v1`")
+def _() -> None:
+    model = outlines.from_openai(openai.OpenAI(), "gpt-4o")
+    is_ada(model(f"Read the person: {TEXT}", Person))
+
 
 for kind, model in MODELS.items():
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from features import (
     ASK,
     CHATS,
+    EXTRACT,
     HOST,
     KEY,
     MODEL,
@@ -14,6 +16,7 @@ from features import (
     V1,
     Person,
     feature,
+    first_page,
     is_ada,
     raises,
     run,
@@ -27,6 +30,7 @@ from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 
+os.environ |= {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": V1}
 here = OpenAIProvider(base_url=V1, api_key=KEY)
 claude = AnthropicProvider(base_url=HOST, api_key=KEY)
 # A name that is not Anthropic's has no schemas, unless it is said.
@@ -46,6 +50,12 @@ OUTPUTS: Any = {
 async def only_first(context: Any, tool: Any) -> Any:
     """Leave a tool out behind the first step: a tiny model would call it for ever."""
     return tool if context.run_step < 2 else None
+
+
+@first_page("`OPENAI_BASE_URL=http://HOST/v1`")
+def _() -> None:
+    agent = Agent("openai:gpt-5.2", instructions="Be concise, reply with one sentence.")
+    assert agent.run_sync('Where does "hello world" come from?').output
 
 
 for kind, model in MODELS.items():
@@ -82,7 +92,7 @@ for kind, model in MODELS.items():
         once = Tool(weather, prepare=only_first)
         is_ada(Agent(model(MODEL), tools=[once], output_type=Person, retries=0).run_sync(TEXT).output)
 
-    @feature(f"{kind}: the error of another model")
+    @feature(f"{kind}: the error of another model", EXTRACT)
     def _(model: Any = model) -> None:
         with raises(ModelHTTPError, "404"):
             Agent(model("other"), retries=0).run_sync(TEXT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from features import ASK, CHATS, KEY, MODEL, TEXT, V1, Person, feature, is_ada, is_weather, run
+from features import ASK, CHATS, KEY, MODEL, TEXT, V1, Person, feature, first_page, is_ada, is_weather, run
 from features import weather as plain
 from smolagents import CodeAgent, OpenAIModel, ToolCallingAgent, tool
 from smolagents.models import ChatMessage, MessageRole
@@ -25,6 +25,20 @@ def model(**more: Any) -> Any:
 
 
 WHERE = [ChatMessage(role=MessageRole.USER, content=[{"type": "text", "text": ASK}])]
+
+
+@first_page("`OpenAIModel('...', api_base='http://HOST/v1')`")
+def _() -> None:
+    agent = CodeAgent(
+        tools=[],
+        model=OpenAIModel("gpt-4o", api_base=V1, api_key=KEY, max_tokens=200),
+        max_steps=1,
+        verbosity_level=0,
+    )
+    agent.run("Could you give me the 118th number in the Fibonacci sequence?")
+    step: Any = next(one for one in agent.memory.steps if type(one).__name__ == "ActionStep")
+    # whether the text has a block of code is the model's wisdom
+    assert step.model_output and type(step.error).__name__ != "AgentGenerationError", step
 
 
 @feature("generate", CHATS)

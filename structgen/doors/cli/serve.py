@@ -113,7 +113,7 @@ def serve(
         # uvicorn raises the signal that stopped it again, once all is closed
         signal.signal(number, lambda *_: None)
     http = connection_of(server_options.body_seconds)
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=grace, http=http)
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=grace, http=http, ws="none")
     # all that is loaded stays: no garbage collection in the middle of an answer goes through it again
     gc.collect()
     gc.freeze()

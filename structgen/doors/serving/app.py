@@ -603,8 +603,11 @@ def _error_response(http: Request, error: Exception) -> Response:
         fault = "There is no such address" if error.status_code == 404 else error.detail
         if http.scope["path"] == "/v1/embeddings":
             fault = "Embeddings are not supported: the served model generates text"
-        path = abridge_text(http.scope["path"], MOST_PLACE)
-        error = ApiError(f"{fault}: {http.method} {path}.", status=error.status_code)
+        path, status = abridge_text(http.scope["path"], MOST_PLACE), error.status_code
+        if status == 405 and http.headers.get("upgrade", "").lower() == "websocket":
+            # codex asks by WebSocket first; the status 426 alone makes it go on by HTTP at once
+            fault, status = "WebSockets are not supported; send the request by HTTP", 426
+        error = ApiError(f"{fault}: {http.method} {path}.", status=status)
     elif not isinstance(error, ApiError):
         _log.error("%s %s failed", http.method, http.scope["path"], exc_info=error)
         error = ApiError("The server failed. Its log says why.", status=500, code="internal_error")

@@ -107,7 +107,12 @@ def server(replies: Any, *, like: Any = None) -> Iterator[Address]:
         layer = _FailureLayer(make_app(ServedModel(model, _NAME)), model, script, url)
         # a connection that is cut on purpose is told by no line of the log
         config = uvicorn.Config(
-            layer, log_config=None, log_level="critical", access_log=False, timeout_graceful_shutdown=1
+            layer,
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            timeout_graceful_shutdown=1,
+            ws="none",
         )
         running_server = uvicorn.Server(config)
         thread = threading.Thread(target=running_server.run, args=([listening],), daemon=True)

@@ -276,6 +276,17 @@ def test_addresses_that_are_not_there_have_the_same_error(app: Any) -> None:
     assert all(one.json()["error"]["message"] for one in answers)
 
 
+def test_a_client_that_asks_by_web_socket_is_told_to_use_http(app: Any) -> None:
+    async def work() -> Any:
+        async with http_client(app) as http:
+            upgrade = {"connection": "upgrade", "upgrade": "websocket"}
+            return await http.get("/v1/responses", headers=upgrade), await http.get("/v1/responses")
+
+    refused, plain = run(work)
+    assert (refused.status_code, plain.status_code) == (426, 405)
+    assert "WebSockets are not supported" in refused.json()["error"]["message"]
+
+
 # --- keys, waiting, faults ----------------------------------------------------------------------------------
 
 
