@@ -164,12 +164,13 @@ def test_a_page_is_written_with_what_was_printed(tmp_path: Path, monkeypatch: py
 
 def test_a_file_that_a_page_leaves_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "ROOT", tmp_path)
-    (tmp_path / "examples").mkdir()
-    (tmp_path / "page.md").write_text(
-        "```console\n$ touch kept examples/too gone\n$ mkdir __pycache__\n$ rm gone\n```\n"
-    )
+    for name in ("examples", "docs/inside"):
+        (tmp_path / name).mkdir(parents=True)
+    text = "```console\n$ touch kept examples/too gone\n$ mkdir __pycache__\n$ rm gone\n```\n"
+    # a page for those who have the clone runs beside its files
+    (tmp_path / "docs/inside/page.md").write_text(text)
     left = list[str]()
-    assert len(list(pages.findings("page.md", left=left))) == 3
+    assert len(list(pages.findings("docs/inside/page.md", left=left))) == 3
     assert left == ["examples/too", "kept"]
 
 
