@@ -117,9 +117,7 @@ def test_pages_that_are_not_asked_are_told_and_strict_exits_with_1(how: list[str
                 "Hint: deed.txt: Not asked: 1 piece with no date for /made (page 1).",
                 "Hint: other.txt: Not asked: 1 piece with no date for /made (page 1).",
             ]
-            assert (
-                "characters 8 to 24 ('3 Bealtaine 2024')" in hints[0] and "unverified=True" in hints[0]
-            )
+            assert "characters 8 to 24 ('3 Bealtaine 2024')" in hints[0] and "unverified=True" in hints[0]
     assert "Not asked: 1 piece with no date for /made" in (folder / "found.html").read_text()
 
 
