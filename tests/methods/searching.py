@@ -35,7 +35,7 @@ def decided(
         matcher,
         as_float64(model.logits([0, *tokens])),
         LETTERS,
-        most,
+        token_limit=most,
     )
     steps, answer = search.plan(place, search.begin(model, LETTERS)), None
     while True:

@@ -101,13 +101,16 @@ def is_year_first(language: str) -> bool:
     return bool(Locale(language).date_formats["short"].pattern.startswith("yy/") or language == "ko")
 
 
-def factors_of_words(languages: Iterable[str]) -> dict[str, list[Decimal]]:
-    """Return the words that multiply a number in some languages, and in `LANGUAGES`, with their factors."""
+def factors_of_words(languages: Iterable[str], *, is_known: bool = True) -> dict[str, list[Decimal]]:
+    """Return the words that multiply a number in some languages, and in `LANGUAGES`, with their factors.
+    Where the language of a text is not known (`is_known`), a short word of Latin script is none: "3 bin"
+    need not be Turkish."""
     languages = {*languages}
     factors = defaultdict[str, list[Decimal]](list)
     for language in languages:
         for word, factor in _factors_of_language(language).items():
-            if factor not in factors[word]:
+            is_clear = is_known or not word.isascii() or len(word) > 4
+            if is_clear and factor not in factors[word]:
                 factors[word].append(factor)
     return FACTORS_OF | factors if languages.isdisjoint(LANGUAGES) else factors | FACTORS_OF
 
@@ -124,7 +127,8 @@ def _factors_of_language(language: str) -> dict[str, Decimal]:
             text = str(pattern.pattern)
             zeros = text.count("0")
             word = re.sub(r"[0'.\s\xa0]", "", text).lower()
-            if word.isalpha():
+            # two letters of Latin script are a unit of measure as well: km, mA, nt
+            if word.isalpha() and not (len(word) < 3 and word.isascii()):
                 factors.setdefault(word, Decimal(int(size)) / 10 ** max(zeros - 1, 0))
     return factors
 

@@ -55,7 +55,7 @@ def readings_of(text: str, language: str | None = None) -> tuple[Reading, ...]:
     times = list(times_of(plain_text, marks))
     signs = find_signs(plain_text)
     numbers = list(cjk_numbers_of(plain_text, marks))
-    factors = factors_of_words(leading_languages(word_counts))
+    factors = factors_of_words(leading_languages(word_counts), is_known=any(word_counts.values()))
     numbers += multiples_of(signs, marks, numerals_of(signs, marks), factors)
     numbers += multiples_of(signs, marks, number_words_of(plain_text, marks, word_counts), factors)
     counts = [number for number in numbers if number.unsigned_span is None]

@@ -78,7 +78,8 @@ class Engine:
     Compiled grammars are kept for later requests. With the masks that they share they hold about
     `cache_bytes` at most. Beyond that the engine drops the grammars whose last use is longest ago.
     `kept_prompts` is the most bytes of keys and values that are kept of prompts and texts: a prompt that
-    begins like an earlier one is read only from there on. None: an eighth of the free memory; 0: nothing.
+    begins like an earlier one is read only from there on. None: an eighth of the free memory; 0: nothing. Of
+    several engines of one model object, the last one decides it.
     `prefill_tokens` is how many tokens of prompts are read between two tokens of the other texts; None: as
     many as take some 0.15 s.
     `allow_specials` says whether the texts of prompts and messages may contain special tokens. It is safe

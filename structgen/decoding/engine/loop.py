@@ -418,6 +418,8 @@ class Loop:
 
     def _finish_all_ended(self) -> None:
         """Finish the texts that ended, also those that wait. Their masks and logits stay where they are."""
+        # first those whose prompts are being read: they leave the reader, too
+        self._reader.remove_ended(self._hand_out_result)
         for text in list(self._texts):
             if (reason := text.end_reason()) is not None:
                 self._hand_out_result(text, reason)

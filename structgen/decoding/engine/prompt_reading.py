@@ -25,6 +25,7 @@ from structgen.decoding.engine.model_protocol import (
     KeepsPrompts,
     Model,
     ReadsMany,
+    ReadsPieces,
     check_logits,
     piece_reader_of,
     split_alike,
@@ -170,11 +171,11 @@ class PromptReader:
             if prompt.cache is None and len(prompt.tokens) <= reader.piece_tokens
         ]
 
-    def _prefill(self, prompts: Sequence[_Prompt], *, together: bool = True) -> None:
-        """Have the model read whole prompts: in one pass if it can, unless `together` is False."""
+    def _prefill(self, prompts: Sequence[_Prompt]) -> None:
+        """Have the model read whole prompts, in one pass if it can."""
         model = self._model
         results: list[tuple[Tensor, Any]] = []
-        if together and len(prompts) > 1 and isinstance(model, ReadsMany):
+        if len(prompts) > 1 and isinstance(model, ReadsMany):
             with suppress(Exception):  # any error of the model: each is read alone, and gets its own
                 results = list(model.prefill_many([prompt.tokens for prompt in prompts]))
         # If a model does not return one result for each prompt, it is asked for each prompt alone.
@@ -197,7 +198,8 @@ class PromptReader:
             if prompt.cache is None:
                 prompt.cache = model.new_cache()
             if keeper is not None:
-                keeper.share_kept(prompt.tokens, prompt.cache, prompt.salt)
+                with suppress(MemoryError):  # there is no memory to share it: the model reads it
+                    keeper.share_kept(prompt.tokens, prompt.cache, prompt.salt)
         oldest, *others = self._prompts
         order = [oldest, *sorted(others, key=lambda prompt: prompt.rest)]
         if keeper is not None:
@@ -221,15 +223,27 @@ class PromptReader:
             logits = model.read_pieces(pieces, [prompt.cache for prompt in prompts])
             check_logits(logits, len(prompts), self._model.vocab_size)
         except Exception:  # any error of the model: each is read alone, whole, and gets its own
-            self._prefill(prompts, together=False)
+            self._read_alone(model, prompts)
             return prompts
         for prompt, piece, row in zip(prompts, pieces, logits, strict=True):
             prompt.read_count += len(piece)
             if prompt.rest == 0:
                 prompt.logits = row
             if keeper is not None:
-                keeper.keep_beginning(prompt.tokens, prompt.cache, prompt.salt)
+                with suppress(MemoryError):
+                    keeper.keep_beginning(prompt.tokens, prompt.cache, prompt.salt)
         return prompts
+
+    def _read_alone(self, model: ReadsPieces, prompts: Sequence[_Prompt]) -> None:
+        """Have the model read each prompt alone, whole, into a cache that shares nothing."""
+        for prompt in prompts:
+            try:
+                cache = model.new_cache()
+                logits = model.read_pieces([prompt.tokens], [cache])
+                prompt.logits = check_logits(logits, 1, self._model.vocab_size)[0]
+                prompt.cache, prompt.read_count = cache, len(prompt.tokens)
+            except Exception as error:  # any error of the model: the other texts continue
+                _decide_error(prompt, error)
 
     def _end_prompt(self, prompt: _Prompt) -> None:
         """Give its texts what was read: the first one the cache, and further samples a copy of it."""

@@ -280,11 +280,11 @@ class Request:
     begun: UnicodeText = ""
     """The beginning of the text, which the model continues; the result's text includes it. A prompt of token
     ids must end with its tokens already. It is added to the end of any other prompt."""
+    shortened: UnicodeText = ""
+    """The value of `Usage.outline`, for a prompt of token ids that contains an outline."""
     cache_salt: UnicodeText = ""
     """Prompts share what the engine keeps of earlier prompts only if their salts are equal. The server uses
     the client's key, so that no client can tell from the time what another one has sent."""
-    shortened: UnicodeText = ""
-    """The value of `Usage.outline`, for a prompt of token ids that contains an outline."""
     stop_tokens: Annotated[Sequence[int], _check_stop_tokens] = ()
     """The ids of tokens that end a free text, as the tokenizer's end tokens do. Not allowed with a
     grammar."""

@@ -163,21 +163,26 @@ class Remote:
 
     def _ask_kind(self) -> None:
         """Ask the server whether it is structgen's, unless that is known. One that does not answer in time,
-        or refuses, is another. Errors: those of the client, where no server is there."""
+        or refuses, is another; after a fault of its own (429, 5xx, no answer in time) it is asked again next
+        time. Errors: those of the client, where no server is there."""
         with self._habits.lock:
             if self._habits.is_structgen is not None:
                 return
             client = self._client(self._library.Client).with_options(max_retries=0)
             headers: Mapping[str, str] = {}
+            is_sure = True
             try:
                 # the body is not read: it may be long, and need not come
                 with client.models.with_streaming_response.list(timeout=SECONDS_OF_HEADERS) as response:
                     headers = response.headers
             except self._library.APIStatusError as error:
                 headers = error.response.headers
+                is_sure = error.status_code != 429 and error.status_code < 500
             except self._library.APITimeoutError:
-                pass  # a server that lists no models may answer all the same
+                is_sure = False  # a server that lists no models may answer all the same
             self._habits.read_headers(headers)
+            if not is_sure and not self._habits.is_structgen:
+                self._habits.is_structgen = None
 
     async def _learn_kind(self, text_requests: Sequence[TextRequest]) -> None:
         """Find out whether the server is structgen's, if a request depends on it. Errors: those of the

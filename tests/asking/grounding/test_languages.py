@@ -162,3 +162,21 @@ def test_a_month_with_its_year_is_read_as_one() -> None:
         assert stated(f"({text})", "month") == {"1985-04"}, text
     for text in ("3 April 1985", "may 1985 people come", "in April", "set 1985 records"):
         assert not stated(text, "month") - {"1985-05"}, text
+
+
+@for_each(
+    ("text", "number"),
+    [
+        ("Distance 5 km", 5),
+        ("Marathon: 42 km", 42),
+        ("Akku 500 mA", 500),
+        ("Storage 3 bin", 3),
+        ("Table 7 nt", 7),
+    ],
+)
+def test_units_of_measure_do_not_multiply(text: str, number: int) -> None:
+    assert stated(text, "number") == {Decimal(number)}
+
+
+def test_a_unit_is_none_in_the_language_whose_number_it_is_too() -> None:
+    assert Decimal(5_000_000_000) not in stated("El poble és a 5 km de la ciutat i del riu", "number")

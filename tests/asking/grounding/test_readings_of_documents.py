@@ -145,7 +145,7 @@ glukóza 5,4 mmol/l | 5.4
 Toplam: 1.204,50 TL | 1204.50
 KDV %20 | 0.2 20
 Miktar 12 adet | 12
-5 bin lira | 5000 5
+5 bin lira ve vergi | 5000 5
 2,5 milyon lira | 2500000 2.5
 hemoglobin 13,5 g/dL | 13.5
 Summa: 12 350,50 kr | 12350.50

@@ -209,6 +209,35 @@ def test_a_text_that_is_cancelled_in_the_middle_of_its_prompt_is_read_no_further
     assert model.passes == [[32]]
 
 
+def test_a_text_that_ended_while_its_prompt_was_read_does_not_end_twice(folder: Path) -> None:
+    engine = Engine(_watched(folder), TOKENIZER, prefill_tokens=32)
+    (handle,) = engine.submit(Request([*range(300)], None, max_tokens=4))
+    engine.step()
+    handle.cancel()
+    assert "".join(engine.pieces(handle)) == ""
+    (other,) = engine.generate(Request([1, 2], None, max_tokens=3))
+    assert other.error is None
+
+
+def test_a_prompt_that_is_read_anew_after_a_fault_keeps_its_salt(folder: Path) -> None:
+    model, faults = _watched(folder), [MemoryError("once")]
+
+    def read_pieces(pieces: Any, caches: Any) -> Any:
+        if faults:
+            raise faults.pop()
+        return Llama.read_pieces(model, pieces, caches)
+
+    engine = Engine(model, TOKENIZER)
+    type(model).read_pieces, own = lambda self, *given: read_pieces(*given), type(model).read_pieces  # type: ignore[method-assign,assignment]
+    try:
+        (first,) = engine.generate(Request([*range(300)], None, max_tokens=1, cache_salt="a"))
+        (second,) = engine.generate(Request([*range(300)], None, max_tokens=1))
+    finally:
+        type(model).read_pieces = own  # type: ignore[method-assign]
+    assert first.error is None
+    assert second.usage.cached_tokens == 0
+
+
 def test_a_prompt_that_the_model_cannot_read_ends_alone(folder: Path) -> None:
     class Faulty(Llama):
         def read_pieces(self, pieces: Any, caches: Any) -> Any:
@@ -306,6 +335,14 @@ def test_pages_stay_within_the_limit_and_the_one_that_was_used_last_stays() -> N
     assert kept.evictions > 900
     kept.limit_bytes(0)
     assert (kept.nbytes, kept._roots, kept.is_on) == (0, {}, False)
+
+
+def test_the_first_prompt_of_a_salt_may_grow() -> None:
+    kept = KeptPrompts(10)
+    kept.limit_bytes(10**6)
+    kept.add([*range(20)], ["a"], "s")
+    kept.add([*range(100)], list("ABCD"), "s")
+    assert kept.find([*range(101)], "s") == (["A", "B", "C"], 96)
 
 
 def test_clients_without_number_leave_nothing_behind() -> None:

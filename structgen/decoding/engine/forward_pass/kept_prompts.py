@@ -120,14 +120,15 @@ class KeptPrompts:
         """Return a new node after `node`; None if there is one already that begins with `tokens`. Nodes with
         which `tokens` begin have no further use, and are dropped."""
         alike = node.starts.setdefault(tokens[:FEWEST_SHARED], [])
-        for other in list(alike):
-            if other.tokens[: len(tokens)] == tokens:
-                return None
-            if tokens[: len(other.tokens)] == other.tokens:
-                self._drop(other)
+        if any(other.tokens[: len(tokens)] == tokens for other in alike):
+            return None
+        shorter = [other for other in alike if tokens[: len(other.tokens)] == other.tokens]
         child = node.children[tokens] = _Node(tokens, page, node)
-        node.starts.setdefault(tokens[:FEWEST_SHARED], []).append(child)
+        alike.append(child)
         self._by_use[child] = None
+        # dropped last: a root without children would be forgotten
+        for other in shorter:
+            self._drop(other)
         return child
 
     def _note_use(self, path: Sequence[_Node]) -> None:

@@ -107,14 +107,14 @@ class PagedCache:
     def begin_as(self, pages: Sequence[npt.NDArray[np.uint8]], length: int) -> None:
         """Begin with the first `length` columns of the pages of another cache, in place of this one's. Full
         pages are shared, and the last columns are copied."""
-        self._pages = []
-        full_count = length // PANEL
-        for page in pages[:full_count]:
-            self._append_page(page)
+        own_pages = list(pages[: length // PANEL])
         # the last page is not full, and both texts will write into it, so each has a page of its own
         if length % PANEL:
             page = fresh_page(self._page_bytes)
-            page[:] = pages[full_count]
+            page[:] = pages[length // PANEL]
+            own_pages.append(page)
+        self._pages = []
+        for page in own_pages:
             self._append_page(page)
         self.length = length
 

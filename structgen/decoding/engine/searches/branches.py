@@ -45,19 +45,20 @@ class TextPlace:
     logits: Floats
     """The model's logits [V] after the tokens."""
     tokenizer: Tokenizer
-    token_limit: int
-    """The bound on the tokens of the text."""
     cache: Any = None
     """The model's cache of the text. A search that reads rows by itself copies it first."""
     passes: int = 0
     """The number of forward passes that the search itself has made, for example of other models."""
     rows: int = 0
     """The number of rows in these passes."""
+    token_limit: int | None = None
+    """The bound on the tokens of the text; None: that of the request."""
 
     def root(self) -> Branch:
         """Return the branch without tokens of its own, at the end of the text."""
         matcher = self.matcher
-        remaining = self.token_limit - len(self.tokens)
+        token_limit = self.request.most_tokens if self.token_limit is None else self.token_limit
+        remaining = token_limit - len(self.tokens)
         return Branch(
             tokenizer=self.tokenizer,
             compiled=None if matcher is None else matcher.compiled,
