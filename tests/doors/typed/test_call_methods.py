@@ -103,6 +103,8 @@ def facts_of(call: Callable[..., Any], target: Any, texts: list[str], options: d
     """Return what a call gives, or its error, and what it warns of."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        # a socket that another test left may be collected here
+        warnings.simplefilter("ignore", ResourceWarning)
         try:
             answer = call(told(*texts)[0], "Ada is 36. Which?", target, **options)
             if inspect.iscoroutine(answer):
