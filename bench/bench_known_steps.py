@@ -18,7 +18,6 @@ SHORTEST tokens.
 bench/results/step-classes-DATE.csv has the table that a step needs: for some of the schemas, after all
 documents, the states after every allowed token of every known state, and the classes of tokens with the same
 effect in all known states. A schema is *large* if it comes to MOST_STATES states; it is not in the medians.
-Less than a minute of one core.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ MOST_SHOWN = 60
 """The most characters of a value in a message."""
 _MESSAGES: Final = 'Give messages such as [{"role": "user", "content": "..."}].'
 _ROLES: Final = MappingProxyType({"developer": "system", "function": "tool"})
-"""A role of a message -> the role under which chat templates know it."""
+"""For the role of a message, the name of the role in chat templates."""
 _TEXTS: Final = ("text", "input_text", "output_text", "refusal")
 """The types of parts of a message that are texts."""
 _CONTENTS: Final = ("image", "video", "file", "document")

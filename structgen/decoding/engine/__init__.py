@@ -5,9 +5,10 @@ reasons.
 
 1. `engine.Engine` is the API; `requests` has requests and results; `model_prompts` makes prompts;
    `driver` takes steps for event loops; `bulk_runs` works through a file of prompts.
-2. `loop` reads like the thing itself: admit, choose, commit, fill masks while the model runs. `text` is one
-   text that is being written; `thinking` the free text before it; `mask_rows` the masks that are not known
-   yet; `batch_drafts` and `text_drafts` are speculation.
+2. `loop` reads like the thing itself: admit, choose, commit, fill masks while the model runs.
+   `prompt_reading` reads prompts in pieces meanwhile. `text` is one text that is being written; `thinking`
+   the free text before it; `mask_rows` the masks that are not known yet; `batch_drafts` and `text_drafts`
+   are speculation.
 3. `choice` goes from logits to tokens (`choice_loops` is compiled); noise is a function of seed, sample,
    position and token, so that a seed means the same in any batch.
 4. `model_protocol` is the protocol of models; `models` finds one: `forward_pass.llama` (our own) and

@@ -119,18 +119,19 @@ class PromptReader:
     def read_step(self, *, is_busy: bool) -> list[Text]:
         """Read prompts for one step. Returns the texts whose prompts are read to the end, or cannot be read:
         they have a cache and logits, or an error. `is_busy`: whether other texts wait meanwhile."""
-        budget = self._budget(is_busy=is_busy)
-        # a prompt that begins like another one waits until that one is read, for a further pass of this step
         reader = piece_reader_of(self._model)
+        budget = self._budget(reader, is_busy=is_busy)
         fewest = 1 if reader is None else reader.piece_tokens
         done: list[Text] = []
+        # a step has a further pass where a prompt waits for another one that it begins like
         while self._prompts:
             before = sum(prompt.read_count for prompt in self._prompts)
             began = time.perf_counter()
-            if prompts := self._prompts_to_prefill():
+            prompts = self._prompts_to_prefill(reader)
+            if reader is None or prompts:
                 self._prefill(prompts)
             else:
-                prompts = self._read_pieces(budget)
+                prompts = self._read_pieces(reader, budget)
             seconds = time.perf_counter() - began
             tokens = sum(prompt.read_count for prompt in self._prompts) - before
             if tokens >= _FEWEST_TIMED:
@@ -147,9 +148,9 @@ class PromptReader:
                 break
         return done
 
-    def _budget(self, *, is_busy: bool) -> int:
-        """Return how many tokens the next step reads, if there are so many."""
-        reader = piece_reader_of(self._model)
+    def _budget(self, reader: ReadsPieces | None, *, is_busy: bool) -> int:
+        """Return how many tokens the next step reads, if there are so many. `reader`: the model, if it reads
+        pieces."""
         if reader is None or self._step_tokens is not None:
             return self._step_tokens or 1
         fewest = _FEWEST_PIECES * reader.piece_tokens
@@ -157,10 +158,9 @@ class PromptReader:
             return fewest
         return max(fewest, int((_BUSY_SECONDS if is_busy else _IDLE_SECONDS) / self._token_seconds))
 
-    def _prompts_to_prefill(self) -> list[_Prompt]:
+    def _prompts_to_prefill(self, reader: ReadsPieces | None) -> list[_Prompt]:
         """Return the prompts that are read whole: all of them if the model reads no pieces, and those that
         are shorter than a piece if it keeps nothing of them."""
-        reader = piece_reader_of(self._model)
         if reader is None:
             return list(self._prompts)
         if isinstance(reader, KeepsPrompts):
@@ -189,11 +189,9 @@ class PromptReader:
             except Exception as error:  # any error of the model: the other texts continue
                 _decide_error(prompt, error)
 
-    def _read_pieces(self, budget: int) -> list[_Prompt]:
+    def _read_pieces(self, model: ReadsPieces, budget: int) -> list[_Prompt]:
         """Have the model read pieces of prompts, about `budget` tokens. Returns the prompts."""
-        model = piece_reader_of(self._model)
-        assert model is not None
-        keeper = model if isinstance(model, KeepsPrompts) and model.kept_prompts.is_on else None
+        keeper = _keeper_of(model)
         for prompt in self._prompts:
             if prompt.cache is None:
                 prompt.cache = model.new_cache()
@@ -254,25 +252,30 @@ class PromptReader:
             text.logit_row = -1
             if not text.all_tokens:
                 text.usage.cached_tokens = len(prompt.tokens) - prompt.read_count
-        if error is None:
-            first.logits, first.cache = prompt.logits, prompt.cache
+        if error is not None:
+            for text in others:
+                text.decide_error(error)
+            return
+        first.logits, first.cache = prompt.logits, prompt.cache
         for text in others:
             try:
-                if error is not None:
-                    text.decide_error(error)
-                    continue
                 text.logits, text.cache = prompt.logits, prompt.cache.copy()
             except Exception as fault:  # any error of the model: the other texts continue
                 text.decided_text.error = wrap_model_error(fault)
 
     def keep_text(self, text: Text) -> None:
         """Keep a text that ended, for a prompt that goes on with it, such as the next turn of a talk."""
-        model = self._model
-        if text.cache is None or text.decided_text.error is not None or not isinstance(model, KeepsPrompts):
+        if text.cache is None or text.decided_text.error is not None:
             return
-        if model.kept_prompts.is_on:
+        keeper = _keeper_of(piece_reader_of(self._model))
+        if keeper is not None:
             tokens = [*text.start.prompt, *text.all_tokens]
-            model.keep_beginning(tokens, text.cache, text.start.request.cache_salt)
+            keeper.keep_beginning(tokens, text.cache, text.start.request.cache_salt)
+
+
+def _keeper_of(reader: object) -> KeepsPrompts | None:
+    """Return a model that reads pieces (None: it does not) if it keeps prompts, too."""
+    return reader if isinstance(reader, KeepsPrompts) and reader.kept_prompts.is_on else None
 
 
 def _decide_error(prompt: _Prompt, error: Exception) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from inspect import signature
-from typing import Any, Final
+from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from structgen.base.errors import GONE, WHERE, OptionError, unknown_option
 from structgen.base.language.checks import ChoiceCheck
@@ -27,6 +28,7 @@ def read_strategy(text: str) -> Strategy:
     if name in GONE:
         raise OptionError(f"{GONE[name]} is no longer in the package.", where="strategy", cure=WHERE)
     ChoiceCheck([*STRATEGIES])("strategy", name)
+    types = get_type_hints(STRATEGIES[name].__init__)
     parameters = signature(STRATEGIES[name]).parameters
     strategy_options: dict[str, Any] = {}
     # a value may have commas: `reward=module:function,k=3` ends it at the next name
@@ -34,18 +36,16 @@ def read_strategy(text: str) -> Strategy:
         key, equals, value = option.partition("=")
         if not equals or key not in parameters:
             raise unknown_option(name, key, [*parameters], where="strategy")
-        strategy_options[key] = _read_value(key, value, str(parameters[key].annotation))
+        strategy_options[key] = _read_value(key, value, types[key])
     strategy: Strategy = STRATEGIES[name](**strategy_options)
     return strategy
 
 
-def _read_value(name: str, value: str, annotation: str) -> Any:
-    """Return the value of an option of a strategy, by the first type of its annotation."""
-    kind = annotation.removeprefix("Annotated[").partition(",")[0]
-    if kind.startswith("Reward"):
+def _read_value(name: str, value: str, kind: Any) -> Any:
+    """Return the value of an option of a strategy. `kind`: the type of the option."""
+    if any(get_origin(part) is Callable for part in get_args(kind)):  # a reward
         return resolve_target(value, name, "module:function")
-    # names of numbers whose check many classes have (`checks`)
-    if kind not in ("int", "float", "Count", "PositiveCount", "Share"):
+    if kind not in (int, float):
         return value
     with suppress(ValueError):  # the option's own check refuses what is no number
         number = float(value)

@@ -175,7 +175,7 @@ class ModelServer:
 
     async def show_version(self, http: Request) -> Response:
         """Answer `/version`."""
-        return JSONResponse({"version": sys.modules["structgen"].__version__})
+        return JSONResponse({"version": __version__})
 
     async def show_health(self, http: Request) -> Response:
         """Answer `/health`."""

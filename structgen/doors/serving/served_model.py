@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import count
@@ -25,7 +26,6 @@ from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language import checks
-from structgen.base.language.checks import check_encodable
 from structgen.base.limits import Limits
 from structgen.decoding.engine.engine import Engine
 from structgen.decoding.engine.model_prompts import (
@@ -177,7 +177,7 @@ class ServedModel:
         # the longest name that begins at a place; "(?!)" never matches
         names = "|".join(map(re.escape, sorted(specials, key=len, reverse=True))) or "(?!)"
         tokens = list[int]()
-        for part in re.split(f"({names})", check_encodable("prompt", text)):
+        for part in re.split(f"({names})", checks.check_encodable("prompt", text)):
             tokens += [specials[part]] if part in specials else self.engine.tokenizer.encode(part.encode())
         return tokens
 
@@ -211,19 +211,11 @@ class ServedModel:
         """Return a conversation with the texts of its documents. `turns`: its turns, or none; `where`: the
         member that holds them; `first`: the number of the first one. Raises OptionError; StructgenError where
         a package is missing."""
-        if not self.documents:
-            conversation = Conversation(_refuse_file)
-            conversation.read_turns(turns or (), where, first)
-            return conversation
-        pdf_count = count()
-        with confined_reader() as read_confined:
-
-            def read_pdf(data: bytes) -> str:
-                if next(pdf_count) >= MOST_PDFS:
-                    return _refuse_file(f"More than {MOST_PDFS} PDF files")
-                return read_bytes(data, ".pdf", read_confined)[0]
-
-            conversation = Conversation(read_pdf)
+        conversation = Conversation(_refuse_file)
+        with ExitStack() as stack:
+            # without --documents no file is read, and no process for it is prepared
+            if self.documents:
+                conversation.read_pdf = _pdf_reader(stack.enter_context(confined_reader()))
             conversation.read_turns(turns or (), where, first)
         return conversation
 
@@ -264,15 +256,7 @@ class ServedModel:
             raise ApiError("top_logprobs needs logprobs=true.", param="top_logprobs")
         logprob_count = (likeliest or 0) if body.get("logprobs") else None
         prompt = self._read_prompt(messages, reading, format, flags, body, thinking, turn)
-        if thinking is not None:
-            # as many tokens stay for the reply
-            thinking = replace(
-                thinking,
-                max_tokens=min(
-                    thinking.max_tokens,
-                    max((self.engine.model.context - len(prompt.tokens)) // 2 - TAG_TOKENS, 0),
-                ),
-            )
+        thinking = self._fit_thoughts(thinking, len(prompt.tokens))
         request = self._engine_request(
             prompt,
             body,
@@ -582,15 +566,20 @@ class ServedModel:
         examples = body.get("examples") or ()
         if examples and self.engine.prompts.is_embedded:
             raise unsupported_member("examples", "The embedded models read one text and no turns before it.")
-        return [
-            (
-                prompt
-                if isinstance(prompt := example["prompt"], str)
-                else fields.read_messages(prompt, format),
-                example["answer"],
-            )
-            for example in examples
-        ]
+        pairs = []
+        for example in examples:
+            prompt = example["prompt"]
+            if not isinstance(prompt, str):
+                prompt = fields.read_messages(prompt, format)
+            pairs.append((prompt, example["answer"]))
+        return pairs
+
+    def _fit_thoughts(self, thinking: Thinking | None, prompt_tokens: int) -> Thinking | None:
+        """Return thoughts that leave half of the context after a prompt to the reply."""
+        if thinking is None:
+            return None
+        room = max((self.engine.model.context - prompt_tokens) // 2 - TAG_TOKENS, 0)
+        return replace(thinking, max_tokens=min(thinking.max_tokens, room))
 
     def _read_thoughts(self, body: Body, warnings: list[str]) -> tuple[Thinking | None, JsonObject]:
         """Return the thoughts before a reply, and what the chat template is told of them. They are on or off
@@ -685,8 +674,20 @@ def _list_prompts(prompt: Any) -> list[str | list[int]]:
     )
 
 
-def _refuse_file(data: bytes | str) -> str:
-    """Raise OptionError for a PDF file. `data`: its bytes; or the name of files that are too many."""
-    files = data if isinstance(data, str) else "PDF files"
+def _refuse_file(_: bytes, files: str = "PDF files") -> str:
+    """Raise OptionError for a file. `files`: which ones are refused."""
     cure = "Send the text of the file, or have the server started with --documents."
     raise OptionError(f"{files} are not supported by this server.", cure=cure)
+
+
+def _pdf_reader(read_confined: Any) -> Callable[[bytes], str]:
+    """Return the reader of the PDF files of one request, which raises OptionError for too many of them.
+    `read_confined`: calls a reader in the confined process."""
+    numbers = count(1)
+
+    def read_pdf(data: bytes) -> str:
+        if next(numbers) > MOST_PDFS:
+            return _refuse_file(data, f"More than {MOST_PDFS} PDF files")
+        return read_bytes(data, ".pdf", read_confined)[0]
+
+    return read_pdf

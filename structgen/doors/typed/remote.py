@@ -202,9 +202,13 @@ class Remote:
         form, options = task.form, task.options
         OF_SERVER_FORMS.raise_first(options, form)
         sampling = options.sampling_of(attempt)
+        is_structgen = bool(self._habits.is_structgen)
+        begun_turns, begun_members = list[dict[str, Any]](), dict[str, bool]()
+        if is_structgen:
+            source, begun_turns, begun_members = split_begun_turn(task, source)
         body: dict[str, Any] = {
             "model": self.name,
-            "messages": self._build_messages(task, source),
+            "messages": self._build_messages(task, source) + begun_turns,
             "max_tokens": options.max_tokens or DEFAULT_MAX_TOKENS,
             "temperature": sampling.temperature,
             "seed": sampling.seed,
@@ -219,13 +223,10 @@ class Remote:
             body["stop"] = list(options.stop)
         if options.timeout is not None:
             body["timeout"] = options.timeout
-        is_structgen = bool(self._habits.is_structgen)
         if form.tools is not None:
             body |= tool_fields(form.tools, is_structgen=is_structgen)
         if is_structgen:
-            source, turns, members = split_begun_turn(task, source)
-            body["messages"] = self._build_messages(task, source) + turns
-            body["extra_body"] = {**own_members(task, source), **members}
+            body["extra_body"] = {**own_members(task, source), **begun_members}
         if form.grammar is not None and self._habits.accepts_schema(schema := self._sent_schema(task)):
             schema_field = {"name": "answer", "schema": schema, "strict": is_strict(schema)}
             body[SCHEMA] = {"type": "json_schema", "json_schema": schema_field}

@@ -18,10 +18,11 @@ from small_models import Function, tokenizer, write_llama
 
 import structgen as sg
 from structgen.decoding.engine import Engine, FinishReason, Request, Sampling, huggingface
-from structgen.decoding.engine.forward_pass.kept_prompts import FEWEST_SHARED, KeptPrompts
+from structgen.decoding.engine.forward_pass.kept_prompts import KeptPrompts
 from structgen.decoding.engine.forward_pass.llama import Llama
 from structgen.decoding.engine.forward_pass.tiles import PANEL
 from structgen.decoding.engine.huggingface import HuggingFace
+from structgen.decoding.engine.model_protocol import FEWEST_SHARED
 
 TOKENIZER = tokenizer()
 
@@ -220,22 +221,33 @@ def test_a_text_that_ended_while_its_prompt_was_read_does_not_end_twice(folder: 
 
 
 def test_a_prompt_that_is_read_anew_after_a_fault_keeps_its_salt(folder: Path) -> None:
-    model, faults = _watched(folder), [MemoryError("once")]
+    faults = [MemoryError("once")]
 
-    def read_pieces(pieces: Any, caches: Any) -> Any:
-        if faults:
-            raise faults.pop()
-        return Llama.read_pieces(model, pieces, caches)
+    class Faulty(Llama):
+        def read_pieces(self, pieces: Any, caches: Any) -> Any:
+            if faults:
+                raise faults.pop()
+            return super().read_pieces(pieces, caches)
 
-    engine = Engine(model, TOKENIZER)
-    type(model).read_pieces, own = lambda self, *given: read_pieces(*given), type(model).read_pieces  # type: ignore[method-assign,assignment]
-    try:
-        (first,) = engine.generate(Request([*range(300)], None, max_tokens=1, cache_salt="a"))
-        (second,) = engine.generate(Request([*range(300)], None, max_tokens=1))
-    finally:
-        type(model).read_pieces = own  # type: ignore[method-assign]
+    engine = Engine(Faulty.read_folder(folder), TOKENIZER)
+    (first,) = engine.generate(Request([*range(300)], None, max_tokens=1, cache_salt="a"))
+    (second,) = engine.generate(Request([*range(300)], None, max_tokens=1))
     assert first.error is None
     assert second.usage.cached_tokens == 0
+
+
+def test_a_text_of_a_model_with_a_prefill_of_its_own_is_not_kept(folder: Path) -> None:
+    class Own(Llama):
+        def prefill(self, tokens: Any) -> Any:
+            return Llama.prefill_many(self, [tokens])[0]
+
+        def keep_beginning(self, *_: Any) -> None:
+            if len(_[0]) > 300:
+                raise RuntimeError("a cache that is not of this model's pages")
+
+    engine = Engine(Own.read_folder(folder), TOKENIZER)
+    (result,) = engine.generate(Request([*range(300)], None, Sampling(seed=1), max_tokens=3))
+    assert result.error is None
 
 
 def test_a_prompt_that_the_model_cannot_read_ends_alone(folder: Path) -> None:

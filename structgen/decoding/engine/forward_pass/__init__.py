@@ -4,6 +4,7 @@ What comes in: weights, and the tokens of any texts. What goes out: logits to th
 any batch.
 
 1. `llama.Llama` is the door: the engine's protocol for models, caches in pages, rows divided among threads.
+   `kept_prompts` keeps pages of earlier prompts and texts.
 2. `forward` is the compiled pass over rows; `paged_attention` is its attention, `tiles` are its products,
    whose instructions `tile_code` writes.
 3. `weights` reads a folder of transformers; `gguf_models` and `gguf_header` read files of llama.cpp.

@@ -17,13 +17,12 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from structgen.decoding.engine.forward_pass.tiles import PANEL
+from structgen.decoding.engine.model_protocol import FEWEST_SHARED
 
-FEWEST_SHARED: Final = 16
-"""The least number of tokens of a page for which the page is copied instead of read. With 32, eight prompts
-of SmolLM2, whose template writes about 25 tokens, take a fifth more time."""
 _SHARE: Final = 8
 """The kept pages may take an eighth of the memory that is free at the first prompt."""
 
@@ -134,8 +133,7 @@ class KeptPrompts:
     def _note_use(self, path: Sequence[_Node]) -> None:
         # from the end to the root: a node is always used later than its children
         for node in reversed(path):
-            if node in self._by_use:
-                self._by_use.move_to_end(node)
+            self._by_use.move_to_end(node)
 
     def _evict(self) -> None:
         """Drop nodes until the pages take no more than `most_bytes`."""
@@ -172,13 +170,13 @@ def _longest_start(node: _Node, tokens: Sequence[int]) -> tuple[_Node | None, in
     least `FEWEST_SHARED`. Return (None, 0) if there is none."""
     longest: tuple[_Node | None, int] = None, 0
     for child in node.starts.get(tuple(tokens[:FEWEST_SHARED]), ()):
-        count = common_length(child.tokens, tokens)
+        count = _common_length(child.tokens, tokens)
         if count > longest[1]:
             longest = child, count
     return longest
 
 
-def common_length(tokens: Sequence[int], others: Sequence[int]) -> int:
+def _common_length(tokens: Sequence[int], others: Sequence[int]) -> int:
     """Return the number of first tokens that two lists have in common."""
     shorter = min(len(tokens), len(others))
     return next((index for index in range(shorter) if tokens[index] != others[index]), shorter)
@@ -187,13 +185,10 @@ def common_length(tokens: Sequence[int], others: Sequence[int]) -> int:
 def free_memory() -> int:
     """Return the bytes of memory that are free now, as the system estimates it. Where it does not say, a half
     of the machine's memory."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            for line in lines:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:  # no Linux
-        return _half_of_memory()
+    with suppress(OSError), open("/proc/meminfo", encoding="ascii") as lines:  # no Linux: OSError
+        for line in lines:
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
     return _half_of_memory()
 
 

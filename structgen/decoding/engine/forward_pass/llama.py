@@ -33,14 +33,7 @@ from structgen.base.native.machine_code import has_fused_sums
 from structgen.decoding.engine.forward_pass.draft_trees import MOST_NODES, check_paths, depths_of
 from structgen.decoding.engine.forward_pass.forward import run_rows
 from structgen.decoding.engine.forward_pass.kept_prompts import KeptPrompts
-from structgen.decoding.engine.forward_pass.paged_attention import (
-    BEGIN,
-    PAGES,
-    PLACE,
-    TOKEN,
-    WHERE,
-    move_columns,
-)
+from structgen.decoding.engine.forward_pass.paged_attention import move_columns
 from structgen.decoding.engine.forward_pass.tiles import LINE, PANEL
 from structgen.decoding.engine.forward_pass.weights import Weights
 from structgen.decoding.engine.model_protocol import DraftSupport, split_alike
@@ -227,6 +220,9 @@ class Llama:
     def read_pieces(self, pieces: Sequence[Sequence[int]], caches: Sequence[PagedCache]) -> Tensor:
         """Return the logits [texts, V] after further tokens of each text, at least one. The caches then
         include them. The result is the same to the bit as if the texts were read whole."""
+        return self._read_further(pieces, caches)
+
+    def _read_further(self, pieces: Sequence[Sequence[int]], caches: Sequence[PagedCache]) -> Tensor:
         with self._lock:
             rows, counts = _rows_of(pieces, caches)
             logits = self._run_threads(rows, counts, caches)
@@ -238,20 +234,7 @@ class Llama:
     def decode(self, tokens: Sequence[int], caches: Sequence[PagedCache]) -> Tensor:
         """Return the logits [rows, V] after one more token of each text. The caches then include
         the token."""
-        with self._lock:
-            rows = []
-            for token, cache in zip(tokens, caches, strict=True):
-                place = cache.length
-                cache.grow_to(place + 1)
-                cache.parents = []
-                # Without a tree the column is the position, and the address of the parents is 0.
-                rows.append((token, place, cache.address, place, place, 0))
-            counts = [1] * len(rows)
-            logits = self._run_threads(np.array(rows, np.int64), counts, caches)
-            # The lengths grow after the pass: an interrupted pass leaves the texts as they were.
-            for cache in caches:
-                cache.length += 1
-            return logits
+        return self._read_further(list(zip(tokens, strict=True)), caches)
 
     @property
     def draft_support(self) -> DraftSupport:
@@ -357,21 +340,15 @@ class Llama:
 def _rows_of(pieces: Sequence[Sequence[int]], caches: Sequence[PagedCache]) -> tuple[_Rows, list[int]]:
     """Return the rows of pieces that follow the texts of `caches`, and the number of rows of each. The caches
     get pages for them. The columns are those of `paged_attention`."""
-    counts = [*map(len, pieces)]
-    rows = np.zeros((sum(counts), 6), np.int64)
-    first = 0
-    for piece, cache, count in zip(pieces, caches, counts, strict=True):
+    rows: list[tuple[int, int, int, int, int, int]] = []
+    for piece, cache in zip(pieces, caches, strict=True):
         start = cache.length
-        cache.grow_to(start + count)
+        cache.grow_to(start + len(piece))
         cache.parents = []
-        piece_rows = rows[first : first + count]
-        piece_rows[:, TOKEN] = piece
-        piece_rows[:, PLACE] = np.arange(start, start + count)
-        piece_rows[:, PAGES] = cache.address
-        piece_rows[:, WHERE] = piece_rows[:, PLACE]
-        piece_rows[:, BEGIN] = start
-        first += count
-    return rows, counts
+        # Without a tree the column is the position, and the address of the parents is 0.
+        for place, token in enumerate(piece, start):
+            rows.append((token, place, cache.address, place, start, 0))
+    return np.array(rows, np.int64), [*map(len, pieces)]
 
 
 def _tree_rows(
