@@ -98,7 +98,8 @@ def claude_bodies() -> Any:
 
 @contextmanager
 def serving(*answers: Any, status: int = 404, says: dict[str, str] | None = None) -> Iterator[Server]:
-    """Serve answers. `status` and `says`: the status and the headers of `/v1/models`."""
+    """Serve answers. `status` and `says`: the status and the headers of `/v1/models`. `status` 0 closes the
+    connection there without an answer."""
     servers.KNOWN.clear()  # a port may come again
     server = Server(answers, (status, says or {}))
 
@@ -106,6 +107,8 @@ def serving(*answers: Any, status: int = 404, says: dict[str, str] | None = None
         def do_GET(self) -> None:
             status, headers = server.listing
             server.listed += self.path == "/v1/models"
+            if status == 0:
+                return
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)

@@ -161,24 +161,28 @@ class Remote:
             return sent_form(task).schema_for(is_structgen=True)
         return task.form.schema_for(is_structgen=False)
 
-    def _ask_kind(self) -> None:
+    def _ask_kind(self, timeout: float | None) -> None:
         """Ask the server whether it is structgen's, unless that is known. One that does not answer in time,
-        or refuses, is another; after a fault of its own (429, 5xx, no answer in time) it is asked again next
-        time. Errors: those of the client, where no server is there."""
+        or refuses, is another; after a fault of its own (429, 5xx, no answer in time, a connection that it
+        closes) it is asked again next time. `timeout`: the time limit of the call in seconds, which bounds
+        this question too. Errors: those of the client, where no server is there."""
         with self._habits.lock:
             if self._habits.is_structgen is not None:
                 return
             client = self._client(self._library.Client).with_options(max_retries=0)
             headers: Mapping[str, str] = {}
             is_sure = True
+            seconds = SECONDS_OF_HEADERS if timeout is None else min(timeout, SECONDS_OF_HEADERS)
             try:
                 # the body is not read: it may be long, and need not come
-                with client.models.with_streaming_response.list(timeout=SECONDS_OF_HEADERS) as response:
+                with client.models.with_streaming_response.list(timeout=seconds) as response:
                     headers = response.headers
             except self._library.APIStatusError as error:
                 headers = error.response.headers
                 is_sure = error.status_code != 429 and error.status_code < 500
-            except self._library.APITimeoutError:
+            except self._library.APIConnectionError as error:
+                if type(error.__cause__).__name__ == "ConnectError":
+                    raise
                 is_sure = False  # a server that lists no models may answer all the same
             self._habits.read_headers(headers)
             if not is_sure and not self._habits.is_structgen:
@@ -191,7 +195,8 @@ class Remote:
             return
         task = text_requests[0].task
         if self._asks_kind:
-            await asyncio.to_thread(self._ask_kind) if task.is_async else self._ask_kind()
+            timeout = task.options.timeout
+            await asyncio.to_thread(self._ask_kind, timeout) if task.is_async else self._ask_kind(timeout)
         if not self._habits.is_structgen:
             OF_OTHER_SERVERS.raise_first(task.options, task.options.sampling)
         elif self._habits.reads_texts:

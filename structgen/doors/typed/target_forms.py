@@ -44,7 +44,7 @@ from structgen.grammars.compilation.compiler import compile
 from structgen.grammars.json_grammars.outline_writer import longest_outline
 from structgen.grammars.json_grammars.schema_grammar import json_schema, unwarned_schema, without_grammars
 from structgen.grammars.text_grammars.regular import RegularGrammar
-from structgen.machines.core.compiled import plain_grammar
+from structgen.machines.core.compiled import CompiledGrammar, plain_grammar
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.core.string_values import over_bytes
 from structgen.schema.reading.policies import JSON_DUMPS, READABLE_DUMPS, WIDEST
@@ -168,17 +168,21 @@ class TargetForm:
             raise _unsent_grammar()
         return self.server_schema.schema
 
+    def compile_sent_schema(self, **widened: Any) -> CompiledGrammar:
+        """Return the grammar over bytes of the documents that a server writes. `widened`: policies that count
+        in place of the form's. Raises UnsupportedError for a grammar that no schema expresses."""
+        policies = None if self.grammar is None else self.grammar.policies
+        own_policies = {} if policies is None else asdict(policies)
+        return over_bytes(unwarned_schema(self.object_schema, **{**own_policies, **widened}))
+
     @cached_property
     def server_schema(self) -> SentSchema:
         """The schema that other servers than structgen's are asked for, and the way back from their replies.
         Raises UnsupportedError for a grammar that no schema expresses."""
-        sent_schema = self.object_schema
-        policies = None if self.grammar is None else self.grammar.policies
-        own_policies = {} if policies is None else asdict(policies)
         is_wrapped = self.is_wrapped or (self.wrap and not is_object(self.string_schema or self.schema or {}))
         # no mask holds the server to a way of writing: every way is read
-        byte_grammar = over_bytes(unwarned_schema(sent_schema, **{**own_policies, **WIDEST}))
-        sent_schema = without_grammars(sent_schema)
+        byte_grammar = self.compile_sent_schema(**WIDEST)
+        sent_schema = without_grammars(self.object_schema)
         # what a text states of a type is no list of values that the type has
         type_schema = self.string_schema or (self.unnarrowed or self).schema or {}
         value_schema = type_schema["properties"][WRAPPER] if self.is_wrapped else type_schema

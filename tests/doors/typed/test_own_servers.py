@@ -17,6 +17,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Annotated, Any, Final
 
+import openai
 import pytest
 from for_each import for_each
 from openai_server import serving
@@ -328,6 +329,18 @@ def test_a_served_answer_is_the_one_of_this_process_in_many_cases() -> None:
     hold_law(range(1000, 3000))
 
 
+def test_a_turn_continues_a_document_of_the_policies_here_and_there() -> None:
+    for whitespace, is_continued in (("any", True), (2, False)):
+        beginning = '{"payer": "Ada'
+        prompt = [{"role": "user", "content": TEXTS[0]}, {"role": "assistant", "content": beginning}]
+        whole = '{"payer": "Ada", "total": 36.5, "note": "x"}'
+        answer = whole.removeprefix(beginning) if is_continued else json.dumps(json.loads(whole), indent=2)
+        with both_models() as (ask_here, ask_server, _):
+            case = Case(prompt, Bill, {"policies": {"whitespace": whitespace}}, answer)
+            texts = [ask(case).text for ask in (ask_here, ask_server)]
+        assert texts == [whole if is_continued else answer] * 2
+
+
 def test_a_function_s_quotes_are_those_of_its_arguments_on_a_server_too() -> None:
     for payer in ("Ada", "Read"):
         reply = {"payer": payer, "total": 1.0, "note": "x"}
@@ -520,7 +533,9 @@ def read_bill(text: str) -> Bill:
     return sg.filled(text)
 
 
-@for_each(("status", "says"), [(404, {}), (200, {}), (500, {}), (401, {}), (200, {"server": "structgen"})])
+@for_each(
+    ("status", "says"), [(404, {}), (200, {}), (500, {}), (401, {}), (0, {}), (200, {"server": "structgen"})]
+)
 def test_another_server_gets_no_texts_and_is_held_to_them_here(status: int, says: dict[str, str]) -> None:
     wrong = '{"payer": "Ada", "total": 99, "note": ""}'
     unquoted = '{"payer": "Eve", "total": 36.5, "note": ""}'
@@ -600,6 +615,20 @@ def test_a_server_that_lists_no_models_in_time_is_another(monkeypatch: pytest.Mo
         model = f"openai:http://127.0.0.1:{silent.getsockname()[1]}/v1#x"
         with pytest.raises(sg.errors.OptionError, match="policies"):
             sg.run(model, "Who?", Bill, policies={"max_string": 4}, timeout=0.05)
+
+
+def test_the_time_limit_of_a_call_bounds_the_question_whose_server_it_is() -> None:
+    seconds = []
+    with serving(ADA, says=OURS, status=200) as host, pytest.MonkeyPatch.context() as patch:
+        list_models = openai.resources.models.Models.list
+
+        def note_seconds(self: Any, **options: Any) -> Any:
+            seconds.append(options["timeout"])
+            return list_models(self, **options)
+
+        patch.setattr(openai.resources.models.Models, "list", note_seconds)
+        sg.run(host.model, TEXTS[0], Bill, grounded=True, timeout=2.5)
+    assert seconds == [2.5]
 
 
 def test_a_server_that_is_not_there_is_told_so() -> None:

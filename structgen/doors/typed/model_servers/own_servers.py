@@ -75,8 +75,7 @@ def split_begun_turn(
     Errors: those of `split_continued_turn`; OptionError for thoughts before a begun answer."""
     begun: tuple[Any, ...] = (None,)  # free text
     if task.form.grammar is not None:
-        sent = task.form.server_schema
-        begun = (lambda: sent.byte_grammar), sent.openings_of
+        begun = task.form.compile_sent_schema, task.form.server_schema.openings_of
     before, turn = split_continued_turn(source.prompt, task.options.continue_final_message, *begun)
     source = replace(source, prompt=before)
     if turn is None:
