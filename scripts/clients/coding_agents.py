@@ -7,6 +7,7 @@ output of the command, all requests were answered, and the agent printed the ans
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +92,24 @@ def does_task(settings: Settings, tools: dict[str, dict[str, Any]]) -> Address:
             os.killpg(process.pid, signal.SIGKILL)
         said = f"exit status {process.returncode}\n{out[-3000:]}\n{err[-3000:]}"
         assert url.requests, f"no request reached the server: {said}"
+        _keep_bodies(url)
         tools_there = [tool.get("function", tool).get("name") for tool in _tools_of(url.requests[-1])]
         said += f"\n{len(url.requests)} requests, tools {tools_there}"
         assert any(PRINTED in str(body) for body in url.requests), f"no output of the command: {said}"
         assert process.returncode == 0 and ANSWER in out, said
     return url
+
+
+def _keep_bodies(url: Address) -> None:
+    """Write the first request of a run with tools into .clients/bodies, for bench/bench_agents.py. The runs
+    of an agent are numbered."""
+    bodies = FOLDER.parent / "bodies"
+    bodies.mkdir(exist_ok=True)
+    body = next((body for body in url.requests if _tools_of(body)), None)
+    if body is not None:
+        number = next(_NUMBERS)
+        (bodies / f"{FOLDER.name}-{number}.json").write_text(json.dumps(body, indent=1), encoding="utf-8")
+
+
+_NUMBERS = count(1)
+"""The numbers of the runs of this process."""
