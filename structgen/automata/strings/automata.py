@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Final, NoReturn, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.strings.alphabets import (
     NUMBERS_OF_A_CHARACTER,
@@ -41,6 +40,7 @@ from structgen.automata.strings.kernels import (
     product,
 )
 from structgen.base.errors import LimitError
+from structgen.base.native.array_types import BoolArray
 from structgen.base.system.public_calls import THIS_CALL
 
 MOST_STATES: Final = 50_000
@@ -129,7 +129,7 @@ def run_bounded(
     return count, trans, second_result
 
 
-def steps_to(trans: Table, ends: npt.NDArray[np.bool_]) -> Longs:
+def steps_to(trans: Table, ends: BoolArray) -> Longs:
     """Return for each state the fewest characters to a state of `ends`; `FAR` where none is reached."""
     each_costs_one = np.ones(trans.shape[1], np.int64)
     return nearest_ends(trans, each_costs_one, ends.astype(np.uint8))
@@ -237,7 +237,7 @@ def complement_table(trans: Table, accept: Row) -> tuple[Table, Row]:
     return other_trans, other_accept
 
 
-def closed_states(trans: Table, among: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def closed_states(trans: Table, among: BoolArray) -> BoolArray:
     """Return a flag for each state: every text that starts there stays in states of `among`, for ever.
 
     `among`: a flag for each state.

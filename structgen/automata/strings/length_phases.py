@@ -20,7 +20,6 @@ from itertools import chain, groupby
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.regex.counted_class import without_count
 from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER
@@ -28,9 +27,10 @@ from structgen.automata.strings.automata import MOST_WORK, raise_limit_error, st
 from structgen.automata.strings.kernels import FAR, TOO_MUCH_WORK
 from structgen.automata.strings.utf8_rows import ByteRows
 from structgen.base.language.ir import FALSE, TRUE, All, Any_, Formula, Length, Not, Pattern, Spec, atoms
+from structgen.base.native.array_types import BoolArray
 from structgen.base.system.public_calls import THIS_CALL
 
-States: TypeAlias = npt.NDArray[np.bool_]
+States: TypeAlias = BoolArray
 """A flag for each state; or several rows of such flags."""
 ENDLESS: Final = 1 << 62
 """The `end` of the last phase, which has no bound."""

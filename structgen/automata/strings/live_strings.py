@@ -14,12 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from structgen.base.errors import LimitError, UnsupportedError
 from structgen.base.language.expectation import Expected
 from structgen.base.language.ir import FALSE, TRUE, All, Any_, Formula, Not, Texts, atoms
+from structgen.base.native.array_types import Int32Array, Int64Array
 
 UNASKED: Final = -2
 """An entry in the row of a live state: the state after this byte has not been computed yet."""
@@ -33,7 +31,7 @@ class TextMachine(Protocol):
     `index`: a state of the grammar.
     """
 
-    def after_ascii(self, index: int, /) -> npt.NDArray[np.int64]:
+    def after_ascii(self, index: int, /) -> Int64Array:
         """Return the state after each byte below 128; below 0 where no text goes on with that byte."""
         ...
 
@@ -45,7 +43,7 @@ class TextMachine(Protocol):
         """Return whether a text may end in a state."""
         ...
 
-    def bits(self, index: int, /) -> npt.NDArray[np.int32]:
+    def bits(self, index: int, /) -> Int32Array:
         """Return the tokens after which the text goes on or may end, as a mask: one bit for each token. End
         tokens may be among them."""
         ...
@@ -70,7 +68,7 @@ class TextReader(Protocol):
         """Return the state after a byte; below 0 where no text goes on with it."""
         ...
 
-    def after_tokens(self, state: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def after_tokens(self, state: int, tokens: Int64Array) -> Int64Array:
         """Return the state after each token; below 0 where no text goes on with it."""
         ...
 

@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.regex.optional_counts import simplify_tree
 from structgen.automata.regex.syntax_tree import (
@@ -57,6 +56,7 @@ from structgen.automata.strings.threads import (
     character_sets,
     look_behinds,
 )
+from structgen.base.native.array_types import BoolArray
 from structgen.base.system.public_calls import NUMBERS, THIS_CALL
 
 _STEPS_OF_A_THREAD: Final = 4
@@ -90,7 +90,7 @@ class _Ahead(NamedTuple):
     """[states, classes of the pattern's alphabet]: the next state, or -1."""
     accept: Row
     """[states]: 1 where the text may end."""
-    total: npt.NDArray[np.bool_]
+    total: BoolArray
     """[states]: whether every continuation is accepted."""
 
 

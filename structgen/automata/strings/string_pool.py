@@ -24,7 +24,6 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.formats.named_formats import meaning_of
 from structgen.automata.strings.automata import EVERY, MOST_STATES
@@ -81,6 +80,7 @@ from structgen.base.language.ir import (
 )
 from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import Limits
+from structgen.base.native.array_types import Int64Array
 from structgen.base.system.public_calls import THIS_CALL, billed_cache
 
 HELD: Final[HeldByContent[ByteRows]] = HeldByContent()
@@ -426,7 +426,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         self.trans[state, :_ASCII][~goes_on] = DEAD
         self._noted_states.add(state)
 
-    def token_kinds(self, live: LiveState, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def token_kinds(self, live: LiveState, tokens: Int64Array) -> Int64Array:
         """Return a number for each token: tokens with equal numbers lead from a live state to one state.
 
         Tokens that close the string or escape characters have -1. The caller makes sure that no regular way
@@ -436,7 +436,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         # Tokens with equal columns lead every reader to equal states.
         _, inverse = np.unique(after, axis=1, return_inverse=True)
         # numpy 2.0 gives the inverse of an axis in two dimensions, other versions in one
-        kinds: npt.NDArray[np.int64] = inverse.reshape(-1)
+        kinds: Int64Array = inverse.reshape(-1)
         leads_nowhere = after.max(axis=0) < 0
         return np.where(leads_nowhere, -1, kinds)
 

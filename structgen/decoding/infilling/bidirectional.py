@@ -25,10 +25,11 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.base.errors import OptionError, StructgenError, TokenError
+from structgen.base.native.array_types import BoolArray, Float32Array, Int64Array
 from structgen.base.system.installation import require_extras
 
-Floats: TypeAlias = npt.NDArray[np.float32]
-Ids: TypeAlias = npt.NDArray[np.int64]
+Floats: TypeAlias = Float32Array
+Ids: TypeAlias = Int64Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +313,7 @@ def _rotate_heads(x: Floats, cos: Floats, sin: Floats) -> Floats:
     return np.concatenate((rotated_first, rotated_second), -1)
 
 
-def _attend_columns(q: Floats, k: Floats, v: Floats, hidden_columns: npt.NDArray[np.bool_] | None) -> Floats:
+def _attend_columns(q: Floats, k: Floats, v: Floats, hidden_columns: BoolArray | None) -> Floats:
     """Return the attention's output [rows, heads x head] of queries `q` [heads, rows, head] over keys `k` and
     values `v` [heads, columns, head].
 

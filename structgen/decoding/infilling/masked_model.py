@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
+from structgen.base.native.array_types import Float32Array, Int64Array
 
 
 @runtime_checkable
@@ -47,6 +46,6 @@ class MaskedModel(Protocol):
         """The most ids that one pass reads, prompt included."""
         ...
 
-    def forward(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    def forward(self, ids: Int64Array) -> Float32Array:
         """Return float32 logits [L, V] for int ids [L], 1 <= L <= `context`."""
         ...

@@ -23,11 +23,11 @@ from typing import Any, ClassVar, Final, Literal, TypeAlias
 from weakref import WeakKeyDictionary, WeakValueDictionary, ref
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.errors import OptionError, OutOfMemoryError, fields_named
 from structgen.base.language import checks
 from structgen.base.native.addresses import address_of
+from structgen.base.native.array_types import Int32Array
 from structgen.base.native.bit_rows import add_tokens
 from structgen.base.native.cache_entries import CacheEntries
 from structgen.base.native.lazy_memory import room
@@ -60,7 +60,7 @@ class VocabularyStore:
                 if self.capacity == 1:
                     raise
                 self.capacity = max(1, self.capacity // 8)
-        self.rows: npt.NDArray[np.int32] = rows.view(np.int32).reshape(-1, words)
+        self.rows: Int32Array = rows.view(np.int32).reshape(-1, words)
         self.address = address_of(self.rows)
         self.used = 0
         self.records_made = 0
@@ -79,13 +79,13 @@ class VocabularyStore:
         """A checksum of rows -> the numbers of the rows that have it."""
         self.lock = new_lock(STORES)
 
-    def dense_row(self, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    def dense_row(self, tokens: Int32Array) -> Int32Array:
         """Return a row of bits (int32 words) that has some tokens."""
         row = np.zeros(self.words, np.int32)
         add_tokens(row, np.ascontiguousarray(tokens, np.int32))
         return row
 
-    def intern_row(self, row: npt.NDArray[np.int32]) -> int | None:
+    def intern_row(self, row: Int32Array) -> int | None:
         """Return the number of an equal row; a new row is copied into the store.
 
         None: the row is new, and the store is full. Cost: 10 us.

@@ -25,10 +25,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from structgen.base.native.array_types import ByteArray, Float32Array, Int64Array
 from structgen.base.native.machine_code import has_fused_sums
 from structgen.decoding.engine.forward_pass.draft_trees import MOST_NODES, check_paths, depths_of
 from structgen.decoding.engine.forward_pass.forward import run_rows
@@ -44,8 +44,8 @@ _LEAST_ROWS = 4
 """The least number of rows for each thread of a pass."""
 _LINE = LINE // 4
 """The alignment of the parts of the weights, in numbers of four bytes: a cache line."""
-_Numbers = npt.NDArray[np.float32]
-_Rows = npt.NDArray[np.int64]
+_Numbers = Float32Array
+_Rows = Int64Array
 
 
 class PagedCache:
@@ -64,7 +64,7 @@ class PagedCache:
         self._page_bytes = page_bytes
         self._context = context
         self.length = length
-        self._pages: list[npt.NDArray[np.uint8]] = []
+        self._pages: list[ByteArray] = []
         """The pages of the text. A page lives as long as some cache refers to it."""
         self.parents: list[int] = []
         """The parents of the last tree's nodes; empty once nodes were kept or tokens were read."""
@@ -97,7 +97,7 @@ class PagedCache:
         twin.begin_as(self._pages, self.length)
         return twin
 
-    def begin_as(self, pages: Sequence[npt.NDArray[np.uint8]], length: int) -> None:
+    def begin_as(self, pages: Sequence[ByteArray], length: int) -> None:
         """Begin with the first `length` columns of the pages of another cache, in place of this one's. Full
         pages are shared, and the last columns are copied."""
         own_pages = list(pages[: length // PANEL])
@@ -111,12 +111,12 @@ class PagedCache:
             self._append_page(page)
         self.length = length
 
-    def _append_page(self, page: npt.NDArray[np.uint8]) -> None:
+    def _append_page(self, page: ByteArray) -> None:
         self._list[len(self._pages)] = page.ctypes.data
         self._pages.append(page)
 
 
-def fresh_page(page_bytes: int) -> npt.NDArray[np.uint8]:
+def fresh_page(page_bytes: int) -> ByteArray:
     """Return a page. Its contents are undefined."""
     # numpy aligns memory to less than a cache line: one line more, and the part from its first whole line on
     memory = np.empty(page_bytes + LINE, np.uint8)
@@ -353,7 +353,7 @@ def _rows_of(pieces: Sequence[Sequence[int]], caches: Sequence[PagedCache]) -> t
 
 def _tree_rows(
     tokens: Sequence[int],
-    parents: npt.NDArray[np.int64],
+    parents: Int64Array,
     counts: Sequence[int],
     caches: Sequence[PagedCache],
     depths: Sequence[int],
@@ -376,7 +376,7 @@ def _tree_rows(
     return np.array(rows, np.int64)
 
 
-def _lay_out(weights: Weights, half: bool) -> tuple[_Numbers, npt.NDArray[np.int64]]:
+def _lay_out(weights: Weights, half: bool) -> tuple[_Numbers, Int64Array]:
     """Return norms and packed matrices in one array, and their offsets (columns as in `forward`)."""
     layers = [*weights.layers, [weights.norm, weights.head]]
     tensors = [tensor for layer in layers for tensor in layer]

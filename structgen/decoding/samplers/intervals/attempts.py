@@ -30,8 +30,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from structgen.base.native.array_types import Array
 from structgen.decoding.samplers.intervals.betting import FINEST, Units
 from structgen.decoding.samplers.target import Floats, Ids
 
@@ -165,7 +165,7 @@ class Attempts:
         columns = a, b, value_sums, upper_limit, slope, room, counts
         return self._build_units(batches, self.left[rows], are_draws, *columns)
 
-    def _units_of_coins(self, hits: npt.NDArray[Any], values: Floats, condition: Floats) -> Units:
+    def _units_of_coins(self, hits: Array, values: Floats, condition: Floats) -> Units:
         """Return the units of the means of independent draws: f(x) - theta for each accepted attempt. `hits`
         is a bool for each attempt, whether it was accepted."""
         draws = self.texts[hits]
@@ -221,9 +221,7 @@ class Attempts:
             totals += sign * sums[counts]
         return totals
 
-    def _build_units(
-        self, batches: Ids, remaining: Floats, are_draws: npt.NDArray[Any], *columns: Any
-    ) -> Units:
+    def _build_units(self, batches: Ids, remaining: Floats, are_draws: Array, *columns: Any) -> Units:
         """Return units, divided into blocks of whole batches (`Units.blocks`). A block ends once it has about
         1 / FINEST of the planned draws.
 

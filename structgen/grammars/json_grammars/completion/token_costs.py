@@ -15,9 +15,9 @@ from functools import cache
 from weakref import WeakKeyDictionary, proxy
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import StringPool
+from structgen.base.native.array_types import BoolArray
 from structgen.grammars.json_grammars.completion.next_characters import QUOTED, escape_of
 from structgen.grammars.json_grammars.completion.shortest_completion import ShortestCompletions
 from structgen.grammars.json_grammars.completion.token_bounds import MaskWalker, TokenBounds
@@ -224,7 +224,7 @@ class Completer(TokenCounts):
         registers: StateRegisters,
         tokens: Tokens,
         kinds: Tokens,
-    ) -> npt.NDArray[np.bool_]:
+    ) -> BoolArray:
         """Return for each token whether it may write a part of a name or a value that a completion looked
         for. Inside a key or an item only tokens that do not close it are answered True."""
         shortest = self._shortest

@@ -25,11 +25,11 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.language.numbered import Numbered
 from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import Limits
+from structgen.base.native.array_types import Int32Array
 from structgen.grammars.lark_grammars.lexer.effort import check_states, spend_steps
 from structgen.grammars.lark_grammars.lexer.instructions import CHAR, MATCH, Instructions
 from structgen.grammars.lark_grammars.lexer.items_and_guards import FREE, Guards, LexerItems, LookBehind
@@ -186,7 +186,7 @@ class Lexer:
         is_first = carry == self.first  # the text may be empty
         return self._state_of_items(items, words, terms.unless, guards, look_behind, False, is_first)
 
-    def moves_of(self, number: int) -> npt.NDArray[np.int32]:
+    def moves_of(self, number: int) -> Int32Array:
         """Return the state after each class of bytes, or DEAD."""
         items, words, unless, owed, look_behind, *_rest, bound = self.states[number]
         if bound is not None:
@@ -214,7 +214,7 @@ class Lexer:
             states.append(state)
         row_cost = _ROW if owed or look_behind is not None else 0
         spend_steps(self.limits, row_cost + len(rows) + len(states))
-        state_of_part: npt.NDArray[np.int32] = np.array(states, np.int32)
+        state_of_part: Int32Array = np.array(states, np.int32)
         part_of_class = np.frombuffer(lexer_items.partitions.parts[partition], np.uint8)
         return state_of_part[part_of_class]
 
@@ -390,7 +390,7 @@ class Lexer:
         number: int,
         terminal: int,
         config: Config,
-    ) -> npt.NDArray[np.int32]:
+    ) -> Int32Array:
         """Return the state after each class of bytes, and each special token, in a bound text."""
         language = self.bound[terminal]
         carry = self.owed_in(number)

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.language.remarks import NO_REMARKS, Remarks
+from structgen.base.native.array_types import Int32Array
 
 _SHOWN: Final = 80
 """The most characters of a pattern in messages; longer ones are cut."""
@@ -97,13 +97,13 @@ class ParserTables:
     """The terminals by number; number 0 is `$END`, the end of the text."""
     nonterminals: tuple[str, ...]
     rules: tuple[Rule, ...]
-    actions: npt.NDArray[np.int32]
+    actions: Int32Array
     """[states, terminals]: k > 0 shifts to state k - 1, k < 0 reduces by rule -1 - k, 0 refuses."""
-    gotos: npt.NDArray[np.int32]
+    gotos: Int32Array
     """[states, nonterminals]: the state after a nonterminal, -1 where there is none."""
     contexts: tuple[Context, ...]
     """The contexts by number."""
-    context_of: npt.NDArray[np.int32]
+    context_of: Int32Array
     """[states]: the number of the lexer's context."""
     ignored_terminals: frozenset[int]
     """Terminals that the parser never sees."""

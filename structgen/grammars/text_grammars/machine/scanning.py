@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER
 from structgen.base.language.expectation import Expected
 from structgen.base.language.numbered import Numbered
 from structgen.base.language.remembering import remember_answers
+from structgen.base.native.array_types import Int64Array
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.machine.language import (
     ALL_BYTES,
@@ -135,7 +135,7 @@ def common_classes(parts: Iterable[bytes]) -> bytes:
         if row == ALL_BYTES:  # nothing is finer
             return ALL_BYTES
         rows.add(row)
-    classes: npt.NDArray[np.int64] = np.zeros(256, np.int64)
+    classes: Int64Array = np.zeros(256, np.int64)
     for row in rows:
         # a pair of classes as one number, and these numbers as classes from 0 on
         pairs = 256 * classes + np.frombuffer(row, np.uint8)

@@ -17,10 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from itertools import accumulate
 from operator import is_not
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.strings.length_phases import ENDLESS
@@ -29,6 +27,7 @@ from structgen.automata.unicode.decoded_text import encode_text, in_order
 from structgen.base.errors import LimitError, UnsupportedError
 from structgen.base.language.ir import DEAD, FREE, ArrayMenu, Formula, Key, Network, SimpleObject, Spec
 from structgen.base.limits import Limits
+from structgen.base.native.array_types import Array
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of, words_of
 from structgen.machines.json_machine.answers.item_text import close_text, text_of
@@ -95,7 +94,7 @@ class Expander:
         """The spec of a string -> its row in `string_specs`; DEAD: no string meets it."""
         self.string_specs: list[Spec | None] = []
         """A row of the table `string_specs` -> the spec of the string."""
-        self._automata: tuple[npt.NDArray[Any], ...] = (np.empty(0),) * len(_AUTOMATA)
+        self._automata: tuple[Array, ...] = (np.empty(0),) * len(_AUTOMATA)
         tables.context[L.JsonContext.root] = self.place_row(network.root)
         self.refresh_addresses()
 

@@ -17,11 +17,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.strings.live_strings import LiveState
 from structgen.automata.strings.string_pool import PLACES, StringPool
 from structgen.base.language.ir import TRUE, Spec
+from structgen.base.native.array_types import Int32Array, Int64Array
 from structgen.base.native.bit_rows import add_tokens
 from structgen.base.native.jit import code_of
 from structgen.base.native.raw_memory import address_of
@@ -64,7 +64,7 @@ _SAFE = _HOOKS + word_of(Hooks, "safe")
 _ENDS = _HOOKS + word_of(Hooks, "ends")
 
 
-def content_key(identity: list[int], automaton: bytes, context: npt.NDArray[np.int64]) -> Hashable:
+def content_key(identity: list[int], automaton: bytes, context: Int64Array) -> Hashable:
     """Return the key of a terminal, which is the same in each grammar.
 
     `identity`: the words of its `TerminalKey`. `automaton`: the content of its automaton's state. `context`:
@@ -213,7 +213,7 @@ class Recorder:
             key, self._vocabulary, is_quoted, count, row, self._expander.outcomes.values
         )
 
-    def _row_of_bits(self, known_terminal: KnownTerminal) -> npt.NDArray[np.int32]:
+    def _row_of_bits(self, known_terminal: KnownTerminal) -> Int32Array:
         """Return the tokens that stay inside, of a record, as a row of bits."""
         is_shared = known_terminal.holder == self._shared_records.address
         records = self._shared_records if is_shared else self._own
