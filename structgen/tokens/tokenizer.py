@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from structgen.base.errors import TokenError, TokenizerError, options_named
+from structgen.base.system.text_files import StrPath
 from structgen.tokens.encoders import Encoder, FewestTokens, Form
 from structgen.tokens.sentencepiece_model import read_sentencepiece
 from structgen.tokens.tekken import read_tekken
@@ -169,7 +170,7 @@ class Tokenizer:
     @options_named("sg.Tokenizer.from_tekken(path)", name="Tokenizer.from_tekken")
     def from_tekken(
         cls,
-        path: str | os.PathLike[str],
+        path: StrPath,
         *,
         eos_token_id: EndTokens | None = None,
         vocab_size: int | None = None,
@@ -251,7 +252,7 @@ class Tokenizer:
     @classmethod
     def from_tiktoken_file(
         cls,
-        path: str | os.PathLike[str],
+        path: StrPath,
         eos: EndTokens,
         *,
         pattern: str | None = None,

@@ -26,7 +26,19 @@ from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER
 from structgen.automata.strings.automata import MOST_WORK, raise_limit_error, steps_to
 from structgen.automata.strings.kernels import FAR, TOO_MUCH_WORK
 from structgen.automata.strings.utf8_rows import ByteRows
-from structgen.base.language.ir import FALSE, TRUE, All, Any_, Formula, Length, Not, Pattern, Spec, atoms
+from structgen.base.language.ir import (
+    FALSE,
+    TRUE,
+    All,
+    Any_,
+    Formula,
+    Formulas,
+    Length,
+    Not,
+    Pattern,
+    Spec,
+    atoms,
+)
 from structgen.base.native.array_types import BoolArray
 from structgen.base.system.public_calls import THIS_CALL
 
@@ -137,7 +149,7 @@ def at_length(formula: Formula, size: int) -> Formula:
 
 
 def divide_into_phases(
-    formulas: tuple[Formula, ...], rows_of: Callable[[Spec], ByteRows]
+    formulas: Formulas, rows_of: Callable[[Spec], ByteRows]
 ) -> tuple[ByteRows, tuple[Phase, ...]] | None:
     """Divide the demands of a spec into phases; return (rows of one automaton, the phases in order).
 

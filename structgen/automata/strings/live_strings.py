@@ -12,7 +12,7 @@ live state, a column that has not been computed yet is UNASKED.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from structgen.base.errors import LimitError, UnsupportedError
 from structgen.base.language.expectation import Expected
@@ -23,6 +23,9 @@ UNASKED: Final = -2
 """An entry in the row of a live state: the state after this byte has not been computed yet."""
 _MOST_WAYS: Final = 1_000
 """The most ways that one formula may have."""
+
+Way: TypeAlias = tuple[Texts | None, Formula]
+"""A grammar and a regular formula, and a string has to meet both. None: no grammar is asked for."""
 
 
 class TextMachine(Protocol):
@@ -119,12 +122,10 @@ def speaks_of_texts(formula: Formula) -> bool:
     return any(isinstance(atom, Texts) for atom in atoms(formula))
 
 
-def ways_of(formula: Formula, is_denied: bool = False) -> list[tuple[Texts | None, Formula]]:
+def ways_of(formula: Formula, is_denied: bool = False) -> list[Way]:
     """Return the ways of a formula: a string meets the formula if it meets one of them.
 
-    A way is a pair (grammar, regular formula), and a string has to meet both. The grammar is None where the
-    way asks for no grammar. `is_denied`: return the ways of the negation. Example: (g or p) and q ->
-    [(g, q), (None, p and q)].
+    `is_denied`: return the ways of the negation. Example: (g or p) and q -> [(g, q), (None, p and q)].
 
     Raises `UnsupportedError` where a grammar is denied, or where two grammars must hold at once; `LimitError`
     where the ways are too many.
@@ -147,7 +148,7 @@ def ways_of(formula: Formula, is_denied: bool = False) -> list[tuple[Texts | Non
     if isinstance(formula, Any_) is not is_denied:
         return [way for part in parts for way in part]
     # Each way of a part is combined with each way of the others. Their number is a product: it is limited.
-    ways: list[tuple[Texts | None, Formula]] = [(None, TRUE)]
+    ways: list[Way] = [(None, TRUE)]
     for part in parts:
         ways = [_combine_ways(way, part_way) for way in ways for part_way in part]
         if len(ways) > _MOST_WAYS:
@@ -157,9 +158,7 @@ def ways_of(formula: Formula, is_denied: bool = False) -> list[tuple[Texts | Non
     return ways
 
 
-def _combine_ways(
-    way: tuple[Texts | None, Formula], second_way: tuple[Texts | None, Formula]
-) -> tuple[Texts | None, Formula]:
+def _combine_ways(way: Way, second_way: Way) -> Way:
     """Return the way that asks for both ways at once. Raises `UnsupportedError` for two grammars."""
     texts, formula = way
     second_texts, second_formula = second_way

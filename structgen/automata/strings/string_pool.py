@@ -73,6 +73,7 @@ from structgen.base.language.ir import (
     Demands,
     Format,
     Formula,
+    Formulas,
     Length,
     Spec,
     Texts,
@@ -200,7 +201,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
 
     # Specs.
 
-    def _has_states(self, spec: Spec, outcome: Outcome, formulas: tuple[Formula, ...]) -> bool:
+    def _has_states(self, spec: Spec, outcome: Outcome, formulas: Formulas) -> bool:
         """Return whether the automaton of a spec counts its lengths in its states.
 
         It does where the bounds are small, where they are not a bound on all texts, and where the automaton
@@ -299,12 +300,12 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
 
         return HELD.get((spec, self.lone, self._max_states), make_rows)
 
-    def _dividing_automaton(self, formulas: tuple[Formula, ...]) -> SpecAutomaton:
+    def _dividing_automaton(self, formulas: Formulas) -> SpecAutomaton:
         """Return the automaton whose outcomes are the sets of `formulas` that are true of a text."""
         key = formulas, self.lone, self._max_states
         return _DIVIDED.get(key, lambda: self._reader.automaton_of_spec(Spec(formulas), lone=self.lone))
 
-    def text_classes(self, formulas: tuple[Formula, ...]) -> dict[frozenset[int], bool]:
+    def text_classes(self, formulas: Formulas) -> dict[frozenset[int], bool]:
         """Return each set of formulas that is exactly the set of the true ones for some text.
 
         The value of a set is whether infinitely many texts have it. The empty set is left out. For example,

@@ -42,6 +42,8 @@ from structgen.machines.core.compiled import CompiledGrammar, plain_grammar
 from structgen.machines.core.grammar import Grammar
 from structgen.tokens.tokenizer import Tokenizer
 
+RequestMaker: TypeAlias = Callable[[Any], Request]
+"""A function that makes the request of a prompt: of a text, or of the messages of a chat."""
 _OWN_ENGINE: Final = "structgen"
 _OTHER_ENGINES: Final = {"vllm": "structgen.doors.integrations.vllm_bulk"}
 """The modules of other engines, by the engine's name. They belong to a package above this one, so they are
@@ -72,7 +74,7 @@ class Prompt:
     """The prompt: a text, or chat messages."""
     seed: Any
 
-    def make_request(self, request_of: Callable[[Any], Request]) -> Request:
+    def make_request(self, request_of: RequestMaker) -> Request:
         """Return the request. Raises StructgenError if it is refused."""
         request = request_of(self.text)
         if self.seed is None:
@@ -106,7 +108,7 @@ def run_bulk(
     engine: Engine | Answering,
     prompts: Path,
     results: Path,
-    request_of: Callable[[Any], Request],
+    request_of: RequestMaker,
     tell: Callable[[BulkProgress], None] = lambda _: None,
     *,
     start_over: bool = False,
@@ -196,7 +198,7 @@ def engine_parts(model: str, tokenizer: str, other_version: str = "") -> dict[st
 
 
 def identify_run(
-    request_of: Callable[[Any], Request], of_engine: Mapping[str, str], prompts: Sequence[Prompt]
+    request_of: RequestMaker, of_engine: Mapping[str, str], prompts: Sequence[Prompt]
 ) -> dict[str, str]:
     """Return the identity of a run for `result_files`: `engine_parts`, and digests of prompts and requests.
     Cost: making each request."""
@@ -260,7 +262,7 @@ def own_parts(engine: Engine) -> dict[str, str]:
 
 
 def engine_answers(
-    engine: Engine, request_of: Callable[[Any], Request], trace_headers: Mapping[str, str] | None = None
+    engine: Engine, request_of: RequestMaker, trace_headers: Mapping[str, str] | None = None
 ) -> Answering:
     """Return the function that answers prompts with our own engine.
 
@@ -316,7 +318,7 @@ def _span_of(engine: Engine, prompt: Prompt, trace_headers: Mapping[str, str] | 
 def _own_answers(
     model: str,
     options: Mapping[str, Any],
-    request_of: Callable[[Any], Request],
+    request_of: RequestMaker,
     trace_headers: Mapping[str, str] | None = None,
 ) -> Answering:
     """Return the answering of a Ray actor, with an engine of its own. Prompts that come from two threads
@@ -329,8 +331,8 @@ def _own_answers(
 
 
 def _find_maker(
-    engine: str, prompts: Path, request_of: Callable[[Any], Request]
-) -> Callable[[str, Mapping[str, Any], Callable[[Any], Request]], Answering]:
+    engine: str, prompts: Path, request_of: RequestMaker
+) -> Callable[[str, Mapping[str, Any], RequestMaker], Answering]:
     """Return the function that makes the answering of a worker, for an engine's name. Raises OptionError for
     a request that the other engine would treat differently from ours."""
     if engine == _OWN_ENGINE:
@@ -354,7 +356,7 @@ def run_bulk_on_ray(
     model: str | Path,
     prompts: Path,
     results: Path,
-    request_of: Callable[[Any], Request],
+    request_of: RequestMaker,
     tell: Callable[[BulkProgress], None] = lambda _: None,
     *,
     start_over: bool = False,

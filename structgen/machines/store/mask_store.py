@@ -34,6 +34,7 @@ from structgen.base.native.lazy_memory import room
 from structgen.base.system.cache import ENVIRONMENT_VARIABLE, cache_folder
 from structgen.base.system.fork_locks import STORES, new_lock
 from structgen.base.system.source_digests import package_digest
+from structgen.base.system.text_files import StrPath
 from structgen.machines.store.recent_grammars import HeldGrammars, RecentGrammars
 from structgen.tokens.vocabulary import MOST_ON_DISK, Vocabulary
 
@@ -134,7 +135,7 @@ class MaskStore:
 
     def __init__(
         self,
-        path: str | os.PathLike[str] | None = None,
+        path: StrPath | None = None,
         *,
         memory: int = 256 * 1024 * 1024,
         disk: int = MOST_ON_DISK,
@@ -210,7 +211,7 @@ StoreOption: TypeAlias = MaskStore | Literal[False] | None
 """The store with which a grammar is compiled. None: the process's default; False: a store of its own."""
 
 
-def store_of(store: StoreOption | str | os.PathLike[str]) -> StoreOption:
+def store_of(store: StoreOption | StrPath) -> StoreOption:
     """Return the store that an option names: for a path, the process's store in that folder.
 
     It is the same object as long as somebody uses it. A store, None and False are returned as they are.

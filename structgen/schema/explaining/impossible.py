@@ -16,9 +16,9 @@ from typing import NamedTuple, TypeAlias
 from structgen.base.errors import LimitError, StructgenError
 from structgen.schema.meaning import wording
 from structgen.schema.meaning.formulas import LISTED
-from structgen.schema.meaning.literals import ARRAY, NEVER, OBJECT, Literal
+from structgen.schema.meaning.literals import ARRAY, NEVER, OBJECT, Literal, Literals
 from structgen.schema.meaning.place import NOTHING
-from structgen.schema.reading.model import Schema, conjuncts_of
+from structgen.schema.reading.model import Schema, Schemas, conjuncts_of
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 from structgen.schema.recogniser.smallest_contradiction import find_contradiction
 
@@ -43,16 +43,16 @@ class _Part(NamedTuple):
 
     label: str
     schema: Schema
-    further_schemas: tuple[Schema, ...]
+    further_schemas: Schemas
     """More schemas that the value must meet for the question; no text contains them."""
-    met: tuple[Literal, ...] = ()
+    met: Literals = ()
     """Literals of a value of the place that uses the part, that of the part last; empty where the part is
     about another value."""
     member: int = -1
     """The index of the value in its enum; -1: the part is not a value of an enum."""
 
 
-_Place: TypeAlias = tuple[tuple[Literal, ...], tuple[Literal, ...]]
+_Place: TypeAlias = tuple[Literals, Literals]
 """The literals of a value, and the literals whose parts are examined."""
 
 
@@ -67,7 +67,7 @@ def find_impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[lis
     """
     tables = network.tables
     oracle = network.oracle
-    empty_parts: dict[tuple[Schema, int], tuple[_Part, tuple[Literal, ...]] | None] = {}
+    empty_parts: dict[tuple[Schema, int], tuple[_Part, Literals] | None] = {}
     """The parts, with the literals that exclude each other; None once a part can hold."""
     # At the first places all literals are examined.
     stack: list[_Place] = []
@@ -116,7 +116,7 @@ def find_impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[lis
 
 def _explain_parts(
     network: SchemaNetwork,
-    empty_parts: Iterable[tuple[_Part, tuple[Literal, ...]]],
+    empty_parts: Iterable[tuple[_Part, Literals]],
 ) -> list[Impossible]:
     """Return the parts with their reasons; each comes with the literals that exclude each other."""
     impossible_parts: list[Impossible] = []

@@ -22,6 +22,7 @@ from structgen.base.language.ir import (
     Any_,
     Format,
     Formula,
+    Formulas,
     Length,
     Multiple,
     Not,
@@ -85,7 +86,7 @@ def disjunction(formulas: Iterable[Formula]) -> Formula:
     # Dictionaries keep the order of the parts: equal unions are equal formulas, and share an automaton.
     parts: dict[Formula, None] = {}
     words: list[frozenset[str]] = []
-    ranges: dict[tuple[Formula, ...], list[Ranges]] = {}
+    ranges: dict[Formulas, list[Ranges]] = {}
     for formula in formulas:
         if formula == TRUE:
             return TRUE

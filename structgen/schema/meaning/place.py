@@ -36,6 +36,7 @@ from structgen.schema.meaning.literals import (
     OBJECT,
     STRING,
     Literal,
+    Literals,
 )
 from structgen.schema.reading.json_values import Digests, equality_key
 from structgen.schema.reading.keywords import SPEAKS_OF
@@ -193,7 +194,7 @@ class PlaceTables:
         """For each id the resolved schema. For a schema that only refers to another one, it is that other
         one."""
         # The first demand has no literals: it is ANYTHING.
-        self._demands = Numbered[tuple[Literal, ...]](((),))
+        self._demands = Numbered[Literals](((),))
         self._places = Numbered[tuple[int, ...]]()
         self.demands = self._demands.values
         self.places = self._places.values
@@ -653,7 +654,7 @@ class PlaceTables:
         return not any(mask & bit_of_key(value) for value in remaining)
 
 
-Rest: TypeAlias = frozenset[tuple[str, Literal]] | tuple[Literal, ...]
+Rest: TypeAlias = frozenset[tuple[str, Literal]] | Literals
 """An object as the set of its members, or an array as the tuple of its items. Each value is given by its
 literal: `{"a": 1}` is `frozenset({("a", literal of 1)})`."""
 

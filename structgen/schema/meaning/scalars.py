@@ -57,7 +57,17 @@ from structgen.schema.meaning.formulas import (
     quick_string,
     spans_of,
 )
-from structgen.schema.meaning.literals import ARRAY, BOOLEAN, EVERY, NULL, NUMBER, OBJECT, STRING, Literal
+from structgen.schema.meaning.literals import (
+    ARRAY,
+    BOOLEAN,
+    EVERY,
+    NULL,
+    NUMBER,
+    OBJECT,
+    STRING,
+    Literal,
+    Literals,
+)
 from structgen.schema.meaning.place import PlaceTables, integers_alone, is_conditional
 from structgen.schema.reading.json_values import (
     JsonPieces,
@@ -110,7 +120,7 @@ class ValueSet(NamedTuple):
     """For each kind of scalar the formula of the values in the set (`Scalars` names the kinds)."""
     containers: int
     """OBJECT and ARRAY as bits, where the set may have objects or arrays."""
-    literals: tuple[Literal, ...]
+    literals: Literals
     """The literals that all values of the set meet."""
 
     def is_empty(self, satisfiable: Callable[[Formula, int], bool]) -> bool:
@@ -165,7 +175,7 @@ class Scalars:
         self._satisfiable: dict[tuple[int, Formula], bool] = {}
         self._shortest: dict[tuple[int, Formula], JsonPieces | None] = {}
         self._key_matches: dict[tuple[str, str], bool] = {}
-        self._contradictory: dict[tuple[Literal, ...], bool] = {}
+        self._contradictory: dict[Literals, bool] = {}
         self._is_text = partial(can_be_written, lone=quoting.lone)
 
     # Formulas of schemas. `kind` is STRING or NUMBER, or NULL for null, BOOLEAN for true, -BOOLEAN for false.

@@ -33,7 +33,7 @@ from structgen.schema.meaning.facts import (
     Watch,
 )
 from structgen.schema.meaning.key_clauses import ClauseReader
-from structgen.schema.meaning.literals import ALWAYS, ARRAY, NEVER, OBJECT, Literal
+from structgen.schema.meaning.literals import ALWAYS, ARRAY, NEVER, OBJECT, Literals
 from structgen.schema.meaning.overlapping_branches import OverlappingBranches
 from structgen.schema.meaning.place import PlaceTables
 from structgen.schema.meaning.scalars import Scalars
@@ -124,7 +124,7 @@ class Shapes:
 
     def _plain_schema(
         self,
-        literals: tuple[Literal, ...],
+        literals: Literals,
         kind: int,
     ) -> Schema | None:
         """Return the schema of a demand whose keywords give its only shape; None where the demand is not so

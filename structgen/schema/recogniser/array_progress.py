@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from structgen.base.errors import LimitError
 from structgen.base.limits import Limits
-from structgen.schema.meaning.literals import NEVER, Literal
+from structgen.schema.meaning.literals import NEVER, Literal, Literals
 from structgen.schema.meaning.place import NOTHING, PlaceTables
 from structgen.schema.meaning.shape import (
     Alternative,
@@ -40,7 +40,7 @@ Values: TypeAlias = frozenset[Literal]
 MANY_KINDS = 3
 """The most kinds of required items for which all combinations are tried that one item may meet at once."""
 _NONE: Values = frozenset()
-_Part: TypeAlias = tuple[tuple[Literal, ...], int]
+_Part: TypeAlias = tuple[Literals, int]
 """One choice for an item: the literals that it meets, and 1 where it then meets an obligation or counts, else
 0."""
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from structgen.base.limits import Limits
-from structgen.schema.meaning.literals import STRING, Literal
+from structgen.schema.meaning.literals import STRING, Literal, Literals
 from structgen.schema.meaning.place import NOTHING, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import (
@@ -49,12 +49,12 @@ class AskedSets(NamedTuple):
     """The sets of values that can meet obligations: an obligation is met if the value lies in one of its
     sets."""
 
-    set_literals: tuple[tuple[Literal, ...], ...]
+    set_literals: tuple[Literals, ...]
     """The sets, each given by the literals that its values meet."""
     sets: list[int]
     """For each obligation the numbers of its sets, as bits; -1: every value meets the obligation."""
 
-    def only_set(self, number: int) -> tuple[Literal, ...] | None:
+    def only_set(self, number: int) -> Literals | None:
         """Return the literals of the only set that meets an obligation, or None where there are several."""
         bits = self.sets[number]
         # Exactly one bit is set if nothing is left without the lowest bit.
@@ -185,7 +185,7 @@ class Members:
         frame: Frame,
         alternative: Alternative,
         member_key: MemberKey,
-    ) -> tuple[Literal, ...] | None:
+    ) -> Literals | None:
         """Return the literals that the member's value must meet to make an alternative true. None: the member
         cannot make it true."""
         match alternative:
@@ -328,7 +328,7 @@ class Members:
         `(AtKey("a", (literal,)),)` asks for one set where `member_key` is "a".
         """
         base_literals = self.tables.demands[base]
-        set_numbers: dict[tuple[Literal, ...], int] = {}
+        set_numbers: dict[Literals, int] = {}
         sets: list[int] = []
         for obligation in unmet:
             bits = 0

@@ -29,7 +29,7 @@ from structgen.grammars.text_grammars.context_free.parser_stacks import ROOT
 from structgen.grammars.text_grammars.context_free.rules import Rule
 from structgen.grammars.text_grammars.context_free.searched_rests import SearchedRests
 from structgen.grammars.text_grammars.context_free.shortest_rests import Word
-from structgen.grammars.text_grammars.machine.language import Config, InsidePart, Language
+from structgen.grammars.text_grammars.machine.language import Config, InsidePart, Language, SplitConfig
 from structgen.grammars.text_grammars.machine.scanning import common_classes
 
 _Place: TypeAlias = "tuple[int, ...]"
@@ -180,7 +180,7 @@ class GreedyContextFree(SearchedRests, ContextFree):
         config_after = is_word, threads_after
         return config_after if (is_word or threads_after) and self.is_live(config_after) else None
 
-    def inside_parts(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
+    def inside_parts(self, config: Config) -> SplitConfig:
         _, threads = config
         for _, bundle in threads:
             if any(terminal not in self._bound for terminal, _ in self.scanner.bundles[bundle]):

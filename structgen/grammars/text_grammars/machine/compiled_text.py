@@ -24,7 +24,7 @@ from structgen.base.native.array_types import BoolArray, Int64Array
 from structgen.base.native.raw_memory import address_of
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.machine import stepping, text_masks
-from structgen.grammars.text_grammars.machine.language import TOKEN, Config, InsidePart
+from structgen.grammars.text_grammars.machine.language import TOKEN, Config, InsidePart, SplitConfig
 from structgen.grammars.text_grammars.machine.numbered_text import STATE_AFTER, NumberedText
 from structgen.grammars.text_grammars.machine.rest_completions import COMPLETED, RestCompletions
 from structgen.machines.core.compiled import REMEMBERED, Bits, TokenList, Tokens
@@ -194,7 +194,7 @@ class CompiledText(NumberedText):
             inside = insides[0]
             return inside.part.compiled.mask_parts(inside.state)
 
-    def _split_insides(self, index: int) -> tuple[tuple[InsidePart, ...], Config | None]:
+    def _split_insides(self, index: int) -> SplitConfig:
         """Return the places of a state that are inside parts with masks, and the configuration of its other
         places (None: there are none)."""
         if index == self._finished_state:
