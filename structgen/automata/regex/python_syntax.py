@@ -49,7 +49,7 @@ def parse_python(pattern: str, flags: int = 0, *, where: str = "pattern") -> Nod
     return _read_tree(pattern, flags, where, False)[0]
 
 
-def parse_form(pattern: str, flags: int = 0, *, where: str = "pattern") -> tuple[Node, bool]:
+def parse_form(pattern: str, flags: int, *, where: str = "pattern") -> tuple[Node, bool]:
     r"""Return the tree of a pattern as people write it for a form, and whether it has a class or a boundary
     that is ASCII's for that reason alone.
 

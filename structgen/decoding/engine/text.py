@@ -93,8 +93,8 @@ class RequestStart:
     border alone."""
     shortest_length: int | None
     """The length of the shortest text of the grammar, in tokens; None: not counted yet."""
-    border: PromptBorder | None = None
-    closing: ThoughtClosing | None = None
+    border: PromptBorder | None
+    closing: ThoughtClosing | None
     """The tokens and the text that close the thoughts before a document; None: there are no thoughts."""
     drafts: Callable[[], Drafting] | None = None
     """The function that makes the drafters of a text; None: the texts have no drafters."""
@@ -111,7 +111,7 @@ class DecidedText:
     handle: Handle
     """The object with which the caller follows the text."""
     usage: Usage
-    most_guesses: int = 0
+    most_guesses: int
     """The largest number of guessed tokens in a draft."""
     thought: list[int] = field(default_factory=list)
     """The tokens of the thoughts so far."""

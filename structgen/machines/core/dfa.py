@@ -64,7 +64,7 @@ def explicit_automaton(
     followers: Followers,
     max_states: int,
     depth: int | None,
-    minimal: bool = False,
+    minimal: bool,
     *,
     leaves_out: bool = False,
 ) -> Dfa:

@@ -72,7 +72,7 @@ class Outline:
     lines: tuple[Line, ...]
     demands: tuple[int, ...]
     """The demands that were described, for further questions."""
-    cut: int = 0
+    cut: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class _Todo:
     inside: tuple[_Todo, ...] = ()
 
 
-def make_outline(network: SchemaNetwork, max_lines: int = MOST_LINES) -> Outline:
+def make_outline(network: SchemaNetwork, max_lines: int) -> Outline:
     """Return the tree of a network's places, `max_lines` lines of it.
 
     Expands all places that it describes, each once: linear in the schema where few alternatives multiply. A

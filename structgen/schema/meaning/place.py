@@ -182,9 +182,9 @@ class PlaceTables:
 
     def __init__(
         self,
-        any_value: int | None = None,
+        any_value: int | None,
         *,
-        digits_alone: bool = False,
+        digits_alone: bool,
     ) -> None:
         """`any_value` is the greatest depth of an unconstrained value; None: no bound. `digits_alone`: where
         only integers are allowed, they are written with digits only (numbers="bounded")."""

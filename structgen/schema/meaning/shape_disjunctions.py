@@ -54,7 +54,7 @@ class Shapes:
         tables: PlaceTables,
         scalars: Scalars,
         limits: Limits,
-        max_items: int | None = None,
+        max_items: int | None,
     ) -> None:
         """`max_items` is the most items of arrays that the schema does not bound (max_items); None: no
         bound."""

@@ -282,7 +282,7 @@ class KeywordRefusal:
     """The JSON pointer of the schema that has the keyword."""
     keyword: str
     fault: str
-    cure: str = ""
+    cure: str
 
 
 class OpenDocument(ABC):

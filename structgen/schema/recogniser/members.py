@@ -224,7 +224,7 @@ class Members:
         unmet: Unmet,
         member_key: MemberKey,
         members_before: MembersSoFar,
-        goes_on: Callable[[Unmet], bool] | None = None,
+        goes_on: Callable[[Unmet], bool] | None,
     ) -> list[tuple[int, ObligationsLeft]]:
         """Return the ways to take a member. Each is a demand on its value, with the obligations that stay
         open.

@@ -85,7 +85,7 @@ class Witness:
     members_so_far: MembersSoFar
     """The members that are already written."""
     ask: Ask
-    used_keys: Collection[str] = ()
+    used_keys: Collection[str]
     """The written keys that the frame does not name; they must not come again."""
     tables: PlaceTables = field(init=False)
     frames: ObjectFrames = field(init=False)

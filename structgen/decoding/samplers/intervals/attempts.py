@@ -26,7 +26,7 @@ whatever else happens, so accepted attempts are independent.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -39,11 +39,6 @@ NEVER: Final = 1 << 61
 """A batch that no run reaches."""
 EACH: Final = ("weights", "bounds", "known", "batches", "left", "texts")
 """The names of the arrays that have a number for each attempt."""
-
-
-def _no_ids() -> Ids:
-    """Return an empty array, the default of a field."""
-    return np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,11 +58,11 @@ class Attempts:
     """float64: how many draws the run still planned when its batch began."""
     texts: Ids
     """int64: the number of the draw that the attempt ended in; -1 for a dead end."""
-    listed: Ids = field(default_factory=_no_ids)
+    listed: Ids
     """int64 [M]: the numbers of the draws whose texts became known, for a method that sums known texts."""
-    since: Ids = field(default_factory=_no_ids)
+    since: Ids
     """int64 [M]: for each of `listed`, the first batch that knew the text."""
-    until: Ids = field(default_factory=_no_ids)
+    until: Ids
     """int64 [M]: for each of `listed`, the first batch that did not know the text any more, because it is a
     batch of another run; NEVER if there is no such batch."""
     pilot: int = 0

@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from structgen.base.language.remarks import NO_REMARKS, Remarks
+from structgen.base.language.remarks import Remarks
 from structgen.base.native.array_types import Int32Array
 
 _SHOWN: Final = 80
@@ -116,7 +116,7 @@ class ParserTables:
     """The flags of `re` for all patterns."""
     kernels: tuple[tuple[tuple[int, int], ...], ...]
     """[states]: the kernel items: a rule, and how many of its symbols were read."""
-    remarks: Remarks = NO_REMARKS
+    remarks: Remarks
     available: frozenset[int] | None = None
     """The bytes that texts may have; None: all. A vocabulary may lack some: then the patterns leave out each
     character that needs one of these."""

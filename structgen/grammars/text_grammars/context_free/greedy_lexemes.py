@@ -22,7 +22,7 @@ from structgen.base.errors import GrammarError
 from structgen.base.language.expectation import Expected
 from structgen.base.language.numbered import Numbered
 from structgen.base.language.remembering import remember_answers
-from structgen.base.limits import DEFAULT, Limits
+from structgen.base.limits import Limits
 from structgen.grammars.text_grammars.context_free.context_free_language import ContextFree
 from structgen.grammars.text_grammars.context_free.greedy_rests import GreedyRests, is_bound
 from structgen.grammars.text_grammars.context_free.parser_stacks import ROOT
@@ -52,9 +52,9 @@ class GreedyContextFree(SearchedRests, ContextFree):
         terminals: Mapping[str, Language | Node | None],
         start: str,
         *,
-        ignored: Sequence[str] = (),
-        limits: Limits = DEFAULT,
-        missing: frozenset[int] = frozenset(),
+        ignored: Sequence[str],
+        limits: Limits,
+        missing: frozenset[int],
     ) -> None:
         """`missing`: bytes that no text may have; the other parameters are those of `ContextFree`. Example:
         `GreedyContextFree([("s", ("a", "b"))], {"a": tree, "b": other_tree}, "s")`."""

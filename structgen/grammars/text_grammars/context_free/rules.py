@@ -59,7 +59,7 @@ def prepare_rules(
     rules: Iterable[Rule],
     terminals: Terminals,
     start: str,
-    ignored_terminals: Sequence[str] = (),
+    ignored_terminals: Sequence[str],
 ) -> Rules:
     """Return the rules without empty right sides, unit cycles and useless symbols.
 
