@@ -84,6 +84,7 @@ class SpecAutomaton:
         return self.automaton.nbytes
 
 
+@dataclass(eq=False)
 class FormulaReader:
     """Makes the automata of formulas.
 
@@ -91,13 +92,8 @@ class FormulaReader:
     on numbers; without it, such atoms are refused.
     """
 
-    def __init__(
-        self,
-        max_states: int = MOST_STATES,
-        numbers: Callable[[NumberAtom], Automaton] | None = None,
-    ) -> None:
-        self._max_states = max_states
-        self._numbers = numbers
+    _max_states: int = MOST_STATES
+    _numbers: Callable[[NumberAtom], Automaton] | None = None
 
     def automaton_of_formula(self, formula: Formula, alone: bool = True) -> Automaton:
         """Return the automaton of the texts that meet a formula; it has one outcome.

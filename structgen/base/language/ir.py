@@ -28,7 +28,7 @@ The value 5 has the outcome {0} there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar, Union
@@ -314,10 +314,6 @@ class Network(Protocol):
 
     def entry(self, place: int) -> ValueMenu:
         """Return how a value at `place` may begin. Each type that is listed has a valid value."""
-
-    def scalars_of(self, place: int) -> Hashable | None:
-        """Return a key for a place of scalars. Places with equal keys allow the same scalars, in the same
-        spellings, and no objects or arrays. None: nothing is known."""
 
     def keys(self, residue: int) -> Sequence[str]:
         """Return every key that any residue of this object may name, sorted by bytes

@@ -147,12 +147,12 @@ class FactConjunction:
         self.values[key] = (*self.values.get(key, ()), *literals)
 
 
+@dataclass(eq=False)
 class Obligations:
     """Simplifies conjunctions of facts. Each simplification keeps the set of values."""
 
-    def __init__(self, tables: PlaceTables, scalars: Scalars) -> None:
-        self.tables = tables
-        self.scalars = scalars
+    tables: PlaceTables
+    scalars: Scalars
 
     def value_literals(self, facets: Iterable[Schema], key: str) -> list[Literal]:
         """Return the literals that facets ask of the value under a key, in text order."""

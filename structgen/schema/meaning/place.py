@@ -447,20 +447,6 @@ class PlaceTables:
             self._twin_of[schema.id] = twin
         return self.signed_literal(twin, literal.is_negated)
 
-    def scalars_of(self, demand: int) -> Hashable | None:
-        """Return a key for a demand of one schema that allows only scalars. Demands with equal keys mean the
-        same. The key is the bits of the types where the schema has no other keyword. None for other
-        demands."""
-        literals = self.demands[demand]
-        if len(literals) != 1 or literals[0].is_negated:
-            return None
-        schema = literals[0].schema
-        if schema.has_combinators or schema.by_value or schema.kinds & (OBJECT | ARRAY):
-            return None
-        if schema.spoken_types or schema.enum is not None:
-            return self.twin_literal(literals[0])
-        return schema.kinds
-
     # Demands and places
 
     def demand_of(self, schema: Schema) -> int:

@@ -8,6 +8,7 @@ example `{"contains": {"const": 1}}` is complete after one item that equals 1.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import TypeAlias
@@ -57,15 +58,15 @@ def watches_values(shape: ArrayShape, progress: Progress) -> bool:
     return shape.unique or needs_repeat(progress)
 
 
+@dataclass(eq=False)
 class ArrayProgress:
     """Answers questions about the progress of one thread: its open obligations and its counted items."""
 
-    def __init__(self, tables: PlaceTables, shapes: Shapes, limits: Limits) -> None:
-        self.tables = tables
-        self.shapes = shapes
-        self.limits = limits
-        self.singly = False
-        """Whether `pays_singly` has returned True for some array of this network."""
+    tables: PlaceTables
+    shapes: Shapes
+    limits: Limits
+    singly: bool = False
+    """Whether `pays_singly` has returned True for some array of this network."""
 
     def item_demand(self, shape: ArrayShape, index: int) -> int:
         """Return the demand on the item at an index."""

@@ -9,6 +9,7 @@ AtKey("b", B))` only the second one is possible after a member "a".
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from structgen.base.limits import Limits
@@ -63,26 +64,20 @@ class AskedSets(NamedTuple):
         return None
 
 
+@dataclass(eq=False, slots=True)
 class ObligationsLeft:
     """The obligations that a member's value leaves open. They are computed when they are first asked for.
 
     A union of n objects has n outcomes of its discriminator, and each leaves n - 1 obligations.
     """
 
-    __slots__ = ("_after", "_met", "_sets", "_unmet")
-
-    def __init__(
-        self,
-        after: Sequence[Obligation | None],
-        sets: Sequence[int],
-        met: int,
-    ) -> None:
-        """`after` has the open alternatives of each obligation unless the value meets it; `sets` are those of
-        `AskedSets`, and `met` has the bits of the sets in which the value lies."""
-        self._after = after
-        self._sets = sets
-        self._met = met
-        self._unmet: Unmet | None = None
+    _after: Sequence[Obligation | None]
+    """The open alternatives of each obligation unless the value meets it."""
+    _sets: Sequence[int]
+    """The sets of `AskedSets`."""
+    _met: int
+    """The bits of the sets in which the value lies."""
+    _unmet: Unmet | None = None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ObligationsLeft) or self._met != other._met:

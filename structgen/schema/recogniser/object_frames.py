@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 from structgen.base.errors import LimitError, UnsupportedError
@@ -35,23 +36,17 @@ from structgen.schema.recogniser.key_order import declared_keys
 from structgen.schema.recogniser.object_keys import Frame, FrameStanding, KeyClass
 
 
+@dataclass(eq=False)
 class ObjectFrames:
     """Makes the frames of one network, and finds the demands of shapes on the keys of a frame."""
 
-    def __init__(
-        self,
-        tables: PlaceTables,
-        scalars: Scalars,
-        shapes: Shapes,
-        limits: Limits,
-        *,
-        any_order: bool,
-    ) -> None:
-        self.tables = tables
-        self.scalars = scalars
-        self.shapes = shapes
-        self.limits = limits
-        self.any_order = any_order
+    tables: PlaceTables
+    scalars: Scalars
+    shapes: Shapes
+    limits: Limits
+    any_order: bool
+
+    def __post_init__(self) -> None:
         self._frames: dict[tuple[int, ...], Frame] = {}
 
     def frame_of(self, demands: tuple[int, ...]) -> Frame:

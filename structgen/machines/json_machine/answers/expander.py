@@ -14,7 +14,7 @@ the place of the next item, and writes it into that row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from operator import is_not
 
@@ -86,8 +86,6 @@ class Expander:
         self.unread: set[int] = set()
         """The rows of residues of arrays whose last item's text was not followed."""
         self.outcomes = network.outcomes
-        self._scalars: dict[Hashable, tuple[int, ...]] = {}
-        """The answer of `Network.scalars_of` for a place -> the words of the place's row."""
         self._list_of_keys: dict[tuple[str, ...], int] = {}
         """A sorted list of words -> the row of the list."""
         self._rows: dict[Spec, int] = {}
@@ -391,20 +389,9 @@ class Expander:
                 raise AssertionError(f"question {kind}")
 
     def _answer_place(self, row: int) -> None:
-        """Write how a value at a place may begin, unless the row is filled. Places that begin alike share the
-        words of their rows."""
+        """Write how a value at a place may begin, unless the row is filled."""
         if self._tables.rows(L.T_PLACE).item(row, L.PlaceRow.status):
             return
-        scalars = self.network.scalars_of(self.place_of[row])
-        values = self._scalars.get(scalars)
-        if values is None:
-            values = self._words_of_place(row)
-            if scalars is not None:
-                self._scalars[scalars] = values
-        self._tables.write_words(L.T_PLACE, row, values)
-
-    def _words_of_place(self, row: int) -> tuple[int, ...]:
-        """Return how a value at a place may begin, as the words of its row."""
         string = number = -1
         try:
             entry = self.network.entry(self.place_of[row])
@@ -417,7 +404,7 @@ class Expander:
             error.name_schemas(self.network.sources(self.place_of[row]))
             raise
         # in the order of `PlaceRow`
-        return (
+        values = (
             1,
             -1 if entry.object is None else self.residue_row(entry.object, False),
             -1 if entry.array is None else self.residue_row(entry.array, True),
@@ -428,6 +415,7 @@ class Expander:
             -1 if entry.null is None else entry.null,
             0,
         )
+        self._tables.write_words(L.T_PLACE, row, values)
 
     def know_residue(self, row: int) -> None:
         """Fill the row of a residue, unless it is filled."""

@@ -15,6 +15,7 @@ state is joined from the masks of its grammars.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -78,24 +79,19 @@ def content_key(identity: list[int], automaton: bytes, context: Int64Array) -> H
     return mode, automaton, lexeme >> L.ESCAPE_SHIFT, *identity[L.TerminalKey.min_length :], escapes
 
 
+@dataclass(eq=False)
 class Recorder:
     """The records of the terminals of one grammar. The caller holds the grammar's lock."""
 
-    def __init__(
-        self,
-        tables: GrowingTables,
-        expander: Expander,
-        vocabulary: Vocabulary,
-        masks: VocabularyStore,
-        string_tokens: Callable[[], StringTokens],
-    ) -> None:
-        """`string_tokens` returns the vocabulary inside strings that must be texts of grammars."""
-        self._string_tokens = string_tokens
-        self._tables = tables
-        self._expander = expander
-        self._masks = masks
-        self._vocabulary = vocabulary
-        self._shared_records = TerminalRecords.shared(vocabulary, masks)
+    _tables: GrowingTables
+    _expander: Expander
+    _vocabulary: Vocabulary
+    _masks: VocabularyStore
+    _string_tokens: Callable[[], StringTokens]
+    """Returns the vocabulary inside strings that must be texts of grammars."""
+
+    def __post_init__(self) -> None:
+        self._shared_records = TerminalRecords.shared(self._vocabulary, self._masks)
         self._own: TerminalRecords | None = None
         """The records that only this grammar has: those of live states, and those for which the store has no
         memory. None until there is one."""
