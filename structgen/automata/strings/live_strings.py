@@ -36,24 +36,19 @@ class TextMachine(Protocol):
 
     def after_ascii(self, index: int, /) -> Int64Array:
         """Return the state after each byte below 128; below 0 where no text goes on with that byte."""
-        ...
 
     def depth_of(self, index: int, /) -> int:
         """Return how many brackets or blocks of the text are open, where the grammar counts them; else 0."""
-        ...
 
     def may_end(self, index: int, /) -> bool:
         """Return whether a text may end in a state."""
-        ...
 
     def bits(self, index: int, /) -> Int32Array:
         """Return the tokens after which the text goes on or may end, as a mask: one bit for each token. End
         tokens may be among them."""
-        ...
 
     def ends_below(self, index: int, wanted: Any, /) -> list[int]:
         """Return the nodes of the trie `wanted` (`machine_core.wanted_nodes`) at which a text may end."""
-        ...
 
 
 class TextReader(Protocol):
@@ -65,28 +60,22 @@ class TextReader(Protocol):
     @property
     def machine(self) -> TextMachine:
         """The compiled grammar."""
-        ...
 
     def step(self, state: int, byte: int) -> int:
         """Return the state after a byte; below 0 where no text goes on with it."""
-        ...
 
     def after_tokens(self, state: int, tokens: Int64Array) -> Int64Array:
         """Return the state after each token; below 0 where no text goes on with it."""
-        ...
 
     def alike(self, state: int) -> int:
         """Return one state for all states that are known to have the same rest as `state`."""
-        ...
 
     def expected(self, state: int) -> list[Expected]:
         """Return the continuations that may follow, described for people."""
-        ...
 
     def rest(self, state: int) -> bytes:
         """Return a shortest completion of the text. After each of its bytes, the answer is the part of this
         completion that is not written yet."""
-        ...
 
 
 Make = Callable[[Any], "TextReader | None"]

@@ -33,21 +33,17 @@ class Model(Protocol):
     @property
     def vocab_size(self) -> int:
         """The number of logits, V: at least the size of the tokenizer's vocabulary."""
-        ...
 
     @property
     def context(self) -> int:
         """The most tokens of a text, prompt included."""
-        ...
 
     def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, Any]:
         """Return the logits [V] after a prompt of at least one token, and its cache."""
-        ...
 
     def decode(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
         """Return the logits [rows, V] after one more token of each text. The caches then include the
         token."""
-        ...
 
 
 @runtime_checkable
@@ -56,7 +52,6 @@ class ReadsMany(Protocol):
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> Sequence[tuple[Tensor, Any]]:
         """Return for each prompt the result of `prefill`."""
-        ...
 
 
 @runtime_checkable
@@ -66,17 +61,14 @@ class ReadsPieces(Protocol):
     @property
     def piece_tokens(self) -> int:
         """The length of a piece in tokens. Pieces end at multiples of it, or with the prompt."""
-        ...
 
     def new_cache(self) -> Any:
         """Return the cache of a text of which nothing was read. Its `length` is the number of tokens that it
         has."""
-        ...
 
     def read_pieces(self, pieces: Sequence[Sequence[int]], caches: Sequence[Any]) -> Tensor:
         """Return the logits [texts, V] after further tokens of each text, at least one. The caches then
         include them."""
-        ...
 
 
 @runtime_checkable
@@ -89,11 +81,9 @@ class KeepsPrompts(Protocol):
     def share_kept(self, tokens: Sequence[int], cache: Any, salt: str = "") -> None:
         """Let the cache of a prompt begin with what is kept, if that is more than the cache has; the last
         token is never included. Prompts of different salts share nothing."""
-        ...
 
     def keep_beginning(self, tokens: Sequence[int], cache: Any, salt: str = "") -> None:
         """Keep a text for later prompts. `tokens`: those of the text, from its first one on."""
-        ...
 
 
 def piece_reader_of(model: Model) -> ReadsPieces | None:
@@ -159,7 +149,6 @@ class VerifiesDrafts(Protocol):
     @property
     def draft_support(self) -> DraftSupport:
         """The shape of drafts that the model verifies."""
-        ...
 
     def decode_tree(
         self,
@@ -178,13 +167,11 @@ class VerifiesDrafts(Protocol):
         The caches hold none of the nodes until `keep` names those to keep. A cache that `keep` does not name
         is unchanged; `decode`, `decode_tree` and `copy` may be called for it.
         """
-        ...
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[Any]) -> None:
         """Append to each cache the nodes of a path in its last tree: the first node, one of its children, and
         so on. The engine calls this at most once after each `decode_tree`, for some or all of its caches.
         Other caches may have been read further meanwhile."""
-        ...
 
 
 def check_logits(logits: Tensor, *shape: int) -> Tensor:

@@ -35,7 +35,6 @@ class Compilable(Protocol[C]):
 
     def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> C:
         """Return the grammar compiled against a tokenizer."""
-        ...
 
 
 _GRAMMAR: Final = checks.InstanceCheck(

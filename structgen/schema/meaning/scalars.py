@@ -85,24 +85,19 @@ class StringOracle(Protocol):
 
     def shortest(self, spec: Spec) -> Demands:
         """Return, for each formula that some string meets, the shortest JSON literal, quotes included."""
-        ...
 
     def exists(self, formula: Formula) -> bool:
         """Return whether some string meets a formula."""
-        ...
 
     def matches(self, formula: Formula, text: str) -> bool:
         """Return whether a decoded string meets a formula."""
-        ...
 
     def words(self, formula: Formula, max_words: int) -> Sequence[str] | None:
         """Return all strings that meet a formula if they are at most `max_words`, else None."""
-        ...
 
     def classes(self, formulas: Sequence[Formula]) -> Mapping[frozenset[int], bool]:
         """Return each set of formulas such that exactly these are true of some string. The value says whether
         infinitely many strings are such."""
-        ...
 
 
 class NumberOracle(Protocol):
@@ -110,7 +105,6 @@ class NumberOracle(Protocol):
 
     def shortest(self, spec: Spec) -> Demands:
         """Return, for each formula that some numeral within policy meets, the shortest such numeral."""
-        ...
 
 
 class ValueSet(NamedTuple):
