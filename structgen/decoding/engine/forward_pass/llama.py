@@ -58,12 +58,12 @@ class PagedCache:
 
     __slots__ = ("_context", "_list", "_page_bytes", "_pages", "address", "length", "parents")
 
-    def __init__(self, page_bytes: int, context: int, length: int = 0) -> None:
-        """Make an empty cache. `page_bytes` is the size of a page; `context` is the most columns of a text;
-        `length` is the number of columns to begin with."""
+    def __init__(self, page_bytes: int, context: int) -> None:
+        """Make an empty cache. `page_bytes` is the size of a page; `context` is the most columns of a
+        text."""
         self._page_bytes = page_bytes
         self._context = context
-        self.length = length
+        self.length = 0
         self._pages: list[ByteArray] = []
         """The pages of the text. A page lives as long as some cache refers to it."""
         self.parents: list[int] = []
@@ -93,7 +93,7 @@ class PagedCache:
 
     def copy(self) -> PagedCache:
         """Return an independent copy."""
-        twin = PagedCache(self._page_bytes, self._context, self.length)
+        twin = PagedCache(self._page_bytes, self._context)
         twin.begin_as(self._pages, self.length)
         return twin
 
@@ -178,7 +178,7 @@ class Llama:
         """Return the logits [V] after each prompt, and its cache. The prompts are read in one pass, or in two
         if they begin alike: their common beginning is read once, and not at all if an earlier prompt began
         with it too. The result is the same to the bit."""
-        caches = [PagedCache(self._page_bytes, self.context) for _ in prompts]
+        caches = [self.new_cache() for _ in prompts]
         logits: dict[int, Tensor] = {}
         numbers: Sequence[int] = range(len(prompts))
         while numbers:

@@ -229,7 +229,7 @@ class Completer(TokenCounts):
         for. Inside a key or an item only tokens that do not close it are answered True."""
         shortest = self._shortest
         mode = registers.mode
-        rests = shortest.names_begun(registers.text) if mode == L.M_KEY else frozenset()
+        rests = shortest.names.begun_rests(registers.text) if mode == L.M_KEY else frozenset()
         near = shortest.near_rests(registers.text, registers.frame)
         if near is not None:
             # Outside of a string, or where an equal item may follow, any token may write a part.
