@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from structgen.base.errors import OptionError, StructgenError, options_named
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.base.language import checks
 from structgen.base.language.shapes import JsonShapes
 from structgen.base.system.lazy_names import public_name
@@ -81,7 +82,7 @@ class Prompt:
             return request
         return replace(request, sampling=replace(request.chosen_by, seed=self.seed))
 
-    def result_line(self, outcome: Mapping[str, Any] | StructgenError) -> dict[str, Any]:
+    def result_line(self, outcome: Mapping[str, Any] | StructgenError) -> JsonObject:
         """Return the line of results: the fields of the result, or the error."""
         if isinstance(outcome, StructgenError):
             outcome = {"error": str(outcome)}
@@ -131,7 +132,7 @@ def run_bulk(
 
 
 def report_progress(
-    lines: Generator[tuple[dict[str, Any], bool], None, None],
+    lines: Generator[tuple[JsonObject, bool], None, None],
     total: int,
     report: Callable[[BulkProgress], None],
 ) -> BulkProgress:
@@ -409,7 +410,7 @@ def run_bulk_on_ray(
     return run_bulk(answer_on_ray, prompts, results, request_of, tell, start_over=start_over)
 
 
-def show_result(result: Result, grammar: Grammar | CompiledGrammar | None = None) -> dict[str, Any]:
+def show_result(result: Result, grammar: Grammar | CompiledGrammar | None = None) -> JsonObject:
     """Return a result as a JSON object. `grammar` is the grammar of the request."""
     probabilities = probabilities_of(result, grammar)
     return {
@@ -424,7 +425,7 @@ def show_result(result: Result, grammar: Grammar | CompiledGrammar | None = None
     }
 
 
-def show_usage(usage: Usage) -> dict[str, Any]:
+def show_usage(usage: Usage) -> JsonObject:
     """Return the usage as a JSON object: forward passes, and how many guesses were accepted."""
     usage_fields = asdict(usage) | {"tokens_per_call": round(usage.tokens_per_call, 3)}
     always = {name: usage_fields[name] for name in _ALWAYS_SHOWN}
@@ -432,7 +433,7 @@ def show_usage(usage: Usage) -> dict[str, Any]:
     return always | if_set
 
 
-def show_steps(result: Result, tokenizer: Tokenizer) -> list[dict[str, Any]]:
+def show_steps(result: Result, tokenizer: Tokenizer) -> list[JsonObject]:
     """Return the steps of a result as JSON objects: each token, its log-probability without and with the
     mask, and the recorded likeliest tokens as pairs of text and log-probability."""
 
