@@ -96,7 +96,7 @@ def find_impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[lis
             continue
         for part in parts:
             literals = (*value_literals, *part.met)
-            questions += _count_questions([*_conjoined_schemas(network, literals)])
+            questions += _count_questions([*_conjoined_schemas(literals)])
             if questions > MOST_QUESTIONS:
                 return [], False
             further_literals = map(tables.literal_of, part.further_schemas)
@@ -148,7 +148,7 @@ def _count_questions(schemas: Sequence[Schema]) -> int:
     return count
 
 
-def _conjoined_schemas(network: SchemaNetwork, literals: Iterable[Literal]) -> Iterator[Schema]:
+def _conjoined_schemas(literals: Iterable[Literal]) -> Iterator[Schema]:
     """Yield the schemas of literals that are not negated, with the schemas that they ask for by `$ref` and
     `allOf`."""
     return conjuncts_of(literal.schema for literal in literals if not literal.is_negated)
@@ -159,7 +159,7 @@ def _parts_of_place(network: SchemaNetwork, place: _Place) -> Iterator[_Part]:
     tables = network.tables
     value_literals, examined_literals = place
     kinds = reduce(and_, map(tables.type_mask, value_literals), OBJECT | ARRAY)
-    for schema in _conjoined_schemas(network, examined_literals):
+    for schema in _conjoined_schemas(examined_literals):
         for keyword, branches in (("anyOf", schema.any_of), ("oneOf", schema.one_of)):
             for branch in branches:
                 yield _Part(f"this branch of {keyword}", branch, (), (tables.literal_of(branch),))
