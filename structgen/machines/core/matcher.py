@@ -174,7 +174,8 @@ class Matcher:
     def fill_known(self, mask: TokenMask, row: int) -> bool:
         """Write the mask of the present state to a row, if it is known; return whether it was written.
 
-        It is not written where `mask` has another width. The row must be there. No lock is taken, and nothing is worked out. Cost: 0.3 us.
+        It is not written where `mask` has another width. The row must be there. No lock is taken, and nothing
+        is worked out. Cost: 0.3 us.
         """
         if mask.words != self._words:
             return False
