@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -61,6 +61,8 @@ from structgen.base.language.ir import (
 from structgen.base.language.number_ranges import Ranges
 from structgen.base.system.public_calls import THIS_CALL
 
+OutcomeSets: TypeAlias = tuple[frozenset[int], ...]
+"""The formulas that are true at each outcome of an automaton, from outcome 1 on."""
 HELD: Final[HeldByContent[Automaton]] = HeldByContent()
 """The automata of the formulas that this process used last."""
 _PAIR: Final = Pattern(r"[\uD800-\uDBFF][\uDC00-\uDFFF]")
@@ -75,8 +77,7 @@ class SpecAutomaton:
 
     automaton: Automaton
     """The automaton; its outcomes are numbers."""
-    outcomes: tuple[frozenset[int], ...]
-    """The outcome number `n` is the set `outcomes[n - 1]` of the formulas that are true."""
+    outcomes: OutcomeSets
 
     @property
     def nbytes(self) -> int:

@@ -37,6 +37,8 @@ from structgen.base.native.jit import entry, jit
 
 Table: TypeAlias = Int32Array
 Row: TypeAlias = Int32Array
+StateTable: TypeAlias = tuple[Table, Row]
+"""The state after each class of each state, [states, classes], and the outcome of each state."""
 Flags: TypeAlias = ByteArray
 Longs: TypeAlias = Int64Array
 ThreadRanks: TypeAlias = Int32Array

@@ -24,6 +24,7 @@ import numpy as np
 from structgen.automata.regex.counted_class import without_count
 from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER
 from structgen.automata.strings.automata import MOST_WORK, raise_limit_error, steps_to
+from structgen.automata.strings.formula_automata import OutcomeSets
 from structgen.automata.strings.kernels import FAR, TOO_MUCH_WORK
 from structgen.automata.strings.utf8_rows import ByteRows
 from structgen.base.language.ir import (
@@ -56,7 +57,7 @@ class Phase(NamedTuple):
     asks: tuple[int, ...]
     """For each demand, the number of the automaton's formula that it asks in this phase; -1: no text meets
     the demand."""
-    outcomes: tuple[frozenset[int], ...]
+    outcomes: OutcomeSets
     """For each outcome number of the automaton, from 0 on, the demands that a text meets."""
     live: States
     """[characters to the end of the phase, states]: which states are alive."""

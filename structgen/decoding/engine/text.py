@@ -50,6 +50,7 @@ from structgen.decoding.engine.thinking import ThoughtClosing, ThoughtPhase, for
 from structgen.decoding.speculation.planning.drafting import Drafting
 from structgen.machines.core.batch import allow_all
 from structgen.machines.core.compiled import CompiledGrammar
+from structgen.machines.core.grammar import ValueReader
 from structgen.machines.core.matcher import Matcher
 from structgen.tokens.token_mask import TokenMask, allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
@@ -557,7 +558,7 @@ class Text:
         Python cannot read it (an integer of more than 4,300 digits)."""
         if self.start.grammar is None or reason not in COMPLETE:
             return self.text
-        reader: Callable[[str], Any] | None = getattr(self.start.request.grammar, "reader", None)
+        reader: ValueReader | None = getattr(self.start.request.grammar, "reader", None)
         try:
             if reader is not None:
                 return reader(self.text)

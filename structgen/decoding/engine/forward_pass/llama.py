@@ -36,7 +36,7 @@ from structgen.decoding.engine.forward_pass.kept_prompts import KeptPrompts
 from structgen.decoding.engine.forward_pass.paged_attention import move_columns
 from structgen.decoding.engine.forward_pass.tiles import LINE, PANEL
 from structgen.decoding.engine.forward_pass.weights import Weights
-from structgen.decoding.engine.model_protocol import DraftSupport, split_alike
+from structgen.decoding.engine.model_protocol import DraftSupport, TokenIds, split_alike
 
 _MOST_ROWS = 64
 """The most rows of one call; more would not stay in the inner caches of the core."""
@@ -169,12 +169,12 @@ class Llama:
         widths = [weights.sizes.head, *map(len, weights.product_matrices())]
         return has_fused_sums() and all(width % PANEL == 0 for width in widths)
 
-    def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, PagedCache]:
+    def prefill(self, tokens: TokenIds) -> tuple[Tensor, PagedCache]:
         """Return the logits [V] after a prompt, and its cache."""
         (result,) = self.prefill_many([tokens])
         return result
 
-    def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, PagedCache]]:
+    def prefill_many(self, prompts: Sequence[TokenIds]) -> list[tuple[Tensor, PagedCache]]:
         """Return the logits [V] after each prompt, and its cache. The prompts are read in one pass, or in two
         if they begin alike: their common beginning is read once, and not at all if an earlier prompt began
         with it too. The result is the same to the bit."""
@@ -203,7 +203,7 @@ class Llama:
         """Return the cache of a text of which nothing was read."""
         return PagedCache(self._page_bytes, self.context)
 
-    def share_kept(self, tokens: Sequence[int], cache: PagedCache, salt: str = "") -> None:
+    def share_kept(self, tokens: TokenIds, cache: PagedCache, salt: str = "") -> None:
         """Let the cache of a prompt begin with the pages of earlier prompts and texts, if they have more of
         its tokens than the cache has. The last token is never among them."""
         with self._lock:
@@ -211,18 +211,18 @@ class Llama:
             if count > cache.length:
                 cache.begin_as(pages, count)
 
-    def keep_beginning(self, tokens: Sequence[int], cache: PagedCache, salt: str = "") -> None:
+    def keep_beginning(self, tokens: TokenIds, cache: PagedCache, salt: str = "") -> None:
         """Keep the pages of a text for prompts that begin alike. `tokens`: those of the text, from its first
         one on; those that the cache does not have yet are left out."""
         with self._lock:
             self.kept_prompts.add(tokens[: cache.length], cache._pages, salt)
 
-    def read_pieces(self, pieces: Sequence[Sequence[int]], caches: Sequence[PagedCache]) -> Tensor:
+    def read_pieces(self, pieces: Sequence[TokenIds], caches: Sequence[PagedCache]) -> Tensor:
         """Return the logits [texts, V] after further tokens of each text, at least one. The caches then
         include them. The result is the same to the bit as if the texts were read whole."""
         return self._read_further(pieces, caches)
 
-    def _read_further(self, pieces: Sequence[Sequence[int]], caches: Sequence[PagedCache]) -> Tensor:
+    def _read_further(self, pieces: Sequence[TokenIds], caches: Sequence[PagedCache]) -> Tensor:
         with self._lock:
             rows, counts = _rows_of(pieces, caches)
             logits = self._run_threads(rows, counts, caches)
@@ -231,7 +231,7 @@ class Llama:
                 cache.length += count
             return logits
 
-    def decode(self, tokens: Sequence[int], caches: Sequence[PagedCache]) -> Tensor:
+    def decode(self, tokens: TokenIds, caches: Sequence[PagedCache]) -> Tensor:
         """Return the logits [rows, V] after one more token of each text. The caches then include
         the token."""
         return self._read_further(list(zip(tokens, strict=True)), caches)
@@ -243,7 +243,7 @@ class Llama:
 
     def decode_tree(
         self,
-        tokens: Sequence[int],
+        tokens: TokenIds,
         parents: Sequence[int],
         counts: Sequence[int],
         caches: Sequence[PagedCache],
@@ -337,7 +337,7 @@ class Llama:
             run_rows(*model, rows[begin:end], part_logit_rows, logits[first:last])
 
 
-def _rows_of(pieces: Sequence[Sequence[int]], caches: Sequence[PagedCache]) -> tuple[_Rows, list[int]]:
+def _rows_of(pieces: Sequence[TokenIds], caches: Sequence[PagedCache]) -> tuple[_Rows, list[int]]:
     """Return the rows of pieces that follow the texts of `caches`, and the number of rows of each. The caches
     get pages for them. The columns are those of `paged_attention`."""
     rows: list[tuple[int, int, int, int, int, int]] = []
@@ -352,7 +352,7 @@ def _rows_of(pieces: Sequence[Sequence[int]], caches: Sequence[PagedCache]) -> t
 
 
 def _tree_rows(
-    tokens: Sequence[int],
+    tokens: TokenIds,
     parents: Int64Array,
     counts: Sequence[int],
     caches: Sequence[PagedCache],
