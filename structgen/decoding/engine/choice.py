@@ -35,7 +35,7 @@ from structgen.base.native.array_types import (
     Int64Array,
 )
 from structgen.decoding.engine.choice_loops import choose_rows
-from structgen.decoding.engine.requests import Sampling
+from structgen.decoding.engine.requests import Sampling, TokenLogprobs
 from structgen.decoding.engine.strategies.text_strategies import RowLaw, allowed_ids
 
 BANNED = -1e30
@@ -129,7 +129,7 @@ def choose_tokens(
     return choose_there(logits, mask, rows, logit_rows, mask_rows)
 
 
-def list_candidates(logits: Tensor, mask: Words | None, count: int) -> tuple[tuple[int, float], ...]:
+def list_candidates(logits: Tensor, mask: Words | None, count: int) -> TokenLogprobs:
     """Return the `count` likeliest tokens that a mask [words] allows (None: all tokens), likeliest first,
     with their log-probabilities among the allowed tokens."""
     row_mask = None if mask is None else mask[None]

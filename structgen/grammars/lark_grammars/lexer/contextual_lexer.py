@@ -33,7 +33,7 @@ from structgen.base.native.array_types import Int32Array
 from structgen.grammars.lark_grammars.lexer.effort import check_states, spend_steps
 from structgen.grammars.lark_grammars.lexer.instructions import CHAR, MATCH, Instructions
 from structgen.grammars.lark_grammars.lexer.items_and_guards import FREE, Guards, LexerItems, LookBehind
-from structgen.grammars.lark_grammars.reading.loaded_grammar import ParserTables
+from structgen.grammars.lark_grammars.reading.loaded_grammar import ParserTables, Unless
 from structgen.grammars.text_grammars.machine.language import TOKEN, Config, Language
 
 DEAD: Final = -1
@@ -44,8 +44,6 @@ _ROW: Final = 64
 """The least cost of a state's row, in numbers (`effort.spend_steps`)."""
 _SIGNED: Final = 1
 """The number of bytes ahead for which guards are compared by the texts that meet them."""
-Unless = tuple[tuple[int, tuple[int, ...]], ...]
-"""Pairs of a terminal and the strings that replace it: a NAME whose whole text is `if` becomes `if`."""
 
 
 class Carry(NamedTuple):

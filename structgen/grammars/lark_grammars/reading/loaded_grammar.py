@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -48,13 +48,17 @@ class Terminal:
         return f"{self.name} {text}".rstrip()
 
 
+Unless: TypeAlias = tuple[tuple[int, tuple[int, ...]], ...]
+"""Pairs of a terminal and the strings that replace it: a NAME whose whole text is `if` becomes `if`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The terminals that lark's contextual lexer looks for in some states of the parser."""
 
     terminals: tuple[int, ...]
     """The terminals in the order in which they are tried."""
-    unless: tuple[tuple[int, tuple[int, ...]], ...]
+    unless: Unless
     """Pairs of a terminal and strings; the first string that equals the whole match replaces the terminal. A
     NAME whose text is `if` becomes the terminal of "if"."""
 
