@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from weakref import WeakValueDictionary
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.native.addresses import address_of
 from structgen.base.native.array_file import ArrayFile
-from structgen.base.native.array_types import ByteArray, Int32Array, Int64Array, UInt64Array
+from structgen.base.native.array_types import Array, ByteArray, Int32Array, Int64Array, UInt64Array
 from structgen.base.native.cache_entries import CacheEntries, entry_key
 from structgen.base.system.cache import cache_folder
 from structgen.base.system.fork_locks import STORES, new_lock
@@ -182,7 +181,7 @@ class Vocabulary:
         values |= {name: file.arrays[name] for name in _ARRAYS}
         return cls(fingerprint=tokenizer.fingerprint, **values)
 
-    def _named_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+    def _named_arrays(self) -> dict[str, Array]:
         return {name: getattr(self, name) for name in _ARRAYS}
 
 

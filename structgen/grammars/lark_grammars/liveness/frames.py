@@ -12,9 +12,8 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from structgen.base.native.array_types import Int32Array
+from structgen.base.native.array_types import IndexArray, Int32Array
 from structgen.grammars.lark_grammars.reading.loaded_grammar import END, ParserTables, Rule
 from structgen.grammars.text_grammars.context_free.productive_symbols import productive_symbols
 from structgen.grammars.text_grammars.context_free.rules import reachable_symbols
@@ -139,7 +138,7 @@ def _possible_pairs(
     next_states: Int32Array,
     bracket_balance: Int32Array,
     max_brackets: int,
-) -> npt.NDArray[np.intp]:
+) -> IndexArray:
     """Return all pairs of a frame and one directly below it that the parser's table allows. A frame is a
     number here: its state * (`max_brackets` + 1) + its open brackets. `next_states`: [states, symbols]."""
     states_below, symbols = np.nonzero(next_states >= 0)
@@ -151,7 +150,7 @@ def _possible_pairs(
     brackets_above = np.where(brackets_below == max_brackets, brackets_below, brackets_above)
     upper = states_above[:, None] * counts + brackets_above
     lower = states_below[:, None] * counts + brackets_below
-    pairs: npt.NDArray[np.intp] = np.stack([upper, lower], axis=2)[brackets_above >= 0]
+    pairs: IndexArray = np.stack([upper, lower], axis=2)[brackets_above >= 0]
     return pairs
 
 

@@ -21,11 +21,18 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.errors import LimitError
 from structgen.base.limits import Limits
-from structgen.base.native.array_types import Array, BoolArray, ByteArray, Int32Array, Int64Array, UInt64Array
+from structgen.base.native.array_types import (
+    Array,
+    BoolArray,
+    ByteArray,
+    IndexArray,
+    Int32Array,
+    Int64Array,
+    UInt64Array,
+)
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of, words_of
 from structgen.grammars.lark_grammars.liveness.frames import frames_of, usable_rules
@@ -264,9 +271,7 @@ class Liveness:
         variables[letter_count:, 2] = self._boundary_rows
         return variables
 
-    def _put_available_letters(
-        self, frames: npt.NDArray[np.intp], boundaries: npt.NDArray[np.intp]
-    ) -> Int32Array:
+    def _put_available_letters(self, frames: IndexArray, boundaries: IndexArray) -> Int32Array:
         """Make the rows of letters that may come at boundaries of frames, and return the row of each pair of
         `frames` and `boundaries`. Frames of one context share rows, so there are far fewer rows than
         frames."""
