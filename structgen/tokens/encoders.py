@@ -21,6 +21,8 @@ Form = tuple[Any, ...]
 ("tiktoken", pattern that splits a text, ((text of a special token, id), ...));
 ("sentencepiece", serialized model, the token id of each piece or -1; None: ids are the numbers of pieces)."""
 _Encode = Callable[[str], list[int]]
+TokenBytes = Sequence[bytes | None]
+"""The bytes of each token; None: it is special, or missing."""
 
 
 class Encoder:
@@ -30,7 +32,7 @@ class Encoder:
     imported when the first text is encoded.
     """
 
-    def __init__(self, form: Form, tokens: Sequence[bytes | None]) -> None:
+    def __init__(self, form: Form, tokens: TokenBytes) -> None:
         """Make an encoder. `tokens`: the bytes of each token. Raises TokenizerError if `form` is not a form
         of an encoder."""
         self.form = form
@@ -49,7 +51,7 @@ class Encoder:
         return _MAKERS[kind](self._tokens, *values)
 
 
-def _huggingface_encoder(tokens: Sequence[bytes | None], text: str) -> _Encode:
+def _huggingface_encoder(tokens: TokenBytes, text: str) -> _Encode:
     """Return `tokenizers.Tokenizer.encode` of a `tokenizer.json`, whose special tokens and prefix are
     removed."""
     with require_extras("Encoding a text", "tokenizers", kind=TokenizerError):
@@ -68,7 +70,7 @@ _LONG_RUN: Final = re.compile(r"\s{25000}|\S{25000}")
 
 
 def _tiktoken_encoder(
-    tokens: Sequence[bytes | None],
+    tokens: TokenBytes,
     pattern: str,
     special: tuple[tuple[str, int], ...],
 ) -> _Encode:
@@ -103,7 +105,7 @@ _AS_IT_STANDS: Final = b"\x1a\x06\x12\x00\x18\x00\x20\x00"
 
 
 def _sentencepiece_encoder(
-    tokens: Sequence[bytes | None],
+    tokens: TokenBytes,
     model: bytes,
     ids: tuple[int, ...] | None,
 ) -> _Encode:
@@ -154,7 +156,7 @@ class FewestTokens:
     have equal bytes, it takes the smallest id.
     """
 
-    def __init__(self, tokens: Sequence[bytes | None]) -> None:
+    def __init__(self, tokens: TokenBytes) -> None:
         """Make an encoder. `tokens`: the bytes of each token."""
         self._ids = {token: i for i, token in reversed(list(enumerate(tokens))) if token}
         lengths: dict[bytes, set[int]] = {}

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from structgen.base.errors import TokenError, TokenizerError, options_named
-from structgen.tokens.encoders import Encoder, FewestTokens, Form
+from structgen.base.system.text_files import StrPath
+from structgen.tokens.encoders import Encoder, FewestTokens, Form, TokenBytes
 from structgen.tokens.sentencepiece_model import read_sentencepiece
 from structgen.tokens.tekken import read_tekken
 from structgen.tokens.tokenizer_reading import TokenizerFile, is_id
@@ -97,7 +98,7 @@ class Tokenizer:
 
     @classmethod
     @options_named("sg.Tokenizer.from_bytes(tokens, eos_token_id=0)", name="Tokenizer.from_bytes")
-    def from_bytes(cls, tokens: Sequence[bytes | None], eos_token_id: int | Iterable[int]) -> Tokenizer:
+    def from_bytes(cls, tokens: TokenBytes, eos_token_id: int | Iterable[int]) -> Tokenizer:
         """Return the tokenizer whose token i has the bytes tokens[i]; None: special, never matches text.
 
         An end token is special even if it is given bytes. `encode` finds the fewest tokens. Raises
@@ -169,7 +170,7 @@ class Tokenizer:
     @options_named("sg.Tokenizer.from_tekken(path)", name="Tokenizer.from_tekken")
     def from_tekken(
         cls,
-        path: str | os.PathLike[str],
+        path: StrPath,
         *,
         eos_token_id: EndTokens | None = None,
         vocab_size: int | None = None,
@@ -251,7 +252,7 @@ class Tokenizer:
     @classmethod
     def from_tiktoken_file(
         cls,
-        path: str | os.PathLike[str],
+        path: StrPath,
         eos: EndTokens,
         *,
         pattern: str | None = None,
@@ -415,7 +416,7 @@ def _unpickle(lengths: bytes, data: bytes, ends: tuple[int, ...], encoder: Form 
     return Tokenizer(tokens, ends, encoder)
 
 
-def _pack_tokens(tokens: Sequence[bytes | None]) -> tuple[bytes, bytes]:
+def _pack_tokens(tokens: TokenBytes) -> tuple[bytes, bytes]:
     """Return the lengths of tokens as little-endian int32, -1 for special ones; and all their bytes."""
     lengths = [-1 if token is None else len(token) for token in tokens]
     packed_lengths = struct.pack(f"<{len(lengths)}i", *lengths)

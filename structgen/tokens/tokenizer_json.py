@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from structgen.base.errors import TokenizerError
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.tokens.tokenizer_reading import END_TEXTS, TokenizerFile, is_id
 
 _SERVES: Final = "Byte-level BPE and SentencePiece vocabularies can serve."
@@ -53,7 +54,7 @@ def read_tokenizer_object(file: Any) -> TokenizerFile:
     return TokenizerFile(tokens, ids, likely_ends, ("huggingface", _encoder_text(file)))
 
 
-def _refuse_models(model: dict[str, Any]) -> None:
+def _refuse_models(model: JsonObject) -> None:
     """Raise TokenizerError for a model whose texts are not the concatenation of its tokens."""
     kind = model.get("type", "BPE")
     if kind not in ("BPE", "Unigram"):
@@ -68,7 +69,7 @@ def _refuse_models(model: dict[str, Any]) -> None:
             )
 
 
-def _read_vocabulary(model: dict[str, Any]) -> tuple[dict[str, int], list[int]]:
+def _read_vocabulary(model: JsonObject) -> tuple[dict[str, int], list[int]]:
     """Return the ids by text, and the id of the unknown token, if there is one."""
     vocab = model["vocab"]
     where = "model/vocab"
@@ -87,7 +88,7 @@ def _read_vocabulary(model: dict[str, Any]) -> tuple[dict[str, int], list[int]]:
     return ids, [unknown] if is_id(unknown) else []
 
 
-def _added_tokens(file: dict[str, Any]) -> Iterator[tuple[str, int, bool]]:
+def _added_tokens(file: JsonObject) -> Iterator[tuple[str, int, bool]]:
     """Yield the text of each added token, its id, and whether it is special."""
     where = "added_tokens"
     token_list = file.get("added_tokens") or []
@@ -100,7 +101,7 @@ def _added_tokens(file: dict[str, Any]) -> Iterator[tuple[str, int, bool]]:
         yield content, token["id"], bool(token.get("special"))
 
 
-def _list_steps(step: dict[str, Any] | None, members: str) -> Iterator[dict[str, Any]]:
+def _list_steps(step: JsonObject | None, members: str) -> Iterator[JsonObject]:
     """Yield the steps of a decoder, normalizer or pre-tokenizer in order.
 
     A step of the type Sequence is replaced by its own steps; `members` is the name of the member that has
@@ -123,7 +124,7 @@ def _list_steps(step: dict[str, Any] | None, members: str) -> Iterator[dict[str,
             yield top
 
 
-def _piece_reader(file: dict[str, Any], model: dict[str, Any]) -> _Piece:
+def _piece_reader(file: JsonObject, model: JsonObject) -> _Piece:
     """Return a function from a token's text to its bytes, as the file's decoder writes them inside a text.
 
     Raises TokenizerError for a decoder that changes tokens depending on their neighbours.
@@ -194,7 +195,7 @@ def _byte_alphabet() -> dict[str, int]:
     return alphabet
 
 
-def _encoder_text(file: dict[str, Any]) -> str:
+def _encoder_text(file: JsonObject) -> str:
     """Return the tokenizer.json of an encoder of plain text."""
     # Special tokens would be recognised in the text, and a blank added before it would be a wrong byte.
     encoder_file = dict(file)
@@ -207,10 +208,10 @@ def _encoder_text(file: dict[str, Any]) -> str:
     return json.dumps(encoder_file, ensure_ascii=True, separators=(",", ":"))
 
 
-def _without_prefix(step: dict[str, Any] | None, members: str) -> dict[str, Any] | None:
+def _without_prefix(step: JsonObject | None, members: str) -> JsonObject | None:
     """Return a normalizer or a pre-tokenizer without the blank that it adds before a text; None where
     nothing is left of it."""
-    kept_steps: list[dict[str, Any]] = []
+    kept_steps: list[JsonObject] = []
     for part in _list_steps(step, members):
         match part.get("type"):
             case "Prepend":

@@ -27,9 +27,9 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.errors import TokenizerError
+from structgen.base.native.array_types import ByteArray, Int32Array, Int64Array, UInt64Array
 from structgen.base.native.jit import entry, jit
 from structgen.tokens.trie_nodes import (
     DEPTH_BITS,
@@ -52,21 +52,21 @@ MAX_NODES: Final = END_BITS
 class TrieArrays(NamedTuple):
     """A byte trie of n nodes and s slots."""
 
-    nodes: npt.NDArray[np.uint64]
+    nodes: UInt64Array
     """[n]: the words of the nodes, in depth-first pre-order, without the root."""
-    sig: npt.NDArray[np.uint64]
+    sig: UInt64Array
     """[n, 2]: the classes of all strings in the subtree, read from the byte of the node on."""
-    first: npt.NDArray[np.int32]
+    first: Int32Array
     """[257]: the child of the root for each byte, -1 where there is none; the last entry is n."""
-    slot_start: npt.NDArray[np.int32]
+    slot_start: Int32Array
     """[s + 1]: the ids of slot `k` are slot_ids[slot_start[k] : slot_start[k + 1]]."""
-    slot_ids: npt.NDArray[np.int32]
+    slot_ids: Int32Array
     """The ids of all slots, slot by slot, ascending in each."""
-    slot_len: npt.NDArray[np.int32]
+    slot_len: Int32Array
     """[s]: the number of bytes of the string of each slot."""
 
 
-def build_trie(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> TrieArrays:
+def build_trie(data: ByteArray, offsets: Int64Array) -> TrieArrays:
     """Return the trie of the strings `data[offsets[i]:offsets[i + 1]]`; string `i` has the id `i`.
 
     Equal strings share a slot; empty strings are left out. Raises TokenizerError where a string is too long,

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from weakref import WeakValueDictionary
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.native.addresses import address_of
 from structgen.base.native.array_file import ArrayFile
+from structgen.base.native.array_types import Array, ByteArray, Int32Array, Int64Array, UInt64Array
 from structgen.base.native.cache_entries import CacheEntries, entry_key
 from structgen.base.system.cache import cache_folder
 from structgen.base.system.fork_locks import STORES, new_lock
@@ -53,25 +53,25 @@ class Vocabulary:
     """V: token ids are 0 to V - 1."""
     max_token_bytes: int
     max_token_chars: int
-    nodes: npt.NDArray[np.uint64]
+    nodes: UInt64Array
     """[n]: byte, depth, slot plus one, end (`trie_nodes`)."""
-    sig: npt.NDArray[np.uint64]
+    sig: UInt64Array
     """[n, 2]: signature of each subtree."""
-    first: npt.NDArray[np.int32]
+    first: Int32Array
     """[257]: the root's child for each byte, or -1; last, n."""
-    subtree_chars: npt.NDArray[np.int32]
+    subtree_chars: Int32Array
     """[n]: the most characters that begin at a node's own byte or later, over all tokens in its subtree."""
-    slot_start: npt.NDArray[np.int32]
+    slot_start: Int32Array
     """[slots + 1]"""
-    slot_ids: npt.NDArray[np.int32]
+    slot_ids: Int32Array
     """The token ids of each slot, ascending: tokens of equal bytes share a slot."""
-    slot_len: npt.NDArray[np.int32]
+    slot_len: Int32Array
     """[slots]"""
-    token_slot: npt.NDArray[np.int32]
+    token_slot: Int32Array
     """[V]: the slot of a token, -1 for special and empty ones."""
-    token_offset: npt.NDArray[np.int64]
+    token_offset: Int64Array
     """[V + 1]: token t's bytes are token_data[token_offset[t] : token_offset[t + 1]]."""
-    token_data: npt.NDArray[np.uint8]
+    token_data: ByteArray
     """All tokens' bytes in order of id; special tokens have none."""
 
     _open: ClassVar[WeakValueDictionary[str, Vocabulary]] = WeakValueDictionary()
@@ -84,7 +84,7 @@ class Vocabulary:
         return -(-self.vocab_size // 32)
 
     @cached_property
-    def pointers(self) -> npt.NDArray[np.int64]:
+    def pointers(self) -> Int64Array:
         """The addresses and sizes of the arrays for compiled code, in the order of
         `machine_core.layout.VocabularyWords`."""
         arrays = (self.first, self.sig, self.subtree_chars)
@@ -181,7 +181,7 @@ class Vocabulary:
         values |= {name: file.arrays[name] for name in _ARRAYS}
         return cls(fingerprint=tokenizer.fingerprint, **values)
 
-    def _named_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+    def _named_arrays(self) -> dict[str, Array]:
         return {name: getattr(self, name) for name in _ARRAYS}
 
 

@@ -51,7 +51,7 @@ _VANISHING = ir.Pattern(
 """Numbers that may be zero as doubles, with at most 20 digits behind the point."""
 
 
-def narrow_writing(formulas: tuple[ir.Formula, ...], writing: Writing) -> Writing:
+def narrow_writing(formulas: ir.Formulas, writing: Writing) -> Writing:
     """Return how numerals of formulas are written: without those that rounding takes over an end of a range,
     onto a listed number, to an integer where that matters, to zero, or to infinity.
 

@@ -77,7 +77,7 @@ _LEAST: Final[list[ir.Formula]] = [
     for number in (0, 1)
 ]
 _INTEGERS = [ir.All((_WHOLE, part)) for part in (ir.PlainInteger(), *_LEAST)]
-COMMON: Final[tuple[ir.Formula, ...]] = (ir.TRUE, _WHOLE, *_LEAST, *_INTEGERS)
+COMMON: Final[ir.Formulas] = (ir.TRUE, _WHOLE, *_LEAST, *_INTEGERS)
 """The formulas on numbers that schemas have most often: their automata come with the package."""
 _FEW_DIVISORS = 2
 """The most divisors whose automata are made separately, so that other specifications find them again. They
@@ -226,7 +226,7 @@ def numeral_automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limit
     raise too_many_states()
 
 
-def _parts_in_ranges(formula: ir.Formula, form: tuple[ir.Formula, ...]) -> tuple[ir.Formula, ...]:
+def _parts_in_ranges(formula: ir.Formula, form: ir.Formulas) -> ir.Formulas:
     """Return the parts of a conjunction, each intersected with its ranges and the form of numerals.
 
     `form`: the formulas of the form of numerals. A union of divisors has as many states as their least common

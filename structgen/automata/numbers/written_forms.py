@@ -39,7 +39,8 @@ UNBOUNDED = -1
 
 T = TypeVar("T")
 _ATOMS = (Ranges, ir.Multiple, ir.PlainInteger)
-_Joiner: TypeAlias = Callable[[ir.Formula, list[ir.NumberAtom], list[T]], T]
+_Atoms: TypeAlias = list[ir.NumberAtom]
+_Joiner: TypeAlias = Callable[[ir.Formula, _Atoms, list[T]], T]
 
 
 class Writing(NamedTuple):
@@ -59,9 +60,9 @@ class Writing(NamedTuple):
 # -- formulas --
 
 
-def number_atoms(formulas: Iterable[ir.Formula]) -> list[ir.NumberAtom]:
+def number_atoms(formulas: Iterable[ir.Formula]) -> _Atoms:
     """Return the atoms of some formulas, as they are written, repeats included."""
-    atoms: list[ir.NumberAtom] = []
+    atoms: _Atoms = []
     stack = [formulas]
     while stack:
         for part in stack.pop():
@@ -72,7 +73,7 @@ def number_atoms(formulas: Iterable[ir.Formula]) -> list[ir.NumberAtom]:
     return atoms
 
 
-def _parts_of(formula: ir.Formula) -> tuple[ir.Formula, ...]:
+def _parts_of(formula: ir.Formula) -> ir.Formulas:
     """Return the parts of a connective. Errors: ValueError for an atom of strings."""
     if isinstance(formula, (ir.All, ir.Any_)):
         return formula.of
@@ -99,7 +100,7 @@ def fold_formula(root: ir.Formula, join_parts: _Joiner[T]) -> T:
         start = len(done) - len(inner)
         # mostly all parts are atoms: then no list is made
         own_atoms = [part for part in parts if isinstance(part, _ATOMS)] if inner else parts
-        atoms = cast("list[ir.NumberAtom]", own_atoms)
+        atoms = cast("_Atoms", own_atoms)
         done[start:] = [join_parts(formula, atoms, done[start:])]
     return done[0]
 
@@ -107,7 +108,7 @@ def fold_formula(root: ir.Formula, join_parts: _Joiner[T]) -> T:
 def _with_atoms(root: ir.Formula, change_atom: Callable[[ir.NumberAtom], ir.NumberAtom]) -> ir.Formula:
     """Return a formula with what `change_atom` makes of each atom in its place."""
 
-    def join_parts(formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[ir.Formula]) -> ir.Formula:
+    def join_parts(formula: ir.Formula, atoms: _Atoms, parts: list[ir.Formula]) -> ir.Formula:
         members: list[ir.Formula] = [*map(change_atom, atoms), *parts]
         if isinstance(formula, ir.Not):
             return ir.Not(members[0])
@@ -122,7 +123,7 @@ def only_integers(root: ir.Formula) -> bool:
     """Return whether a formula's parts show that only integers meet it: one of a conjunction, all of a
     disjunction."""
 
-    def join_parts(formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[bool]) -> bool:
+    def join_parts(formula: ir.Formula, atoms: _Atoms, parts: list[bool]) -> bool:
         if isinstance(formula, ir.Not):
             return False
         answers = chain(parts, map(_is_integer, atoms))
@@ -145,7 +146,7 @@ def _is_integer(atom: ir.NumberAtom) -> bool:
     return isinstance(atom, ir.PlainInteger) or atom.of == atom.of.to_integral_value()
 
 
-def with_listed_multiples(formulas: tuple[ir.Formula, ...]) -> tuple[ir.Formula, ...] | None:
+def with_listed_multiples(formulas: ir.Formulas) -> ir.Formulas | None:
     """Return formulas in which divisors of many remainders are lists of their multiples next to zero: fewer
     numbers meet them, and none that does not meet the formulas. None where a formula has a negation."""
     if any(map(_has_negation, formulas)):
@@ -173,9 +174,7 @@ def _list_multiples(atom: ir.NumberAtom) -> ir.NumberAtom:
 # -- what a policy asks --
 
 
-def writings_under_policy(
-    spec: ir.Spec, policy: str, limits: Limits
-) -> tuple[tuple[ir.Formula, ...], list[Writing]]:
+def writings_under_policy(spec: ir.Spec, policy: str, limits: Limits) -> tuple[ir.Formulas, list[Writing]]:
     """Return the formulas of numerals under a policy, and their writings: the first way counts whose
     automaton is not too large.
 
@@ -216,7 +215,7 @@ def _within_reach(root: ir.Formula, policy: str, limits: Limits) -> ir.Formula:
     atoms = number_atoms((root,))
     denies = _has_negation(root)
     farthest = Decimal(float_info.max) if policy == "python" else _FARTHEST
-    near_atoms: list[ir.NumberAtom] = []
+    near_atoms: _Atoms = []
     for atom in atoms:
         near_atoms.append(_without_far_ends(atom, farthest) if isinstance(atom, Ranges) else atom)
     named_numbers = _numbers_in_atoms(near_atoms)
@@ -261,7 +260,7 @@ def _without_far_ends(of: Ranges, farthest: Decimal) -> Ranges:
 def _has_negation(root: ir.Formula) -> bool:
     """Return whether a formula has a negation."""
 
-    def join_parts(formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[bool]) -> bool:
+    def join_parts(formula: ir.Formula, atoms: _Atoms, parts: list[bool]) -> bool:
         return isinstance(formula, ir.Not) or any(parts)
 
     return fold_formula(root, join_parts)
@@ -275,7 +274,7 @@ def _digit_counts(value: Decimal) -> tuple[int, int]:
     return whole_digits, fraction_digits
 
 
-def _numbers_in_atoms(atoms: list[ir.NumberAtom]) -> list[Decimal]:
+def _numbers_in_atoms(atoms: _Atoms) -> list[Decimal]:
     """Return the numbers that atoms name, each once."""
     numbers: dict[Decimal, None] = {}
     for atom in atoms:

@@ -175,7 +175,6 @@ class _Parser:
         self.at = 0
         self.flags = ""
         """The flags that are set at the present position, of i, m and s."""
-        self._groups: tuple[int, bool] | None = None
         self._names: set[str] = set()
 
     @property
@@ -389,12 +388,11 @@ class _Parser:
         self.flags = stack[-1].flags
         return frame
 
-    def count_groups(self) -> tuple[int, bool]:
-        """Return (number of capturing groups in the whole pattern, whether one of them is named)."""
-        if self._groups is None:
-            kinds = [match.lastgroup for match in _GROUPS.finditer(self.text)]
-            self._groups = len(kinds) - kinds.count(None), "named" in kinds
-        return self._groups
+    @functools.cached_property
+    def group_counts(self) -> tuple[int, bool]:
+        """The number of capturing groups in the whole pattern, and whether one of them is named."""
+        kinds = [match.lastgroup for match in _GROUPS.finditer(self.text)]
+        return len(kinds) - kinds.count(None), "named" in kinds
 
     def read_escape(self) -> Node:
         """Read an escape outside a class, and return its node."""
@@ -404,14 +402,14 @@ class _Parser:
         if char in ("b", "B"):
             self.at += 2
             return word_boundary(_fold_case(WORD) if "i" in self.flags else WORD, char == "b")
-        if char == "k" and self.count_groups()[1]:
+        if char == "k" and self.group_counts[1]:
             raise self.syntax_error("A back-reference (\\k) stands", cure=RegexError.BACK_REFERENCE_CURE)
         if char.isascii() and char.isdigit() and char != "0":
             end = start + 1
             while end < len(text) and _is_numeral(text[end]):
                 end += 1
             # A number refers back only if the pattern has so many groups; Annex B reads others as characters.
-            group_count, _ = self.count_groups()
+            group_count, _ = self.group_counts
             if int(text[start + 1 : end]) <= group_count:
                 raise self.syntax_error(
                     f"A back-reference ({text[start:end]}) stands", cure=RegexError.BACK_REFERENCE_CURE

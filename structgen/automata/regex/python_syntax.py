@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
 
@@ -49,7 +50,7 @@ def parse_python(pattern: str, flags: int = 0, *, where: str = "pattern") -> Nod
     return _read_tree(pattern, flags, where, False)[0]
 
 
-def parse_form(pattern: str, flags: int = 0, *, where: str = "pattern") -> tuple[Node, bool]:
+def parse_form(pattern: str, flags: int, *, where: str = "pattern") -> tuple[Node, bool]:
     r"""Return the tree of a pattern as people write it for a form, and whether it has a class or a boundary
     that is ASCII's for that reason alone.
 
@@ -98,14 +99,14 @@ def _asks_unicode(pattern: str, flags: int) -> bool:
     return False
 
 
+@dataclass(eq=False)
 class _Reader:
     """Turns re's parse tree into nodes."""
 
-    def __init__(self, pattern: str, where: str) -> None:
-        self.pattern = pattern
-        self.where = where
-        self.has_plain_classes = False
-        """Whether a class or a word boundary was read under neither A nor U."""
+    pattern: str
+    where: str
+    has_plain_classes: bool = False
+    """Whether a class or a word boundary was read under neither A nor U."""
 
     def regex_error(self, fault: str, cure: str) -> RegexError:
         """Return the error for a fault in the pattern."""

@@ -11,14 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.strings.held_automata import HeldByContent
 from structgen.automata.unicode.charsets import LAST, Ranges
 from structgen.base.errors import LimitError
+from structgen.base.native.array_types import Array
 
 if TYPE_CHECKING:
     from structgen.automata.strings.kernels import Flags, Longs, Row, Table
@@ -209,7 +209,7 @@ def common_alphabet(alphabets: Sequence[Alphabet]) -> tuple[Alphabet, Table]:
     return alphabet, np.ascontiguousarray(columns[:, first])
 
 
-def alphabet_of_names(starts: Longs, names: npt.NDArray[Any]) -> tuple[Alphabet, Longs]:
+def alphabet_of_names(starts: Longs, names: Array) -> tuple[Alphabet, Longs]:
     """Return the alphabet in which ranges with equal names are one class, and the first range of each class.
 
     `starts`: the first code point of each range.

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Final, NoReturn, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.strings.alphabets import (
     NUMBERS_OF_A_CHARACTER,
@@ -34,6 +33,7 @@ from structgen.automata.strings.kernels import (
     Flags,
     Longs,
     Row,
+    StateTable,
     Table,
     find_equivalent,
     nearest_ends,
@@ -41,6 +41,7 @@ from structgen.automata.strings.kernels import (
     product,
 )
 from structgen.base.errors import LimitError
+from structgen.base.native.array_types import BoolArray
 from structgen.base.system.public_calls import THIS_CALL
 
 MOST_STATES: Final = 50_000
@@ -129,13 +130,13 @@ def run_bounded(
     return count, trans, second_result
 
 
-def steps_to(trans: Table, ends: npt.NDArray[np.bool_]) -> Longs:
+def steps_to(trans: Table, ends: BoolArray) -> Longs:
     """Return for each state the fewest characters to a state of `ends`; `FAR` where none is reached."""
     each_costs_one = np.ones(trans.shape[1], np.int64)
     return nearest_ends(trans, each_costs_one, ends.astype(np.uint8))
 
 
-def trim_table(trans: Table, accept: Row) -> tuple[Table, Row]:
+def trim_table(trans: Table, accept: Row) -> StateTable:
     """Return the table without two kinds of states: those that lead to no outcome, and those that the start
     does not reach. State 0 always stays."""
     THIS_CALL.count_work(_READ_TO_MINIMISE * trans.size)
@@ -152,7 +153,7 @@ def trim_table(trans: Table, accept: Row) -> tuple[Table, Row]:
     return renumber_states(trans, accept, order)
 
 
-def renumber_states(trans: Table, accept: Row, order: Row) -> tuple[Table, Row]:
+def renumber_states(trans: Table, accept: Row, order: Row) -> StateTable:
     """Return the table of the states in `order` alone; state `order[i]` becomes state `i`."""
     # One entry more than states: index -1 (nothing follows) reads this last entry, which is -1.
     number = np.full(len(trans) + 1, -1, np.int32)
@@ -161,7 +162,7 @@ def renumber_states(trans: Table, accept: Row, order: Row) -> tuple[Table, Row]:
     return number[listed_rows], accept[order]
 
 
-def minimal_table(trans: Table, accept: Row) -> tuple[Table, Row]:
+def minimal_table(trans: Table, accept: Row) -> StateTable:
     """Return the table of the same texts that has the fewest states, and its outcomes. States are numbered
     breadth first."""
     trans, accept = trim_table(trans, accept)
@@ -224,7 +225,7 @@ EVERY: Final = Automaton(ONE, _ANYTHING, np.ones(1, np.int32))
 """The automaton of all texts."""
 
 
-def complement_table(trans: Table, accept: Row) -> tuple[Table, Row]:
+def complement_table(trans: Table, accept: Row) -> StateTable:
     """Return the table of all other texts, and its outcomes. `accept`: 1 or 0 for each state.
 
     The new last state (the sink) is reached where no text of the first table goes on; it accepts every text.
@@ -237,7 +238,7 @@ def complement_table(trans: Table, accept: Row) -> tuple[Table, Row]:
     return other_trans, other_accept
 
 
-def closed_states(trans: Table, among: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def closed_states(trans: Table, among: BoolArray) -> BoolArray:
     """Return a flag for each state: every text that starts there stays in states of `among`, for ever.
 
     `among`: a flag for each state.

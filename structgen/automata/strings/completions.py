@@ -23,6 +23,7 @@ from typing import Final
 import numpy as np
 
 from structgen.automata.strings.automata import Automaton
+from structgen.automata.strings.formula_automata import OutcomeSets
 from structgen.automata.strings.kernels import FAR, Flags, Longs, nearest_ends
 from structgen.automata.strings.length_phases import Phase
 from structgen.automata.unicode.charsets import LAST
@@ -51,7 +52,7 @@ class StringCompletions:
     def __init__(
         self,
         of: Automaton,
-        outcomes: tuple[frozenset[int], ...],
+        outcomes: OutcomeSets,
         spelling: int,
         lone: bool = False,
         missing: frozenset[int] = frozenset(),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -61,6 +61,8 @@ from structgen.base.language.ir import (
 from structgen.base.language.number_ranges import Ranges
 from structgen.base.system.public_calls import THIS_CALL
 
+OutcomeSets: TypeAlias = tuple[frozenset[int], ...]
+"""The formulas that are true at each outcome of an automaton, from outcome 1 on."""
 HELD: Final[HeldByContent[Automaton]] = HeldByContent()
 """The automata of the formulas that this process used last."""
 _PAIR: Final = Pattern(r"[\uD800-\uDBFF][\uDC00-\uDFFF]")
@@ -75,8 +77,7 @@ class SpecAutomaton:
 
     automaton: Automaton
     """The automaton; its outcomes are numbers."""
-    outcomes: tuple[frozenset[int], ...]
-    """The outcome number `n` is the set `outcomes[n - 1]` of the formulas that are true."""
+    outcomes: OutcomeSets
 
     @property
     def nbytes(self) -> int:
@@ -84,6 +85,7 @@ class SpecAutomaton:
         return self.automaton.nbytes
 
 
+@dataclass(eq=False)
 class FormulaReader:
     """Makes the automata of formulas.
 
@@ -91,13 +93,8 @@ class FormulaReader:
     on numbers; without it, such atoms are refused.
     """
 
-    def __init__(
-        self,
-        max_states: int = MOST_STATES,
-        numbers: Callable[[NumberAtom], Automaton] | None = None,
-    ) -> None:
-        self._max_states = max_states
-        self._numbers = numbers
+    _max_states: int = MOST_STATES
+    _numbers: Callable[[NumberAtom], Automaton] | None = None
 
     def automaton_of_formula(self, formula: Formula, alone: bool = True) -> Automaton:
         """Return the automaton of the texts that meet a formula; it has one outcome.

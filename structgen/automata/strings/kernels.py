@@ -31,15 +31,17 @@ from __future__ import annotations
 from typing import Final, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from structgen.base.native.array_types import ByteArray, Int32Array, Int64Array
 from structgen.base.native.jit import entry, jit
 
-Table: TypeAlias = npt.NDArray[np.int32]
-Row: TypeAlias = npt.NDArray[np.int32]
-Flags: TypeAlias = npt.NDArray[np.uint8]
-Longs: TypeAlias = npt.NDArray[np.int64]
-ThreadRanks: TypeAlias = npt.NDArray[np.int32]
+Table: TypeAlias = Int32Array
+Row: TypeAlias = Int32Array
+StateTable: TypeAlias = tuple[Table, Row]
+"""The state after each class of each state, [states, classes], and the outcome of each state."""
+Flags: TypeAlias = ByteArray
+Longs: TypeAlias = Int64Array
+ThreadRanks: TypeAlias = Int32Array
 """[2, kinds of counts, threads]: the place of each thread (-1: none), and then its rank. `_keep_highest`
 explains both."""
 

@@ -20,17 +20,30 @@ from itertools import chain, groupby
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.regex.counted_class import without_count
 from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER
 from structgen.automata.strings.automata import MOST_WORK, raise_limit_error, steps_to
+from structgen.automata.strings.formula_automata import OutcomeSets
 from structgen.automata.strings.kernels import FAR, TOO_MUCH_WORK
 from structgen.automata.strings.utf8_rows import ByteRows
-from structgen.base.language.ir import FALSE, TRUE, All, Any_, Formula, Length, Not, Pattern, Spec, atoms
+from structgen.base.language.ir import (
+    FALSE,
+    TRUE,
+    All,
+    Any_,
+    Formula,
+    Formulas,
+    Length,
+    Not,
+    Pattern,
+    Spec,
+    atoms,
+)
+from structgen.base.native.array_types import BoolArray
 from structgen.base.system.public_calls import THIS_CALL
 
-States: TypeAlias = npt.NDArray[np.bool_]
+States: TypeAlias = BoolArray
 """A flag for each state; or several rows of such flags."""
 ENDLESS: Final = 1 << 62
 """The `end` of the last phase, which has no bound."""
@@ -44,7 +57,7 @@ class Phase(NamedTuple):
     asks: tuple[int, ...]
     """For each demand, the number of the automaton's formula that it asks in this phase; -1: no text meets
     the demand."""
-    outcomes: tuple[frozenset[int], ...]
+    outcomes: OutcomeSets
     """For each outcome number of the automaton, from 0 on, the demands that a text meets."""
     live: States
     """[characters to the end of the phase, states]: which states are alive."""
@@ -137,7 +150,7 @@ def at_length(formula: Formula, size: int) -> Formula:
 
 
 def divide_into_phases(
-    formulas: tuple[Formula, ...], rows_of: Callable[[Spec], ByteRows]
+    formulas: Formulas, rows_of: Callable[[Spec], ByteRows]
 ) -> tuple[ByteRows, tuple[Phase, ...]] | None:
     """Divide the demands of a spec into phases; return (rows of one automaton, the phases in order).
 

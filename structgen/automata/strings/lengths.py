@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from structgen.automata.strings.automata import (
-    MOST_STATES,
     NONE,
     Automaton,
     automaton_of_lengths,
@@ -26,7 +25,7 @@ def limit_lengths(
     of: Automaton,
     min_length: int,
     max_length: int | None,
-    most_states: int = MOST_STATES,
+    most_states: int,
 ) -> Automaton:
     """Return the automaton of the texts of `of` that have `min_length` to `max_length` characters.
 

@@ -12,19 +12,20 @@ live state, a column that has not been computed yet is UNASKED.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from structgen.base.errors import LimitError, UnsupportedError
 from structgen.base.language.expectation import Expected
 from structgen.base.language.ir import FALSE, TRUE, All, Any_, Formula, Not, Texts, atoms
+from structgen.base.native.array_types import Int32Array, Int64Array
 
 UNASKED: Final = -2
 """An entry in the row of a live state: the state after this byte has not been computed yet."""
 _MOST_WAYS: Final = 1_000
 """The most ways that one formula may have."""
+
+Way: TypeAlias = tuple[Texts | None, Formula]
+"""A grammar and a regular formula, and a string has to meet both. None: no grammar is asked for."""
 
 
 class TextMachine(Protocol):
@@ -33,26 +34,21 @@ class TextMachine(Protocol):
     `index`: a state of the grammar.
     """
 
-    def after_ascii(self, index: int, /) -> npt.NDArray[np.int64]:
+    def after_ascii(self, index: int, /) -> Int64Array:
         """Return the state after each byte below 128; below 0 where no text goes on with that byte."""
-        ...
 
     def depth_of(self, index: int, /) -> int:
         """Return how many brackets or blocks of the text are open, where the grammar counts them; else 0."""
-        ...
 
     def may_end(self, index: int, /) -> bool:
         """Return whether a text may end in a state."""
-        ...
 
-    def bits(self, index: int, /) -> npt.NDArray[np.int32]:
+    def bits(self, index: int, /) -> Int32Array:
         """Return the tokens after which the text goes on or may end, as a mask: one bit for each token. End
         tokens may be among them."""
-        ...
 
     def ends_below(self, index: int, wanted: Any, /) -> list[int]:
         """Return the nodes of the trie `wanted` (`machine_core.wanted_nodes`) at which a text may end."""
-        ...
 
 
 class TextReader(Protocol):
@@ -64,28 +60,22 @@ class TextReader(Protocol):
     @property
     def machine(self) -> TextMachine:
         """The compiled grammar."""
-        ...
 
     def step(self, state: int, byte: int) -> int:
         """Return the state after a byte; below 0 where no text goes on with it."""
-        ...
 
-    def after_tokens(self, state: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def after_tokens(self, state: int, tokens: Int64Array) -> Int64Array:
         """Return the state after each token; below 0 where no text goes on with it."""
-        ...
 
     def alike(self, state: int) -> int:
         """Return one state for all states that are known to have the same rest as `state`."""
-        ...
 
     def expected(self, state: int) -> list[Expected]:
         """Return the continuations that may follow, described for people."""
-        ...
 
     def rest(self, state: int) -> bytes:
         """Return a shortest completion of the text. After each of its bytes, the answer is the part of this
         completion that is not written yet."""
-        ...
 
 
 Make = Callable[[Any], "TextReader | None"]
@@ -121,12 +111,10 @@ def speaks_of_texts(formula: Formula) -> bool:
     return any(isinstance(atom, Texts) for atom in atoms(formula))
 
 
-def ways_of(formula: Formula, is_denied: bool = False) -> list[tuple[Texts | None, Formula]]:
+def ways_of(formula: Formula, is_denied: bool = False) -> list[Way]:
     """Return the ways of a formula: a string meets the formula if it meets one of them.
 
-    A way is a pair (grammar, regular formula), and a string has to meet both. The grammar is None where the
-    way asks for no grammar. `is_denied`: return the ways of the negation. Example: (g or p) and q ->
-    [(g, q), (None, p and q)].
+    `is_denied`: return the ways of the negation. Example: (g or p) and q -> [(g, q), (None, p and q)].
 
     Raises `UnsupportedError` where a grammar is denied, or where two grammars must hold at once; `LimitError`
     where the ways are too many.
@@ -149,7 +137,7 @@ def ways_of(formula: Formula, is_denied: bool = False) -> list[tuple[Texts | Non
     if isinstance(formula, Any_) is not is_denied:
         return [way for part in parts for way in part]
     # Each way of a part is combined with each way of the others. Their number is a product: it is limited.
-    ways: list[tuple[Texts | None, Formula]] = [(None, TRUE)]
+    ways: list[Way] = [(None, TRUE)]
     for part in parts:
         ways = [_combine_ways(way, part_way) for way in ways for part_way in part]
         if len(ways) > _MOST_WAYS:
@@ -159,9 +147,7 @@ def ways_of(formula: Formula, is_denied: bool = False) -> list[tuple[Texts | Non
     return ways
 
 
-def _combine_ways(
-    way: tuple[Texts | None, Formula], second_way: tuple[Texts | None, Formula]
-) -> tuple[Texts | None, Formula]:
+def _combine_ways(way: Way, second_way: Way) -> Way:
     """Return the way that asks for both ways at once. Raises `UnsupportedError` for two grammars."""
     texts, formula = way
     second_texts, second_formula = second_way

@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.regex.optional_counts import simplify_tree
 from structgen.automata.regex.syntax_tree import (
@@ -45,7 +44,16 @@ from structgen.automata.strings.automata import (
     raise_limit_error,
     run_bounded,
 )
-from structgen.automata.strings.kernels import TOO_MUCH_WORK, Flags, Longs, Row, Table, ThreadRanks, subsets
+from structgen.automata.strings.kernels import (
+    TOO_MUCH_WORK,
+    Flags,
+    Longs,
+    Row,
+    StateTable,
+    Table,
+    ThreadRanks,
+    subsets,
+)
 from structgen.automata.strings.threads import (
     END,
     LOOK,
@@ -57,6 +65,7 @@ from structgen.automata.strings.threads import (
     character_sets,
     look_behinds,
 )
+from structgen.base.native.array_types import BoolArray
 from structgen.base.system.public_calls import NUMBERS, THIS_CALL
 
 _STEPS_OF_A_THREAD: Final = 4
@@ -90,7 +99,7 @@ class _Ahead(NamedTuple):
     """[states, classes of the pattern's alphabet]: the next state, or -1."""
     accept: Row
     """[states]: 1 where the text may end."""
-    total: npt.NDArray[np.bool_]
+    total: BoolArray
     """[states]: whether every continuation is accepted."""
 
 
@@ -111,7 +120,7 @@ class _Surroundings:
         self.classes = {ranges: self.member[at] for at, ranges in enumerate(self.sets)}
         self.nodes = look_behinds(tree)
         self.number = {node: at for at, node in enumerate(self.nodes)}
-        self.behinds: list[tuple[Table, Row]] = []
+        self.behinds: list[StateTable] = []
         self.threads = self.unpaid = 0
         for node in self.nodes:
             # The body of a look-behind shares the alphabet of the pattern, but has its own look-behinds. So
@@ -122,7 +131,7 @@ class _Surroundings:
             below.behinds = [below.ending_automaton(inner) for inner in below.nodes]
             self.behinds.append(below.ending_automaton(node))
 
-    def ending_automaton(self, node: LookAround) -> tuple[Table, Row]:
+    def ending_automaton(self, node: LookAround) -> StateTable:
         """Return the automaton of the texts that end with a match of a look-behind's body: its table, and 1
         for each state that accepts."""
         start_states = (0,) * len(self.behinds)
@@ -191,12 +200,12 @@ class PatternSearch:
         self._all_classes = np.ones(around.alphabet.width, np.uint8)
         self._number_closure(Thread(start, _FREE, behind_states, first))
 
-    def make_table(self) -> tuple[Table, Row]:
+    def make_table(self) -> StateTable:
         """Return the minimal table of the texts that match, and 1 for each state that accepts. The classes
         are those of the pattern's alphabet."""
         return minimal_table(*self.subsets())
 
-    def subsets(self, max_states: int = MOST_STATES) -> tuple[Table, Row]:
+    def subsets(self, max_states: int = MOST_STATES) -> StateTable:
         """Return the table of the reachable sets of threads, and 1 for each set that accepts. Raises
         `LimitError` past `max_states` sets."""
         edges: list[list[tuple[int, int]]] = []

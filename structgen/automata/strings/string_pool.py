@@ -24,7 +24,6 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.formats.named_formats import meaning_of
 from structgen.automata.strings.automata import EVERY, MOST_STATES
@@ -74,6 +73,7 @@ from structgen.base.language.ir import (
     Demands,
     Format,
     Formula,
+    Formulas,
     Length,
     Spec,
     Texts,
@@ -81,6 +81,7 @@ from structgen.base.language.ir import (
 )
 from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import Limits
+from structgen.base.native.array_types import Int64Array
 from structgen.base.system.public_calls import THIS_CALL, billed_cache
 
 HELD: Final[HeldByContent[ByteRows]] = HeldByContent()
@@ -200,7 +201,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
 
     # Specs.
 
-    def _has_states(self, spec: Spec, outcome: Outcome, formulas: tuple[Formula, ...]) -> bool:
+    def _has_states(self, spec: Spec, outcome: Outcome, formulas: Formulas) -> bool:
         """Return whether the automaton of a spec counts its lengths in its states.
 
         It does where the bounds are small, where they are not a bound on all texts, and where the automaton
@@ -299,12 +300,12 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
 
         return HELD.get((spec, self.lone, self._max_states), make_rows)
 
-    def _dividing_automaton(self, formulas: tuple[Formula, ...]) -> SpecAutomaton:
+    def _dividing_automaton(self, formulas: Formulas) -> SpecAutomaton:
         """Return the automaton whose outcomes are the sets of `formulas` that are true of a text."""
         key = formulas, self.lone, self._max_states
         return _DIVIDED.get(key, lambda: self._reader.automaton_of_spec(Spec(formulas), lone=self.lone))
 
-    def text_classes(self, formulas: tuple[Formula, ...]) -> dict[frozenset[int], bool]:
+    def text_classes(self, formulas: Formulas) -> dict[frozenset[int], bool]:
         """Return each set of formulas that is exactly the set of the true ones for some text.
 
         The value of a set is whether infinitely many texts have it. The empty set is left out. For example,
@@ -426,7 +427,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         self.trans[state, :_ASCII][~goes_on] = DEAD
         self._noted_states.add(state)
 
-    def token_kinds(self, live: LiveState, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def token_kinds(self, live: LiveState, tokens: Int64Array) -> Int64Array:
         """Return a number for each token: tokens with equal numbers lead from a live state to one state.
 
         Tokens that close the string or escape characters have -1. The caller makes sure that no regular way
@@ -436,7 +437,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         # Tokens with equal columns lead every reader to equal states.
         _, inverse = np.unique(after, axis=1, return_inverse=True)
         # numpy 2.0 gives the inverse of an axis in two dimensions, other versions in one
-        kinds: npt.NDArray[np.int64] = inverse.reshape(-1)
+        kinds: Int64Array = inverse.reshape(-1)
         leads_nowhere = after.max(axis=0) < 0
         return np.where(leads_nowhere, -1, kinds)
 

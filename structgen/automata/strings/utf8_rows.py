@@ -28,6 +28,7 @@ from structgen.automata.strings.automata import (
     raise_limit_error,
     steps_to,
 )
+from structgen.automata.strings.formula_automata import OutcomeSets
 from structgen.automata.strings.kernels import FAR, TOO_MANY_STATES, Flags, Longs, Row, Table
 from structgen.automata.unicode.charsets import LAST, SPACE
 from structgen.automata.unicode.decoded_text import (
@@ -189,7 +190,7 @@ class ByteRows:
     characters."""
 
     automaton: Automaton
-    outcomes: tuple[frozenset[int], ...]
+    outcomes: OutcomeSets
     """The sets of demands: outcome number `n` of a state of the automaton is the set `outcomes[n - 1]`."""
     beyond: Table
     """[groups, WIDTH - 0x80]: the columns of a row from byte 0x80 on: the state after the byte, or DEAD; and
@@ -277,7 +278,7 @@ bytes 0xE0, 0xED, 0xF0 and 0xF4 have places of their own, because not all bytes 
 
 def byte_rows(
     of: Automaton,
-    outcomes: tuple[frozenset[int], ...],
+    outcomes: OutcomeSets,
     lone: bool,
     max_states: int = MOST_STATES,
 ) -> ByteRows:
@@ -334,7 +335,7 @@ def byte_rows(
     )
 
 
-def _digest_of_rows(of: Automaton, outcomes: tuple[frozenset[int], ...], lone: bool) -> bytes:
+def _digest_of_rows(of: Automaton, outcomes: OutcomeSets, lone: bool) -> bytes:
     """Return the value of `ByteRows.digest`."""
     digest = blake2b(digest_size=16)
     for part in (of.alphabet.starts, of.alphabet.kinds, of.trans, of.accept):

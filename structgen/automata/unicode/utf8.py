@@ -10,10 +10,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from structgen.automata.unicode.charsets import SURROGATES, Ranges
 
+ByteSequence: TypeAlias = tuple[tuple[int, int], ...]
+"""A range of bytes, (low, high), for each byte of a character."""
 _LIMITS: Final = (0x7F, 0x7FF, 0xFFFF, 0x10FFFF)
 """The largest code points of one, two, three and four bytes."""
 
@@ -46,7 +48,7 @@ def node_of(ranges: Ranges) -> ByteNode:
 
     Surrogates have no UTF-8 and are left out. Cost: some 3 us for each range, once for equal sets.
     """
-    sequences: list[tuple[tuple[int, int], ...]] = []
+    sequences: list[ByteSequence] = []
     for low, high in ranges:
         sequences += _byte_sequences(low, high)
     return _join_sequences(sequences)
@@ -65,9 +67,9 @@ def written_with(node: ByteNode, available: frozenset[int]) -> ByteNode | None:
     return intern_node(tuple(edges)) if edges else None
 
 
-def _join_sequences(sequences: list[tuple[tuple[int, int], ...]]) -> ByteNode:
+def _join_sequences(sequences: list[ByteSequence]) -> ByteNode:
     """Return the first node for some sequences, which are ascending and disjoint."""
-    groups: list[tuple[int, int, list[tuple[tuple[int, int], ...]]]] = []
+    groups: list[tuple[int, int, list[ByteSequence]]] = []
     for (low, high), *rest in sequences:
         if groups and groups[-1][:2] == (low, high):
             groups[-1][2].append(tuple(rest))
@@ -81,7 +83,7 @@ def _join_sequences(sequences: list[tuple[tuple[int, int], ...]]) -> ByteNode:
     return intern_node(tuple(edges))
 
 
-def _byte_sequences(low: int, high: int) -> Iterator[tuple[tuple[int, int], ...]]:
+def _byte_sequences(low: int, high: int) -> Iterator[ByteSequence]:
     """Yield the sequences that together spell the code points from `low` to `high`, ascending.
 
     The ranges of two sequences are equal or disjoint at the first place in which they differ.
@@ -100,7 +102,7 @@ def _byte_sequences(low: int, high: int) -> Iterator[tuple[tuple[int, int], ...]
             first = last + 1
 
 
-def _split_by_tail(low: int, high: int, size: int) -> Iterator[tuple[tuple[int, int], ...]]:
+def _split_by_tail(low: int, high: int, size: int) -> Iterator[ByteSequence]:
     """Yield the sequences for the code points from `low` to `high`, which all take `size` continuation
     bytes."""
     # Where the first bytes differ, the last bytes must be free: ends that cut through them are split off.

@@ -32,6 +32,8 @@ from structgen.base.json_text.raw_json import write_json
 
 Json: TypeAlias = Union[bool, int, Decimal, str, list["Json"], dict[str, "Json"], None]
 """A JSON value with exact numbers (int, or Decimal where the text has a fraction or an exponent)."""
+JsonObject: TypeAlias = dict[str, Any]
+"""A JSON object in Python's values."""
 
 _STR = frozenset({str})
 _ATOMS = frozenset({str, bool, type(None)})  # types of values that are copied unchanged

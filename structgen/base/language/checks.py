@@ -298,7 +298,7 @@ def read_messages(
 def content_text(
     content: Any,
     where: str,
-    item: str = "[{}]",
+    item: str,
     first: int = 0,
     joint: str = "\n",
 ) -> str:

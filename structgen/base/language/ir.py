@@ -28,7 +28,7 @@ The value 5 has the outcome {0} there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar, Union
@@ -102,13 +102,13 @@ class Not(_Compound["Formula"]):
     __slots__ = ()
 
 
-class All(_Compound["tuple[Formula, ...]"]):
+class All(_Compound["Formulas"]):
     """A conjunction: all parts hold. Without parts it is true."""
 
     __slots__ = ()
 
 
-class Any_(_Compound["tuple[Formula, ...]"]):
+class Any_(_Compound["Formulas"]):
     """A disjunction: at least one part holds. Without parts it is false."""
 
     __slots__ = ()
@@ -176,11 +176,12 @@ class PlainInteger:
 StringAtom: TypeAlias = Union[Pattern, Format, Length, Words, Texts]
 NumberAtom: TypeAlias = Union[Ranges, Multiple, PlainInteger]
 Formula: TypeAlias = Union[Not, All, Any_, StringAtom, NumberAtom]
+Formulas: TypeAlias = tuple[Formula, ...]
 TRUE = All(())
 FALSE = Any_(())
 
 
-def conjuncts(formula: Formula) -> tuple[Formula, ...]:
+def conjuncts(formula: Formula) -> Formulas:
     """Return the parts of a conjunction, or the formula alone."""
     if isinstance(formula, All):
         return formula.of
@@ -194,7 +195,7 @@ class Spec(NamedTuple):
     accepted if this set is not empty.
     """
 
-    formulas: tuple[Formula, ...]
+    formulas: Formulas
     """One formula for each demand of the place."""
     groups: tuple[frozenset[frozenset[int]], ...] | None = None
     """Used for keys alone: sets of true formulas that are treated alike. If the set of the true formulas is
@@ -313,10 +314,6 @@ class Network(Protocol):
 
     def entry(self, place: int) -> ValueMenu:
         """Return how a value at `place` may begin. Each type that is listed has a valid value."""
-
-    def scalars_of(self, place: int) -> Hashable | None:
-        """Return a key for a place of scalars. Places with equal keys allow the same scalars, in the same
-        spellings, and no objects or arrays. None: nothing is known."""
 
     def keys(self, residue: int) -> Sequence[str]:
         """Return every key that any residue of this object may name, sorted by bytes

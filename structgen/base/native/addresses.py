@@ -18,9 +18,9 @@ from typing import Any, Final
 from weakref import ref
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.errors import StructgenError
+from structgen.base.native.array_types import Array
 
 CHECKED: Final = os.environ.get("STRUCTGEN_CHECKED", "0") not in ("", "0")
 """Whether compiled code is checked (`native.checked`)."""
@@ -36,12 +36,12 @@ _RESERVED: Final = 0x104000
 _FIRST: Final = object.__basicsize__
 """The offset in a numpy array object at which the address of its items should be, by numpy's headers."""
 _word_at = ctypes.c_ssize_t.from_address
-_probe: npt.NDArray[Any] = np.zeros(1, np.uint8)
+_probe: Array = np.zeros(1, np.uint8)
 _IS_LAID_OUT: Final = _word_at(id(_probe) + _FIRST).value == _probe.__array_interface__["data"][0]
 """Whether the address is there indeed; else numpy is asked for it."""
 
 
-def address_of(array: npt.NDArray[Any]) -> int:
+def address_of(array: Array) -> int:
     """Return the address of an array's items. Cost: 0.2 us; asking numpy costs 1.2 us."""
     if CHECKED:
         holder = array
@@ -80,7 +80,7 @@ if CHECKED:
     _shadow()
 _live: dict[int, Any] = {}
 """The address at which living memory begins -> the arrays that hold it, as (id, bytes) -> reference."""
-_dead_arrays: list[npt.NDArray[Any]] = []
+_dead_arrays: list[Array] = []
 """The arrays that tables have outgrown. They are kept, so that their memory is not given to another array."""
 
 
@@ -91,7 +91,7 @@ def _set_live(start: int, size: int, live: bool) -> None:
         ctypes.memset(SHADOW + (start + size >> 3), size % 8, 1)
 
 
-def _register_array(holder: npt.NDArray[Any], start: int, size: int) -> None:
+def _register_array(holder: Array, start: int, size: int) -> None:
     """Let memory live until the last array that holds it is freed. `holder`: one such array."""
     holders, key = _live.setdefault(start, {}), (id(holder), size)
     if key in holders:
@@ -107,7 +107,7 @@ def _register_array(holder: npt.NDArray[Any], start: int, size: int) -> None:
     _set_live(start, size, True)
 
 
-def retire_memory(*arrays: npt.NDArray[Any]) -> None:
+def retire_memory(*arrays: Array) -> None:
     """Mark the memory of arrays that a table has outgrown as dead. The arrays are kept (`_dead_arrays`)."""
     for outgrown in arrays if CHECKED else ():
         _set_live(int(outgrown.__array_interface__["data"][0]), outgrown.nbytes, False)

@@ -23,11 +23,11 @@ import sys
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from structgen.base.native.array_types import Array, ByteArray
 from structgen.base.system.cache import TrustedFile, warn_of_file, warn_unusable, write_atomically
 
 MAGIC: Final = b"SGARRAY5"
@@ -37,8 +37,7 @@ _HEAD: Final = struct.Struct("<8sq4Q")
 _DTYPES: Final = tuple(np.dtype(name) for name in ("|u1", "<i2", "<i4", "<i8", "<u4", "<u8", "<f8"))
 _CODES: Final = {dtype.str: code for code, dtype in enumerate(_DTYPES)}
 
-Array = npt.NDArray[Any]
-Bytes = npt.NDArray[np.uint8]
+Bytes = ByteArray
 
 
 class DamagedArrays(ValueError):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
+from structgen.base.native.array_types import Int32Array
 from structgen.base.native.jit import entry, jit
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.raw_memory import trailing_zeros as trailing_zeros
@@ -25,6 +23,6 @@ def _set_bits(target: int, tokens: int, count: int) -> int:
     return 0
 
 
-def add_tokens(row: npt.NDArray[np.int32], tokens: npt.NDArray[np.int32]) -> None:
+def add_tokens(row: Int32Array, tokens: Int32Array) -> None:
     """Set the bits of some tokens in a row."""
     _set_bits(address_of(row), address_of(tokens), len(tokens))

@@ -15,11 +15,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final, NamedTuple
-
-import numpy.typing as npt
+from typing import Final, NamedTuple
 
 from structgen.base.native.array_file import ArrayFile, read_arrays, write_arrays
+from structgen.base.native.array_types import Array
 from structgen.base.system.cache import is_own, open_trusted, remove_own, warn_of_file
 from structgen.base.system.source_digests import package_digest
 
@@ -73,7 +72,7 @@ class CacheEntries(NamedTuple):
         self,
         kind: str,
         key: str,
-        arrays: Mapping[str, npt.NDArray[Any]],
+        arrays: Mapping[str, Array],
         numbers: Mapping[str, int] | None = None,
     ) -> int:
         """Return the bytes of an entry, once it is in place; 0, with a StoreWarning, where the folder does

@@ -286,7 +286,7 @@ def _register_all() -> None:
     _registered_functions.update(kinds)
 
 
-def module_of(unit: str, prefix: str = "") -> Any:
+def module_of(unit: str, prefix: str) -> Any:
     """Return the optimised code of the entry points of a module, as a module of LLVM's. `unit`: the name of
     the module of Python, which is imported already. `prefix`: the beginning of all its symbols."""
     entries, context = ENTRIES[unit], cpu_target.target_context

@@ -9,15 +9,15 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.errors import OutOfMemoryError
+from structgen.base.native.array_types import ByteArray
 
 GROWTH: Final = 2 if sys.platform == "win32" else 8
 """By how much a table in such room grows at once."""
 
 
-def room(size: int) -> npt.NDArray[np.uint8]:
+def room(size: int) -> ByteArray:
     """Return bytes that take memory as they are written, page by page; 0 until then, but on Windows.
 
     numpy would ask for pages of 2 MB, and clearing the first of them costs more than most masks. Private:

@@ -168,9 +168,9 @@ class Pointed(NamedTuple):
 
     kind: type[Pointer]
     """The class of the pointer."""
-    element: type[Block] | None = None
+    element: type[Block] | None
     """The class of the rows of `BlockRows` and `Table`."""
-    field: str = ""
+    field: str
     """The name of the field that the pointer comes from, for the errors of `checked`."""
 
 

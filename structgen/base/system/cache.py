@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from structgen.base.errors import StoreWarning
 from structgen.base.printable import printable
-from structgen.base.system.text_files import name_file_in_errors
+from structgen.base.system.text_files import StrPath, name_file_in_errors
 
 ENVIRONMENT_VARIABLE = "STRUCTGEN_CACHE"
 
@@ -68,7 +68,7 @@ class TrustedFile:
 
     __slots__ = ("_handle", "facts", "path")
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: StrPath) -> None:
         """Open the file. Raises FileNotFoundError if there is none, ForeignFile if it cannot be trusted, and
         OSError if it cannot be opened. Cost: 10 us."""
         self.path = os.fspath(path)
@@ -149,14 +149,14 @@ def is_own(facts: os.stat_result) -> bool:
     return not hasattr(os, "geteuid") or facts.st_uid == os.geteuid()
 
 
-def remove_own(path: str | os.PathLike[str]) -> None:
+def remove_own(path: StrPath) -> None:
     """Delete a file if it is there, belongs to this user, and can be deleted."""
     with suppress(OSError):
         if is_own(os.lstat(path)):
             os.unlink(path)
 
 
-def open_trusted(path: str | os.PathLike[str], lost: str) -> TrustedFile | None:
+def open_trusted(path: StrPath, lost: str) -> TrustedFile | None:
     """Return a file of the cache folder, open for reading; None where there is none. A file that cannot be
     read or trusted is None too, and a StoreWarning says so once. `lost`: what its absence means."""
     try:
@@ -248,7 +248,7 @@ DAMAGED_CURE: Final = (
 
 
 def warn_unusable(
-    path: str | os.PathLike[str],
+    path: StrPath,
     error: OSError,
     fault: str,
     lost: str,

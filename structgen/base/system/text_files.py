@@ -10,9 +10,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 from structgen.base.errors import GrammarError, OptionError
 
+StrPath: TypeAlias = str | os.PathLike[str]
+"""The path of a file, as `open` takes it."""
 _TO_SCHEMAS = "Read a JSON Schema with sg.json_schema; in the shell: --schema FILE."
 
 
@@ -49,7 +52,7 @@ def name_file_in_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def grammar_text(source: str | os.PathLike[str], where: str, cure: str) -> tuple[str, str | None]:
+def grammar_text(source: StrPath, where: str, cure: str) -> tuple[str, str | None]:
     """Return (text of a grammar without a byte order mark, path of its file or None).
 
     `source`: the text itself, or a path object. Raises `OptionError`, with `where` and `cure`, for another

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from structgen.base.errors import OptionError, StructgenError, options_named
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.base.language import checks
 from structgen.base.language.shapes import JsonShapes
 from structgen.base.system.lazy_names import public_name
@@ -42,6 +43,8 @@ from structgen.machines.core.compiled import CompiledGrammar, plain_grammar
 from structgen.machines.core.grammar import Grammar
 from structgen.tokens.tokenizer import Tokenizer
 
+RequestMaker: TypeAlias = Callable[[Any], Request]
+"""A function that makes the request of a prompt: of a text, or of the messages of a chat."""
 _OWN_ENGINE: Final = "structgen"
 _OTHER_ENGINES: Final = {"vllm": "structgen.doors.integrations.vllm_bulk"}
 """The modules of other engines, by the engine's name. They belong to a package above this one, so they are
@@ -72,14 +75,14 @@ class Prompt:
     """The prompt: a text, or chat messages."""
     seed: Any
 
-    def make_request(self, request_of: Callable[[Any], Request]) -> Request:
+    def make_request(self, request_of: RequestMaker) -> Request:
         """Return the request. Raises StructgenError if it is refused."""
         request = request_of(self.text)
         if self.seed is None:
             return request
         return replace(request, sampling=replace(request.chosen_by, seed=self.seed))
 
-    def result_line(self, outcome: Mapping[str, Any] | StructgenError) -> dict[str, Any]:
+    def result_line(self, outcome: Mapping[str, Any] | StructgenError) -> JsonObject:
         """Return the line of results: the fields of the result, or the error."""
         if isinstance(outcome, StructgenError):
             outcome = {"error": str(outcome)}
@@ -106,7 +109,7 @@ def run_bulk(
     engine: Engine | Answering,
     prompts: Path,
     results: Path,
-    request_of: Callable[[Any], Request],
+    request_of: RequestMaker,
     tell: Callable[[BulkProgress], None] = lambda _: None,
     *,
     start_over: bool = False,
@@ -129,7 +132,7 @@ def run_bulk(
 
 
 def report_progress(
-    lines: Generator[tuple[dict[str, Any], bool], None, None],
+    lines: Generator[tuple[JsonObject, bool], None, None],
     total: int,
     report: Callable[[BulkProgress], None],
 ) -> BulkProgress:
@@ -196,7 +199,7 @@ def engine_parts(model: str, tokenizer: str, other_version: str = "") -> dict[st
 
 
 def identify_run(
-    request_of: Callable[[Any], Request], of_engine: Mapping[str, str], prompts: Sequence[Prompt]
+    request_of: RequestMaker, of_engine: Mapping[str, str], prompts: Sequence[Prompt]
 ) -> dict[str, str]:
     """Return the identity of a run for `result_files`: `engine_parts`, and digests of prompts and requests.
     Cost: making each request."""
@@ -260,7 +263,7 @@ def own_parts(engine: Engine) -> dict[str, str]:
 
 
 def engine_answers(
-    engine: Engine, request_of: Callable[[Any], Request], trace_headers: Mapping[str, str] | None = None
+    engine: Engine, request_of: RequestMaker, trace_headers: Mapping[str, str] | None = None
 ) -> Answering:
     """Return the function that answers prompts with our own engine.
 
@@ -316,7 +319,7 @@ def _span_of(engine: Engine, prompt: Prompt, trace_headers: Mapping[str, str] | 
 def _own_answers(
     model: str,
     options: Mapping[str, Any],
-    request_of: Callable[[Any], Request],
+    request_of: RequestMaker,
     trace_headers: Mapping[str, str] | None = None,
 ) -> Answering:
     """Return the answering of a Ray actor, with an engine of its own. Prompts that come from two threads
@@ -329,8 +332,8 @@ def _own_answers(
 
 
 def _find_maker(
-    engine: str, prompts: Path, request_of: Callable[[Any], Request]
-) -> Callable[[str, Mapping[str, Any], Callable[[Any], Request]], Answering]:
+    engine: str, prompts: Path, request_of: RequestMaker
+) -> Callable[[str, Mapping[str, Any], RequestMaker], Answering]:
     """Return the function that makes the answering of a worker, for an engine's name. Raises OptionError for
     a request that the other engine would treat differently from ours."""
     if engine == _OWN_ENGINE:
@@ -354,7 +357,7 @@ def run_bulk_on_ray(
     model: str | Path,
     prompts: Path,
     results: Path,
-    request_of: Callable[[Any], Request],
+    request_of: RequestMaker,
     tell: Callable[[BulkProgress], None] = lambda _: None,
     *,
     start_over: bool = False,
@@ -407,7 +410,7 @@ def run_bulk_on_ray(
     return run_bulk(answer_on_ray, prompts, results, request_of, tell, start_over=start_over)
 
 
-def show_result(result: Result, grammar: Grammar | CompiledGrammar | None = None) -> dict[str, Any]:
+def show_result(result: Result, grammar: Grammar | CompiledGrammar | None = None) -> JsonObject:
     """Return a result as a JSON object. `grammar` is the grammar of the request."""
     probabilities = probabilities_of(result, grammar)
     return {
@@ -422,7 +425,7 @@ def show_result(result: Result, grammar: Grammar | CompiledGrammar | None = None
     }
 
 
-def show_usage(usage: Usage) -> dict[str, Any]:
+def show_usage(usage: Usage) -> JsonObject:
     """Return the usage as a JSON object: forward passes, and how many guesses were accepted."""
     usage_fields = asdict(usage) | {"tokens_per_call": round(usage.tokens_per_call, 3)}
     always = {name: usage_fields[name] for name in _ALWAYS_SHOWN}
@@ -430,7 +433,7 @@ def show_usage(usage: Usage) -> dict[str, Any]:
     return always | if_set
 
 
-def show_steps(result: Result, tokenizer: Tokenizer) -> list[dict[str, Any]]:
+def show_steps(result: Result, tokenizer: Tokenizer) -> list[JsonObject]:
     """Return the steps of a result as JSON objects: each token, its log-probability without and with the
     mask, and the recorded likeliest tokens as pairs of text and log-probability."""
 

@@ -21,22 +21,29 @@ from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from structgen_kernels import masked_sample
 from structgen_kernels.reference import NEVER, sample_key
 from torch import Tensor
 
+from structgen.base.native.array_types import (
+    Array,
+    BoolArray,
+    Float32Array,
+    Float64Array,
+    Int32Array,
+    Int64Array,
+)
 from structgen.decoding.engine.choice_loops import choose_rows
-from structgen.decoding.engine.requests import Sampling
+from structgen.decoding.engine.requests import Sampling, TokenLogprobs
 from structgen.decoding.engine.strategies.text_strategies import RowLaw, allowed_ids
 
 BANNED = -1e30
 """The number that is added to the logit of a banned token. It is finite, so that no sum is NaN."""
-Words: TypeAlias = npt.NDArray[np.int32]
+Words: TypeAlias = Int32Array
 """The bits of a mask, 32 tokens in each word, as in a `TokenMask`."""
 _NO_WORDS: Words = np.empty((1, 0), np.int32)
-_NO_SCORES: npt.NDArray[np.float64] = np.empty((1, 0))
+_NO_SCORES: Float64Array = np.empty((1, 0))
 _STEPS = np.iinfo(np.uint8).max
 """The number of steps of the histogram by which filters select tokens. The last step has all lower scores."""
 
@@ -122,7 +129,7 @@ def choose_tokens(
     return choose_there(logits, mask, rows, logit_rows, mask_rows)
 
 
-def list_candidates(logits: Tensor, mask: Words | None, count: int) -> tuple[tuple[int, float], ...]:
+def list_candidates(logits: Tensor, mask: Words | None, count: int) -> TokenLogprobs:
     """Return the `count` likeliest tokens that a mask [words] allows (None: all tokens), likeliest first,
     with their log-probabilities among the allowed tokens."""
     row_mask = None if mask is None else mask[None]
@@ -163,9 +170,9 @@ def _choose_on_cpu(
     mask_rows: Sequence[int],
 ) -> list[Choice]:
     """Choose the token of each row in compiled code, as `choose_tokens` describes."""
-    raw: npt.NDArray[np.float32] = np.ascontiguousarray(logits.float().numpy())
+    raw: Float32Array = np.ascontiguousarray(logits.float().numpy())
     words = _NO_WORDS if mask is None else np.ascontiguousarray(mask)
-    score_rows: list[npt.NDArray[np.float64]] = []
+    score_rows: list[Float64Array] = []
     filter_masks: list[Words] = []
     texts: list[tuple[int, int, int, int]] = []
     for row, logit_row, mask_row in zip(rows, logit_rows, mask_rows, strict=True):
@@ -174,7 +181,7 @@ def _choose_on_cpu(
         score_index = filter_index = -1
         apply_penalties = partial(penalised_scores, row=row) if row.is_penalised else None
         # the scores from which the row draws instead of its logits
-        scores: npt.NDArray[np.float64] | None = None
+        scores: Float64Array | None = None
         if row.law is not None:
             # the strategies apply the penalties themselves: after the mixture, before the narrowing
             scores = row.law.adjust_scores(raw[logit_row], own_mask, row.sampling, apply_penalties)
@@ -209,7 +216,7 @@ def _choose_on_cpu(
     return [*map(Choice, tokens, *figures.T.tolist(), allowed_counts, likeliest_tokens, faulty)]
 
 
-def filter_mask(scores: npt.NDArray[Any], words: Words | None, sampling: Sampling) -> Words:
+def filter_mask(scores: Array, words: Words | None, sampling: Sampling) -> Words:
     """Return the mask of the tokens that top-k, top-p and min-p keep.
 
     `scores` [V] are the logits after penalties. `words` is the mask before the filters (None: all tokens).
@@ -244,9 +251,7 @@ def words_of(tokens: Any, size: int) -> Words:
     return np.packbits(bits, bitorder="little").view(np.int32)
 
 
-def _find_leading(
-    below: npt.NDArray[np.float64], shares: npt.NDArray[np.float64] | None, enough: float
-) -> npt.NDArray[np.bool_]:
+def _find_leading(below: Float64Array, shares: Float64Array | None, enough: float) -> BoolArray:
     """Return which tokens to keep: the fewest likeliest ones whose `shares` sum to at least `enough`. If
     `shares` is None, each token counts as 1.
 
@@ -268,7 +273,7 @@ def _find_leading(
     return is_leading
 
 
-def penalised_scores(raw: npt.NDArray[Any], row: ChoiceRow) -> npt.NDArray[np.float64]:
+def penalised_scores(raw: Array, row: ChoiceRow) -> Float64Array:
     """Return the logits [V] after the penalties and biases of a row."""
     scores = raw.astype(np.float64)
     sampling = row.sampling
@@ -349,7 +354,7 @@ def _pack_arguments(
     return dict(zip(names, (*integers, *reals), strict=True))
 
 
-def _read_figures(figures: npt.NDArray[np.int64]) -> list[Choice]:
+def _read_figures(figures: Int64Array) -> list[Choice]:
     """Return the choices from the figures [6, rows] of the kernels.
 
     The lines of `figures` are: the token; the log of the sum over all tokens; the log of the sum over the

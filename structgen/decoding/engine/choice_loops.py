@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
+from structgen.base.native.array_types import Array
 from structgen.base.native.jit import entry, jit
 from structgen.decoding.engine.row_loops import (
-    Array,
     Real,
     first_maximum,
     row_maximum,

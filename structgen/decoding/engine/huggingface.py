@@ -26,7 +26,7 @@ from structgen.base.errors import OptionError
 from structgen.base.system.installation import require_extras
 from structgen.decoding.engine.forward_pass.draft_trees import check_paths, depths_of
 from structgen.decoding.engine.forward_pass.quiet_loading import guard_reading, load_pretrained
-from structgen.decoding.engine.model_protocol import DraftSupport
+from structgen.decoding.engine.model_protocol import DraftSupport, TokenIds
 
 _MOST_PASS_TOKENS = 16_384
 """The most tokens of prompts that are read in one pass, unless one prompt alone has more."""
@@ -108,12 +108,12 @@ class HuggingFace:
             model = load_pretrained(AutoModelForCausalLM, folder, dtype=dtype, local_files_only=True)
         return cls(model.to(device))
 
-    def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, HuggingFaceCache]:
+    def prefill(self, tokens: TokenIds) -> tuple[Tensor, HuggingFaceCache]:
         """Return the logits [V] after a prompt, and the prompt's cache."""
         (result,) = self._read_together([tokens])
         return result
 
-    def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, HuggingFaceCache]]:
+    def prefill_many(self, prompts: Sequence[TokenIds]) -> list[tuple[Tensor, HuggingFaceCache]]:
         """Return the logits [V] after each prompt, and the prompt's cache.
 
         Prompts of nearly the same length are read in one pass, padded on the left. At most a fourth of a pass
@@ -140,7 +140,7 @@ class HuggingFace:
             results.update(zip(together, pass_results, strict=True))
         return [results[number] for number in range(len(prompts))]
 
-    def _read_together(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, HuggingFaceCache]]:
+    def _read_together(self, prompts: Sequence[TokenIds]) -> list[tuple[Tensor, HuggingFaceCache]]:
         """Return the results of `prefill` for several prompts, read in one pass. The longest prompt comes
         first."""
         longest = len(prompts[0])
@@ -180,7 +180,7 @@ class HuggingFace:
         """Return the cache of a text of which nothing was read."""
         return HuggingFaceCache([], 0, self)
 
-    def read_pieces(self, pieces: Sequence[Sequence[int]], caches: Sequence[HuggingFaceCache]) -> Tensor:
+    def read_pieces(self, pieces: Sequence[TokenIds], caches: Sequence[HuggingFaceCache]) -> Tensor:
         """Return the logits [texts, V] after further tokens of each text, which is outside the batch. Each
         text has a pass of its own."""
         device = self._model.device
@@ -203,7 +203,7 @@ class HuggingFace:
             rows.append(out.logits[0, -1])
         return torch.stack(rows)
 
-    def decode(self, tokens: Sequence[int], caches: Sequence[HuggingFaceCache]) -> Tensor:
+    def decode(self, tokens: TokenIds, caches: Sequence[HuggingFaceCache]) -> Tensor:
         """Return the logits [rows, V] after one more token of each text."""
         self._batch_of(caches)
         device = self._model.device
@@ -254,7 +254,7 @@ class HuggingFace:
 
     def decode_tree(
         self,
-        tokens: Sequence[int],
+        tokens: TokenIds,
         parents: Sequence[int],
         counts: Sequence[int],
         caches: Sequence[HuggingFaceCache],
@@ -281,7 +281,7 @@ class HuggingFace:
 
     def _verify_trees(
         self,
-        tokens: Sequence[int],
+        tokens: TokenIds,
         parents: Sequence[int],
         counts: Sequence[int],
         caches: Sequence[HuggingFaceCache],
@@ -475,7 +475,7 @@ class HuggingFace:
 
 
 def _texts_of_nodes(
-    texts: Sequence[list[int]], tokens: Sequence[int], parents: Sequence[int], counts: Sequence[int]
+    texts: Sequence[list[int]], tokens: TokenIds, parents: Sequence[int], counts: Sequence[int]
 ) -> list[list[int]]:
     """Return the whole text that ends with each node, for trees after `texts`.
 

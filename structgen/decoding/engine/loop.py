@@ -75,9 +75,7 @@ masks to a thread costs more than filling most of them."""
 class Loop:
     """The texts that a model is writing, at most `max_rows` at a time, and those that wait. Thread-safe."""
 
-    def __init__(
-        self, model: Model, tokenizer: Tokenizer, max_rows: int, step_tokens: int | None = None
-    ) -> None:
+    def __init__(self, model: Model, tokenizer: Tokenizer, max_rows: int, step_tokens: int | None) -> None:
         """`step_tokens`: how many tokens of prompts a step reads; None: as many as suit the model's speed."""
         self._model = model
         self._reader = PromptReader(model, step_tokens)

@@ -14,12 +14,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from inspect import getattr_static
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
 from structgen.base.errors import StructgenError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+TokenIds: TypeAlias = Sequence[int]
+"""The ids of tokens, in order."""
 
 
 class Model(Protocol):
@@ -33,30 +36,25 @@ class Model(Protocol):
     @property
     def vocab_size(self) -> int:
         """The number of logits, V: at least the size of the tokenizer's vocabulary."""
-        ...
 
     @property
     def context(self) -> int:
         """The most tokens of a text, prompt included."""
-        ...
 
-    def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, Any]:
+    def prefill(self, tokens: TokenIds) -> tuple[Tensor, Any]:
         """Return the logits [V] after a prompt of at least one token, and its cache."""
-        ...
 
-    def decode(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
+    def decode(self, tokens: TokenIds, caches: Sequence[Any]) -> Tensor:
         """Return the logits [rows, V] after one more token of each text. The caches then include the
         token."""
-        ...
 
 
 @runtime_checkable
 class ReadsMany(Protocol):
     """Optional: reads several prompts in one pass."""
 
-    def prefill_many(self, prompts: Sequence[Sequence[int]]) -> Sequence[tuple[Tensor, Any]]:
+    def prefill_many(self, prompts: Sequence[TokenIds]) -> Sequence[tuple[Tensor, Any]]:
         """Return for each prompt the result of `prefill`."""
-        ...
 
 
 @runtime_checkable
@@ -66,17 +64,14 @@ class ReadsPieces(Protocol):
     @property
     def piece_tokens(self) -> int:
         """The length of a piece in tokens. Pieces end at multiples of it, or with the prompt."""
-        ...
 
     def new_cache(self) -> Any:
         """Return the cache of a text of which nothing was read. Its `length` is the number of tokens that it
         has."""
-        ...
 
-    def read_pieces(self, pieces: Sequence[Sequence[int]], caches: Sequence[Any]) -> Tensor:
+    def read_pieces(self, pieces: Sequence[TokenIds], caches: Sequence[Any]) -> Tensor:
         """Return the logits [texts, V] after further tokens of each text, at least one. The caches then
         include them."""
-        ...
 
 
 @runtime_checkable
@@ -86,14 +81,12 @@ class KeepsPrompts(Protocol):
     kept_prompts: Any
     """What is kept: `nbytes`, `evictions`, `is_on`, `limit_bytes(most_bytes)`."""
 
-    def share_kept(self, tokens: Sequence[int], cache: Any, salt: str = "") -> None:
+    def share_kept(self, tokens: TokenIds, cache: Any, salt: str = "") -> None:
         """Let the cache of a prompt begin with what is kept, if that is more than the cache has; the last
         token is never included. Prompts of different salts share nothing."""
-        ...
 
-    def keep_beginning(self, tokens: Sequence[int], cache: Any, salt: str = "") -> None:
+    def keep_beginning(self, tokens: TokenIds, cache: Any, salt: str = "") -> None:
         """Keep a text for later prompts. `tokens`: those of the text, from its first one on."""
-        ...
 
 
 def piece_reader_of(model: Model) -> ReadsPieces | None:
@@ -159,11 +152,10 @@ class VerifiesDrafts(Protocol):
     @property
     def draft_support(self) -> DraftSupport:
         """The shape of drafts that the model verifies."""
-        ...
 
     def decode_tree(
         self,
-        tokens: Sequence[int],
+        tokens: TokenIds,
         parents: Sequence[int],
         counts: Sequence[int],
         caches: Sequence[Any],
@@ -178,13 +170,11 @@ class VerifiesDrafts(Protocol):
         The caches hold none of the nodes until `keep` names those to keep. A cache that `keep` does not name
         is unchanged; `decode`, `decode_tree` and `copy` may be called for it.
         """
-        ...
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[Any]) -> None:
         """Append to each cache the nodes of a path in its last tree: the first node, one of its children, and
         so on. The engine calls this at most once after each `decode_tree`, for some or all of its caches.
         Other caches may have been read further meanwhile."""
-        ...
 
 
 def check_logits(logits: Tensor, *shape: int) -> Tensor:

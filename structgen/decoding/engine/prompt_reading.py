@@ -77,7 +77,7 @@ class PromptReader:
     """The texts of a loop whose prompts are not read yet. `step_tokens`: how many tokens a step reads, in
     whole pieces; None: as many as fit into a fraction of a second."""
 
-    def __init__(self, model: Model, step_tokens: int | None = None) -> None:
+    def __init__(self, model: Model, step_tokens: int | None) -> None:
         self._model = model
         self._step_tokens = step_tokens
         self._prompts: list[_Prompt] = []

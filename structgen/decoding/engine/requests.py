@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from functools import partial
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, TypeAlias, cast
 
 from structgen.base.errors import OF_MONITORS, StructgenError, fields_named
 from structgen.base.language import checks
@@ -334,6 +334,10 @@ class Request:
         return tuple(self.stop)
 
 
+TokenLogprobs: TypeAlias = tuple[tuple[int, float], ...]
+"""Pairs of a token and its log-probability, the likeliest first."""
+
+
 @dataclass(slots=True)
 class Step:
     """One token of a text, with the figures of its choice."""
@@ -356,10 +360,10 @@ class Step:
     needed no pass."""
     mask_seconds: float = 0.0
     """The seconds of filling the masks of that batch, in parallel; 0 for a drafted token."""
-    likeliest: tuple[tuple[int, float], ...] = ()
+    likeliest: TokenLogprobs = ()
     """Pairs of a token and its log-probability: the likeliest tokens, allowed or not, `Request.logprobs` of
     them."""
-    likeliest_allowed: tuple[tuple[int, float], ...] = ()
+    likeliest_allowed: TokenLogprobs = ()
     """The same pairs for the likeliest allowed tokens."""
     drafter: str = ""
     """The names of the drafters that had proposed the token, separated by commas; "": none."""

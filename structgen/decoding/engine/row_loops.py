@@ -9,11 +9,10 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from structgen.base.native.array_types import Array
 from structgen.base.native.jit import jit
 
-Array: TypeAlias = npt.NDArray[Any]
 Real: TypeAlias = float | np.floating[Any]
 
 # A signed index may count from the end. Numba checks that for each element, which prevents vectorised

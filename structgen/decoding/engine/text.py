@@ -50,6 +50,7 @@ from structgen.decoding.engine.thinking import ThoughtClosing, ThoughtPhase, for
 from structgen.decoding.speculation.planning.drafting import Drafting
 from structgen.machines.core.batch import allow_all
 from structgen.machines.core.compiled import CompiledGrammar
+from structgen.machines.core.grammar import ValueReader
 from structgen.machines.core.matcher import Matcher
 from structgen.tokens.token_mask import TokenMask, allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
@@ -93,8 +94,8 @@ class RequestStart:
     border alone."""
     shortest_length: int | None
     """The length of the shortest text of the grammar, in tokens; None: not counted yet."""
-    border: PromptBorder | None = None
-    closing: ThoughtClosing | None = None
+    border: PromptBorder | None
+    closing: ThoughtClosing | None
     """The tokens and the text that close the thoughts before a document; None: there are no thoughts."""
     drafts: Callable[[], Drafting] | None = None
     """The function that makes the drafters of a text; None: the texts have no drafters."""
@@ -111,7 +112,7 @@ class DecidedText:
     handle: Handle
     """The object with which the caller follows the text."""
     usage: Usage
-    most_guesses: int = 0
+    most_guesses: int
     """The largest number of guessed tokens in a draft."""
     thought: list[int] = field(default_factory=list)
     """The tokens of the thoughts so far."""
@@ -557,7 +558,7 @@ class Text:
         Python cannot read it (an integer of more than 4,300 digits)."""
         if self.start.grammar is None or reason not in COMPLETE:
             return self.text
-        reader: Callable[[str], Any] | None = getattr(self.start.request.grammar, "reader", None)
+        reader: ValueReader | None = getattr(self.start.request.grammar, "reader", None)
         try:
             if reader is not None:
                 return reader(self.text)

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from structgen.base.native.array_types import BoolArray
 from structgen.decoding.engine.thinking import ThoughtPhase
 from structgen.decoding.speculation.drafts.draft import Draft
 from structgen.machines.core.matcher import Matcher
@@ -35,7 +35,7 @@ class Guesses:
     """The phase of the text's thoughts before the pass; None: there are no thoughts, or they are closed."""
     path: list[int] = field(default_factory=lambda: [0])
     """The numbers of the nodes on the accepted path, the root first."""
-    ready: npt.NDArray[np.bool_] = field(init=False)
+    ready: BoolArray = field(init=False)
     """Whether the mask is filled, for the root and each node of the draft."""
     _children: list[dict[int, int]] = field(init=False)
     """The children of the root and of each node of the draft: the numbers that the children have in the draft

@@ -22,7 +22,7 @@ from structgen.decoding.infilling.token_automaton import TokenAutomaton, token_a
 from structgen.grammars.compilation.compiler import compile
 from structgen.grammars.text_grammars.regular import RegularGrammar, regex
 from structgen.machines.core.compiled import CompiledGrammar, plain_grammar
-from structgen.machines.core.grammar import Grammar
+from structgen.machines.core.grammar import Grammar, ValueReader
 from structgen.machines.core.string_values import over_bytes
 from structgen.schema.reading.policies import READABLE_DUMPS
 from structgen.schema.reading.string_grammars import GRAMMAR
@@ -74,11 +74,11 @@ class HoleLanguage:
     an object nor an array. "named keys alone": an object whose keys the schema names has no other keys. "keys
     may repeat": also texts in which an object has an unnamed key twice. json.loads keeps the last one, and
     the value is valid."""
-    read_value: Callable[[str], Any] | None
+    read_value: ValueReader | None
     """Makes a value of a text; None: the text is the value."""
 
 
-def grammar_of(target: Any, where: str) -> tuple[Grammar | CompiledGrammar, Callable[[str], Any] | None]:
+def grammar_of(target: Any, where: str) -> tuple[Grammar | CompiledGrammar, ValueReader | None]:
     """Return the grammar of an argument, and the function that makes values of its texts (or None).
 
     `target`: any target of `sg.run` that describes texts. A text is a regular expression; the type `str`

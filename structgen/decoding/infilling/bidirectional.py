@@ -19,28 +19,26 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.base.errors import OptionError, StructgenError, TokenError
+from structgen.base.native.array_types import BoolArray, Float32Array, Int64Array
 from structgen.base.system.installation import require_extras
-
-Floats: TypeAlias = npt.NDArray[np.float32]
-Ids: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
     """The weights of one layer, transposed: row vectors are multiplied from the left."""
 
-    input_norm: Floats
-    qkv: Floats
-    out: Floats
-    middle_norm: Floats
-    gate_up: Floats
-    down: Floats
+    input_norm: Float32Array
+    qkv: Float32Array
+    out: Float32Array
+    middle_norm: Float32Array
+    gate_up: Float32Array
+    down: Float32Array
 
 
 _CHUNK = 32
@@ -53,10 +51,10 @@ class _Prefix:
     """The cached chunks of a causal prefix of n * _CHUNK positions: token ids [positions], the last hidden
     states [positions, width], and for each layer keys and values [heads, positions, head]."""
 
-    ids: Ids
-    states: Floats
-    keys: tuple[Floats, ...]
-    values: tuple[Floats, ...]
+    ids: Int64Array
+    states: Float32Array
+    keys: tuple[Float32Array, ...]
+    values: tuple[Float32Array, ...]
 
     def cut_to(self, count: int) -> _Prefix:
         """Return the part that covers the first `count` ids."""
@@ -76,7 +74,7 @@ class BidirectionalLlama:
 
     block_length: int | None = None
 
-    def __init__(self, config: dict[str, Any], tensors: dict[str, Floats], where: str = "") -> None:
+    def __init__(self, config: dict[str, Any], tensors: dict[str, Float32Array], where: str = "") -> None:
         """Build the model from a config.json and float32 tensors under transformers' names. `where`: the
         model's folder, for messages.
 
@@ -142,7 +140,7 @@ class BidirectionalLlama:
             ) from error
         return cls(config, tensors, str(folder))
 
-    def forward(self, ids: npt.ArrayLike) -> Floats:
+    def forward(self, ids: npt.ArrayLike) -> Float32Array:
         """Return float32 logits [L, V] for int ids [L], 1 <= L <= `context`.
 
         With `shift`, row i predicts position i + 1. Raises OptionError for another shape or length, and
@@ -150,7 +148,7 @@ class BidirectionalLlama:
         """
         return self.forward_rows(ids, np.arange(len(np.atleast_1d(ids))))
 
-    def forward_rows(self, ids: npt.ArrayLike, rows: npt.ArrayLike) -> Floats:
+    def forward_rows(self, ids: npt.ArrayLike, rows: npt.ArrayLike) -> Float32Array:
         """Return the logits [len(rows), V] of some rows of a canvas: those of `forward(ids)[rows]` up to
         rounding. Raises as `forward` does, and OptionError for a row outside the canvas."""
         canvas = self._check_ids(ids)
@@ -167,7 +165,7 @@ class BidirectionalLlama:
         states = self._all_states(canvas)[row_numbers]
         return _normalise_rows(states, self._norm, self._epsilon) @ self._embedding.T
 
-    def _check_ids(self, ids: npt.ArrayLike) -> Ids:
+    def _check_ids(self, ids: npt.ArrayLike) -> Int64Array:
         """Return the ids as a new array, or raise."""
         array = np.asarray(ids)
         if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
@@ -182,7 +180,7 @@ class BidirectionalLlama:
                 where="ids",
                 cure="Shorten the prompt or the canvas.",
             )
-        canvas: Ids = array.astype(np.int64)
+        canvas: Int64Array = array.astype(np.int64)
         outside = np.flatnonzero((canvas < 0) | (canvas >= self.vocab_size))
         if len(outside):
             raise TokenError(
@@ -192,7 +190,7 @@ class BidirectionalLlama:
             )
         return canvas
 
-    def _causal_rows(self, canvas: Ids) -> int:
+    def _causal_rows(self, canvas: Int64Array) -> int:
         """Return how many positions, counted from the first, attend to the left only."""
         if not self._is_prefix_causal:
             return 0
@@ -203,7 +201,7 @@ class BidirectionalLlama:
         # attends to all others.
         return max(int(masked_slots[0]) - 1, 0)
 
-    def _all_states(self, canvas: Ids) -> Floats:
+    def _all_states(self, canvas: Int64Array) -> Float32Array:
         """Return the last hidden states [L, width] of a canvas. Chunks of its causal prefix are reused if the
         last canvas had them, and kept for the next one."""
         # Only whole chunks are cached: `end` and `common_length` are rounded down to a multiple of _CHUNK.
@@ -225,8 +223,8 @@ class BidirectionalLlama:
         return np.concatenate((prefix.states, rest_states))
 
     def _run_chunk(
-        self, canvas: Ids, stop: int, past: _Prefix
-    ) -> tuple[Floats, tuple[Floats, ...], tuple[Floats, ...]]:
+        self, canvas: Int64Array, stop: int, past: _Prefix
+    ) -> tuple[Float32Array, tuple[Float32Array, ...], tuple[Float32Array, ...]]:
         """Return the last hidden states [stop - start, width] of the positions from the end of `past` to
         `stop`, and for each layer the keys and the values of all positions up to `stop`."""
         start = len(past.ids)
@@ -256,11 +254,11 @@ class BidirectionalLlama:
             gate, up = np.split(normalised @ layer.gate_up, 2, -1)
             # exp overflows to infinity where the quotient is 0 anyway
             with np.errstate(over="ignore"):
-                share: Floats = np.reciprocal(np.float32(1.0) + np.exp(-gate))
+                share: Float32Array = np.reciprocal(np.float32(1.0) + np.exp(-gate))
             x = x + (gate * share * up) @ layer.down
         return x, tuple(keys), tuple(values)
 
-    def _split_heads(self, qkv: Floats) -> tuple[Floats, Floats, Floats]:
+    def _split_heads(self, qkv: Float32Array) -> tuple[Float32Array, Float32Array, Float32Array]:
         """Return queries, keys and values [heads, rows, head] of the rows of the joint product."""
         rows, columns = qkv.shape
         head = columns // 3 // self._heads
@@ -268,11 +266,11 @@ class BidirectionalLlama:
         return q, k, v
 
 
-def _layer_weights(tensors: dict[str, Floats], number: int, scale: np.float32) -> _Layer:
+def _layer_weights(tensors: dict[str, Float32Array], number: int, scale: np.float32) -> _Layer:
     """Return the weights of a layer. `number`: the layer's, from 0. `scale`: the factor of attention, by
     which the weights of the queries are multiplied here, once."""
 
-    def part_weights(name: str) -> Floats:
+    def part_weights(name: str) -> Float32Array:
         """Return a tensor of the layer by its name."""
         return tensors[f"model.layers.{number}.{name}.weight"]
 
@@ -295,16 +293,16 @@ def _layer_weights(tensors: dict[str, Floats], number: int, scale: np.float32) -
     )
 
 
-def _normalise_rows(x: Floats, weight: Floats, epsilon: np.float32) -> Floats:
+def _normalise_rows(x: Float32Array, weight: Float32Array, epsilon: np.float32) -> Float32Array:
     """Return RMSNorm of the rows of x: divided by their root mean square, times a weight per column."""
     # `einsum` sums the squares of a row without an array of all squares.
     mean_squares = np.einsum("ij,ij->i", x, x)[:, None] / np.float32(x.shape[1])
     factors = np.float32(1.0) / np.sqrt(mean_squares + epsilon)
-    result: Floats = x * factors * weight
+    result: Float32Array = x * factors * weight
     return result
 
 
-def _rotate_heads(x: Floats, cos: Floats, sin: Floats) -> Floats:
+def _rotate_heads(x: Float32Array, cos: Float32Array, sin: Float32Array) -> Float32Array:
     """Return heads [heads, rows, head] with rotary positions applied (by halves)."""
     first_half, second_half = np.split(x, 2, -1)
     rotated_first = first_half * cos - second_half * sin
@@ -312,7 +310,9 @@ def _rotate_heads(x: Floats, cos: Floats, sin: Floats) -> Floats:
     return np.concatenate((rotated_first, rotated_second), -1)
 
 
-def _attend_columns(q: Floats, k: Floats, v: Floats, hidden_columns: npt.NDArray[np.bool_] | None) -> Floats:
+def _attend_columns(
+    q: Float32Array, k: Float32Array, v: Float32Array, hidden_columns: BoolArray | None
+) -> Float32Array:
     """Return the attention's output [rows, heads x head] of queries `q` [heads, rows, head] over keys `k` and
     values `v` [heads, columns, head].
 
@@ -325,18 +325,18 @@ def _attend_columns(q: Floats, k: Floats, v: Floats, hidden_columns: npt.NDArray
     # The softmax in place: the largest array of a pass is made once.
     weights -= weights.max(-1, keepdims=True)
     np.exp(weights, out=weights)
-    output: Floats = (weights @ v) / weights.sum(-1, keepdims=True)
+    output: Float32Array = (weights @ v) / weights.sum(-1, keepdims=True)
     return output.transpose(1, 0, 2).reshape(q.shape[1], -1)
 
 
-def _as_float32(tensor: dict[str, Any]) -> Floats:
+def _as_float32(tensor: dict[str, Any]) -> Float32Array:
     """Return a tensor as a float32 array. `tensor`: safetensors' dict of its "dtype", "shape" and "data"."""
     kind = tensor["dtype"]
     data = tensor["data"]
     if kind == "BF16":
         # A bfloat16 is the upper half of a float32.
         bits = np.frombuffer(data, np.dtype("<u2")).astype(np.uint32) << np.uint32(16)
-        floats: Floats = bits.view(np.float32)
+        floats: Float32Array = bits.view(np.float32)
     elif kind in ("F32", "F16"):
         floats = np.frombuffer(data, np.dtype("<f4" if kind == "F32" else "<f2")).astype(np.float32)
     else:

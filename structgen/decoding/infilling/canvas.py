@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from structgen.base.native.array_types import Float32Array
 from structgen.decoding.infilling.intersection import NO_MARKS, Marks
 from structgen.decoding.infilling.lattice import NULL, OPEN, Lattice, LatticeSlot
 from structgen.decoding.infilling.token_automaton import Ints, Numbers, TokenAutomaton
@@ -178,7 +178,7 @@ class Canvas:
         row_of = self.row_of()
         return np.unique(row_of[self.tokens == OPEN])
 
-    def take_logits(self, logits: npt.NDArray[np.float32], rows: Numbers) -> None:
+    def take_logits(self, logits: Float32Array, rows: Numbers) -> None:
         """Take the model's logits [len(rows), V] for the rows `masked_rows()`. Raises StructgenError for
         NaN."""
         row_of = self.row_of()

@@ -63,8 +63,8 @@ def denoise(
     *,
     temperature: float,
     seed: int,
-    deadline: float | None = None,
-    listener: Callable[[DenoisingStep, Canvas], None] | None = None,
+    deadline: float | None,
+    listener: Callable[[DenoisingStep, Canvas], None] | None,
 ) -> tuple[list[DenoisingStep], bool]:
     """Fill a canvas that has a valid filling. Return its steps, and whether the deadline cut them short.
 

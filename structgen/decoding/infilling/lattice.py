@@ -23,10 +23,10 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.limits import CACHE_BYTES
+from structgen.base.native.array_types import Float32Array, Float64Array
 from structgen.decoding.infilling.lattice_loops import find_leads, find_live, find_reached
 from structgen.decoding.infilling.token_automaton import DEAD, Bools, Ints, Numbers, TokenAutomaton
 
@@ -40,7 +40,7 @@ NOWHERE: Final = -3
 _MOST_BYTES: Final = 8 * CACHE_BYTES
 """The most bytes of one lattice: 4 GiB."""
 
-Floats = npt.NDArray[np.float64]
+Floats = Float64Array
 
 
 class LatticeSlot(NamedTuple):
@@ -151,7 +151,7 @@ class Lattice:
         self._reached_to = min(self._reached_to, slot)
         self._leads_from = max(self._leads_from, slot + 1)
 
-    def set_logits(self, slot: int, row: npt.NDArray[np.float32]) -> None:
+    def set_logits(self, slot: int, row: Float32Array) -> None:
         """Give a masked slot new logits: float32 [V], kept without a copy.
 
         Raises StructgenError for NaN or plus infinity; minus infinity excludes a token.

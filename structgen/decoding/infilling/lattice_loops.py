@@ -7,14 +7,10 @@ for the node -1 (none).
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import numpy as np
-import numpy.typing as npt
 
+from structgen.base.native.array_types import Array
 from structgen.base.native.jit import entry
-
-Array: TypeAlias = npt.NDArray[Any]
 
 # Parameters that the loops share:
 # `first`, `target`: the automaton's `Successors`: `target[first[s]:first[s + 1]]` are the states after state

@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.base.errors import OptionError, StructgenError
+from structgen.base.native.array_types import BoolArray, Float32Array, Int64Array
 from structgen.base.system.installation import require_extras
 from structgen.base.system.waits import announce_wait
 from structgen.decoding.engine.forward_pass.gguf_models import gguf_file
@@ -85,7 +86,7 @@ class FunctionModel:
     vocabulary, and for an empty block or context.
     """
 
-    function: Callable[[npt.NDArray[np.int64]], npt.ArrayLike]
+    function: Callable[[Int64Array], npt.ArrayLike]
     _: KW_ONLY
     mask_id: int
     vocab_size: int
@@ -106,7 +107,7 @@ class FunctionModel:
             if value is not None and value < 1:
                 raise OptionError(f"{name}={value}.", where=name, cure="Pass 1 or more, or leave it out.")
 
-    def forward(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    def forward(self, ids: Int64Array) -> Float32Array:
         """Return float32 logits [L, V] for int ids [L]; `infill` checks their shape, and refuses NaN."""
         return np.asarray(self.function(np.asarray(ids, np.int64)), np.float32)
 
@@ -226,7 +227,7 @@ def convention_of(
     return convention
 
 
-def visible_blocks(length: int, block_length: int) -> npt.NDArray[np.bool_]:
+def visible_blocks(length: int, block_length: int) -> BoolArray:
     """Return bool [L, L]: whether position i attends to position j in a model of blocks. It attends to its
     own block and to earlier blocks. `length`: L, the number of positions."""
     block = np.arange(length) // block_length
@@ -318,12 +319,12 @@ def transformers_model(model: Any, convention: Convention, where: str = "model")
         score_mask = torch.zeros(is_visible.shape, dtype=model.dtype, device=model.device)
         return {"attention_mask": score_mask.masked_fill(~is_visible, -torch.inf)}
 
-    def run_forward(ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    def run_forward(ids: Int64Array) -> Float32Array:
         """Return float32 logits [L, V] on the CPU for the ids of one canvas."""
         with torch.inference_mode():
             id_tensor = torch.from_numpy(ids)[None].to(model.device)
             logits = model(input_ids=id_tensor, **attention_arguments(len(ids))).logits[0]
-        rows: npt.NDArray[np.float32] = logits.float().cpu().numpy()
+        rows: Float32Array = logits.float().cpu().numpy()
         return rows
 
     # The logits may be wider than the vocabulary in the config, so one pass measures their width.

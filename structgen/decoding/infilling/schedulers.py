@@ -88,7 +88,6 @@ class Scheduler(Protocol):
 
     def fill(self, step: CanvasStep) -> None:
         """Fill masked slots with `step.write`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,16 +17,16 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.strings.automata import first_of_blocks
+from structgen.base.native.array_types import BoolArray, Int32Array, Int64Array
 from structgen.machines.core.dfa import Dfa, equivalent_states
 
 DEAD: Final = -1
 
-Ints = npt.NDArray[np.int32]
-Numbers = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
+Ints = Int32Array
+Numbers = Int64Array
+Bools = BoolArray
 
 
 class Successors(NamedTuple):

@@ -14,13 +14,12 @@ _SECONDS_A_LINE = 10.0
 
 
 @contextmanager
-def open_progress(name: str, unit: str = "", *, has_estimate: bool = True) -> Iterator[Callable[..., None]]:
+def open_progress(name: str, unit: str = "") -> Iterator[Callable[..., None]]:
     """Yield a function that shows the progress: `report_line(done, total=None, said="")`.
 
     `done`: the number of steps so far. `total`: the number of all steps; None: not known. `said`: a comment.
     A terminal shows a bar until the end, and a notebook one line. Elsewhere a line is printed every ten
-    seconds, such as `bulk: 3 of 9 texts`, where `name` is "bulk" and `unit` is "texts". `has_estimate`:
-    whether the bar shows an estimate of the remaining time.
+    seconds, such as `bulk: 3 of 9 texts`, where `name` is "bulk" and `unit` is "texts".
     """
     from rich.console import Console  # start-up time
 
@@ -31,8 +30,8 @@ def open_progress(name: str, unit: str = "", *, has_estimate: bool = True) -> It
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (MofNCompleteColumn(), TextColumn("{task.description} {task.fields[said]}", markup=False))
-        times = [TimeRemainingColumn()] * has_estimate
-        with Progress(BarColumn(), *columns, *times, console=console, transient=True) as bar:
+        times = TimeRemainingColumn()
+        with Progress(BarColumn(), *columns, times, console=console, transient=True) as bar:
             task = bar.add_task(unit, total=None, said="")
             yield lambda done, total=None, said="": bar.update(
                 task,

@@ -120,23 +120,18 @@ class FoundText:
     """Whether the tree has stored it."""
 
 
+@dataclass(eq=False)
 class Beam:
     """One pass over the tree."""
 
-    def __init__(
-        self,
-        target: Target,
-        tree: PrefixTree,
-        width: int,
-        random: np.random.Generator,
-        ahead: LookAhead,
-    ) -> None:
-        self._target = target
-        self._tree = tree
-        self._random = random
-        self._ahead = ahead
-        self._frontier = Frontier(target, tree)
-        self.width = width
+    _target: Target
+    _tree: PrefixTree
+    width: int
+    _random: np.random.Generator
+    _ahead: LookAhead
+
+    def __post_init__(self) -> None:
+        self._frontier = Frontier(self._target, self._tree)
         self.found_texts: list[FoundText] = []
         self.rows: list[int] = []
         """Model rows read at each step."""

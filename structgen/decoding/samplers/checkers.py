@@ -81,7 +81,6 @@ class Viable(Protocol):
         It must be monotone: if it is False for a prefix, it is False for every longer one, and no text with
         that prefix is valid. It is called after each token, so a prefix may end inside a character.
         """
-        ...
 
 
 @runtime_checkable
@@ -90,7 +89,6 @@ class Closing(Protocol):
 
     def closed(self, event: ClosedValue) -> bool:
         """Return False if the document cannot be valid any more after this value."""
-        ...
 
 
 @runtime_checkable
@@ -103,7 +101,6 @@ class Final(Protocol):
         `value` is as in `Samples.values`: an object if the grammar is a Python type, the parsed JSON value if
         it is a JSON Schema, else the text as a str.
         """
-        ...
 
 
 @runtime_checkable
@@ -117,7 +114,6 @@ class Masking(Protocol):
         mask may allow too much: allowed tokens are still checked by the other methods. Forbidding an end
         token means that the text may not end here.
         """
-        ...
 
 
 @runtime_checkable
@@ -129,7 +125,6 @@ class Weighing(Protocol):
         of the text is multiplied by exp(log-weight). It is at most 300; minus infinity: the text is not
         valid.
         """
-        ...
 
 
 @runtime_checkable
@@ -143,7 +138,6 @@ class Guessing(Protocol):
         The guess changes the variance of "smc" and "awrs", but not their law; other methods do not ask for
         it. It is called after each token.
         """
-        ...
 
 
 Checker: TypeAlias = Viable | Closing | Final | Masking | Weighing | Guessing | Callable[[Any], bool]

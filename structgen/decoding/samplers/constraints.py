@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.json_text.events import ITEM_END, VALUE_END, EventLog
 from structgen.base.language.checks import show_value
+from structgen.base.native.array_types import BoolArray
 from structgen.decoding.samplers.checkers import METHODS, Checker, ClosedValue, GeneratedText
 
 REMEMBERED: Final = 1 << 14
@@ -133,9 +133,9 @@ class Constraints:
 
     def allowed_tokens(
         self, standing: CheckerStanding, generated: GeneratedText, size: int
-    ) -> npt.NDArray[np.bool_] | None:
+    ) -> BoolArray | None:
         """Return bool [V]: the tokens that the masks of all checkers allow; None if no checker has a mask."""
-        allowed_mask: npt.NDArray[np.bool_] | None = None
+        allowed_mask: BoolArray | None = None
         for caller, state in self._pair_with_states(standing):
             mask = caller.mask_after(state, generated, size)
             if mask is not None:
@@ -229,7 +229,7 @@ class _CheckerCaller:
             self._ask_yes_or_no(state, "closed", value, _describe_event(value)) for value in closed_values
         )
 
-    def mask_after(self, state: Any, generated: GeneratedText, size: int) -> npt.NDArray[np.bool_] | None:
+    def mask_after(self, state: Any, generated: GeneratedText, size: int) -> BoolArray | None:
         """Return the checker's mask after a prefix. Raises StructgenError for a wrong type or shape."""
         if "mask" not in self.has:
             return None

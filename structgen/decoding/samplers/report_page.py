@@ -177,7 +177,7 @@ def page_of(samples: Samples[Any], report: Report) -> str:
         growth_most=max((column.high for column in growth), default=1.0),
         divergence=divergence,
         times=1.0 if divergence is None else math.exp(min(divergence.value, 50)),
-        **_removed_columns(samples, report),
+        **_removed_columns(report),
         value_text=lambda value: (
             value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
         ),
@@ -261,7 +261,7 @@ def _growth_columns(samples: Samples[Any]) -> list[Column]:
     return cut_columns
 
 
-def _removed_columns(samples: Samples[Any], report: Report) -> dict[str, Any]:
+def _removed_columns(report: Report) -> dict[str, Any]:
     """Return the values of the template about the mass that the grammar removes at each position of a
     token."""
     positions = [position for position in report["removed_by_position"] if position["reached"] >= NOTHING]

@@ -662,7 +662,7 @@ def _draw_by_method(run: SamplingRun, method: str, *, is_continued: bool) -> Dra
         return walks.draw(run, method)
     if method == "auto" and is_continued:
         # The first run has chosen the walks. A new choice would make draws that cannot be joined.
-        return raj.draw_repeated(run)
+        return raj.draw(run, repeats=True)
     module = import_module(f"structgen.decoding.samplers.methods.{method}")
     method_draws: Drawn = module.draw(run)
     return method_draws

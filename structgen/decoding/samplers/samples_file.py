@@ -28,6 +28,7 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 import numpy as np
 
 from structgen.base.errors import StructgenError
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.base.system.cache import open_output
 from structgen.decoding.samplers.draws import Draws
 from structgen.decoding.samplers.intervals.attempts import EACH, NEVER, Attempts
@@ -57,11 +58,11 @@ class _Draw:
     masses: tuple[float, ...] | None = None
 
 
-def lines_of(samples: Draws[Any]) -> Iterator[dict[str, Any]]:
+def lines_of(samples: Draws[Any]) -> Iterator[JsonObject]:
     """Yield the members of each draw's line."""
     weights = samples.weights
     for at, text in enumerate(samples.texts):
-        members: dict[str, Any] = {
+        members: JsonObject = {
             "text": text,
             "token_ids": list(samples.token_ids[at]),
             "logprob": float(samples.logprobs[at]),
@@ -194,7 +195,7 @@ def _require_valid(name: str, are_valid: Any) -> None:
 _hints = cache(get_type_hints)
 
 
-def _read_members(hints: dict[str, Any], value: Any, name: str) -> dict[str, Any]:
+def _read_members(hints: dict[str, Any], value: Any, name: str) -> JsonObject:
     """Return the members of a JSON object, converted to the types in `hints`. The member "masses" may be
     missing. `name` names the object in messages. Raises ValueError."""
     if not isinstance(value, dict):
@@ -263,6 +264,6 @@ def _for_json(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _json_line(value: dict[str, Any]) -> bytes:
+def _json_line(value: JsonObject) -> bytes:
     """Return a line of the file."""
     return json.dumps(value, ensure_ascii=False).encode() + b"\n"

@@ -24,11 +24,11 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.errors import StructgenError
 from structgen.base.language.checks import Count, NumberCheck, Share, check_fields
 from structgen.base.limits import CACHE_BYTES
+from structgen.base.native.array_types import BoolArray, Float64Array, Int64Array
 from structgen.decoding.engine.searches.cursor import Cursor
 from structgen.decoding.engine.strategies.strategy import log_softmax
 from structgen.decoding.samplers.checkers import Checker, GeneratedText
@@ -49,9 +49,9 @@ _MOST_STEPS: Final = CACHE_BYTES // 64
 ROUNDING: Final = 1e-12
 """The most by which two sums of the same probabilities in another order differ."""
 
-Floats = npt.NDArray[np.float64]
-Ids = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
+Floats = Float64Array
+Ids = Int64Array
+Bools = BoolArray
 Tokens = tuple[int, ...]
 Bounds = tuple[float, float]
 """A pair: the least and the greatest value that a number may have."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ SLOW: Final = 5.0
 it."""
 
 
+@dataclass(eq=False, slots=True)
 class GuardedCall:
     """A wrapper of a user's function, which may raise, take too long, or return a wrong value.
 
@@ -21,23 +23,14 @@ class GuardedCall:
     Cost: about 1 us a call.
     """
 
-    __slots__ = ("_call", "_is_warned", "_on_fault", "_seconds")
-
-    def __init__(
-        self,
-        call: Callable[..., Any],
-        seconds: float,
-        on_fault: Callable[[Exception], Any],
-    ) -> None:
-        """Wrap the function `call`, which must raise an error for a wrong value.
-
-        `seconds`: a longer call counts as a TimeoutError the second time; the first one may have loaded code
-        or read a long text. `on_fault`: a function from an error to the value of the call.
-        """
-        self._call = call
-        self._seconds = seconds
-        self._on_fault = on_fault
-        self._is_warned = False
+    _call: Callable[..., Any]
+    """The function, which must raise an error for a wrong value."""
+    _seconds: float
+    """A longer call counts as a TimeoutError the second time; the first one may have loaded code or read a
+    long text."""
+    _on_fault: Callable[[Exception], Any]
+    """A function from an error to the value of the call."""
+    _is_warned: bool = False
 
     def __call__(self, *arguments: Any) -> Any:
         """Call the function with these arguments."""

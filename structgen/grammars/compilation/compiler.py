@@ -6,7 +6,6 @@ the compiled grammar has only the writable texts.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -22,6 +21,7 @@ from structgen.base.errors import (
 )
 from structgen.base.language import checks
 from structgen.base.limits import Limits
+from structgen.base.system.text_files import StrPath
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.store.mask_store import StoreOption, store_of
@@ -35,7 +35,6 @@ class Compilable(Protocol[C]):
 
     def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> C:
         """Return the grammar compiled against a tokenizer."""
-        ...
 
 
 _GRAMMAR: Final = checks.InstanceCheck(
@@ -54,7 +53,7 @@ def compile(
     tokenizer: Tokenizer,
     *,
     limits: Limits | None = None,
-    store: StoreOption | str | os.PathLike[str] = None,
+    store: StoreOption | StrPath = None,
     first_mask: bool = True,
 ) -> C:
     """Return a grammar compiled against a tokenizer, expanded on demand from there. `limits` bound its work

@@ -10,12 +10,12 @@ from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.strings.held_automata import ENTRY_BYTES
 from structgen.base.language.expectation import Expected
 from structgen.base.language.ir import Network
 from structgen.base.limits import Limits
+from structgen.base.native.array_types import Int64Array
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of
 from structgen.base.system.fork_locks import GRAMMARS, new_lock
@@ -65,7 +65,7 @@ _IN_ESCAPES = b'"\\/bfnrtu0123456789abcdefABCDEF'
 @lru_cache(64)
 def _writing_of(
     space: tuple[str, str, int | None], escapes: str, missing: frozenset[int]
-) -> tuple[list[int], npt.NDArray[np.int64], object]:
+) -> tuple[list[int], Int64Array, object]:
     """Return the words of the context that say how texts are written, their values, and the arrays whose
     addresses are among these: by `Policies.space`, `Policies.escapes`, and the bytes that no text has."""
     kind, blanks, max_blanks = space
@@ -141,8 +141,8 @@ class CompiledSchema(CompiledGrammar):
         self,
         grammar: SchemaSource,
         tokenizer: Tokenizer,
-        limits: Limits | None = None,
-        store: StoreOption = None,
+        limits: Limits | None,
+        store: StoreOption,
     ) -> None:
         super().__init__(grammar, tokenizer, limits, store)
         policies = grammar.policies

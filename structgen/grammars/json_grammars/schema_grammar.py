@@ -39,7 +39,7 @@ from structgen.base.language import checks
 from structgen.base.limits import Limits
 from structgen.base.system.lazy_names import public_name
 from structgen.base.system.text_files import read_text
-from structgen.machines.core.grammar import Grammar
+from structgen.machines.core.grammar import Grammar, ValueReader
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.draft_names import DRAFTS
 from structgen.schema.reading.keywords import idle_keywords
@@ -142,7 +142,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         self._notes = notes
         self.told: JsonSchemaGrammar | None = None
         """The grammar that prompts describe, if this one is a narrower form of it; else None."""
-        self.reader: Callable[[str], Any] | None = None
+        self.reader: ValueReader | None = None
         """The function that makes a value of a document, where the schema is that of a Python type. None: the
         value is that of the JSON text. The language does not depend on it."""
         self._draft = draft
@@ -290,7 +290,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
             new_grammar._take_over(document or new_grammar.document())
         return new_grammar
 
-    def with_reader(self, reader: Callable[[str], Any]) -> JsonSchemaGrammar:
+    def with_reader(self, reader: ValueReader) -> JsonSchemaGrammar:
         """Return the same grammar, whose values `reader` makes of documents. It holds this one, for others
         with an equal schema (`_READ_SCHEMAS`)."""
         return self._copy_with(reader=reader, told=self.told or self)
@@ -670,7 +670,7 @@ def _restore_grammar(
     canonical: str,
     draft: str | None,
     notes: tuple[str, ...],
-    reader: Callable[[str], Any] | None,
+    reader: ValueReader | None,
     grammars: HeldGrammars = None,
     outlined: JsonSchemaGrammar | None = None,
 ) -> JsonSchemaGrammar:

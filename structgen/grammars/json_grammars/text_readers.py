@@ -8,13 +8,13 @@ from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.strings.live_strings import unsupported_error
 from structgen.base.errors import GrammarError, LimitError, StructgenError, UnsatisfiableSchema
 from structgen.base.language.expectation import Expected
 from structgen.base.language.ir import Pattern
 from structgen.base.limits import Limits
+from structgen.base.native.array_types import Int64Array
 from structgen.machines.core.compiled import CompiledGrammar, State
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.store.mask_store import MaskStore
@@ -40,7 +40,7 @@ class CompiledTexts:
         in no text."""
         return self.machine.bytes_index(state, _BYTE[byte]) if byte < 256 else -1
 
-    def after_tokens(self, state: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def after_tokens(self, state: int, tokens: Int64Array) -> Int64Array:
         """Return the states after each of some tokens, below 0 where none goes on."""
         # a special token has no text, and so no slot
         has_text = self.machine.vocabulary.token_slot[tokens] >= 0

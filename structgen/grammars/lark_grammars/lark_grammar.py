@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from structgen.base.language import checks
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.base.system.shipped_files import grammar_name, grammar_path
-from structgen.base.system.text_files import grammar_text, read_text
+from structgen.base.system.text_files import StrPath, grammar_text, read_text
 from structgen.base.system.waits import announce_wait
 from structgen.grammars.lark_grammars.compiled.bound_lark import BoundLark
 from structgen.grammars.lark_grammars.compiled.loaded_lark import LarkGrammar
@@ -48,7 +47,7 @@ def _restore_grammar(arguments: dict[str, Any], missing: frozenset[int]) -> Any:
 
 @overload
 def lark(
-    grammar: str | os.PathLike[str],
+    grammar: StrPath,
     *,
     start: str = ...,
     lexer: Literal["contextual"] = ...,
@@ -62,7 +61,7 @@ def lark(
 
 @overload
 def lark(
-    grammar: str | os.PathLike[str],
+    grammar: StrPath,
     *,
     start: str = ...,
     lexer: Literal["contextual"] = ...,
@@ -77,7 +76,7 @@ def lark(
 
 @overload
 def lark(
-    grammar: str | os.PathLike[str],
+    grammar: StrPath,
     *,
     start: str = ...,
     lexer: Literal["characters", "greedy"],
@@ -96,7 +95,7 @@ def lark(
     },
 )
 def lark(
-    grammar: str | os.PathLike[str],
+    grammar: StrPath,
     *,
     start: str = "start",
     lexer: Literal["contextual", "characters", "greedy"] = "contextual",
@@ -235,7 +234,7 @@ def _text_alone(grammar: Any, import_paths: Sequence[Importer]) -> tuple[str, st
     return grammar_text(grammar, "grammar", "")
 
 
-def _read_grammar(grammar: str | os.PathLike[str]) -> tuple[str, str | None]:
+def _read_grammar(grammar: StrPath) -> tuple[str, str | None]:
     """Return the text of a grammar, and its path or its name among those that ship (None for a text)."""
     name = grammar_name(grammar)
     if name is not None:

@@ -39,7 +39,6 @@ _FREE: Final = re.compile(r"^(\w+) *: */\(\?s:\.\*\)/\s*$", re.MULTILINE)
 _SAME: Final = re.compile(r"^(\w+) *: *(\w+)[ \t\r]*$(?!\s*\|)", re.MULTILINE)
 _SEPARATORS: Final = {"item_separator": ", ", "key_separator": ": "}
 _ONE_LINE: Final = MappingProxyType({"whitespace": "oneline"})
-_NO_TOKENS: Final[Mapping[str, int | None]] = MappingProxyType({})
 
 
 def is_llguidance(text: str) -> bool:
@@ -50,7 +49,7 @@ def is_llguidance(text: str) -> bool:
 def llguidance_grammar(
     text: str,
     limits: Limits | None,
-    specials: Mapping[str, int | None] = _NO_TOKENS,
+    specials: Mapping[str, int | None],
     policies: Mapping[str, Any] = _ONE_LINE,
     lexer: Literal["greedy", "characters"] = "greedy",
 ) -> Grammar:

@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 from structgen.base.language.expectation import Expected
 from structgen.base.language.remembering import remember_answers
 from structgen.base.system.public_calls import NUMBERS, THIS_CALL
-from structgen.grammars.text_grammars.machine.language import Config, InsidePart, Language
+from structgen.grammars.text_grammars.machine.language import Config, InsidePart, Language, SplitConfig
 from structgen.grammars.text_grammars.machine.scanning import common_classes
 from structgen.grammars.text_grammars.regular_language import WordsLanguage
 
@@ -166,7 +166,7 @@ class Parts(Language):
         text, after = run
         return text, self._after_part(number, part, after)
 
-    def inside_parts(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
+    def inside_parts(self, config: Config) -> SplitConfig:
         parts: list[InsidePart] = []
         others: set[Place] = set()
         for number, part_config in config:

@@ -19,13 +19,13 @@ from hashlib import blake2b
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.unicode.charsets import ANY
 from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of
 from structgen.base.errors import GrammarError, LimitError, options_named
 from structgen.base.language import checks
 from structgen.base.limits import DEFAULT, Limits
+from structgen.base.native.array_types import Int32Array
 from structgen.grammars.text_grammars.machine.language import CompileTarget, Config, Language
 from structgen.grammars.text_grammars.text_grammar import TextFilter
 from structgen.machines.core.compiled import REMEMBERED
@@ -173,7 +173,7 @@ class CorpusIndex:
         return answer
 
 
-def sorted_places(corpus: str, reach: int) -> npt.NDArray[np.int32]:
+def sorted_places(corpus: str, reach: int) -> Int32Array:
     """Return the places of a corpus, sorted by the `reach` or more characters that begin at each.
 
     The method is prefix doubling (Manber and Myers, "Suffix arrays", 1990): places sorted by 1 character are

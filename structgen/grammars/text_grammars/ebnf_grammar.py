@@ -7,7 +7,6 @@ of a grammar; this file checks the options, warns of parts without effect, and r
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Mapping
 
@@ -17,7 +16,7 @@ from structgen.base.language import checks
 from structgen.base.language.remarks import Remarks
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
-from structgen.base.system.text_files import grammar_text
+from structgen.base.system.text_files import StrPath, grammar_text
 from structgen.grammars.text_grammars.context_free.rules import reachable_symbols
 from structgen.grammars.text_grammars.ebnf_reader import parse_ebnf
 from structgen.grammars.text_grammars.text_grammar import MOST_LETTERS, RulesGrammar
@@ -25,7 +24,7 @@ from structgen.grammars.text_grammars.text_grammar import MOST_LETTERS, RulesGra
 
 @options_named('sg.ebnf(\'root ::= "a" root | "b"\')')
 def ebnf(
-    text: str | os.PathLike[str],
+    text: StrPath,
     *,
     start: str = "root",
     specials: Mapping[str, int] | None = None,

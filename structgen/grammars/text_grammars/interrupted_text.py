@@ -33,6 +33,7 @@ from structgen.grammars.text_grammars.machine.language import (
     InsidePart,
     Language,
     LanguageGrammar,
+    SplitConfig,
 )
 from structgen.grammars.text_grammars.machine.masked_language import MaskedPlaces
 from structgen.grammars.text_grammars.machine.masked_part import MaskedPart
@@ -144,7 +145,7 @@ class TextPart(MaskedPlaces):
         """Return the nodes of the tokens' trie, among `targets`, at which this part ends after `state`."""
         return self.compiled.ends_below(state, targets, self._end)
 
-    def inside_parts(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
+    def inside_parts(self, config: Config) -> SplitConfig:
         # The whole text may end only where this part itself ends (`part is self`). After the end of a view a
         # body follows, which `InterruptedText._lift_place` adds.
         parts = (self, *self.views)

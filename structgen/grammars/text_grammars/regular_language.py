@@ -13,13 +13,13 @@ from functools import cached_property
 from operator import itemgetter
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.partition import PLAIN
 from structgen.base.errors import GrammarError
 from structgen.base.language.ir import DEAD, Formula, Spec
 from structgen.base.limits import Limits
+from structgen.base.native.array_types import ByteArray, Int32Array, Int64Array
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.machine.language import Config, Language
 
@@ -62,9 +62,7 @@ class RegularLanguage(Language):
         after = int(self._pool.trans[config, symbol])
         return None if after < 0 else after  # below 0: the automaton's state without a text
 
-    def after_each(
-        self, configs: npt.NDArray[np.int64], symbols: npt.NDArray[np.uint8]
-    ) -> npt.NDArray[np.int32]:
+    def after_each(self, configs: Int64Array, symbols: ByteArray) -> Int32Array:
         """Return, for each configuration, the one after its symbol; below 0 where no word goes on."""
         return self._pool.trans[configs, symbols]
 

@@ -143,7 +143,7 @@ def either(*parts: Operand) -> TextGrammar:
     return ComposedGrammar(Operation.EITHER, tuple(flat))
 
 
-def repeat_grammar(of: Operand, minimum: int = 0, maximum: int | None = None) -> TextGrammar:
+def repeat_grammar(of: Operand, minimum: int, maximum: int | None) -> TextGrammar:
     """Return the grammar of `minimum` to `maximum` texts of a grammar, one after another (None: no bound)."""
     minimum = checks.check_whole("least", minimum, 0)
     maximum = None if maximum is None else checks.check_whole("most", maximum, minimum)

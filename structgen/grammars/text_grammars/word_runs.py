@@ -20,17 +20,17 @@ from typing import Final, NamedTuple, TypeAlias
 from unicodedata import category
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.errors import GrammarError, options_named
 from structgen.base.language import checks
 from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import Limits
+from structgen.base.native.array_types import Int64Array
 from structgen.grammars.text_grammars.machine.language import CompileTarget, Config, Language
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
 from structgen.schema.reading.quote_keyword import QuoteMembers
 
-Numbers: TypeAlias = "npt.NDArray[np.int64]"
+Numbers: TypeAlias = "Int64Array"
 _UNSPACED: Final = (
     "\u0e00-\u0e4f\u0e5a-\u0ecf\u0eda-\u0eff\u1000-\u103f\u104a-\u109f\u1780-\u17df\u17ea-\u17ff\u3005-\u3007"
     "\u3040-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"

@@ -19,7 +19,6 @@ from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.errors import (
     BudgetError,
@@ -30,6 +29,7 @@ from structgen.base.errors import (
     TokenError,
 )
 from structgen.base.native.addresses import address_of_items
+from structgen.base.native.array_types import Int8Array
 from structgen.machines.machine_core import row_batches
 from structgen.machines.machine_core.layout import REFUSED
 
@@ -79,7 +79,7 @@ def fill_masks(
     mask: TokenMask,
     rows: Sequence[int] | None = None,
     budgets: Sequence[int | None] | None = None,
-) -> npt.NDArray[np.int8]:
+) -> Int8Array:
     """Write the mask of each matcher to a row of `mask`; return a `RowStatus` for each.
 
     In the row of a None every token is allowed. `rows` are the rows (default 0, 1, ...). `budgets` are the
@@ -240,7 +240,7 @@ def check_rows(mask: TokenMask, count: int, rows: Sequence[int], argument_name: 
         raise MaskError("A row is named twice.", where="rows", cure="Give each of them a row of its own.")
 
 
-def advance_all(matchers: Sequence[Matcher | None], tokens: Sequence[int]) -> npt.NDArray[np.int8]:
+def advance_all(matchers: Sequence[Matcher | None], tokens: Sequence[int]) -> Int8Array:
     """Have each matcher take its token; return a `RowStatus` for each. A matcher that refuses is unchanged.
 
     Raises OptionError, before any token is taken, where a token is not a whole number. Of many rows, one

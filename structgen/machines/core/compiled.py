@@ -21,7 +21,6 @@ from sys import maxsize
 from typing import Any, ClassVar, Final, Generic, NoReturn, Protocol, Self, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.errors import (
     BudgetError,
@@ -35,6 +34,7 @@ from structgen.base.language import checks
 from structgen.base.language.expectation import Expected
 from structgen.base.language.ir import DEAD
 from structgen.base.limits import Limits
+from structgen.base.native.array_types import BoolArray, Int32Array, Int64Array
 from structgen.base.native.jit import code_of
 from structgen.base.native.lazy_memory import room
 from structgen.base.native.raw_memory import address_of
@@ -131,12 +131,12 @@ class Dfa:
 
     start: int
     """The first state: 0."""
-    transitions: npt.NDArray[np.int32]
+    transitions: Int32Array
     """[states, classes]: the state after a token of a class, -1 where it is not allowed."""
-    token_class: npt.NDArray[np.int32]
+    token_class: Int32Array
     """[vocabulary]: the class of each token. It is -1 for a token that is allowed in no state, and for a
     token that is not text (end and special tokens)."""
-    accepting: npt.NDArray[np.bool_]
+    accepting: BoolArray
     """[states]: whether the text so far is a document."""
     states: tuple[State, ...]
     """The compiled grammar's own state for each state of the automaton. The order is breadth first; the bytes
@@ -156,11 +156,11 @@ class Dfa:
         return len(self.states)
 
 
-Tokens = npt.NDArray[np.int64]
+Tokens = Int64Array
 """An array of token ids, or of one number for each token of such an array."""
-Bits = npt.NDArray[np.int32]
+Bits = Int32Array
 """A mask as a row of 32-bit words, with one bit for each token."""
-TokenList = npt.NDArray[np.int32]
+TokenList = Int32Array
 """Token ids, as the tables of a grammar list them."""
 
 

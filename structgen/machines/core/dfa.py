@@ -15,13 +15,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.strings.automata import first_of_blocks, renumber_states, steps_to
 from structgen.automata.strings.kernels import FAR, find_equivalent
 from structgen.base.errors import LimitError, UnsatisfiableSchema
 from structgen.base.language import checks
 from structgen.base.language.ir import DEAD
+from structgen.base.native.array_types import BoolArray, Int32Array, Int64Array
 from structgen.machines.core.compiled import CompiledGrammar, Dfa, State
 
 if TYPE_CHECKING:
@@ -31,9 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["Dfa", "equivalent_states", "explicit_automaton", "explicit_of_parser"]
 
 
-Numbers = npt.NDArray[np.int32]
 """An array of numbers: of states, of classes of bytes or tokens, or of outcomes."""
-Followers: TypeAlias = "Callable[[int], npt.NDArray[np.int64]]"
+Followers: TypeAlias = "Callable[[int], Int64Array]"
 """A function from the number of a state to int64[256]: the state after each byte; -1: the byte is refused."""
 
 
@@ -48,7 +47,7 @@ def explicit_of_parser(
     classes = np.frombuffer(byte_classes, np.uint8)
     _, first_bytes, class_of_byte = np.unique(classes, return_index=True, return_inverse=True)
 
-    def successors(index: int) -> npt.NDArray[np.int64]:
+    def successors(index: int) -> Int64Array:
         """Return the states after each byte: one byte of each class is read."""
         states = [compiled.bytes_index(index, bytes((byte,))) for byte in first_bytes.tolist()]
         # `reshape`: versions of numpy differ in the shape of the inverse
@@ -64,7 +63,7 @@ def explicit_automaton(
     followers: Followers,
     max_states: int,
     depth: int | None,
-    minimal: bool = False,
+    minimal: bool,
     *,
     leaves_out: bool = False,
 ) -> Dfa:
@@ -119,7 +118,7 @@ def explicit_automaton(
 
 def _by_bytes(
     compiled: CompiledGrammar, followers: Followers, max_states: int, depth: int | None
-) -> tuple[list[int], Numbers]:
+) -> tuple[list[int], Int32Array]:
     """Return the states that bytes reach, and int32[states, 256]: the index of the state after each byte.
 
     States are found breadth first. A state with more than `depth` open brackets becomes DEAD; `depth` None:
@@ -128,7 +127,7 @@ def _by_bytes(
     start = compiled.start.index
     numbers = [start]
     known_states = {start: 0}
-    rows: list[Numbers] = []
+    rows: list[Int32Array] = []
     for number in numbers:  # the list grows meanwhile: it is the queue, too
         states = followers(number)
         row = np.full(256, DEAD, np.int32)
@@ -153,7 +152,7 @@ def _by_bytes(
     return numbers, np.stack(rows)
 
 
-def equivalent_states(table: Numbers, accepting: npt.NDArray[np.bool_] | Numbers) -> Numbers:
+def equivalent_states(table: Int32Array, accepting: BoolArray | Int32Array) -> Int32Array:
     """Return int32[states]: the number of each state's equivalence class. Cost: that of `find_equivalent`.
 
     `table`: int32[states, 256], the state after each byte. `accepting`: for each state, whether a text may
@@ -165,7 +164,7 @@ def equivalent_states(table: Numbers, accepting: npt.NDArray[np.bool_] | Numbers
     return find_equivalent(transitions, outcomes.reshape(-1).astype(np.int32))
 
 
-def _by_tokens(table: Numbers, tokenizer: Tokenizer) -> tuple[Numbers, Numbers]:
+def _by_tokens(table: Int32Array, tokenizer: Tokenizer) -> tuple[Int32Array, Int32Array]:
     """Return int32[states, classes], the state after each class of tokens, and int32[V], the tokens' classes.
 
     `table`: int32[states, 256], the state after each byte. The class -1 has the tokens that every state

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from structgen.base.errors import LimitError, OptionError, StructgenError
 from structgen.base.native.addresses import address_of_items
+from structgen.base.native.array_types import Int8Array, Int32Array
 from structgen.machines.core.batch import RowStatus, _spread_work, check_rows, under_locks, write_row
 from structgen.machines.machine_core import draft_nodes as D
 from structgen.machines.machine_core.layout import REFUSED
@@ -120,12 +121,12 @@ class DraftMasks:
             )
 
     @property
-    def statuses(self) -> npt.NDArray[np.int8]:
+    def statuses(self) -> Int8Array:
         """[places]: a `RowStatus`, or -1 where the mask is left to `fill_left`."""
         return np.frombuffer(self._statuses, np.int8)
 
     @property
-    def states(self) -> npt.NDArray[np.int32]:
+    def states(self) -> Int32Array:
         """For each place the number of its state in its matcher's grammar; below 0: it has none, or it is not
         known yet."""
         return np.frombuffer(self._states, np.int32)
@@ -140,7 +141,7 @@ class DraftMasks:
             draft for draft, (first, last) in enumerate(bounds) if D.ROW_LEFT in self._statuses[first:last]
         ]
 
-    def fill_left(self) -> npt.NDArray[np.int8]:
+    def fill_left(self) -> Int8Array:
         """Work out and write the masks that are left; return the statuses of all places.
 
         The work runs on all cores, without the interpreter lock. The matchers must not be used meanwhile.
@@ -278,7 +279,7 @@ def fill_drafts(
     counts: Sequence[int],
     mask: TokenMask,
     rows: Ints | None = None,
-) -> npt.NDArray[np.int8]:
+) -> Int8Array:
     """Write the masks of many draft trees; return a `RowStatus` for each place.
 
     Draft i begins in the state of matchers[i] (None: every token is allowed everywhere) and has counts[i]
@@ -308,7 +309,7 @@ def fill_draft(
     parents: Sequence[int],
     mask: TokenMask,
     rows: Sequence[int] | None = None,
-) -> npt.NDArray[np.int8]:
+) -> Int8Array:
     """Write the masks of one draft tree of n nodes; return a `RowStatus` for each of its n + 1 places.
 
     Row 0 is the root, the matcher's own state. Row i + 1 is node i: token_ids[i] after node parents[i]; -1:

@@ -59,9 +59,7 @@ class ForcedText(NarrowedText[ForcedState]):
     Cost: about 30 us a token; a call of the tokenizer for each forced stretch, once.
     """
 
-    def __init__(
-        self, inner: CompiledGrammar, *, canonical: bool, border: bytes, prefix: bytes = b""
-    ) -> None:
+    def __init__(self, inner: CompiledGrammar, *, canonical: bool, border: bytes, prefix: bytes) -> None:
         super().__init__(inner)
         self.is_canonical = canonical
         self.border = border

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from copy import copy
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language.ir import Formula, Texts
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from structgen.machines.store.mask_store import StoreOption
     from structgen.schema.reading.policies import Policies
     from structgen.tokens.tokenizer import Tokenizer
+
+ValueReader: TypeAlias = Callable[[str], Any]
+"""A function from a text of a grammar to its value."""
 
 
 class Grammar(ABC):
@@ -108,7 +111,7 @@ class Grammar(ABC):
         return getattr(self._inner_grammar, "outline", None)
 
     @property
-    def reader(self) -> Callable[[str], Any] | None:
+    def reader(self) -> ValueReader | None:
         """The function that turns a text into its value; None where the compiled grammar does that."""
         return getattr(self._inner_grammar, "reader", None)
 

@@ -131,9 +131,7 @@ class Matcher:
         known, else a few to tens of microseconds.
         """
         # A budget that is known to suffice takes nothing from the mask: then the plain mask is written.
-        if budget is not None and (
-            type(budget) is not int or self.compiled.sufficient_budgets.get(self._index, budget + 1) > budget
-        ):
+        if budget is not None and not self.has_room(budget):
             self._ask_grammar(lambda compiled, index: compiled.fill_within(index, mask, row, budget))
             return
         try:
@@ -173,13 +171,13 @@ class Matcher:
             self._mend_history()
             raise
 
-    def fill_known(self, mask: TokenMask, row: int, budget: int | None = None) -> bool:
+    def fill_known(self, mask: TokenMask, row: int) -> bool:
         """Write the mask of the present state to a row, if it is known; return whether it was written.
 
-        It is not written where `mask` has another width, or where the budget is not known to take no token
-        from it. The row must be there. No lock is taken, and nothing is worked out. Cost: 0.3 us.
+        It is not written where `mask` has another width. The row must be there. No lock is taken, and nothing
+        is worked out. Cost: 0.3 us.
         """
-        if mask.words != self._words or not self.has_room(budget):
+        if mask.words != self._words:
             return False
         code: int = _fill(self._address, self._index, mask.address + row * mask.stride)
         return code == 0

@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.numbers.written_forms import only_integers
 from structgen.automata.strings.live_strings import LiveState
 from structgen.automata.unicode.decoded_text import columns_of, decode_text, encode_text
 from structgen.base.language.ir import DEAD
+from structgen.base.native.array_types import BoolArray, Int64Array
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of
 from structgen.machines.json_machine.answers.expander import Expander
@@ -245,7 +245,7 @@ class Inspection:
         *,
         repeated_keys: bool = False,
         named_keys: bool = False,
-    ) -> npt.NDArray[np.int64]:
+    ) -> Int64Array:
         """Return int64[256]: the state after each byte of `data`; -1: it is refused, or not in `data`.
 
         `repeated_keys` and `named_keys`: as `forgets` and `refuses_extra` of `state_walk.after_each`.
@@ -263,7 +263,7 @@ class Inspection:
         )
         return states
 
-    def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def after_tokens(self, index: int, tokens: Int64Array) -> Int64Array:
         """Return the state after each of some allowed tokens (`state_walk.after_tokens`).
 
         In an extra key, or in an item whose text matters, one state stands for all that differ only in that
@@ -348,7 +348,7 @@ class Inspection:
             return 0
         return int(self._tables.rows(L.T_LEX)[words, L.WordListRow.count])
 
-    def text_kinds(self, vocab_size: int) -> npt.NDArray[np.int64]:
+    def text_kinds(self, vocab_size: int) -> Int64Array:
         """Return a number for each token: what it does inside a free string (`state_walk.text_kinds`)."""
         kinds = np.empty(vocab_size, np.int64)
         self._retry(state_walk.text_kinds, address_of(kinds))
@@ -358,14 +358,14 @@ class Inspection:
         """Return the state after a token that is not an end token; -1: it is refused."""
         return self._retry(take_token, index, token)
 
-    def is_blurred(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    def is_blurred(self, states: Int64Array) -> BoolArray:
         """Return which states after tokens stand for others, as `after_tokens` says."""
         rows = self._tables.rows(L.T_NODE)[states]
         text = rows[:, JsonState.text]
         # A log or a key without any text: no state that is reached by following the text has that.
         has_empty_log = text == L.CAPTURE
         has_empty_key = (rows[:, JsonState.mode] == L.M_KEY) & (text == 0)
-        is_blurred: npt.NDArray[np.bool_] = has_empty_log | has_empty_key
+        is_blurred: BoolArray = has_empty_log | has_empty_key
         return is_blurred
 
     def holds(self, root: int, key: bytes) -> bool:

@@ -66,12 +66,6 @@ ROW_LEFT = -1
 
 
 @jit
-def job_at(jobs: int, index: int) -> Job:
-    """Return job number `index` of the jobs at an address."""
-    return skip(Job(jobs), index)
-
-
-@jit
 def state_of(batch: Batch, job: Job, node: int) -> int:
     """Return the state after a node's token, or a code below 0; `node`: its number within the draft.
 
@@ -149,7 +143,7 @@ def walk_drafts(batch_address: int, jobs: int, count: int) -> int:
     batch = Batch(batch_address)
     left_count = 0
     for i in range(count):
-        job = job_at(jobs, i)
+        job = skip(Job(jobs), i)
         question_count = 0
         if job.context != 0:
             question_count = Core(job.context).questions.count

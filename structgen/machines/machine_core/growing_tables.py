@@ -15,12 +15,12 @@ from struct import pack_into
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.errors import LimitError
 from structgen.base.limits import Limits
 from structgen.base.native.addresses import address_of as address_of
 from structgen.base.native.addresses import retire_memory
+from structgen.base.native.array_types import Array, ByteArray, Int32Array, Int64Array
 from structgen.base.native.lazy_memory import GROWTH, with_collection
 from structgen.base.native.lazy_memory import room as lazy_room
 from structgen.base.native.typed_blocks import (
@@ -181,34 +181,32 @@ class GrowingTables:
         self._shared_tables = frozenset(plan.sizes) if is_shared else _SHARED
         # One block for the tables, the questions, and the registers of a walk and rows being interned. It is
         # not cleared: rows beyond a table's count are never read.
-        self._block: npt.NDArray[np.uint8] = with_collection(
-            np.empty, plan.question_area.stop + plan.scratch, np.uint8
-        )
+        self._block: ByteArray = with_collection(np.empty, plan.question_area.stop + plan.scratch, np.uint8)
         block = self._block
         block[: plan.hashes] = 255  # four bytes of it are -1: an empty slot
         for part in plan.cleared_arrays:
             block[part] = 0
-        self.context: npt.NDArray[np.int64] = plan.template.copy()
+        self.context: Int64Array = plan.template.copy()
         self.context[plan.addresses] += address_of(block)
         self._words = self.context.data  # a look at a single word costs half as much
         self.address = address_of(self.context)
-        self.question_words: npt.NDArray[np.int64] = block[plan.question_area].view(np.int64)
+        self.question_words: Int64Array = block[plan.question_area].view(np.int64)
         """The number of questions that were noted, and four words for each (`layout.Questions`)."""
-        self._outgrown: list[npt.NDArray[Any]] = []
+        self._outgrown: list[Array] = []
         """The old rows of tables that have grown, which a reader without the lock may still use."""
-        self._hashes: dict[int, npt.NDArray[np.int32]] = {}
+        self._hashes: dict[int, Int32Array] = {}
         """The hash slots of interning tables that have grown."""
-        self._views: dict[int, npt.NDArray[Any]] = {}
+        self._views: dict[int, Array] = {}
         """The rows of tables as arrays, made at the first call of `rows`."""
 
     @staticmethod
-    def _view_of(raw: npt.NDArray[np.uint8], words: int, count: int) -> npt.NDArray[Any]:
+    def _view_of(raw: ByteArray, words: int, count: int) -> Array:
         """Return the rows that lie at the beginning of a block."""
         if words > 0:
             return np.ndarray((count, words), np.int64, raw)
         return np.ndarray(count, np.uint8 if words else np.int32, raw)
 
-    def rows(self, table: int) -> npt.NDArray[Any]:
+    def rows(self, table: int) -> Array:
         """Return the rows of a table as an array, including the room that is not in use."""
         view = self._views.get(table)
         if view is None:
@@ -262,7 +260,7 @@ class GrowingTables:
         rows = self._view_of(raw, words, capacity)
         old = self.rows(table)
         rows[:count] = old[:count]
-        outgrown: list[npt.NDArray[Any]] = []
+        outgrown: list[Array] = []
         # Readers without the lock may hold the address of the old rows, which then stay as they are.
         keeper = self._outgrown if table in self._shared_tables else outgrown
         keeper.append(old)
@@ -312,7 +310,7 @@ class GrowingTables:
         code, size = self._plan.packing[table]
         pack_into(f"{len(words)}{code}", rows, size * row, *words)
 
-    def load_tables(self, arrays: Mapping[int, npt.NDArray[Any]]) -> None:
+    def load_tables(self, arrays: Mapping[int, Array]) -> None:
         """Replace the whole content of some tables by arrays, each by the number of its table.
 
         The last statement replaces all: an exception finds all tables as they were, or as they will be. An
@@ -352,7 +350,7 @@ class GrowingTables:
         old_rows[...], self._views, self._hashes, self.context[:] = new_rows, views, hashes, new_context
         retire_memory(*outgrown)
 
-    def slots(self, table: int) -> npt.NDArray[np.int32]:
+    def slots(self, table: int) -> Int32Array:
         """Return the slots of an interning table: the numbers of its rows by their hashes, -1 where there is
         none."""
         slots = self._hashes.get(table)
@@ -383,7 +381,7 @@ class GrowingTables:
         return self._plan.total + self._plan.scratch + sum(outside)
 
 
-def tokens_of_list(tables: GrowingTables, at: int) -> npt.NDArray[np.int32]:
+def tokens_of_list(tables: GrowingTables, at: int) -> Int32Array:
     """Return the tokens of a list at a place of `lists` (`NodeRow.token_list`); a token may be in it
     twice."""
     lists = tables.rows(LISTS)

@@ -12,8 +12,8 @@ from itertools import count
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from structgen.base.native.array_types import Array, ByteArray, Int32Array, Int64Array
 from structgen.base.native.jit import code_of
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of, words_of
@@ -55,12 +55,12 @@ class GrownArray:
 
     def __init__(
         self,
-        context: npt.NDArray[np.int64],
+        context: Int64Array,
         words: list[int],
         width: int,
         kind: type[np.generic],
         initial_value: int | None,
-        rows: npt.NDArray[Any] | None = None,
+        rows: Array | None = None,
     ) -> None:
         """`words`: the words of the context that hold the address. `width`: the numbers of a row. `kind`:
         their type. `initial_value` is in all numbers of new rows; None: they may be anything. `rows`: the
@@ -72,10 +72,10 @@ class GrownArray:
         self._context = context
         self._words = words
         self._initial_value = initial_value
-        self.outgrown: list[npt.NDArray[Any]] = []
+        self.outgrown: list[Array] = []
         self.count = 0 if rows is None else len(rows)
         """The number of rows that were appended."""
-        self.rows: npt.NDArray[Any] = np.empty((0, width), kind)
+        self.rows: Array = np.empty((0, width), kind)
         self.rows = self._grow_rows(_FIRST_ROWS) if rows is None else rows.reshape(-1, width)
         self.write_addresses(words)
 
@@ -83,7 +83,7 @@ class GrownArray:
         """Write the address of the rows to some words of the block."""
         self._words, self._context[words] = words, address_of(self.rows)
 
-    def _grow_rows(self, count: int) -> npt.NDArray[Any]:
+    def _grow_rows(self, count: int) -> Array:
         """Return a larger array of `count` rows that begins with the present rows."""
         rows = np.empty((count, self.rows.shape[1]), self.rows.dtype)
         rows[: len(self.rows)] = self.rows
@@ -126,7 +126,7 @@ def put_trie(grown: GrowingTables, first: int, last: int, depth: int, *, own: bo
     return grown.append(TRIES, (nodes, last - first, 0, 0, ranges, has_range))
 
 
-def byte_sets(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+def byte_sets(rows: ByteArray) -> Int64Array:
     """Return rows of flags of bytes ([n, 256]) as rows of bits ([n, 4])."""
     return np.packbits(np.ascontiguousarray(rows), axis=1, bitorder="little").view(np.int64)
 
@@ -171,7 +171,7 @@ class RecordTables:
         trie: int,
         state: int,
         count: int,
-        row: npt.NDArray[np.int32] | None = None,
+        row: Int32Array | None = None,
     ) -> int:
         """Make the record of a trie in a state from the last scan; return the record's number.
 
@@ -211,13 +211,13 @@ class RecordTables:
         no_records = np.empty((0, words_of(LexemeRecord)), np.int64)
         self._grown.load_tables({RECORDS: no_records})
 
-    def tokens_found(self, count: int) -> npt.NDArray[np.int32]:
+    def tokens_found(self, count: int) -> Int32Array:
         """Return a copy of the tokens that the last scan has found, of a language without classes of
         endings."""
         return self._scratch.tokens[:count].copy()
 
     @property
-    def mask(self) -> npt.NDArray[np.int32]:
+    def mask(self) -> Int32Array:
         """The mask that was collected last, as a row of bits."""
         return self._scratch.mask.copy()
 

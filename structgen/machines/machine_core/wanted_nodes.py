@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from structgen.base.native.array_types import ByteArray, Int64Array, UInt64Array
 from structgen.tokens.trie_nodes import DEPTH_SHIFT, END_SHIFT, SLOT_SHIFT, fields_of
 
 _At = TypeVar("_At")
@@ -24,16 +24,16 @@ _At = TypeVar("_At")
 class TargetNodes(NamedTuple):
     """The targets of a vocabulary's trie, and the nodes on the way to them."""
 
-    flags: npt.NDArray[np.uint8]
+    flags: ByteArray
     """The flag of each node of the trie: 2, 1 or 0 (see the module)."""
     max_nodes: int
     """The number of targets."""
-    trie: npt.NDArray[np.int64]
+    trie: Int64Array
     """One array of three parts. First n, the number of nodes with a flag. Then the words of these n nodes, as
     a trie of their own: targets have slot 1, others 0. Then the numbers of the n nodes in the whole trie."""
 
     @classmethod
-    def from_flags(cls, words: npt.NDArray[np.uint64], flags: npt.NDArray[np.uint8]) -> TargetNodes:
+    def from_flags(cls, words: UInt64Array, flags: ByteArray) -> TargetNodes:
         """Return the targets of a trie. `words`: the packed words of its nodes; `flags`: one a node."""
         nodes = np.flatnonzero(flags)
         byte, depth, _slot, end = fields_of(words[nodes].astype(np.int64))
@@ -46,8 +46,8 @@ class TargetNodes(NamedTuple):
 
 
 def ends_read(
-    nodes: npt.NDArray[np.uint64],
-    flags: npt.NDArray[np.uint8],
+    nodes: UInt64Array,
+    flags: ByteArray,
     start: _At,
     step: Callable[[_At, int], _At | None],
     ends: Callable[[_At], bool],

@@ -9,11 +9,11 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from structgen.base.native.array_types import Array, Int32Array, Int64Array
 from structgen.base.native.lazy_memory import room
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of, words_of
@@ -45,16 +45,16 @@ class Workspace:
         size = 2 * vocabulary.vocab_size + 64
         words = vocabulary.words
         crossings = _CROSSINGS_PER_NODE * len(vocabulary.nodes) + DEEPEST
-        self.buffer: npt.NDArray[np.int32] = room(4 * size).view(np.int32)
-        self.alike: npt.NDArray[np.int32] = np.zeros(words, np.int32)
+        self.buffer: Int32Array = room(4 * size).view(np.int32)
+        self.alike: Int32Array = np.zeros(words, np.int32)
         """A row of bits: the tokens that the last scan did not list: another state's record has them."""
         # `room` has memory in units of eight bytes
-        mask_room: npt.NDArray[np.int32] = room(4 * (words + 1)).view(np.int32)
+        mask_room: Int32Array = room(4 * (words + 1)).view(np.int32)
         self.mask = mask_room[:words]
-        dense_room: npt.NDArray[np.int32] = room(4 * words * MOST_DENSE).view(np.int32)
+        dense_room: Int32Array = room(4 * words * MOST_DENSE).view(np.int32)
         self.dense = dense_room.reshape(-1, words)
-        self.tokens: npt.NDArray[np.int32] = room(4 * FOUND_WORDS * crossings).view(np.int32)
-        self.arrays: dict[str, npt.NDArray[Any]] = {
+        self.tokens: Int32Array = room(4 * FOUND_WORDS * crossings).view(np.int32)
+        self.arrays: dict[str, Array] = {
             "buffer": self.buffer,
             "room": room(8 * ROOM_WORDS),
             "marks": room(4 * words),
@@ -77,7 +77,7 @@ class Workspace:
         self.pointers = [*map(address_of, self.arrays.values()), crossings]
 
 
-def attach(holder: threading.local, vocabulary: Vocabulary, context: npt.NDArray[np.int64]) -> Workspace:
+def attach(holder: threading.local, vocabulary: Vocabulary, context: Int64Array) -> Workspace:
     """Return this thread's workspace, after its addresses were written into a context.
 
     `holder`: keeps the workspace of each thread; `context`: the words of the block of a grammar.

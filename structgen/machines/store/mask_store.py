@@ -23,17 +23,18 @@ from typing import Any, ClassVar, Final, Literal, TypeAlias
 from weakref import WeakKeyDictionary, WeakValueDictionary, ref
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.errors import OptionError, OutOfMemoryError, fields_named
 from structgen.base.language import checks
 from structgen.base.native.addresses import address_of
+from structgen.base.native.array_types import Int32Array
 from structgen.base.native.bit_rows import add_tokens
 from structgen.base.native.cache_entries import CacheEntries
 from structgen.base.native.lazy_memory import room
 from structgen.base.system.cache import ENVIRONMENT_VARIABLE, cache_folder
 from structgen.base.system.fork_locks import STORES, new_lock
 from structgen.base.system.source_digests import package_digest
+from structgen.base.system.text_files import StrPath
 from structgen.machines.store.recent_grammars import HeldGrammars, RecentGrammars
 from structgen.tokens.vocabulary import MOST_ON_DISK, Vocabulary
 
@@ -60,7 +61,7 @@ class VocabularyStore:
                 if self.capacity == 1:
                     raise
                 self.capacity = max(1, self.capacity // 8)
-        self.rows: npt.NDArray[np.int32] = rows.view(np.int32).reshape(-1, words)
+        self.rows: Int32Array = rows.view(np.int32).reshape(-1, words)
         self.address = address_of(self.rows)
         self.used = 0
         self.records_made = 0
@@ -79,13 +80,13 @@ class VocabularyStore:
         """A checksum of rows -> the numbers of the rows that have it."""
         self.lock = new_lock(STORES)
 
-    def dense_row(self, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    def dense_row(self, tokens: Int32Array) -> Int32Array:
         """Return a row of bits (int32 words) that has some tokens."""
         row = np.zeros(self.words, np.int32)
         add_tokens(row, np.ascontiguousarray(tokens, np.int32))
         return row
 
-    def intern_row(self, row: npt.NDArray[np.int32]) -> int | None:
+    def intern_row(self, row: Int32Array) -> int | None:
         """Return the number of an equal row; a new row is copied into the store.
 
         None: the row is new, and the store is full. Cost: 10 us.
@@ -134,7 +135,7 @@ class MaskStore:
 
     def __init__(
         self,
-        path: str | os.PathLike[str] | None = None,
+        path: StrPath | None = None,
         *,
         memory: int = 256 * 1024 * 1024,
         disk: int = MOST_ON_DISK,
@@ -210,7 +211,7 @@ StoreOption: TypeAlias = MaskStore | Literal[False] | None
 """The store with which a grammar is compiled. None: the process's default; False: a store of its own."""
 
 
-def store_of(store: StoreOption | str | os.PathLike[str]) -> StoreOption:
+def store_of(store: StoreOption | StrPath) -> StoreOption:
     """Return the store that an option names: for a path, the process's store in that folder.
 
     It is the same object as long as somebody uses it. A store, None and False are returned as they are.

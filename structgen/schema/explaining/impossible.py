@@ -16,9 +16,9 @@ from typing import NamedTuple, TypeAlias
 from structgen.base.errors import LimitError, StructgenError
 from structgen.schema.meaning import wording
 from structgen.schema.meaning.formulas import LISTED
-from structgen.schema.meaning.literals import ARRAY, NEVER, OBJECT, Literal
+from structgen.schema.meaning.literals import ARRAY, NEVER, OBJECT, Literal, Literals
 from structgen.schema.meaning.place import NOTHING
-from structgen.schema.reading.model import Schema, conjuncts_of
+from structgen.schema.reading.model import Schema, Schemas, conjuncts_of
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 from structgen.schema.recogniser.smallest_contradiction import find_contradiction
 
@@ -43,16 +43,16 @@ class _Part(NamedTuple):
 
     label: str
     schema: Schema
-    further_schemas: tuple[Schema, ...]
+    further_schemas: Schemas
     """More schemas that the value must meet for the question; no text contains them."""
-    met: tuple[Literal, ...] = ()
+    met: Literals = ()
     """Literals of a value of the place that uses the part, that of the part last; empty where the part is
     about another value."""
     member: int = -1
     """The index of the value in its enum; -1: the part is not a value of an enum."""
 
 
-_Place: TypeAlias = tuple[tuple[Literal, ...], tuple[Literal, ...]]
+_Place: TypeAlias = tuple[Literals, Literals]
 """The literals of a value, and the literals whose parts are examined."""
 
 
@@ -67,7 +67,7 @@ def find_impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[lis
     """
     tables = network.tables
     oracle = network.oracle
-    empty_parts: dict[tuple[Schema, int], tuple[_Part, tuple[Literal, ...]] | None] = {}
+    empty_parts: dict[tuple[Schema, int], tuple[_Part, Literals] | None] = {}
     """The parts, with the literals that exclude each other; None once a part can hold."""
     # At the first places all literals are examined.
     stack: list[_Place] = []
@@ -96,7 +96,7 @@ def find_impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[lis
             continue
         for part in parts:
             literals = (*value_literals, *part.met)
-            questions += _count_questions([*_conjoined_schemas(network, literals)])
+            questions += _count_questions([*_conjoined_schemas(literals)])
             if questions > MOST_QUESTIONS:
                 return [], False
             further_literals = map(tables.literal_of, part.further_schemas)
@@ -116,7 +116,7 @@ def find_impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[lis
 
 def _explain_parts(
     network: SchemaNetwork,
-    empty_parts: Iterable[tuple[_Part, tuple[Literal, ...]]],
+    empty_parts: Iterable[tuple[_Part, Literals]],
 ) -> list[Impossible]:
     """Return the parts with their reasons; each comes with the literals that exclude each other."""
     impossible_parts: list[Impossible] = []
@@ -148,7 +148,7 @@ def _count_questions(schemas: Sequence[Schema]) -> int:
     return count
 
 
-def _conjoined_schemas(network: SchemaNetwork, literals: Iterable[Literal]) -> Iterator[Schema]:
+def _conjoined_schemas(literals: Iterable[Literal]) -> Iterator[Schema]:
     """Yield the schemas of literals that are not negated, with the schemas that they ask for by `$ref` and
     `allOf`."""
     return conjuncts_of(literal.schema for literal in literals if not literal.is_negated)
@@ -159,7 +159,7 @@ def _parts_of_place(network: SchemaNetwork, place: _Place) -> Iterator[_Part]:
     tables = network.tables
     value_literals, examined_literals = place
     kinds = reduce(and_, map(tables.type_mask, value_literals), OBJECT | ARRAY)
-    for schema in _conjoined_schemas(network, examined_literals):
+    for schema in _conjoined_schemas(examined_literals):
         for keyword, branches in (("anyOf", schema.any_of), ("oneOf", schema.one_of)):
             for branch in branches:
                 yield _Part(f"this branch of {keyword}", branch, (), (tables.literal_of(branch),))

@@ -50,7 +50,7 @@ class Finding:
     pointer: str
     keyword: str
     standing: KeywordStanding
-    why: str = ""
+    why: str
     """The reason why it is an annotation, redundant or refused; or the part that an enforced format leaves
     out."""
 
@@ -67,7 +67,7 @@ class KeywordReport:
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
     """Notes on the whole document: names that occur twice, an unknown `$schema`."""
-    may_dead_end: tuple[str, ...] = ()
+    may_dead_end: tuple[str, ...]
     """The places of which it is not known whether a value exists, under `Limits(liveness="flag")`."""
 
     @property

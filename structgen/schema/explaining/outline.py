@@ -15,7 +15,7 @@ from structgen.base.errors import LimitError, UnsupportedError
 from structgen.base.json_text.exact_json import write_canonical
 from structgen.base.language.ir import TRUE, ValueMenu
 from structgen.schema.meaning import wording
-from structgen.schema.meaning.literals import STRING, Literal
+from structgen.schema.meaning.literals import STRING, Literal, Literals
 from structgen.schema.meaning.place import ANYTHING, NOTHING
 from structgen.schema.meaning.shape import (
     Alternative,
@@ -72,7 +72,7 @@ class Outline:
     lines: tuple[Line, ...]
     demands: tuple[int, ...]
     """The demands that were described, for further questions."""
-    cut: int = 0
+    cut: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class _Todo:
     inside: tuple[_Todo, ...] = ()
 
 
-def make_outline(network: SchemaNetwork, max_lines: int = MOST_LINES) -> Outline:
+def make_outline(network: SchemaNetwork, max_lines: int) -> Outline:
     """Return the tree of a network's places, `max_lines` lines of it.
 
     Expands all places that it describes, each once: linear in the schema where few alternatives multiply. A
@@ -165,13 +165,13 @@ class _OutlineWriter:
         text = "any value" if words == _FREE else wording.join_words(words, " or ")
         return text, members + items
 
-    def _say_presence(self, subject: str, literals: tuple[Literal, ...]) -> str:
+    def _say_presence(self, subject: str, literals: Literals) -> str:
         brief = self._brief_words(literals)
         if brief == "any value":
             return f"{subject} is there"
         return f"{subject} is {brief}"
 
-    def _brief_words(self, literals: tuple[Literal, ...]) -> str:
+    def _brief_words(self, literals: Literals) -> str:
         """Return a value in words, without its members."""
         demand = self.tables.intern_demand(literals)
         entry = self._value_menu(demand)
@@ -187,7 +187,7 @@ class _OutlineWriter:
         has_members = entry.object is not None or entry.array is not None
         return f"{text} ({pointers})" if pointers and has_members else text
 
-    def _excluded_constants(self, literals: tuple[Literal, ...]) -> list[str]:
+    def _excluded_constants(self, literals: Literals) -> list[str]:
         """Return the constants that literals exclude, if that is all they do."""
         texts: list[str] = []
         for literal in literals:

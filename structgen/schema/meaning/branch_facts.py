@@ -20,7 +20,7 @@ from typing import NamedTuple, TypeAlias
 
 from structgen.schema.meaning.assertions import Assertions
 from structgen.schema.meaning.facts import FactConjunction, Hold, Obligations
-from structgen.schema.meaning.literals import ALWAYS, ARRAY, NEVER, OBJECT, Literal
+from structgen.schema.meaning.literals import ALWAYS, ARRAY, NEVER, OBJECT, Literal, Literals
 from structgen.schema.meaning.shape import Alternative, AtKey, AtLeast, AtMost, Obligation, Without
 
 Clauses: TypeAlias = list[Obligation]
@@ -39,7 +39,7 @@ class BranchFacts(NamedTuple):
     """Facts about all objects that meet a literal and hold none of some keys."""
 
     required_keys: frozenset[str]
-    literals_by_key: Mapping[str, tuple[Literal, ...]]
+    literals_by_key: Mapping[str, Literals]
     """The literals that hold for the value under a key, where it is there."""
     finite: Mapping[str, frozenset[Hashable]]
     """The finitely many values that a key may have, as keys of equality."""
@@ -186,7 +186,7 @@ class BranchReader:
             return []  # an empty clause is false, and its negation asks for nothing
         return self.any_of_parts([self.none_of(clause) for clause in clauses])
 
-    def ways_to_fail(self, literal: Literal) -> list[tuple[Literal, ...]]:
+    def ways_to_fail(self, literal: Literal) -> list[Literals]:
         """Return the ways in which a value fails a literal, as literals that it meets then: one way, or none.
         A schema that is to hold under two `not` only judges a value."""
         negation = self.tables.twin_literal(self.tables.negate_literal(literal))
@@ -240,7 +240,7 @@ class _Reading:
         """Return the facts of objects for which a conjunction holds; None where there are none."""
         if not self._take_conjunction(conjunction):
             return None
-        literals_by_key: dict[str, tuple[Literal, ...]] = {}
+        literals_by_key: dict[str, Literals] = {}
         for key, literals in self.facts.values.items():
             if isinstance(key, str) and key not in self.absent:
                 literals_by_key[key] = literals

@@ -20,7 +20,7 @@ from structgen.schema.meaning.facts import (
     absence_step,
     presence_step,
 )
-from structgen.schema.meaning.literals import NEVER, OBJECT, Literal
+from structgen.schema.meaning.literals import NEVER, OBJECT, Literals
 from structgen.schema.meaning.overlapping_branches import OverlappingBranches
 from structgen.schema.meaning.shape import (
     Alternative,
@@ -156,7 +156,7 @@ class Denials:
         assert isinstance(step, Hold)
         return Hold(self.tables.negate_literal(step.literal), rank)
 
-    def _ways_to_fail(self, child: Schema | None) -> list[tuple[Literal, ...]]:
+    def _ways_to_fail(self, child: Schema | None) -> list[Literals]:
         if child is None:
             return []
         return self.branches.ways_to_fail(self.tables.literal_of(child))

@@ -33,7 +33,7 @@ from structgen.schema.meaning.key_clauses import ClauseReader
 from structgen.schema.meaning.literals import ALWAYS, ARRAY, NEVER, OBJECT, Literal
 from structgen.schema.meaning.place import PlaceTables
 from structgen.schema.meaning.shape import Alternative, AtKey, AtOther, FromIndex, Obligation, Without
-from structgen.schema.reading.model import Schema, in_place
+from structgen.schema.reading.model import Schema, Schemas, in_place
 
 _GUARDS_AS_CLAUSES = 4
 """The least number of guards that become clauses of one conjunction, if clauses can express them. Fewer
@@ -86,7 +86,7 @@ class BranchGuard:
 
     choice: Choice
     """The choice that decides the guard; empty where an open choice of the conjunction decides it already."""
-    parts: tuple[Schema, ...]
+    parts: Schemas
     """The schemas that evaluate members where the guard holds."""
     holds: Step | None
     """The step under which the guard holds; None: the guard is not one step."""
@@ -321,7 +321,7 @@ class Evaluation:
         names: tuple[str, ...],
         patterns: tuple[str, ...],
         prefix: int,
-        contains: tuple[Schema, ...],
+        contains: Schemas,
     ) -> Schema:
         """Return the schema of `_make_facet`. For equal members it is the same object: otherwise a recursive
         schema would have ever new demands.

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from structgen.schema.meaning.literals import ALWAYS, NEVER, STRING, Literal
+from structgen.schema.meaning.literals import ALWAYS, NEVER, STRING, Literal, Literals
 from structgen.schema.meaning.place import PlaceTables, Rest
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import (
@@ -88,7 +88,7 @@ class FactConjunction:
     facets: list[tuple[Rank, Schema]] = field(default_factory=list)
     """The schemas whose keywords about members, or about items, hold; each with its position in the text."""
     required_keys: dict[str, None] = field(default_factory=dict)
-    values: dict[Any, tuple[Literal, ...]] = field(default_factory=dict)
+    values: dict[Any, Literals] = field(default_factory=dict)
     """More literals for values, by the key of a member or the index of an item."""
     lo: int = 0
     hi: int | None = None
@@ -147,12 +147,12 @@ class FactConjunction:
         self.values[key] = (*self.values.get(key, ()), *literals)
 
 
+@dataclass(eq=False)
 class Obligations:
     """Simplifies conjunctions of facts. Each simplification keeps the set of values."""
 
-    def __init__(self, tables: PlaceTables, scalars: Scalars) -> None:
-        self.tables = tables
-        self.scalars = scalars
+    tables: PlaceTables
+    scalars: Scalars
 
     def value_literals(self, facets: Iterable[Schema], key: str) -> list[Literal]:
         """Return the literals that facets ask of the value under a key, in text order."""
@@ -172,7 +172,7 @@ class Obligations:
     def item_literals(
         self,
         facets: Iterable[tuple[Rank, Schema]],
-        values: Mapping[str | int, tuple[Literal, ...]],
+        values: Mapping[str | int, Literals],
         index: int,
     ) -> list[Literal]:
         """Return the literals asked of the item at an index, in text order."""
@@ -253,7 +253,7 @@ class KnownFacts:
         self._obligations = obligations
         self._facts = facts
         self._facets = [schema for _, schema in facts.facets]
-        self._key_literals: dict[str, tuple[Literal, ...]] = {}
+        self._key_literals: dict[str, Literals] = {}
 
     def open_ways(self, obligation: Obligation) -> Obligation | None:
         """Return the alternatives of an obligation that may still hold, without literals that hold anyway.
@@ -366,7 +366,7 @@ class KnownFacts:
             return True
         return self._obligations.scalars.are_contradictory(self._literals_at(key))
 
-    def _literals_at(self, key: str) -> tuple[Literal, ...]:
+    def _literals_at(self, key: str) -> Literals:
         literals = self._key_literals.get(key)
         if literals is None:
             literals = self._key_literals[key] = (

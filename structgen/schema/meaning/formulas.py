@@ -22,6 +22,7 @@ from structgen.base.language.ir import (
     Any_,
     Format,
     Formula,
+    Formulas,
     Length,
     Multiple,
     Not,
@@ -85,7 +86,7 @@ def disjunction(formulas: Iterable[Formula]) -> Formula:
     # Dictionaries keep the order of the parts: equal unions are equal formulas, and share an automaton.
     parts: dict[Formula, None] = {}
     words: list[frozenset[str]] = []
-    ranges: dict[tuple[Formula, ...], list[Ranges]] = {}
+    ranges: dict[Formulas, list[Ranges]] = {}
     for formula in formulas:
         if formula == TRUE:
             return TRUE
@@ -358,12 +359,16 @@ def spans_of(formula: Formula, kind: int) -> list[Span]:
     return [(first, last)]
 
 
-def neighbour_pairs(spans: Sequence[Iterable[Span]]) -> Iterator[tuple[int, int]]:
+BranchPair: TypeAlias = tuple[int, int]
+"""The numbers of two branches, the smaller one first."""
+
+
+def neighbour_pairs(spans: Sequence[Iterable[Span]]) -> Iterator[BranchPair]:
     """Yield the pairs i < j of which some spans overlap, each once, in no order.
 
     Cost: n log n, and the pairs of spans that overlap.
     """
-    found_pairs: set[tuple[int, int]] = set()
+    found_pairs: set[BranchPair] = set()
     # A sweep over the spans in the order of their first values; spans that have not ended are active.
     active: list[tuple[tuple[Any, ...], int]] = []
     in_order = sorted((*span, index) for index, row in enumerate(spans) for span in row)
@@ -378,18 +383,18 @@ def neighbour_pairs(spans: Sequence[Iterable[Span]]) -> Iterator[tuple[int, int]
 
 
 def overlapping_pairs(
-    pairs: Iterable[tuple[int, int]],
+    pairs: Iterable[BranchPair],
     are_apart: Callable[[int, int], bool],
     max_compared: int,
     max_pairs: int,
-) -> list[tuple[int, int]] | None:
+) -> list[BranchPair] | None:
     """Return the pairs of branches that may hold at once; the others exclude each other.
 
     `pairs` are the candidates, for example `[(0, 1), (0, 2)]`, and `are_apart` says whether two branches
     exclude each other. None: more than `max_compared` pairs would have to be compared, or more than
     `max_pairs` may hold at once.
     """
-    kept_pairs: list[tuple[int, int]] = []
+    kept_pairs: list[BranchPair] = []
     for count, pair in enumerate(pairs):
         if count >= max_compared or len(kept_pairs) > max_pairs:
             return None
@@ -399,7 +404,7 @@ def overlapping_pairs(
 
 
 def branch_exclusions(
-    branches: Iterable[int], pairs: Iterable[tuple[int, int]]
+    branches: Iterable[int], pairs: Iterable[BranchPair]
 ) -> Iterator[tuple[int, list[int]]]:
     """Yield each branch of a `oneOf` with the branches that must fail where it alone holds.
 

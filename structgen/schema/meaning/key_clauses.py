@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from structgen.schema.meaning.branch_facts import CLAUSE_SIZE, BranchReader, Clauses, all_of
 from structgen.schema.meaning.facts import Choice, FactConjunction, Hold, Obligate, Step, absence_step
-from structgen.schema.meaning.literals import Literal
+from structgen.schema.meaning.literals import Literal, Literals
 from structgen.schema.meaning.shape import AtKey, Obligation, Without
 
 _MOST_SHAPES = 16
@@ -38,7 +38,7 @@ class _Test(NamedTuple):
     key: str
     literal: Literal
     """The literal of the values for which the test holds."""
-    values: tuple[Literal, ...]
+    values: Literals
     """The literals of the single values for which the test holds."""
     holds_without: bool
     """The test holds where the key is absent."""

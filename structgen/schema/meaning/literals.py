@@ -5,6 +5,8 @@ For example `{"not": {"type": "string"}}` becomes the literal of `{"type": "stri
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from structgen.schema.reading.model import Schema
 
 OBJECT, ARRAY, STRING, NUMBER, BOOLEAN, NULL = 1, 2, 4, 8, 16, 32
@@ -31,6 +33,10 @@ class Literal:
     def is_negation_of(self, literal: Literal) -> bool:
         """Return whether one literal is the negation of the other."""
         return self.schema is literal.schema and self.is_negated is not literal.is_negated
+
+
+Literals: TypeAlias = tuple[Literal, ...]
+"""Literals in a fixed order, for example those that one value meets."""
 
 
 def _any_value() -> Schema:

@@ -29,6 +29,7 @@ from structgen.schema.meaning.branch_facts import BranchFacts, BranchReader, wit
 from structgen.schema.meaning.facts import Hold, Rank, Step, absence_step, presence_step
 from structgen.schema.meaning.formulas import (
     ALL,
+    BranchPair,
     Span,
     branch_exclusions,
     neighbour_pairs,
@@ -212,14 +213,14 @@ class _BranchComparison:
             return None
         return best
 
-    def find_overlapping(self) -> list[tuple[int, int]] | None:
+    def find_overlapping(self) -> list[BranchPair] | None:
         """Return the pairs of branches that may overlap, or None for more than `limits.alternatives`."""
         max_pairs = self.limits.alternatives
         return overlapping_pairs(
             self._candidate_pairs(), self._are_apart, _PAIRS_PER_ALTERNATIVE * max_pairs, max_pairs
         )
 
-    def all_overlapping(self) -> list[tuple[int, int]]:
+    def all_overlapping(self) -> list[BranchPair]:
         """Return the pairs of branches that may overlap. Raises LimitError where they are too many."""
         pairs = self.find_overlapping()
         if pairs is None:
@@ -231,7 +232,7 @@ class _BranchComparison:
             )
         return pairs
 
-    def _candidate_pairs(self) -> Iterable[tuple[int, int]]:
+    def _candidate_pairs(self) -> Iterable[BranchPair]:
         """Return the pairs of branches that the values of the best dividing key do not tell apart."""
         best = self.dividing_key(is_there=True)
         order = list(self.facts)

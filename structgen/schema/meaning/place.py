@@ -36,6 +36,7 @@ from structgen.schema.meaning.literals import (
     OBJECT,
     STRING,
     Literal,
+    Literals,
 )
 from structgen.schema.reading.json_values import Digests, equality_key
 from structgen.schema.reading.keywords import SPEAKS_OF
@@ -181,9 +182,9 @@ class PlaceTables:
 
     def __init__(
         self,
-        any_value: int | None = None,
+        any_value: int | None,
         *,
-        digits_alone: bool = False,
+        digits_alone: bool,
     ) -> None:
         """`any_value` is the greatest depth of an unconstrained value; None: no bound. `digits_alone`: where
         only integers are allowed, they are written with digits only (numbers="bounded")."""
@@ -193,7 +194,7 @@ class PlaceTables:
         """For each id the resolved schema. For a schema that only refers to another one, it is that other
         one."""
         # The first demand has no literals: it is ANYTHING.
-        self._demands = Numbered[tuple[Literal, ...]](((),))
+        self._demands = Numbered[Literals](((),))
         self._places = Numbered[tuple[int, ...]]()
         self.demands = self._demands.values
         self.places = self._places.values
@@ -446,20 +447,6 @@ class PlaceTables:
             self._twin_of[schema.id] = twin
         return self.signed_literal(twin, literal.is_negated)
 
-    def scalars_of(self, demand: int) -> Hashable | None:
-        """Return a key for a demand of one schema that allows only scalars. Demands with equal keys mean the
-        same. The key is the bits of the types where the schema has no other keyword. None for other
-        demands."""
-        literals = self.demands[demand]
-        if len(literals) != 1 or literals[0].is_negated:
-            return None
-        schema = literals[0].schema
-        if schema.has_combinators or schema.by_value or schema.kinds & (OBJECT | ARRAY):
-            return None
-        if schema.spoken_types or schema.enum is not None:
-            return self.twin_literal(literals[0])
-        return schema.kinds
-
     # Demands and places
 
     def demand_of(self, schema: Schema) -> int:
@@ -653,7 +640,7 @@ class PlaceTables:
         return not any(mask & bit_of_key(value) for value in remaining)
 
 
-Rest: TypeAlias = frozenset[tuple[str, Literal]] | tuple[Literal, ...]
+Rest: TypeAlias = frozenset[tuple[str, Literal]] | Literals
 """An object as the set of its members, or an array as the tuple of its items. Each value is given by its
 literal: `{"a": 1}` is `frozenset({("a", literal of 1)})`."""
 

@@ -57,7 +57,17 @@ from structgen.schema.meaning.formulas import (
     quick_string,
     spans_of,
 )
-from structgen.schema.meaning.literals import ARRAY, BOOLEAN, EVERY, NULL, NUMBER, OBJECT, STRING, Literal
+from structgen.schema.meaning.literals import (
+    ARRAY,
+    BOOLEAN,
+    EVERY,
+    NULL,
+    NUMBER,
+    OBJECT,
+    STRING,
+    Literal,
+    Literals,
+)
 from structgen.schema.meaning.place import PlaceTables, integers_alone, is_conditional
 from structgen.schema.reading.json_values import (
     JsonPieces,
@@ -75,24 +85,19 @@ class StringOracle(Protocol):
 
     def shortest(self, spec: Spec) -> Demands:
         """Return, for each formula that some string meets, the shortest JSON literal, quotes included."""
-        ...
 
     def exists(self, formula: Formula) -> bool:
         """Return whether some string meets a formula."""
-        ...
 
     def matches(self, formula: Formula, text: str) -> bool:
         """Return whether a decoded string meets a formula."""
-        ...
 
     def words(self, formula: Formula, max_words: int) -> Sequence[str] | None:
         """Return all strings that meet a formula if they are at most `max_words`, else None."""
-        ...
 
     def classes(self, formulas: Sequence[Formula]) -> Mapping[frozenset[int], bool]:
         """Return each set of formulas such that exactly these are true of some string. The value says whether
         infinitely many strings are such."""
-        ...
 
 
 class NumberOracle(Protocol):
@@ -100,7 +105,6 @@ class NumberOracle(Protocol):
 
     def shortest(self, spec: Spec) -> Demands:
         """Return, for each formula that some numeral within policy meets, the shortest such numeral."""
-        ...
 
 
 class ValueSet(NamedTuple):
@@ -110,7 +114,7 @@ class ValueSet(NamedTuple):
     """For each kind of scalar the formula of the values in the set (`Scalars` names the kinds)."""
     containers: int
     """OBJECT and ARRAY as bits, where the set may have objects or arrays."""
-    literals: tuple[Literal, ...]
+    literals: Literals
     """The literals that all values of the set meet."""
 
     def is_empty(self, satisfiable: Callable[[Formula, int], bool]) -> bool:
@@ -165,7 +169,7 @@ class Scalars:
         self._satisfiable: dict[tuple[int, Formula], bool] = {}
         self._shortest: dict[tuple[int, Formula], JsonPieces | None] = {}
         self._key_matches: dict[tuple[str, str], bool] = {}
-        self._contradictory: dict[tuple[Literal, ...], bool] = {}
+        self._contradictory: dict[Literals, bool] = {}
         self._is_text = partial(can_be_written, lone=quoting.lone)
 
     # Formulas of schemas. `kind` is STRING or NUMBER, or NULL for null, BOOLEAN for true, -BOOLEAN for false.

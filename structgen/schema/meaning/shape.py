@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from structgen.schema.meaning.literals import Literal
-from structgen.schema.reading.model import Schema
+from structgen.schema.meaning.literals import Literal, Literals
+from structgen.schema.reading.model import Schema, Schemas
 
-ValueRest = TypeVar("ValueRest", frozenset[tuple[str, Literal]], tuple[Literal, ...])
+ValueRest = TypeVar("ValueRest", frozenset[tuple[str, Literal]], Literals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class AtKey:
     """The named key is there and its value meets the literals."""
 
     key: str
-    literals: tuple[Literal, ...]
+    literals: Literals
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class AtPattern:
     """Some key in which the pattern matches has a value that meets the literals."""
 
     source: str
-    literals: tuple[Literal, ...]
+    literals: Literals
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class AtOther:
     literals."""
 
     schema: Schema
-    literals: tuple[Literal, ...]
+    literals: Literals
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class AtIndex:
     """The item at an index is there and meets the literals."""
 
     index: int
-    literals: tuple[Literal, ...]
+    literals: Literals
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class FromIndex:
     """Some item at or after an index meets the literals."""
 
     index: int
-    literals: tuple[Literal, ...]
+    literals: Literals
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +140,16 @@ class ObjectShape:
     """A conjunction of facts about an object. It never changes, except for the memo of value demands."""
 
     id: int
-    facets: tuple[Schema, ...] = ()
+    facets: Schemas = ()
     """Schemas whose properties, patternProperties and additionalProperties hold, in text order."""
     required_keys: tuple[str, ...] = ()
-    values: Mapping[str, tuple[Literal, ...]] = field(default_factory=dict)
+    values: Mapping[str, Literals] = field(default_factory=dict)
     """More literals for the values of named keys; NEVER forbids a key."""
     lo: int = 0
     """The least number of members."""
     hi: int | None = None
     """The greatest number of members; None: no bound."""
-    key_literals: tuple[Literal, ...] = ()
+    key_literals: Literals = ()
     """Literals that every key meets, as a string."""
     conditional: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Pairs of a key and the keys that are required where it is present (`dependentRequired`)."""
@@ -180,8 +180,8 @@ class ArrayShape:
     """A conjunction of facts about an array. It never changes, except for the memo of item demands."""
 
     id: int
-    facets: tuple[Schema, ...] = ()
-    values: Mapping[int, tuple[Literal, ...]] = field(default_factory=dict)
+    facets: Schemas = ()
+    values: Mapping[int, Literals] = field(default_factory=dict)
     lo: int = 0
     hi: int | None = None
     counters: tuple[ItemCounter, ...] = ()

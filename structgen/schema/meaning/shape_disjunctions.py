@@ -33,7 +33,7 @@ from structgen.schema.meaning.facts import (
     Watch,
 )
 from structgen.schema.meaning.key_clauses import ClauseReader
-from structgen.schema.meaning.literals import ALWAYS, ARRAY, NEVER, OBJECT, Literal
+from structgen.schema.meaning.literals import ALWAYS, ARRAY, NEVER, OBJECT, Literals
 from structgen.schema.meaning.overlapping_branches import OverlappingBranches
 from structgen.schema.meaning.place import PlaceTables
 from structgen.schema.meaning.scalars import Scalars
@@ -54,7 +54,7 @@ class Shapes:
         tables: PlaceTables,
         scalars: Scalars,
         limits: Limits,
-        max_items: int | None = None,
+        max_items: int | None,
     ) -> None:
         """`max_items` is the most items of arrays that the schema does not bound (max_items); None: no
         bound."""
@@ -124,7 +124,7 @@ class Shapes:
 
     def _plain_schema(
         self,
-        literals: tuple[Literal, ...],
+        literals: Literals,
         kind: int,
     ) -> Schema | None:
         """Return the schema of a demand whose keywords give its only shape; None where the demand is not so

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from structgen.schema.reading import keywords
-from structgen.schema.reading.model import TYPES, OpenDocument, Schema
+from structgen.schema.reading.model import TYPES, OpenDocument, Schema, Schemas
 
 _COLORS = (
     "aqua|black|blue|fuchsia|gray|green|lime|maroon|navy|olive|orange|purple|red|silver|teal|white|yellow"
@@ -54,7 +54,7 @@ def read_disallow(document: OpenDocument, schema: Schema, keyword: str, value: A
 
 def _split_types(
     document: OpenDocument, schema: Schema, keyword: str, value: Any
-) -> tuple[frozenset[str] | None, tuple[Schema, ...]]:
+) -> tuple[frozenset[str] | None, Schemas]:
     """Return the simple types of a union (None where it takes any value) and its schemas, to be read.
 
     For example `["string", {"type": "array"}]` gives `{"string"}` and one schema. Raises `SchemaError` for
@@ -76,8 +76,8 @@ def _split_types(
 
 
 def _union_branches(
-    document: OpenDocument, pointer: str, simple: frozenset[str], schemas: tuple[Schema, ...]
-) -> tuple[Schema, ...]:
+    document: OpenDocument, pointer: str, simple: frozenset[str], schemas: Schemas
+) -> Schemas:
     """Return the branches of a union of simple types and schemas.
 
     For example `{"string"}` and one schema are two branches; all simple types together are one. `pointer` is

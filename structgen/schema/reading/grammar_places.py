@@ -16,9 +16,7 @@ from structgen.schema.reading.string_grammars import GRAMMAR, NamedGrammar
 _CURE: Final = 'Name the place of a string, as "#/properties/query"; "#" is the whole value.'
 
 
-def with_grammars(
-    schema: Json, grammars: Mapping[str, NamedGrammar], both: str = "allOf"
-) -> tuple[Json, list[str]]:
+def with_grammars(schema: Json, grammars: Mapping[str, NamedGrammar], both: str) -> tuple[Json, list[str]]:
     """Return a schema, which is changed, with `x-grammar` at some places, and the places of these keywords.
 
     A place is a JSON Pointer, as `$ref` writes it (`#/properties/query`) or without the `#`. Where a grammar

@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Any
 
 from structgen.base.json_text.exact_json import escape, exact_copy
-from structgen.schema.reading.model import TYPES, OpenDocument, Schema
+from structgen.schema.reading.model import TYPES, OpenDocument, Schema, Schemas
 from structgen.schema.reading.schema_cures import number_cure, type_cure
 from structgen.schema.reading.string_grammars import GRAMMAR, grammar_of
 
@@ -435,7 +435,7 @@ def read_schemas(document: OpenDocument, schema: Schema, keyword: str, value: An
     schema.applicators += (keyword,)
 
 
-def read_children(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> tuple[Schema, ...]:
+def read_children(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> Schemas:
     """Return the children for a list of schemas, in its order. They are read later.
 
     `keyword` is the keyword whose value is the list, for example `anyOf`. Raises `SchemaError` for anything

@@ -19,8 +19,7 @@ from structgen.schema.reading.json_values import ascii_string, can_be_written, j
 from structgen.schema.reading.policies import Policies
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from structgen.base.native.array_types import BoolArray, ByteArray
 
 _KINDS: Final = (
     ("null", (b"null",)),
@@ -148,10 +147,10 @@ class Quoting:
         return lost, self.strings
 
     @cached_property
-    def _string_characters(self) -> npt.NDArray[np.bool_] | None:
+    def _string_characters(self) -> BoolArray | None:
         return self._written_characters(self._free)
 
-    def _written_characters(self, free: bool) -> npt.NDArray[np.bool_] | None:
+    def _written_characters(self, free: bool) -> BoolArray | None:
         """Return for each code point whether some way to write it has no missing byte; None where all can be
         written.
 
@@ -191,7 +190,7 @@ class Quoting:
         writable |= escapable
         return None if writable.all() else writable
 
-    def _raw_characters(self) -> npt.NDArray[np.bool_]:
+    def _raw_characters(self) -> BoolArray:
         """Return for each code point whether it can be written as it is."""
         raw_characters = characters_without(self.missing)
         raw_characters[0x80:] &= not self.is_ascii
@@ -201,7 +200,7 @@ class Quoting:
         return raw_characters
 
 
-def _pattern_of(writable: npt.NDArray[np.bool_] | None) -> str | None:
+def _pattern_of(writable: BoolArray | None) -> str | None:
     """Return a pattern of the strings of writable code points; None where all are writable.
 
     `writable` has a flag for each code point, or is None.
@@ -218,7 +217,7 @@ def _pattern_of(writable: npt.NDArray[np.bool_] | None) -> str | None:
     return pattern_of_characters(run_bounds)
 
 
-def characters_without(missing: frozenset[int]) -> npt.NDArray[np.bool_]:
+def characters_without(missing: frozenset[int]) -> BoolArray:
     """Return for each code point whether its UTF-8 has no missing byte; False for surrogates."""
     import numpy as np  # start-up: few vocabularies lack bytes
 
@@ -232,7 +231,7 @@ def characters_without(missing: frozenset[int]) -> npt.NDArray[np.bool_]:
     return is_writable
 
 
-def _bytes_of(characters: npt.NDArray[np.bool_]) -> frozenset[int]:
+def _bytes_of(characters: BoolArray) -> frozenset[int]:
     """Return the bytes that occur in the UTF-8 of some code points. `characters` has a flag for each code
     point: whether it is one of them."""
     import numpy as np  # start-up: few vocabularies lack bytes
@@ -247,7 +246,7 @@ def _bytes_of(characters: npt.NDArray[np.bool_]) -> frozenset[int]:
     return frozenset(byte_values)
 
 
-def _first_bytes(first: int, end: int, count: int) -> npt.NDArray[np.uint8]:
+def _first_bytes(first: int, end: int, count: int) -> ByteArray:
     """Return for each block of 64 characters the bytes of UTF-8 that these characters share.
 
     The blocks go from `first` to before `end`; each of their characters has `count` bytes. The characters of

@@ -127,7 +127,7 @@ class Schema:
     """Whether `enum` or `const` is the only keyword, beside a `type` that all its values have."""
     has_combinators: bool
     """Whether the schema has a reference or a combinator (`allOf`, `anyOf`, `oneOf`, `not`, `if`)."""
-    lone_all_of: tuple[Schema, ...] | None
+    lone_all_of: Schemas | None
     """The members of an `allOf` that is the only keyword, else None."""
     lone_not: Schema | None
     """The operand of a `not` that is the only keyword, else None."""
@@ -167,7 +167,7 @@ class Schema:
     property_names: Schema | None = None
     dependent_required: Mapping[str, tuple[str, ...]] = _NO_MEMBERS
     dependent_schemas: Mapping[str, Schema] = _NO_MEMBERS
-    prefix: tuple[Schema, ...] = ()
+    prefix: Schemas = ()
     items: Schema | None = None
     """The schema of the items after `prefix`."""
     min_items: int = 0
@@ -180,10 +180,10 @@ class Schema:
     """Whether items that meet `contains` count as evaluated for `unevaluatedItems` (from 2020-12 on)."""
     unevaluated_properties: Schema | None = None
     unevaluated_items: Schema | None = None
-    all_of: tuple[Schema, ...] = ()
-    any_of: tuple[Schema, ...] = ()
+    all_of: Schemas = ()
+    any_of: Schemas = ()
     """The branches of `anyOf`; empty where the keyword is absent."""
-    one_of: tuple[Schema, ...] = ()
+    one_of: Schemas = ()
     not_: Schema | None = None
     if_: Schema | None = None
     """The test of `if`. Without `then` and `else` it restricts nothing, and is read only for
@@ -270,6 +270,10 @@ def with_others(value: object, by: Mapping[int, Schema]) -> object:
     return value
 
 
+Schemas: TypeAlias = tuple[Schema, ...]
+"""Schemas in the order in which a document lists them."""
+
+
 @dataclass(frozen=True, slots=True)
 class KeywordRefusal:
     """A keyword that is not handled, in a schema that the root reaches."""
@@ -278,7 +282,7 @@ class KeywordRefusal:
     """The JSON pointer of the schema that has the keyword."""
     keyword: str
     fault: str
-    cure: str = ""
+    cure: str
 
 
 class OpenDocument(ABC):
@@ -298,7 +302,7 @@ class OpenDocument(ABC):
         """Forget what was read."""
         self.schemas: list[Schema] = []
         """The schemas by id: those that were read, and those that were derived from them."""
-        self.loops: dict[int, tuple[Schema | None, tuple[Schema, ...]]] = {}
+        self.loops: dict[int, tuple[Schema | None, Schemas]] = {}
         """The `ref` and `all_of`, as they are written, of each schema that leads back to itself by `$ref` and
         `allOf`, by its id (`reference_loops`)."""
         self.refusals: list[KeywordRefusal] = []

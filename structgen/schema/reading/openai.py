@@ -23,7 +23,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from structgen.base.errors import UnsupportedError
-from structgen.base.json_text.exact_json import Json, escape
+from structgen.base.json_text.exact_json import Json, JsonObject, escape
 from structgen.schema.reading.model import TYPES
 
 OPENAI_STRICT: Mapping[str, Any] = MappingProxyType(
@@ -86,7 +86,7 @@ def find_refusals(schema: Json) -> list[OpenAIRefusal]:
     Cost: linear in the size of the schema.
     """
     refusals_so_far = [OpenAIRefusal("#", *refusal) for refusal in _root_refusals(schema)]
-    nodes: list[dict[str, Any]] = []
+    nodes: list[JsonObject] = []
     stack: list[tuple[Json, str, int]] = [(schema, "#", 0)]
     while stack:
         node, pointer, level = stack.pop()
@@ -133,18 +133,18 @@ def _root_refusals(schema: Json) -> Iterator[_Told]:
             yield "enum", "The root has no enum."
 
 
-def _types_of(node: dict[str, Any]) -> list[Any]:
+def _types_of(node: JsonObject) -> list[Any]:
     types = node.get("type", [])
     if isinstance(types, list):
         return types
     return [types]
 
 
-def _is_object(node: dict[str, Any]) -> bool:
+def _is_object(node: JsonObject) -> bool:
     return "properties" in node or "object" in _types_of(node)
 
 
-def _subschema_refusals(node: dict[str, Any], is_root: bool, level: int) -> Iterator[_Told]:
+def _subschema_refusals(node: JsonObject, is_root: bool, level: int) -> Iterator[_Told]:
     """Yield the rules for every schema that one node breaks. `level` is the level of the node."""
     is_object = _is_object(node)
     types = _types_of(node)
@@ -195,7 +195,7 @@ def _subschema_refusals(node: dict[str, Any], is_root: bool, level: int) -> Iter
                 yield "required", f"{complaint}: {first_names}."
 
 
-def _child_nodes(node: dict[str, Any], level: int) -> Iterator[tuple[Json, str, int]]:
+def _child_nodes(node: JsonObject, level: int) -> Iterator[tuple[Json, str, int]]:
     """Yield the schemas inside a node: each with its path from the node, such as `properties/a`, and the
     level of what is around it. `level` is the level of the node."""
     for keyword in _MAPS:
@@ -213,7 +213,7 @@ def _child_nodes(node: dict[str, Any], level: int) -> Iterator[tuple[Json, str, 
             yield child, f"anyOf/{index}", level
 
 
-def _total_refusals(nodes: Sequence[dict[str, Any]]) -> Iterator[_Told]:
+def _total_refusals(nodes: Sequence[JsonObject]) -> Iterator[_Told]:
     """Yield the limits that the schema as a whole exceeds. `nodes` are all schemas of it."""
     maps = [
         (keyword, node[keyword]) for node in nodes for keyword in _MAPS if isinstance(node.get(keyword), dict)

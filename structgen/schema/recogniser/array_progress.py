@@ -8,13 +8,14 @@ example `{"contains": {"const": 1}}` is complete after one item that equals 1.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import TypeAlias
 
 from structgen.base.errors import LimitError
 from structgen.base.limits import Limits
-from structgen.schema.meaning.literals import NEVER, Literal
+from structgen.schema.meaning.literals import NEVER, Literal, Literals
 from structgen.schema.meaning.place import NOTHING, PlaceTables
 from structgen.schema.meaning.shape import (
     Alternative,
@@ -40,7 +41,7 @@ Values: TypeAlias = frozenset[Literal]
 MANY_KINDS = 3
 """The most kinds of required items for which all combinations are tried that one item may meet at once."""
 _NONE: Values = frozenset()
-_Part: TypeAlias = tuple[tuple[Literal, ...], int]
+_Part: TypeAlias = tuple[Literals, int]
 """One choice for an item: the literals that it meets, and 1 where it then meets an obligation or counts, else
 0."""
 
@@ -57,15 +58,15 @@ def watches_values(shape: ArrayShape, progress: Progress) -> bool:
     return shape.unique or needs_repeat(progress)
 
 
+@dataclass(eq=False)
 class ArrayProgress:
     """Answers questions about the progress of one thread: its open obligations and its counted items."""
 
-    def __init__(self, tables: PlaceTables, shapes: Shapes, limits: Limits) -> None:
-        self.tables = tables
-        self.shapes = shapes
-        self.limits = limits
-        self.singly = False
-        """Whether `pays_singly` has returned True for some array of this network."""
+    tables: PlaceTables
+    shapes: Shapes
+    limits: Limits
+    singly: bool = False
+    """Whether `pays_singly` has returned True for some array of this network."""
 
     def item_demand(self, shape: ArrayShape, index: int) -> int:
         """Return the demand on the item at an index."""

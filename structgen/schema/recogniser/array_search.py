@@ -70,7 +70,7 @@ class ArrayWitness:
     cap: int
     """The number up to which items are counted."""
     ask: Ask
-    values_so_far: Values = _NONE
+    values_so_far: Values
     """The values of the items that are already written."""
     any_will_do: bool = False
     """Whether any rest is enough, and not the shortest."""

@@ -8,6 +8,7 @@ question of matching (Kuhn's algorithm). For example three items of `{"enum": [1
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 
 from structgen.automata.strings.live_strings import speaks_of_texts
@@ -33,28 +34,24 @@ _NARROW = Decimal("1e-6")
 numerals under every policy."""
 
 
+@dataclass(eq=False)
 class DistinctValues:
     """Counts and lists values of demands; every question takes `ask` (see `object_search.Ask`) for
     aliveness."""
 
-    def __init__(
-        self,
-        tables: PlaceTables,
-        scalars: Scalars,
-        shapes: Shapes,
-        item: Callable[[ArrayShape, int], int],
-        member: Callable[[ObjectShape, str], int],
-    ) -> None:
-        """`item` returns the demand on the item at an index, `member` the demand on the value under a key."""
-        self.tables = tables
-        self.scalars = scalars
-        self.shapes = shapes
+    tables: PlaceTables
+    scalars: Scalars
+    shapes: Shapes
+    item: Callable[[ArrayShape, int], int]
+    """Returns the demand on the item at an index."""
+    member: Callable[[ObjectShape, str], int]
+    """Returns the demand on the value under a key."""
+
+    def __post_init__(self) -> None:
         self.text: Callable[[int], JsonPieces | None]
         """A function that returns the text of some value of a demand; set by the network."""
         self.of_point: Callable[[str], Json] = nearest_double
         """A function that returns the value of a numeral with a point or an exponent; set by the network."""
-        self.item = item
-        self.member = member
         self.looked_for: dict[Literal, bytes] = {}
         """The values, each with a text, that some search for a rest looked for among the items of an array.
         Other values of items made no difference to rests."""

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from structgen.schema.meaning.literals import Literal
+from structgen.schema.meaning.literals import Literal, Literals
 from structgen.schema.meaning.place import PlaceTables
 from structgen.schema.meaning.shape import Alternative, Differs, Obligation, ValueRest
 
@@ -66,13 +66,13 @@ def member_ways(
 def item_ways(
     tables: PlaceTables,
     ways: list[Way],
-    exclusion: Differs[tuple[Literal, ...]],
+    exclusion: Differs[Literals],
 ) -> list[Way]:
     """Return the ways to take the next item that also follow `exclusion`.
 
     `ways` are the ways before `exclusion` is considered. They are split as in `member_ways`.
     """
-    after: dict[Literal, list[tuple[Literal, ...]]] = {}
+    after: dict[Literal, list[Literals]] = {}
     for rest in exclusion.rests:
         # An excluded array without a next item is shorter: this array differs from it now.
         if rest:

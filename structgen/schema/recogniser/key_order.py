@@ -6,10 +6,13 @@ The declared order is the order in which the schema names the keys.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 from structgen.schema.reading.keywords import field_of
 from structgen.schema.reading.model import Schema, parts_of
 
+NameSet: TypeAlias = dict[str, None]
+"""A set of names, in the order in which they came in."""
 _READ = ("properties", "$ref", "allOf", "anyOf", "oneOf", "if", "then", "else", "dependentSchemas")
 """The order assumed for schemas that were made without a text."""
 
@@ -22,8 +25,8 @@ def declared_keys(schemas: Iterable[Schema]) -> list[str]:
     `else` where they have an effect (an `if` alone has none), never `not`. Next come the keys named only in
     `required`. All other keys may follow in any order. Linear, iterative.
     """
-    mentioned_keys: dict[str, None] = {}
-    required_keys: dict[str, None] = {}
+    mentioned_keys: NameSet = {}
+    required_keys: NameSet = {}
     visited: set[int] = set()
     # A stack of iterators: a schema is read to its end before the next one beside it.
     stack: list[Iterator[Schema]] = [iter(schemas)]
@@ -49,7 +52,7 @@ def declared_keys(schemas: Iterable[Schema]) -> list[str]:
     return list(mentioned_keys)
 
 
-def _applied_schemas(schema: Schema, mentioned_keys: dict[str, None]) -> Iterator[Schema]:
+def _applied_schemas(schema: Schema, mentioned_keys: NameSet) -> Iterator[Schema]:
     """Yield the schemas that apply to the same value as a schema, in text order,
     noting `properties` as they are passed."""
     for name in schema.applicators or _READ:

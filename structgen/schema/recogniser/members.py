@@ -9,10 +9,11 @@ AtKey("b", B))` only the second one is possible after a member "a".
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from structgen.base.limits import Limits
-from structgen.schema.meaning.literals import STRING, Literal
+from structgen.schema.meaning.literals import STRING, Literal, Literals
 from structgen.schema.meaning.place import NOTHING, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import (
@@ -49,12 +50,12 @@ class AskedSets(NamedTuple):
     """The sets of values that can meet obligations: an obligation is met if the value lies in one of its
     sets."""
 
-    set_literals: tuple[tuple[Literal, ...], ...]
+    set_literals: tuple[Literals, ...]
     """The sets, each given by the literals that its values meet."""
     sets: list[int]
     """For each obligation the numbers of its sets, as bits; -1: every value meets the obligation."""
 
-    def only_set(self, number: int) -> tuple[Literal, ...] | None:
+    def only_set(self, number: int) -> Literals | None:
         """Return the literals of the only set that meets an obligation, or None where there are several."""
         bits = self.sets[number]
         # Exactly one bit is set if nothing is left without the lowest bit.
@@ -63,26 +64,20 @@ class AskedSets(NamedTuple):
         return None
 
 
+@dataclass(eq=False, slots=True)
 class ObligationsLeft:
     """The obligations that a member's value leaves open. They are computed when they are first asked for.
 
     A union of n objects has n outcomes of its discriminator, and each leaves n - 1 obligations.
     """
 
-    __slots__ = ("_after", "_met", "_sets", "_unmet")
-
-    def __init__(
-        self,
-        after: Sequence[Obligation | None],
-        sets: Sequence[int],
-        met: int,
-    ) -> None:
-        """`after` has the open alternatives of each obligation unless the value meets it; `sets` are those of
-        `AskedSets`, and `met` has the bits of the sets in which the value lies."""
-        self._after = after
-        self._sets = sets
-        self._met = met
-        self._unmet: Unmet | None = None
+    _after: Sequence[Obligation | None]
+    """The open alternatives of each obligation unless the value meets it."""
+    _sets: Sequence[int]
+    """The sets of `AskedSets`."""
+    _met: int
+    """The bits of the sets in which the value lies."""
+    _unmet: Unmet | None = None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ObligationsLeft) or self._met != other._met:
@@ -185,7 +180,7 @@ class Members:
         frame: Frame,
         alternative: Alternative,
         member_key: MemberKey,
-    ) -> tuple[Literal, ...] | None:
+    ) -> Literals | None:
         """Return the literals that the member's value must meet to make an alternative true. None: the member
         cannot make it true."""
         match alternative:
@@ -224,7 +219,7 @@ class Members:
         unmet: Unmet,
         member_key: MemberKey,
         members_before: MembersSoFar,
-        goes_on: Callable[[Unmet], bool] | None = None,
+        goes_on: Callable[[Unmet], bool] | None,
     ) -> list[tuple[int, ObligationsLeft]]:
         """Return the ways to take a member. Each is a demand on its value, with the obligations that stay
         open.
@@ -328,7 +323,7 @@ class Members:
         `(AtKey("a", (literal,)),)` asks for one set where `member_key` is "a".
         """
         base_literals = self.tables.demands[base]
-        set_numbers: dict[tuple[Literal, ...], int] = {}
+        set_numbers: dict[Literals, int] = {}
         sets: list[int] = []
         for obligation in unmet:
             bits = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 from structgen.base.errors import LimitError, UnsupportedError
@@ -31,27 +32,21 @@ from structgen.schema.meaning.shape import (
 )
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import json_string, string_order
-from structgen.schema.recogniser.key_order import declared_keys
+from structgen.schema.recogniser.key_order import NameSet, declared_keys
 from structgen.schema.recogniser.object_keys import Frame, FrameStanding, KeyClass
 
 
+@dataclass(eq=False)
 class ObjectFrames:
     """Makes the frames of one network, and finds the demands of shapes on the keys of a frame."""
 
-    def __init__(
-        self,
-        tables: PlaceTables,
-        scalars: Scalars,
-        shapes: Shapes,
-        limits: Limits,
-        *,
-        any_order: bool,
-    ) -> None:
-        self.tables = tables
-        self.scalars = scalars
-        self.shapes = shapes
-        self.limits = limits
-        self.any_order = any_order
+    tables: PlaceTables
+    scalars: Scalars
+    shapes: Shapes
+    limits: Limits
+    any_order: bool
+
+    def __post_init__(self) -> None:
         self._frames: dict[tuple[int, ...], Frame] = {}
 
     def frame_of(self, demands: tuple[int, ...]) -> Frame:
@@ -315,16 +310,16 @@ class ObjectFrames:
 
 def _mentions_of_keys(
     shapes: Sequence[ObjectShape],
-) -> tuple[dict[str, None], dict[str, None], dict[Literal, None], dict[str, None], int]:
+) -> tuple[NameSet, NameSet, dict[Literal, None], NameSet, int]:
     """Return five things that shapes mention about keys, each in the order of the schema:
 
     the keys that they name; their patterns; the schemas of keys (all keys must meet them, or some key must
     not); the keys on whose presence something depends; the number up to which members are counted.
     """
-    keys: dict[str, None] = {}
-    patterns: dict[str, None] = {}
+    keys: NameSet = {}
+    patterns: NameSet = {}
     literals: dict[Literal, None] = {}
-    watched_keys: dict[str, None] = {}
+    watched_keys: NameSet = {}
     max_count = 0
     for shape in shapes:
         max_count = max(max_count, shape.lo, -1 if shape.hi is None else shape.hi + 1)

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 from structgen.automata.unicode.decoded_text import in_order
 from structgen.base.language.ir import Formula
-from structgen.schema.meaning.literals import Literal
+from structgen.schema.meaning.literals import Literal, Literals
 from structgen.schema.meaning.shape import ObjectShape
 
 
@@ -102,7 +102,7 @@ class Frame:
     """The number of the predicate of a pattern."""
     literal_at: dict[Literal, int] = field(default_factory=dict)
     """The number of the predicate of a literal."""
-    key_literals: tuple[Literal, ...] = ()
+    key_literals: Literals = ()
     """Literals that all unnamed keys meet, where there are predicates."""
     cap: int = 0
     """The number up to which members are counted; beyond it more members make no difference."""

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from structgen.schema.meaning.literals import Literal
+from structgen.schema.meaning.literals import Literal, Literals
 from structgen.schema.meaning.place import NOTHING, PlaceTables
 from structgen.schema.meaning.shape import (
     Alternative,
@@ -85,7 +85,7 @@ class Witness:
     members_so_far: MembersSoFar
     """The members that are already written."""
     ask: Ask
-    used_keys: Collection[str] = ()
+    used_keys: Collection[str]
     """The written keys that the frame does not name; they must not come again."""
     tables: PlaceTables = field(init=False)
     frames: ObjectFrames = field(init=False)
@@ -378,7 +378,7 @@ class Witness:
         self,
         plan: MemberPlan,
         slot: Slot,
-        literals: tuple[Literal, ...],
+        literals: Literals,
     ) -> MemberPlan | None:
         """Return the plan with further literals for a member, or None if no value is known to meet them."""
         member = plan.members[slot]
@@ -391,7 +391,7 @@ class Witness:
         self,
         plan: MemberPlan,
         name: str,
-        literals: tuple[Literal, ...],
+        literals: Literals,
     ) -> MemberPlan | None:
         """Return the plan with one more named member, or None where that member cannot come."""
         if name in plan.members or not self._may_come(name):
@@ -407,7 +407,7 @@ class Witness:
         classes = self.frames.classes_of(self.frame)
         plan_count = 0
         for key_class in classes:
-            literals: tuple[Literal, ...] | None = ()
+            literals: Literals | None = ()
             if alternative is not None:
                 literals = self.effects.discharging_literals(self.frame, alternative, key_class)
             used_count = sum(1 for member in plan.members.values() if member.key is key_class)
@@ -423,7 +423,7 @@ class Witness:
         self,
         plan: MemberPlan,
         keys: Collection[str],
-        literals: tuple[Literal, ...] = (),
+        literals: Literals = (),
     ) -> MemberPlan | None:
         """Return the plan with named members and those that they require, or None where one cannot come.
 

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, TypeAlias, TypeGuard
 
 from structgen.base.limits import Limits
-from structgen.schema.meaning.literals import Literal
+from structgen.schema.meaning.literals import Literals
 from structgen.schema.meaning.place import PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import Alternative, AtKey, Differs, ObjectShape, Without
@@ -383,7 +383,7 @@ class Objects:
         index = frame.index[key]
         if index < frame.ordered_count or frame.watched_bits >> index & 1:
             return key
-        needed_literals: list[tuple[Literal, ...] | None] = []
+        needed_literals: list[Literals | None] = []
         for _, shape, unmet in state.threads:
             standing = self.frames.standing_of(frame, shape)
             if key in shape.values or standing.free_required >> index & 1:

@@ -14,7 +14,7 @@ for, and remembered. `Network` in `base/language/ir.py` is the protocol that thi
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import partial
 from typing import Any
@@ -140,16 +140,6 @@ class SchemaNetwork:
         if menu is None:
             menu = self._entries[place] = self._make_menu(self.tables.places[place])
         return menu
-
-    def scalars_of(self, place: int) -> Hashable | None:
-        """Return a key of comparison for a place of one plain schema of scalars, or None for other places.
-
-        Places with equal keys accept the same values.
-        """
-        demands = self.tables.places[place]
-        if len(demands) == 1:
-            return self.tables.scalars_of(demands[0])
-        return None
 
     def keys(self, residue: int) -> Sequence[str]:
         """Return every key that any residue of this object may name, sorted by their bytes

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from structgen.automata.strings.live_strings import speaks_of_texts
 from structgen.base.limits import Limits
-from structgen.schema.meaning.literals import STRING, Literal
+from structgen.schema.meaning.literals import STRING, Literal, Literals
 from structgen.schema.meaning.place import NOTHING, PlaceTables
 from structgen.schema.meaning.scalars import Scalars, ValueSet
 
@@ -39,7 +39,7 @@ class ValueOutcome(NamedTuple):
 class _Cell(NamedTuple):
     """The values that lie in the same sets, among the sets that were considered so far."""
 
-    inside: tuple[Literal, ...]
+    inside: Literals
     """The literals of the sets that contain the values."""
     met: int
     values: ValueSet
@@ -52,12 +52,12 @@ class ValueOutcomes:
         self.tables = tables
         self.scalars = scalars
         self.limits = limits
-        self._known_outcomes: dict[tuple[int, tuple[tuple[Literal, ...], ...]], list[ValueOutcome]] = {}
+        self._known_outcomes: dict[tuple[int, tuple[Literals, ...]], list[ValueOutcome]] = {}
 
     def outcomes_of(
         self,
         base: int,
-        set_literals: Sequence[tuple[Literal, ...]],
+        set_literals: Sequence[Literals],
     ) -> list[ValueOutcome]:
         """Return outcomes that cover all values of a base. A value in some combination of the sets is in an
         outcome whose `met` is that combination.
@@ -77,7 +77,7 @@ class ValueOutcomes:
     def _divide_cells(
         self,
         base: int,
-        set_literals: tuple[tuple[Literal, ...], ...],
+        set_literals: tuple[Literals, ...],
     ) -> list[ValueOutcome]:
         """Return the outcomes, cell by cell: the lists of values are divided at once, then each other set
         divides the cells so far."""
@@ -130,7 +130,7 @@ class ValueOutcomes:
     def _narrow_cell(
         self,
         cell: _Cell,
-        literals: tuple[Literal, ...],
+        literals: Literals,
         met: int,
     ) -> _Cell | None:
         """Return the part of a cell that meets more literals, or None where it is empty."""
@@ -139,7 +139,7 @@ class ValueOutcomes:
             return None
         return _Cell((*cell.inside, *literals), met, values)
 
-    def _is_list(self, literals: tuple[Literal, ...]) -> bool:
+    def _is_list(self, literals: Literals) -> bool:
         """Return whether a set, or its complement, is a list of values."""
         if len(literals) != 1:
             return False
@@ -148,7 +148,7 @@ class ValueOutcomes:
 
     def _group_values(
         self,
-        set_literals: Sequence[tuple[Literal, ...]],
+        set_literals: Sequence[Literals],
         finite: list[int],
     ) -> list[tuple[Literal, int]]:
         """Return groups of values in the same finite sets: the literal of each group, and its sets as

@@ -23,12 +23,10 @@ class GrownCache(Protocol):
     @property
     def length(self) -> int:
         """The number of tokens of the text."""
-        ...
 
     @property
     def parents(self) -> list[int]:
         """The parents of the last tree's nodes; empty once nodes were kept or tokens were read."""
-        ...
 
 
 def depths_of(

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from structgen.base.native.array_types import Array
 from structgen.base.native.jit import entry, jit, loose
 from structgen.base.native.raw_memory import float32s
 from structgen.decoding.engine.forward_pass.paged_attention import (
@@ -38,7 +39,7 @@ from structgen.decoding.engine.forward_pass.tiles import (
     most_rows,
     write_products,
 )
-from structgen.decoding.engine.row_loops import Array, write_exponentials
+from structgen.decoding.engine.row_loops import write_exponentials
 
 BEFORE, QKV, OUT, BETWEEN, GATE_UP, DOWN = range(6)
 """The indices in a row of `offsets`, which has one row for each layer: the norm before attention; queries,

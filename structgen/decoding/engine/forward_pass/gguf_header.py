@@ -97,15 +97,15 @@ class GgufHeader:
         return self.metadata.get(f"{self.metadata.get('general.architecture')}.{name}")
 
 
+@dataclass(eq=False)
 class _Reader:
     """Reads values one after another, from `offset` on. Each method raises StructgenError for a damaged
     file."""
 
-    def __init__(self, path: Path, data: mmap.mmap) -> None:
-        self.path = path
-        self.data = data
-        self.offset = 0
-        """The offset of the next value, in bytes."""
+    path: Path
+    data: mmap.mmap
+    offset: int = 0
+    """The offset of the next value, in bytes."""
 
     def read_bytes(self, count: int) -> bytes:
         part = self.data[self.offset : self.offset + count]

@@ -25,10 +25,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from structgen.base.native.array_types import ByteArray, Float32Array, Int64Array
 from structgen.base.native.machine_code import has_fused_sums
 from structgen.decoding.engine.forward_pass.draft_trees import MOST_NODES, check_paths, depths_of
 from structgen.decoding.engine.forward_pass.forward import run_rows
@@ -36,7 +36,7 @@ from structgen.decoding.engine.forward_pass.kept_prompts import KeptPrompts
 from structgen.decoding.engine.forward_pass.paged_attention import move_columns
 from structgen.decoding.engine.forward_pass.tiles import LINE, PANEL
 from structgen.decoding.engine.forward_pass.weights import Weights
-from structgen.decoding.engine.model_protocol import DraftSupport, split_alike
+from structgen.decoding.engine.model_protocol import DraftSupport, TokenIds, split_alike
 
 _MOST_ROWS = 64
 """The most rows of one call; more would not stay in the inner caches of the core."""
@@ -44,8 +44,8 @@ _LEAST_ROWS = 4
 """The least number of rows for each thread of a pass."""
 _LINE = LINE // 4
 """The alignment of the parts of the weights, in numbers of four bytes: a cache line."""
-_Numbers = npt.NDArray[np.float32]
-_Rows = npt.NDArray[np.int64]
+_Numbers = Float32Array
+_Rows = Int64Array
 
 
 class PagedCache:
@@ -58,13 +58,13 @@ class PagedCache:
 
     __slots__ = ("_context", "_list", "_page_bytes", "_pages", "address", "length", "parents")
 
-    def __init__(self, page_bytes: int, context: int, length: int = 0) -> None:
-        """Make an empty cache. `page_bytes` is the size of a page; `context` is the most columns of a text;
-        `length` is the number of columns to begin with."""
+    def __init__(self, page_bytes: int, context: int) -> None:
+        """Make an empty cache. `page_bytes` is the size of a page; `context` is the most columns of a
+        text."""
         self._page_bytes = page_bytes
         self._context = context
-        self.length = length
-        self._pages: list[npt.NDArray[np.uint8]] = []
+        self.length = 0
+        self._pages: list[ByteArray] = []
         """The pages of the text. A page lives as long as some cache refers to it."""
         self.parents: list[int] = []
         """The parents of the last tree's nodes; empty once nodes were kept or tokens were read."""
@@ -93,11 +93,11 @@ class PagedCache:
 
     def copy(self) -> PagedCache:
         """Return an independent copy."""
-        twin = PagedCache(self._page_bytes, self._context, self.length)
+        twin = PagedCache(self._page_bytes, self._context)
         twin.begin_as(self._pages, self.length)
         return twin
 
-    def begin_as(self, pages: Sequence[npt.NDArray[np.uint8]], length: int) -> None:
+    def begin_as(self, pages: Sequence[ByteArray], length: int) -> None:
         """Begin with the first `length` columns of the pages of another cache, in place of this one's. Full
         pages are shared, and the last columns are copied."""
         own_pages = list(pages[: length // PANEL])
@@ -111,12 +111,12 @@ class PagedCache:
             self._append_page(page)
         self.length = length
 
-    def _append_page(self, page: npt.NDArray[np.uint8]) -> None:
+    def _append_page(self, page: ByteArray) -> None:
         self._list[len(self._pages)] = page.ctypes.data
         self._pages.append(page)
 
 
-def fresh_page(page_bytes: int) -> npt.NDArray[np.uint8]:
+def fresh_page(page_bytes: int) -> ByteArray:
     """Return a page. Its contents are undefined."""
     # numpy aligns memory to less than a cache line: one line more, and the part from its first whole line on
     memory = np.empty(page_bytes + LINE, np.uint8)
@@ -169,16 +169,16 @@ class Llama:
         widths = [weights.sizes.head, *map(len, weights.product_matrices())]
         return has_fused_sums() and all(width % PANEL == 0 for width in widths)
 
-    def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, PagedCache]:
+    def prefill(self, tokens: TokenIds) -> tuple[Tensor, PagedCache]:
         """Return the logits [V] after a prompt, and its cache."""
         (result,) = self.prefill_many([tokens])
         return result
 
-    def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, PagedCache]]:
+    def prefill_many(self, prompts: Sequence[TokenIds]) -> list[tuple[Tensor, PagedCache]]:
         """Return the logits [V] after each prompt, and its cache. The prompts are read in one pass, or in two
         if they begin alike: their common beginning is read once, and not at all if an earlier prompt began
         with it too. The result is the same to the bit."""
-        caches = [PagedCache(self._page_bytes, self.context) for _ in prompts]
+        caches = [self.new_cache() for _ in prompts]
         logits: dict[int, Tensor] = {}
         numbers: Sequence[int] = range(len(prompts))
         while numbers:
@@ -203,7 +203,7 @@ class Llama:
         """Return the cache of a text of which nothing was read."""
         return PagedCache(self._page_bytes, self.context)
 
-    def share_kept(self, tokens: Sequence[int], cache: PagedCache, salt: str = "") -> None:
+    def share_kept(self, tokens: TokenIds, cache: PagedCache, salt: str = "") -> None:
         """Let the cache of a prompt begin with the pages of earlier prompts and texts, if they have more of
         its tokens than the cache has. The last token is never among them."""
         with self._lock:
@@ -211,18 +211,18 @@ class Llama:
             if count > cache.length:
                 cache.begin_as(pages, count)
 
-    def keep_beginning(self, tokens: Sequence[int], cache: PagedCache, salt: str = "") -> None:
+    def keep_beginning(self, tokens: TokenIds, cache: PagedCache, salt: str = "") -> None:
         """Keep the pages of a text for prompts that begin alike. `tokens`: those of the text, from its first
         one on; those that the cache does not have yet are left out."""
         with self._lock:
             self.kept_prompts.add(tokens[: cache.length], cache._pages, salt)
 
-    def read_pieces(self, pieces: Sequence[Sequence[int]], caches: Sequence[PagedCache]) -> Tensor:
+    def read_pieces(self, pieces: Sequence[TokenIds], caches: Sequence[PagedCache]) -> Tensor:
         """Return the logits [texts, V] after further tokens of each text, at least one. The caches then
         include them. The result is the same to the bit as if the texts were read whole."""
         return self._read_further(pieces, caches)
 
-    def _read_further(self, pieces: Sequence[Sequence[int]], caches: Sequence[PagedCache]) -> Tensor:
+    def _read_further(self, pieces: Sequence[TokenIds], caches: Sequence[PagedCache]) -> Tensor:
         with self._lock:
             rows, counts = _rows_of(pieces, caches)
             logits = self._run_threads(rows, counts, caches)
@@ -231,7 +231,7 @@ class Llama:
                 cache.length += count
             return logits
 
-    def decode(self, tokens: Sequence[int], caches: Sequence[PagedCache]) -> Tensor:
+    def decode(self, tokens: TokenIds, caches: Sequence[PagedCache]) -> Tensor:
         """Return the logits [rows, V] after one more token of each text. The caches then include
         the token."""
         return self._read_further(list(zip(tokens, strict=True)), caches)
@@ -243,7 +243,7 @@ class Llama:
 
     def decode_tree(
         self,
-        tokens: Sequence[int],
+        tokens: TokenIds,
         parents: Sequence[int],
         counts: Sequence[int],
         caches: Sequence[PagedCache],
@@ -337,7 +337,7 @@ class Llama:
             run_rows(*model, rows[begin:end], part_logit_rows, logits[first:last])
 
 
-def _rows_of(pieces: Sequence[Sequence[int]], caches: Sequence[PagedCache]) -> tuple[_Rows, list[int]]:
+def _rows_of(pieces: Sequence[TokenIds], caches: Sequence[PagedCache]) -> tuple[_Rows, list[int]]:
     """Return the rows of pieces that follow the texts of `caches`, and the number of rows of each. The caches
     get pages for them. The columns are those of `paged_attention`."""
     rows: list[tuple[int, int, int, int, int, int]] = []
@@ -352,8 +352,8 @@ def _rows_of(pieces: Sequence[Sequence[int]], caches: Sequence[PagedCache]) -> t
 
 
 def _tree_rows(
-    tokens: Sequence[int],
-    parents: npt.NDArray[np.int64],
+    tokens: TokenIds,
+    parents: Int64Array,
     counts: Sequence[int],
     caches: Sequence[PagedCache],
     depths: Sequence[int],
@@ -376,7 +376,7 @@ def _tree_rows(
     return np.array(rows, np.int64)
 
 
-def _lay_out(weights: Weights, half: bool) -> tuple[_Numbers, npt.NDArray[np.int64]]:
+def _lay_out(weights: Weights, half: bool) -> tuple[_Numbers, Int64Array]:
     """Return norms and packed matrices in one array, and their offsets (columns as in `forward`)."""
     layers = [*weights.layers, [weights.norm, weights.head]]
     tensors = [tensor for layer in layers for tensor in layer]

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from structgen.base.native.array_types import Array
 from structgen.base.native.jit import entry, jit
 from structgen.base.native.raw_memory import float32s, load64
 from structgen.decoding.engine.forward_pass.tiles import (
@@ -28,7 +29,7 @@ from structgen.decoding.engine.forward_pass.tiles import (
     listed_product,
     most_rows,
 )
-from structgen.decoding.engine.row_loops import Array, row_maximum, sum_range, write_exponentials
+from structgen.decoding.engine.row_loops import row_maximum, sum_range, write_exponentials
 
 TOKEN, PLACE, PAGES, WHERE, BEGIN, PARENTS = range(6)
 """The indices of the six numbers of a row: its token; its position in the text; the address of its text's

@@ -25,9 +25,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from structgen.base.native.array_types import Array
 from structgen.base.native.jit import instructions_in, jit
 from structgen.base.native.raw_memory import float32s, int64s
-from structgen.decoding.engine.row_loops import Array
 
 PANEL = 32
 """The number of columns of a panel: two vectors."""

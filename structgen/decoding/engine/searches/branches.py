@@ -12,10 +12,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from structgen_kernels.reference import sample_key
 
+from structgen.base.native.array_types import Int32Array
 from structgen.decoding.engine.choice import ChoiceRow, choose_tokens, penalised_scores
 from structgen.decoding.engine.requests import Request
 from structgen.decoding.engine.searches.cursor import Cursor
@@ -106,7 +106,7 @@ class Branch(Cursor):
         return bool(stops) and any(stop.encode() in self.text for stop in stops)
 
     @cached_property
-    def words(self) -> npt.NDArray[np.int32]:
+    def words(self) -> Int32Array:
         """The mask of the tokens after which the text can still be completed in time."""
         mask = allocate_mask(1, self.tokenizer.vocab_size)
         compiled_grammar = self.compiled
@@ -121,7 +121,7 @@ class Branch(Cursor):
                 if budget - shortest_length <= end_margin:
                     budget = shortest_length
             compiled_grammar.fill_within(self.state, mask, 0, budget)
-        words: npt.NDArray[np.int32] = mask.array[0]
+        words: Int32Array = mask.array[0]
         return words
 
     @cached_property

@@ -51,7 +51,7 @@ def probabilities_of(result: Result, grammar: _OfText) -> dict[str, float]:
 
 
 def confidences_of(
-    result: Result, grammar: _OfText, tokenizer: Tokenizer, holder: str = ""
+    result: Result, grammar: _OfText, tokenizer: Tokenizer, holder: str
 ) -> dict[str, Confidence]:
     """Return the confidence of each string, number, boolean and null of a whole document, by JSON pointer,
     such as `/items/0/price`.

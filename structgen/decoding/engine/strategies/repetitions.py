@@ -214,7 +214,7 @@ class OpenRun:
     rule: Repetitions
     schema: Json | None
     """The schema of the text, if the text is a document of JSON."""
-    most_tokens: InitVar[int] = 0
+    most_tokens: InitVar[int]
     """The most tokens of the text; 0 if they do not count."""
     repeats: Callable[[str], str] | None = None
     """The function that describes a repetition which the grammar itself finds (`Grammar.repeats`); "": none.

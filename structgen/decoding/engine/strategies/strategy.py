@@ -16,20 +16,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.errors import OptionError
 from structgen.base.language import checks
+from structgen.base.native.array_types import Float64Array, Int64Array
 
 if TYPE_CHECKING:
     from structgen.decoding.engine.model_protocol import Model
     from structgen.machines.core.matcher import Matcher
     from structgen.tokens.tokenizer import Tokenizer
 
-Scores: TypeAlias = npt.NDArray[np.float64]
+Scores: TypeAlias = Float64Array
 """A number for each allowed token: its logit, or a number that differs from it by the same constant for
 all."""
-Ids: TypeAlias = npt.NDArray[np.int64]
+Ids: TypeAlias = Int64Array
 """Tokens, such as the allowed ones, in ascending order."""
 GivenPrompt: TypeAlias = str | Sequence[int]
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from structgen.base.native.array_types import Array, Float32Array, Int32Array
 from structgen.decoding.engine.requests import Sampling
 from structgen.decoding.engine.strategies.strategy import (
     Decision,
@@ -33,7 +33,7 @@ from structgen.decoding.engine.strategies.strategy import (
 from structgen.machines.core.matcher import Matcher
 from structgen.tokens.token_mask import tokens_of
 
-PenaltyFunction: TypeAlias = Callable[[npt.NDArray[Any]], Scores]
+PenaltyFunction: TypeAlias = Callable[[Array], Scores]
 """A function that returns logits after a row's penalties."""
 
 
@@ -110,8 +110,8 @@ class RowLaw:
 
     def adjust_scores(
         self,
-        raw: npt.NDArray[np.float32],
-        words: npt.NDArray[np.int32] | None,
+        raw: Float32Array,
+        words: Int32Array | None,
         sampling: Sampling,
         apply_penalties: PenaltyFunction | None,
     ) -> Scores | None:
@@ -145,7 +145,7 @@ class RowLaw:
     def _decided_scores(
         self,
         numbered_decision: tuple[int, Decision],
-        raw: npt.NDArray[np.float32],
+        raw: Float32Array,
         ids: Ids,
         apply_penalties: PenaltyFunction | None,
     ) -> Scores | None:
@@ -188,7 +188,7 @@ class RowLaw:
             self.narrowing.follow(token, state, matcher)
 
 
-def allowed_ids(words: npt.NDArray[np.int32] | None, size: int) -> Ids:
+def allowed_ids(words: Int32Array | None, size: int) -> Ids:
     """Return the tokens below `size` that a mask allows, in ascending order. The mask None allows all."""
     if words is None:
         return np.arange(size)

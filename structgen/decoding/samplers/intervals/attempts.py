@@ -26,12 +26,12 @@ whatever else happens, so accepted attempts are independent.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from structgen.base.native.array_types import Array
 from structgen.decoding.samplers.intervals.betting import FINEST, Units
 from structgen.decoding.samplers.target import Floats, Ids
 
@@ -39,11 +39,6 @@ NEVER: Final = 1 << 61
 """A batch that no run reaches."""
 EACH: Final = ("weights", "bounds", "known", "batches", "left", "texts")
 """The names of the arrays that have a number for each attempt."""
-
-
-def _no_ids() -> Ids:
-    """Return an empty array, the default of a field."""
-    return np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,11 +58,11 @@ class Attempts:
     """float64: how many draws the run still planned when its batch began."""
     texts: Ids
     """int64: the number of the draw that the attempt ended in; -1 for a dead end."""
-    listed: Ids = field(default_factory=_no_ids)
+    listed: Ids
     """int64 [M]: the numbers of the draws whose texts became known, for a method that sums known texts."""
-    since: Ids = field(default_factory=_no_ids)
+    since: Ids
     """int64 [M]: for each of `listed`, the first batch that knew the text."""
-    until: Ids = field(default_factory=_no_ids)
+    until: Ids
     """int64 [M]: for each of `listed`, the first batch that did not know the text any more, because it is a
     batch of another run; NEVER if there is no such batch."""
     pilot: int = 0
@@ -165,7 +160,7 @@ class Attempts:
         columns = a, b, value_sums, upper_limit, slope, room, counts
         return self._build_units(batches, self.left[rows], are_draws, *columns)
 
-    def _units_of_coins(self, hits: npt.NDArray[Any], values: Floats, condition: Floats) -> Units:
+    def _units_of_coins(self, hits: Array, values: Floats, condition: Floats) -> Units:
         """Return the units of the means of independent draws: f(x) - theta for each accepted attempt. `hits`
         is a bool for each attempt, whether it was accepted."""
         draws = self.texts[hits]
@@ -221,9 +216,7 @@ class Attempts:
             totals += sign * sums[counts]
         return totals
 
-    def _build_units(
-        self, batches: Ids, remaining: Floats, are_draws: npt.NDArray[Any], *columns: Any
-    ) -> Units:
+    def _build_units(self, batches: Ids, remaining: Floats, are_draws: Array, *columns: Any) -> Units:
         """Return units, divided into blocks of whole batches (`Units.blocks`). A block ends once it has about
         1 / FINEST of the planned draws.
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from structgen.decoding.samplers.estimates import log_or_infinity
 from structgen.decoding.samplers.intervals.attempts import Attempts
-from structgen.decoding.samplers.intervals.betting import FINEST, TAIL, cells_of, ends_of, judge_hypothesis
+from structgen.decoding.samplers.intervals.betting import FINEST, cells_of, ends_of, judge_hypothesis
 from structgen.decoding.samplers.intervals.binomial import interval_of_share
 from structgen.decoding.samplers.target import ROUNDING, Bools, Floats
 
@@ -104,8 +104,8 @@ def ends_of_means(
     means: Floats,
     values: Floats,
     condition: Floats,
-    tail: float = TAIL,
-    are_seen: bool = False,
+    tail: float,
+    are_seen: bool,
 ) -> Ends:
     """Return the intervals of the means of F functions over the texts that have a property.
 

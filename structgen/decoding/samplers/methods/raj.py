@@ -38,18 +38,12 @@ _SLOW: Final = 8
 batch learn helps only later batches."""
 
 
-def draw(run: SamplingRun) -> Drawn:
+def draw(run: SamplingRun, *, repeats: bool = False) -> Drawn:
     """Return `n` new texts, and those that the tree knew before, each once, with weights. If the run finds
-    all valid texts, return all of them."""
-    walks = RemainderWalks(run)
-    walks.go_on(run.n)
-    return walks.collect_draws()
-
-
-def draw_repeated(run: SamplingRun) -> Drawn:
-    """Return `n` draws, repeats of known texts among them, as `auto` makes them."""
-    walks = RemainderWalks(run, flips=True)
-    walks.go_on(run.n, repeats=True)
+    all valid texts, return all of them. With `repeats`, return `n` draws, repeats of known texts among them,
+    as `auto` makes them."""
+    walks = RemainderWalks(run, flips=repeats)
+    walks.go_on(run.n, repeats=repeats)
     return walks.collect_draws()
 
 

@@ -242,7 +242,7 @@ class Cloud:
         target: Target,
         count: int,
         draws: np.random.Generator,
-        propose: Propose = propose_masked,
+        propose: Propose,
         settings: Particles = USUAL,
     ) -> None:
         self._target = target

@@ -14,9 +14,9 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.errors import LimitError
+from structgen.base.native.array_types import Int64Array
 from structgen.decoding.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
 from structgen.decoding.speculation.drafts.drafter import REFUSED, DraftContext, RequestFacts
 from structgen.decoding.speculation.drafts.model_rows import Floats, ModelRows, Tokens
@@ -162,7 +162,7 @@ class DraftModel:
                 likeliest.append((int(allowed_tokens[at]), chance))
         return likeliest
 
-    def _allowed_tokens(self, state: int, view: DraftContext) -> npt.NDArray[np.int64] | None:
+    def _allowed_tokens(self, state: int, view: DraftContext) -> Int64Array | None:
         """Return the tokens that the grammar allows in a state, ascending; None if that is unknown."""
         if view.matcher is None:
             return np.arange(self._vocab_size)

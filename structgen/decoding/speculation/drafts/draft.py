@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.errors import OptionError
+from structgen.base.native.array_types import Array, Float32Array, Int32Array
 
 MOST_NODES: Final = 256
 """The most nodes of one text that a pass reads, because they delay the other texts of the batch."""
@@ -28,9 +28,9 @@ class Draft:
     decides which nodes are verified, never what the model writes.
     """
 
-    tokens: npt.NDArray[np.int32]
-    parents: npt.NDArray[np.int32]
-    chances: npt.NDArray[np.float32]
+    tokens: Int32Array
+    parents: Int32Array
+    chances: Float32Array
 
     def __post_init__(self) -> None:
         """Check the tree. Raises OptionError if the three arrays do not describe one. Cost: 1 us a node."""
@@ -180,7 +180,7 @@ class DraftTree:
         return Draft.made(self.tokens, self.parents, self.chances)
 
 
-def _read_column(name: str, value: Any, dtype: Any) -> npt.NDArray[Any]:
+def _read_column(name: str, value: Any, dtype: Any) -> Array:
     """Return a read-only one-dimensional array of a type, `dtype`. `name`: the field, for messages. Raises
     OptionError if the conversion would change a number."""
     array = np.asarray(value)

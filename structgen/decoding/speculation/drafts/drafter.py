@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
-
 from structgen.base.errors import StructgenError
+from structgen.base.native.array_types import Float32Array, Int32Array
 from structgen.decoding.speculation.drafts.draft import Draft
 from structgen.decoding.speculation.drafts.grammar_memo import GrammarMemo, memo_of
 from structgen.machines.core.matcher import Matcher
@@ -48,10 +46,10 @@ class VerifiedDraft:
     arrays is the end of the text, row i + 1 is node i."""
 
     draft: Draft
-    tokens: npt.NDArray[np.int32]
+    tokens: Int32Array
     """[nodes + 1, k]: the likeliest tokens among those that the grammar allows next, likeliest first; -1
     where there are fewer, and where no mask was made for the node."""
-    chances: npt.NDArray[np.float32]
+    chances: Float32Array
     """[nodes + 1, k]: their probabilities among the allowed tokens, at temperature 1, before penalties."""
 
 

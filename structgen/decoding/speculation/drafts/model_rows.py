@@ -16,11 +16,11 @@ from collections.abc import Container, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from structgen.base.native.array_types import Float64Array
 from structgen.decoding.speculation.drafts.draft import MOST_NODES
 
-Floats = npt.NDArray[np.float64]
+Floats = Float64Array
 Tokens = tuple[int, ...]
 
 CACHED: Final = 1 << 30

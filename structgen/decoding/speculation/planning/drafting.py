@@ -9,6 +9,7 @@ were right; it scales the chances of the drafter's nodes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -41,6 +42,7 @@ MEASURED_EVERY: Final = 16
 that of compiled grammars is. Measuring takes some 15 us for each object."""
 
 
+@dataclass(eq=False, slots=True)
 class _Member:
     """One drafter of a request, and its acceptance rate: the mean of a beta distribution.
 
@@ -48,15 +50,13 @@ class _Member:
     if the model chose one of them, whether or not the planner took it.
     """
 
-    __slots__ = ("bad", "calls", "drafter", "good", "shared_state", "top")
-
-    def __init__(self, drafter: Drafter, shared_state: dict[str, Any]) -> None:
-        """Wrap a drafter. `shared_state`: the dict that all drafters of the request share."""
-        self.drafter = drafter
-        self.shared_state = shared_state
-        self.calls = 0
-        self.top = 0
-        self.good = self.bad = 0.0
+    drafter: Drafter
+    shared_state: dict[str, Any]
+    """The dict that all drafters of the request share."""
+    calls: int = 0
+    top: int = 0
+    good: float = 0.0
+    bad: float = 0.0
 
     def call_drafter(self, call: str, *arguments: Any) -> Draft:
         """Call a method of the drafter by its name, `call`. Return its draft if this is `propose`, otherwise

@@ -175,7 +175,7 @@ class Goodput:
     tried for a few passes, so that a change is noticed. Trials take at most a hundredth of the time.
     """
 
-    def __init__(self, texts: int = 1) -> None:
+    def __init__(self, texts: int) -> None:
         """`texts`: the number of texts in a batch."""
         self._shortest_wait = SHORTEST_WAIT + 2 * texts
         self._trial_size = max(TRIED // texts, 1)
@@ -196,7 +196,7 @@ class Goodput:
         """The tokens of the current trial, and above its seconds."""
 
     def learn_pass(
-        self, drafting: bool, tokens: int, seconds: float, rows: int = 0, model_seconds: float = 0.0
+        self, drafting: bool, tokens: int, seconds: float, rows: int, model_seconds: float
     ) -> None:
         """Note a pass, and choose the mode of the next one. The first pass of a mode is ignored: it loads
         code.

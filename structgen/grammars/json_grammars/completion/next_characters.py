@@ -52,7 +52,7 @@ def escape_of(registers: StateRegisters) -> int:
     return (registers.lexeme >> L.ESCAPE_SHIFT) & 15  # four bits above the automaton's state
 
 
-def characters_after(machine: Inspection, index: int, low: int = 0, high: int = LAST) -> list[int]:
+def characters_after(machine: Inspection, index: int, low: int, high: int) -> list[int]:
     """Return points of `low` to `high` that may come next in the state `index` of a string or a key, one for
     all that are alike. Inside an escape they are the points that may come in its place.
 

@@ -39,9 +39,9 @@ class ShortestCompletions:
         """`machine`: reads the grammar's states; `quoting`: how strings may be written."""
         self._machine = machine
         self._quoting = quoting
-        self._names = ExtraNames(machine)
+        self.names = ExtraNames(machine)
         self._begun_values = BegunValues(machine)
-        self._quoted_rests = QuotedRests(machine, self._names, quoting)
+        self._quoted_rests = QuotedRests(machine, self.names, quoting)
         self._texts: dict[int, tuple[bytes, int]] = {}
         """State -> a text that several states share, and where in it the state's completion begins."""
         self.clear_completions()
@@ -50,12 +50,7 @@ class ShortestCompletions:
     def names_asked(self) -> int:
         """The number of names and of item values that completions have looked for so far. With each new one,
         fewer states have the same completion."""
-        return self._names.count + self._begun_values.count
-
-    def names_begun(self, text: int) -> frozenset[bytes]:
-        """Return the continuations of those names looked for that begin with the written part of a key.
-        `text`: the register of the written part (`ExtraNames.begun_rests`)."""
-        return self._names.begun_rests(text)
+        return self.names.count + self._begun_values.count
 
     def clear_completions(self) -> None:
         """Forget all completions."""
@@ -65,9 +60,9 @@ class ShortestCompletions:
         """The registers on which a completion depends -> the first state with them (`stand_in`)."""
         self._texts.clear()
         self._quoted_rests.clear_rests()
-        self._names.clear_names()
+        self.names.clear_names()
         self._begun_values.clear_values()
-        self._names_of_alike = 0
+        self.names_of_alike = 0
         """The value of `names_asked` for which `_alike` holds."""
 
     def completion_text(self, index: int) -> bytes:
@@ -118,12 +113,12 @@ class ShortestCompletions:
         These states differ only in the text of an unfinished key or item, which can no longer become a name
         or a value looked for. Their completions are equal, byte for byte, and allow the same tokens, until a
         completion looks for a new name. So the length of the text does not add to the cost."""
-        if self._names_of_alike != self.names_asked:
+        if self.names_of_alike != self.names_asked:
             self._alike.clear()
-            self._names_of_alike = self.names_asked
+            self.names_of_alike = self.names_asked
         registers = self._machine.registers(index)
         *key, text, frame = registers
-        is_begun_name = registers.mode == L.M_KEY and self._names.begun_rests(text)
+        is_begun_name = registers.mode == L.M_KEY and self.names.begun_rests(text)
         if not text or is_begun_name or self.near_rests(text, frame) is not None:
             return index
         return self._alike.setdefault((*key, text & L.CAPTURE, frame), index)
@@ -183,7 +178,7 @@ class ShortestCompletions:
                 machine.residue(residue),
                 machine.expander.network_key(residue, key),
                 demands,
-                self._names.extra_keys(extras),
+                self.names.extra_keys(extras),
             )
         return min(demands.values(), key=text_order)
 
@@ -222,7 +217,7 @@ class ShortestCompletions:
             key = machine.expander.network_key(row, registers.lexeme)
             place = machine.child_place(row, registers.lexeme)
             values = self._shortest_values(place, index if mode == L.M_VALUE else None)
-            extra_keys = self._names.extra_keys(registers.extras)
+            extra_keys = self.names.extra_keys(registers.extras)
             rests = machine.network.finish_with(residue, key, values, extra_keys)
             return with_head(b":", rests) if mode == L.M_COLON else rests
         return self._container_rests(index, mode, residue)
@@ -233,7 +228,7 @@ class ShortestCompletions:
         machine = self._machine
         registers = machine.registers(index)
         # computed in every mode: the network looks for names of extra keys, which other states depend on
-        extra_keys = self._names.extra_keys(registers.extras)
+        extra_keys = self.names.extra_keys(registers.extras)
         whole = machine.network.finish(residue, extra_keys)
         if mode == L.M_NEXT:
             return self._item_rests(index, residue)

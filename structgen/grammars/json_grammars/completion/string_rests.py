@@ -10,6 +10,7 @@ keys is a set of them that must hold values of the same place; its number is tha
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from structgen.automata.unicode.charsets import LAST, SURROGATES
@@ -32,12 +33,12 @@ _ANY = ((0, LAST),)
 """The same ranges where the vocabulary cannot write all bytes: any character may be written as an escape."""
 
 
+@dataclass(eq=False)
 class _ExtraKeys(Collection[str]):
     """The extra keys that an object holds. Each key that somebody looks for in it is noted in `names`."""
 
-    def __init__(self, names: ExtraNames, root: int) -> None:
-        self._names = names
-        self._root = root
+    _names: ExtraNames
+    _root: int
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

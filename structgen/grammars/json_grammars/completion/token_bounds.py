@@ -54,7 +54,6 @@ class MaskWalker(Protocol):
     def walk_bound(self, index: int, /) -> int:
         """Return the result of `mask_filling.compute_bound` for a state, after its questions were
         answered."""
-        ...
 
 
 class TokenBounds:

@@ -15,9 +15,9 @@ from functools import cache
 from weakref import WeakKeyDictionary, proxy
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import StringPool
+from structgen.base.native.array_types import BoolArray
 from structgen.grammars.json_grammars.completion.next_characters import QUOTED, escape_of
 from structgen.grammars.json_grammars.completion.shortest_completion import ShortestCompletions
 from structgen.grammars.json_grammars.completion.token_bounds import MaskWalker, TokenBounds
@@ -224,12 +224,12 @@ class Completer(TokenCounts):
         registers: StateRegisters,
         tokens: Tokens,
         kinds: Tokens,
-    ) -> npt.NDArray[np.bool_]:
+    ) -> BoolArray:
         """Return for each token whether it may write a part of a name or a value that a completion looked
         for. Inside a key or an item only tokens that do not close it are answered True."""
         shortest = self._shortest
         mode = registers.mode
-        rests = shortest.names_begun(registers.text) if mode == L.M_KEY else frozenset()
+        rests = shortest.names.begun_rests(registers.text) if mode == L.M_KEY else frozenset()
         near = shortest.near_rests(registers.text, registers.frame)
         if near is not None:
             # Outside of a string, or where an equal item may follow, any token may write a part.

@@ -31,6 +31,7 @@ from structgen.grammars.text_grammars.machine.language import (
     Config,
     InsidePart,
     Language,
+    SplitConfig,
 )
 from structgen.grammars.text_grammars.text_grammar import DerivedGrammar, PartLanguages, TextGrammar
 
@@ -219,7 +220,7 @@ class BoundLanguage(LarkLanguage):
                 open_readings.append(reading)
         return [self._intern_live_readings((reading,)) for reading in open_readings]
 
-    def inside_parts(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
+    def inside_parts(self, config: Config) -> SplitConfig:
         """Return the places inside bound texts that have masks of their own (`Language.inside_parts`). There
         are none if a lexeme may look behind its beginning, or a carry still demands something: then the rest
         of the bound text decides whether the whole text is valid."""
@@ -251,7 +252,7 @@ class BoundLanguage(LarkLanguage):
         # Bound texts that may begin after lexemes are among those inside, if they have masks.
         return tuple(parts), self._intern_live_readings(other_readings) if other_readings else None
 
-    def _inside_of_reading(self, reading: LarkReading) -> tuple[tuple[InsidePart, ...], Config | None]:
+    def _inside_of_reading(self, reading: LarkReading) -> SplitConfig:
         """Return the places inside parts, and all others, of the bound text that a reading is in, where
         nothing is owed (`Language.inside_parts`)."""
         bound = self._bound_text_of(reading)

@@ -8,12 +8,10 @@ from types import MappingProxyType
 from typing import Any, Final
 from weakref import WeakMethod
 
-import numpy as np
-import numpy.typing as npt
-
 from structgen.base.errors import GrammarError
 from structgen.base.language.expectation import Expected
 from structgen.base.limits import Limits
+from structgen.base.native.array_types import Int32Array
 from structgen.base.native.typed_blocks import word_of
 from structgen.base.system.fork_locks import GRAMMARS, new_lock
 from structgen.grammars.lark_grammars.compiled.beaten import beaten_terminals_of, terminals_lost_to_ignored
@@ -175,7 +173,7 @@ class CompiledLark(RestMachine):
     def _compute_mask(self, index: int, target: int) -> int:
         return self.answers.call_compiled(masks.compute_mask, index, target)
 
-    def _large_row(self) -> npt.NDArray[np.int32]:
+    def _large_row(self) -> Int32Array:
         return self.answers.records.mask
 
     # --- what may come next, and completions ----------------------------------------------------------------

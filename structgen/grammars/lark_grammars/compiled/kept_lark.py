@@ -11,12 +11,10 @@ A *word* is one number of the block that compiled code reads, such as the number
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
+from typing import Final, NamedTuple
 
 from structgen.base.limits import Limits
+from structgen.base.native.array_types import Array, ByteArray
 from structgen.base.native.cache_entries import CacheEntries, entry_key
 from structgen.base.native.typed_blocks import word_of
 from structgen.grammars.lark_grammars.machine import lark_layout as L
@@ -32,7 +30,7 @@ _WORDS: Final[tuple[str, ...]] = (
 _LEXER = "lexer"
 _LEXEME = "lexeme"
 """In a file, the names of the array with the lexer, and of the number `KeptParts.lexeme`."""
-Arrays = dict[str, npt.NDArray[Any]]
+Arrays = dict[str, Array]
 
 
 def identity_of(digest: str, limits: Limits) -> str:
@@ -46,7 +44,7 @@ class KeptParts(NamedTuple):
 
     arrays: Arrays
     """The arrays, by the names of their fields."""
-    lexer: npt.NDArray[np.uint8]
+    lexer: ByteArray
     """The lexer and the letters, in `marshal` format."""
     words: dict[str, int]
     """Numbers of the block that compiled code reads, by the names in `_WORDS`."""
@@ -61,7 +59,7 @@ class KeptParts(NamedTuple):
 
 def kept_parts(
     arrays: Arrays,
-    lexer: npt.NDArray[np.uint8],
+    lexer: ByteArray,
     growing_tables: GrowingTables,
     start: int,
 ) -> KeptParts:

@@ -21,10 +21,10 @@ from typing import Any, Final, NamedTuple
 from weakref import WeakMethod
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.errors import LimitError
 from structgen.base.limits import Limits
+from structgen.base.native.array_types import Array, ByteArray
 from structgen.base.native.lazy_memory import room
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of
@@ -136,7 +136,7 @@ class LarkAnswers:
         self._is_local = is_local
         self._cached_parts = cached_parts
         # Compiled code has only the addresses of these arrays. The references keep their memory alive.
-        self._arrays: dict[str, npt.NDArray[Any]] = {}
+        self._arrays: dict[str, Array] = {}
         self._walks = room(8 * L.WALK_WORDS * (DEEPEST + 2))  # only the written parts take memory
         growing_tables.context[_field_index("walks")] = address_of(self._walks)
         self._parts: LexerParts | None = None
@@ -451,7 +451,7 @@ class LarkAnswers:
 
     # --- for a file -----------------------------------------------------------------------------------------
 
-    def kept_arrays(self) -> tuple[dict[str, npt.NDArray[Any]], npt.NDArray[np.uint8]]:
+    def kept_arrays(self) -> tuple[dict[str, Array], ByteArray]:
         """Return copies of the arrays that do not depend on the vocabulary, by field name. Also return the
         lexer and the letters, in `marshal` format."""
         arrays = {name: array for name, array in self._arrays.items() if name not in _NOT_KEPT}

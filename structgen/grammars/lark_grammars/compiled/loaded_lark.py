@@ -40,7 +40,7 @@ class LarkGrammar(TextGrammar):
         found: FoundGrammar,
         made: tuple[Callable[..., Any], dict[str, Any]],
         limits: Limits,
-        said: dict[str, Any] | None = None,
+        said: dict[str, Any] | None,
         missing: frozenset[int] = frozenset(),
     ) -> None:
         """Make a grammar from its tables.

@@ -26,10 +26,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.language.remarks import Conflict, Remarks
 from structgen.base.limits import Limits
+from structgen.base.native.array_types import Array
 from structgen.base.native.cache_entries import CacheEntries, entry_key
 from structgen.base.system.cache import cache_folder
 from structgen.grammars.lark_grammars.lexer.instructions import Instructions
@@ -121,7 +121,7 @@ class KeptFile:
         self._key = entry_key(self.kind, json.dumps(key_parts))
         self._entries = CacheEntries(cache_folder() / FOLDER, SUFFIX, _MOST)
 
-    def _open_file(self, limits: Limits) -> tuple[Any, dict[str, npt.NDArray[Any]]] | None:
+    def _open_file(self, limits: Limits) -> tuple[Any, dict[str, Array]] | None:
         """Return the file's values and arrays; None if there is no file, if an import has changed, or if the
         grammar exceeds the limits. A damaged file also gives None, with a StoreWarning."""
         if not self._serves:
@@ -144,7 +144,7 @@ class KeptFile:
         import_lookups: Sequence[Import],
         rules: int,
         values: tuple[Any, ...],
-        arrays: dict[str, npt.NDArray[Any]],
+        arrays: dict[str, Array],
     ) -> None:
         """Write the file, if the grammar can have one. `import_lookups`: the imports that lark looked for;
         `rules`: the number of rules, as `limits.grammar_rules` counts them; `values`: the contents, of types
@@ -255,7 +255,7 @@ def _as_tuples(value: Any) -> Any:
     return tuple(map(_as_tuples, value)) if isinstance(value, tuple) else value
 
 
-def _restore_tables(plain: tuple[Any, ...], arrays: Mapping[str, npt.NDArray[Any]]) -> ParserTables:
+def _restore_tables(plain: tuple[Any, ...], arrays: Mapping[str, Array]) -> ParserTables:
     """Return the tables of a file: undo `_as_tuples`. `plain`: the tuples; `arrays`: by the names of their
     fields."""
     # In the order of the fields of `ParserTables`, without its arrays.

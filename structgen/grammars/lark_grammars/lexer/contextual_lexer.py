@@ -25,15 +25,15 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.language.numbered import Numbered
 from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import Limits
+from structgen.base.native.array_types import Int32Array
 from structgen.grammars.lark_grammars.lexer.effort import check_states, spend_steps
 from structgen.grammars.lark_grammars.lexer.instructions import CHAR, MATCH, Instructions
 from structgen.grammars.lark_grammars.lexer.items_and_guards import FREE, Guards, LexerItems, LookBehind
-from structgen.grammars.lark_grammars.reading.loaded_grammar import ParserTables
+from structgen.grammars.lark_grammars.reading.loaded_grammar import ParserTables, Unless
 from structgen.grammars.text_grammars.machine.language import TOKEN, Config, Language
 
 DEAD: Final = -1
@@ -44,8 +44,6 @@ _ROW: Final = 64
 """The least cost of a state's row, in numbers (`effort.spend_steps`)."""
 _SIGNED: Final = 1
 """The number of bytes ahead for which guards are compared by the texts that meet them."""
-Unless = tuple[tuple[int, tuple[int, ...]], ...]
-"""Pairs of a terminal and the strings that replace it: a NAME whose whole text is `if` becomes `if`."""
 
 
 class Carry(NamedTuple):
@@ -186,7 +184,7 @@ class Lexer:
         is_first = carry == self.first  # the text may be empty
         return self._state_of_items(items, words, terms.unless, guards, look_behind, False, is_first)
 
-    def moves_of(self, number: int) -> npt.NDArray[np.int32]:
+    def moves_of(self, number: int) -> Int32Array:
         """Return the state after each class of bytes, or DEAD."""
         items, words, unless, owed, look_behind, *_rest, bound = self.states[number]
         if bound is not None:
@@ -214,7 +212,7 @@ class Lexer:
             states.append(state)
         row_cost = _ROW if owed or look_behind is not None else 0
         spend_steps(self.limits, row_cost + len(rows) + len(states))
-        state_of_part: npt.NDArray[np.int32] = np.array(states, np.int32)
+        state_of_part: Int32Array = np.array(states, np.int32)
         part_of_class = np.frombuffer(lexer_items.partitions.parts[partition], np.uint8)
         return state_of_part[part_of_class]
 
@@ -390,7 +388,7 @@ class Lexer:
         number: int,
         terminal: int,
         config: Config,
-    ) -> npt.NDArray[np.int32]:
+    ) -> Int32Array:
         """Return the state after each class of bytes, and each special token, in a bound text."""
         language = self.bound[terminal]
         carry = self.owed_in(number)

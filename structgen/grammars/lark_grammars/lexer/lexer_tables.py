@@ -13,11 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from structgen.base.native.array_types import Array, Int32Array, Int64Array
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import Int32s, word_of, words_of
 from structgen.grammars.lark_grammars.lexer.contextual_lexer import NOTHING_OWED, OWED, Lexer, LexerState
@@ -46,8 +45,8 @@ class LexerTables:
     def __init__(
         self,
         lexer: Lexer,
-        context: npt.NDArray[np.int64] | None = None,
-        kept_arrays: Mapping[str, npt.NDArray[Any]] = MappingProxyType({}),
+        context: Int64Array | None = None,
+        kept_arrays: Mapping[str, Array] = MappingProxyType({}),
     ) -> None:
         """Make the arrays of a `lexer`. `context`: the block of the compiled code that reads them; None: no
         compiled code does. `kept_arrays`: the arrays that another process has kept, by the names of their
@@ -101,7 +100,7 @@ class LexerTables:
         """How many states have rows."""
 
     @property
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+    def arrays(self) -> dict[str, Array]:
         """The arrays by the names of their fields, as far as they are in use."""
         counts = dict.fromkeys(("starts", "carry_moves", "carry_bytes"), len(self.lexer.carries))
         counts |= {"lexeme_ends": self._ends.count, "lasts": self._lasts.count}
@@ -113,12 +112,12 @@ class LexerTables:
         return arrays
 
     @property
-    def moves(self) -> npt.NDArray[np.int32]:
+    def moves(self) -> Int32Array:
         """The moves, [states, classes]: the state after a byte of the class; DEAD, or UNKNOWN."""
         return self._moves.rows
 
     @property
-    def end_class(self) -> npt.NDArray[np.int32]:
+    def end_class(self) -> Int32Array:
         """The classes of the states' endings, [states] (`Letters` numbers them); UNKNOWN: not asked yet."""
         return self._end_class.rows[:, 0]
 

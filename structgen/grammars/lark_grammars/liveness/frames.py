@@ -12,8 +12,8 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from structgen.base.native.array_types import IndexArray, Int32Array
 from structgen.grammars.lark_grammars.reading.loaded_grammar import END, ParserTables, Rule
 from structgen.grammars.text_grammars.context_free.productive_symbols import productive_symbols
 from structgen.grammars.text_grammars.context_free.rules import reachable_symbols
@@ -25,19 +25,19 @@ class StackFrames(NamedTuple):
 
     is_exact: bool
     """Whether the stack tells which brackets are open."""
-    bracket_balance: npt.NDArray[np.int32]
+    bracket_balance: Int32Array
     """[states]: how many more brackets the symbol before a state opens than it closes."""
-    state: npt.NDArray[np.int32]
-    brackets: npt.NDArray[np.int32]
+    state: Int32Array
+    brackets: Int32Array
     """[frames]"""
-    at: npt.NDArray[np.int32]
+    at: Int32Array
     """[states, open brackets]: the frame, -1: no stack has it."""
-    below: npt.NDArray[np.int32]
+    below: Int32Array
     """Pairs of a frame and one that may be directly below it, sorted by the first."""
-    below_at: npt.NDArray[np.int32]
+    below_at: Int32Array
     """Where the pairs of each frame begin in `below`."""
 
-    def frames_of_stack(self, states: Sequence[int]) -> npt.NDArray[np.int32] | None:
+    def frames_of_stack(self, states: Sequence[int]) -> Int32Array | None:
         """Return the frames of a stack (states, the bottom first); None where it closes what is not open, or
         no stack is so."""
         max_brackets = self.at.shape[1] - 1
@@ -96,8 +96,8 @@ def _root_origins(tables: ParserTables, rules: Sequence[Rule]) -> set[int]:
 
 def frames_of(
     tables: ParserTables,
-    actions: npt.NDArray[np.int32],
-    gotos: npt.NDArray[np.int32],
+    actions: Int32Array,
+    gotos: Int32Array,
     rules: Sequence[Rule],
 ) -> StackFrames:
     """Return the frames of a grammar.
@@ -135,10 +135,10 @@ def frames_of(
 
 
 def _possible_pairs(
-    next_states: npt.NDArray[np.int32],
-    bracket_balance: npt.NDArray[np.int32],
+    next_states: Int32Array,
+    bracket_balance: Int32Array,
     max_brackets: int,
-) -> npt.NDArray[np.intp]:
+) -> IndexArray:
     """Return all pairs of a frame and one directly below it that the parser's table allows. A frame is a
     number here: its state * (`max_brackets` + 1) + its open brackets. `next_states`: [states, symbols]."""
     states_below, symbols = np.nonzero(next_states >= 0)
@@ -150,11 +150,11 @@ def _possible_pairs(
     brackets_above = np.where(brackets_below == max_brackets, brackets_below, brackets_above)
     upper = states_above[:, None] * counts + brackets_above
     lower = states_below[:, None] * counts + brackets_below
-    pairs: npt.NDArray[np.intp] = np.stack([upper, lower], axis=2)[brackets_above >= 0]
+    pairs: IndexArray = np.stack([upper, lower], axis=2)[brackets_above >= 0]
     return pairs
 
 
-def _count_brackets(tables: ParserTables, rules: Sequence[Rule]) -> tuple[bool, int, npt.NDArray[np.int32]]:
+def _count_brackets(tables: ParserTables, rules: Sequence[Rule]) -> tuple[bool, int, Int32Array]:
     """Return whether the stack tells which brackets are open, how many are counted at most (0: they do not
     matter), and `StackFrames.bracket_balance`."""
     bracket_balance = np.zeros(len(tables.kernels), np.int32)

@@ -21,10 +21,18 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.errors import LimitError
 from structgen.base.limits import Limits
+from structgen.base.native.array_types import (
+    Array,
+    BoolArray,
+    ByteArray,
+    IndexArray,
+    Int32Array,
+    Int64Array,
+    UInt64Array,
+)
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of, words_of
 from structgen.grammars.lark_grammars.liveness.frames import frames_of, usable_rules
@@ -42,7 +50,7 @@ from structgen.grammars.lark_grammars.liveness.saturation import (
 )
 from structgen.grammars.lark_grammars.reading.loaded_grammar import END, ParserTables
 
-Bits: TypeAlias = npt.NDArray[np.uint64]
+Bits: TypeAlias = UInt64Array
 Fields: TypeAlias = dict[str, Any]
 """The fields of a block that compiled code reads, by name. A value is a number or an array."""
 
@@ -62,11 +70,11 @@ _WORDS_PER_NODE: Final = 16
 class Fixpoint(NamedTuple):
     """The results for one grammar, in a form that another process can load."""
 
-    values: bytes | npt.NDArray[np.uint64]
+    values: bytes | UInt64Array
     """How runs end (`Pushdown.values`)."""
-    accepts: bytes | npt.NDArray[np.uint8]
+    accepts: bytes | ByteArray
     """For each variable whether the text may end (`Pushdown.accepts`)."""
-    certain: npt.NDArray[np.uint8]
+    certain: ByteArray
     """Which boundaries are certain (`Liveness.certain`)."""
 
 
@@ -151,7 +159,7 @@ class Liveness:
         ]
 
     @property
-    def boundary(self) -> npt.NDArray[np.int32]:
+    def boundary(self) -> Int32Array:
         """The boundary after each letter."""
         boundaries = [boundary for _terminal, boundary in self._letters_with_boundary()]
         return np.array(boundaries, np.int32)
@@ -211,14 +219,14 @@ class Liveness:
             "words": self._words,
             "run_exits": self._empty_rows(max(exit_counts)),
         }
-        self._pushdown_words: npt.NDArray[np.int64] = np.empty(0, np.int64)
+        self._pushdown_words: Int64Array = np.empty(0, np.int64)
         """The first words of each block, which describe the parser; empty until they are computed."""
 
     def _empty_rows(self, count: int) -> Bits:
         """Return `count` rows of letters, as bits. All rows are empty."""
         return np.zeros((count, self._words), np.uint64)
 
-    def _make_block(self, kind: type[Pushdown], fields: Fields) -> npt.NDArray[np.int64]:
+    def _make_block(self, kind: type[Pushdown], fields: Fields) -> Int64Array:
         """Return a block of the class `kind`, with the fields of the parser and the given `fields`. The
         caller must keep the arrays in `fields` alive."""
         block = np.zeros(words_of(kind), np.int64)
@@ -228,7 +236,7 @@ class Liveness:
             block[word_of(kind, name)] = value if isinstance(value, int) else address_of(value)
         return block
 
-    def _make_variables(self) -> npt.NDArray[np.int32]:
+    def _make_variables(self) -> Int32Array:
         """Return the variables of the fixpoint, one per row: the frame, the letter (-1: it is a boundary's),
         and the row of letters of its boundary. Variables of letters come first."""
         state_of_frame = self._frames.state
@@ -263,9 +271,7 @@ class Liveness:
         variables[letter_count:, 2] = self._boundary_rows
         return variables
 
-    def _put_available_letters(
-        self, frames: npt.NDArray[np.intp], boundaries: npt.NDArray[np.intp]
-    ) -> npt.NDArray[np.int32]:
+    def _put_available_letters(self, frames: IndexArray, boundaries: IndexArray) -> Int32Array:
         """Make the rows of letters that may come at boundaries of frames, and return the row of each pair of
         `frames` and `boundaries`. Frames of one context share rows, so there are far fewer rows than
         frames."""
@@ -284,7 +290,7 @@ class Liveness:
         self._available = self._as_rows(letter_rows)
         return np.array(boundary_rows, np.int32)
 
-    def _solve_fixpoint(self, variables: npt.NDArray[np.int32], fixpoint: Fixpoint | None) -> None:
+    def _solve_fixpoint(self, variables: Int32Array, fixpoint: Fixpoint | None) -> None:
         """Fill the values of all variables by saturation, or take over those of `fixpoint`."""
         states = self._frames.state[variables[:, 0]]
         exit_counts = np.diff(self._exit_at)[states]
@@ -316,7 +322,7 @@ class Liveness:
         if fixpoint is None:
             self._saturate_variables(variables)
 
-    def _saturate_variables(self, variables: npt.NDArray[np.int32]) -> None:
+    def _saturate_variables(self, variables: Int32Array) -> None:
         """Solve the fixpoint. Raises LimitError (oracle_steps)."""
         count = len(variables)
         nonterminals = self.gotos.shape[1]
@@ -356,7 +362,7 @@ class Liveness:
         if answer == TOO_MUCH:
             raise self._too_much()
 
-    def _find_boundaries(self, action_of_letter: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    def _find_boundaries(self, action_of_letter: Int32Array) -> BoolArray:
         """Return for each state and boundary whether texts reach it. `action_of_letter`: [states, letters],
         the parser's action."""
         tables = self._tables
@@ -403,7 +409,7 @@ class Liveness:
                 bits |= 1 << self._indents[kind]
         return bits
 
-    def _as_rows(self, letter_sets: Sequence[int]) -> npt.NDArray[np.uint64]:
+    def _as_rows(self, letter_sets: Sequence[int]) -> UInt64Array:
         """Return sets of letters, each given as the bits of one int, as rows of 64-bit words. Each letter is
         replaced by the first letter that the parser treats alike."""
         row_bytes = bytearray()
@@ -415,7 +421,7 @@ class Liveness:
         words = np.frombuffer(row_bytes, np.uint64)
         return words.reshape(-1, self._words).copy()
 
-    def _find_certain(self) -> npt.NDArray[np.uint8]:
+    def _find_certain(self) -> ByteArray:
         """Return `certain`, found by compiled code."""
         frames = self._frames
         frame_count = len(frames.state)
@@ -554,7 +560,7 @@ class Liveness:
         return answer == 1, is_sure
 
 
-def _no_slots(min_slots: int, kind: type[np.generic]) -> npt.NDArray[Any]:
+def _no_slots(min_slots: int, kind: type[np.generic]) -> Array:
     """Return a hash table of free slots (-1). Its size is a power of two, and `min_slots` at least."""
     return np.full(1 << (min_slots - 1).bit_length(), -1, kind)
 

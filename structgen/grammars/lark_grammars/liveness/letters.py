@@ -22,7 +22,7 @@ the rest of the line must not contain `%`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -33,6 +33,10 @@ from structgen.grammars.lark_grammars.lexer.newline_widths import Widths, widths
 from structgen.grammars.lark_grammars.liveness.frames import blocks_are_even
 from structgen.grammars.lark_grammars.reading.loaded_grammar import END
 
+Letter: TypeAlias = tuple[int, int]
+"""A terminal and its kind."""
+Carries: TypeAlias = frozenset[int]
+"""The numbers of carries."""
 _SEPARATORS: Final = b"\n \t"
 NOWHERE: Final = -1
 """Stands for the letters after a kind in a context where the kind never occurs."""
@@ -85,7 +89,7 @@ class Letters:
         self._found_by: dict[tuple[object, ...], frozenset[int]] = {}
         """The carries that `_carries_of` has found, by the state's next states and its own ends: states that
         agree in both share an entry."""
-        self._ends: dict[int, dict[int, frozenset[int]]] = {}
+        self._ends: dict[int, dict[int, Carries]] = {}
         """The results of `_left_of`, by state."""
         if kept_values is not None:
             vars(self).update(kept_values)
@@ -196,7 +200,7 @@ class Letters:
         self._put_letters([(END, 0)])
         self._frees: dict[int, list[int]] = {}
         """For each carry the separators that fulfil it."""
-        self._carries_found: dict[tuple[int, int], frozenset[int]] = {}
+        self._carries_found: dict[tuple[int, int], Carries] = {}
         self._found_by.clear()
         self._ends.clear()
         self._where: dict[int, set[int]] = {0: set(range(self.rows.contexts))}
@@ -255,16 +259,16 @@ class Letters:
         """Whether there are so many kinds already that new ones are avoided."""
         return len(self.kinds) * self.rows.contexts > _MOST_LOOKED_AT
 
-    def _put_letters(self, letters: list[tuple[int, int]]) -> None:
+    def _put_letters(self, letters: list[Letter]) -> None:
         """Replace all letters by these."""
-        self.letters: list[tuple[int, int]] = []
-        """For each letter, by its number, a pair: its terminal and its kind."""
-        self._number_of: dict[tuple[int, int], int] = {}
+        self.letters: list[Letter] = []
+        """The letters by their numbers."""
+        self._number_of: dict[Letter, int] = {}
         self.unsettled_bits = 0
         """The unsettled letters, as bits."""
         self._dropped_bits = [0, 0]
         """The letters of ignored terminals, as bits: without, and with an open bracket."""
-        self._with: dict[tuple[int, frozenset[int]], int] = {}
+        self._with: dict[tuple[int, Carries], int] = {}
         self._available_memo: dict[tuple[int, int, bool], int] = {}
         self._closed_size = -1
         """The number of pairs of a kind and a context at the end of the last `_close_letters`."""
@@ -310,7 +314,7 @@ class Letters:
             self._kind_of[carry] = kind
         return kind
 
-    def _letters_with(self, terminal: int, carries: frozenset[int]) -> int:
+    def _letters_with(self, terminal: int, carries: Carries) -> int:
         """Return the letters of a terminal with some carries, as bits. If there are many kinds already, at
         most one new kind is made."""
         known_bits = self._with.get((terminal, carries))
@@ -403,7 +407,7 @@ class Letters:
                 by_terminal.setdefault(terminal, []).append(next_state)
         return {terminal: tuple(states) for terminal, states in by_terminal.items()}
 
-    def _left_of(self, state: int) -> dict[int, frozenset[int]]:
+    def _left_of(self, state: int) -> dict[int, Carries]:
         """Return for each terminal the carries of a lexeme that ends in a state. A carry that a separator
         fulfils is replaced by `nothing`."""
         left_by = self._ends.get(state)
@@ -443,7 +447,7 @@ class Letters:
         contexts_behind = self._contexts_behind_of[terminal]
         return any(contexts_behind <= self._separators[byte_class] for byte_class in freeing)
 
-    def _carries_of(self, state: int, terminal: int) -> frozenset[int]:
+    def _carries_of(self, state: int, terminal: int) -> Carries:
         """Return the carries that a lexeme may have which goes on from a state, and ends as a terminal. If -1
         is among them, there may be more. Cost: a row of the lexer for each state that is followed."""
         carries = self._carries_found.get((state, terminal))
@@ -461,7 +465,7 @@ class Letters:
         self._carries_found[state, terminal] = carries
         return carries
 
-    def _follow_states(self, state: int, terminal: int) -> frozenset[int]:
+    def _follow_states(self, state: int, terminal: int) -> Carries:
         """Compute `_carries_of`, by following the states from this one on."""
         nothing = self.lexer.nothing
         few = max(_FOLLOWED, _MOST_LOOKED_AT // (4 * self.rows.contexts))
@@ -685,7 +689,7 @@ class Letters:
         part_of = [kind if kind in alone else 0 for kind in kinds]
         part_count = len(set(part_of))
         while True:
-            letters_by_part: dict[int, frozenset[tuple[int, int]]] = {NOWHERE: frozenset({(END, NOWHERE)})}
+            letters_by_part: dict[int, frozenset[Letter]] = {NOWHERE: frozenset({(END, NOWHERE)})}
             for bits, numbers in letters_of.items():
                 letters = (self.letters[number] for number in numbers)
                 letters_by_part[bits] = frozenset((terminal, part_of[kind]) for terminal, kind in letters)

@@ -48,7 +48,6 @@ from structgen.machines.machine_core.lexeme_layout import (
 
 @jit
 def put_reading(
-    c: LarkContext,
     there: Int64s,
     count: int,
     place: int,
@@ -58,7 +57,7 @@ def put_reading(
     """Append a reading, unless it is there already; return the number of readings after that, or FULL.
 
     `there`: memory with `count` readings; `place`, `state`, `column`: the new reading; `c`: the block.
-    `put_reading(c, there, 0, place, state, 0)` writes the first one and returns 1."""
+    `put_reading(there, 0, place, state, 0)` writes the first one and returns 1."""
     for i in range(count):
         reading = skip(there, READING_WORDS * i)
         if reading[0] == place and reading[1] == state and reading[2] == column:
@@ -125,7 +124,7 @@ def move_readings(
                     # -1: the new lexeme may be a newline, and has no line break yet.
                     start_column = -1 if c.may_break[first] else 0
                     next_column = column_after(c, start_column, byte) if c.may_break[target] else 0
-                    reading_count = put_reading(c, there, reading_count, next_place, target, next_column)
+                    reading_count = put_reading(there, reading_count, next_place, target, next_column)
                     if reading_count == FULL:
                         return FULL
         target = c.moves[state * width + byte_class]
@@ -134,7 +133,7 @@ def move_readings(
             is_asked = True
         elif target >= 0:
             next_column = column_after(c, column, byte) if c.may_break[target] else 0
-            reading_count = put_reading(c, there, reading_count, place, target, next_column)
+            reading_count = put_reading(there, reading_count, place, target, next_column)
             if reading_count == FULL:
                 return FULL
     return ASKED if is_asked else reading_count
@@ -328,7 +327,7 @@ def live_state_of(address: int, readings: int, count: int) -> int:
     reading_count = 0
     for i in range(count):
         reading = skip(Int64s(readings), READING_WORDS * i)
-        reading_count = put_reading(c, c.walks, reading_count, reading[0], reading[1], reading[2])
+        reading_count = put_reading(c.walks, reading_count, reading[0], reading[1], reading[2])
         if reading_count == FULL:
             return FULL
     return live_state(c, c.walks, reading_count)
@@ -345,5 +344,5 @@ def first_state(address: int, parser_state: int, lexeme: int) -> int:
     if place < 0:
         return ASKED
     column = -1 if c.may_break[lexeme] else 0
-    put_reading(c, c.walks, 0, place, lexeme, column)
+    put_reading(c.walks, 0, place, lexeme, column)
     return put_state(c, c.walks, 1)

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.regex.python_syntax import parse_python
 from structgen.automata.regex.syntax_tree import Node
@@ -27,6 +26,7 @@ from structgen.base.language.numbered import Numbered
 from structgen.base.language.remarks import Remarks
 from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import Limits
+from structgen.base.native.array_types import Int32Array
 from structgen.grammars.lark_grammars.reading.lark_cures import cure_for, place_of
 from structgen.grammars.lark_grammars.reading.loaded_grammar import (
     NONE,
@@ -584,7 +584,7 @@ class _Tables:
 
     def _read_actions(
         self, order: list[int], number_of_state: dict[int, int]
-    ) -> tuple[npt.NDArray[np.int32], list[tuple[int, str, int]]]:
+    ) -> tuple[Int32Array, list[tuple[int, str, int]]]:
         """Return the parser's actions, and its shifts of nonterminals: the state, the name, the state after.
         `order`: lark's states, `number_of_state`: their numbers here."""
         from lark.parsers.lalr_analysis import Shift

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from structgen.base.language.remarks import NO_REMARKS, Remarks
+from structgen.base.language.remarks import Remarks
+from structgen.base.native.array_types import Int32Array
 
 _SHOWN: Final = 80
 """The most characters of a pattern in messages; longer ones are cut."""
@@ -48,13 +48,17 @@ class Terminal:
         return f"{self.name} {text}".rstrip()
 
 
+Unless: TypeAlias = tuple[tuple[int, tuple[int, ...]], ...]
+"""Pairs of a terminal and the strings that replace it: a NAME whose whole text is `if` becomes `if`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The terminals that lark's contextual lexer looks for in some states of the parser."""
 
     terminals: tuple[int, ...]
     """The terminals in the order in which they are tried."""
-    unless: tuple[tuple[int, tuple[int, ...]], ...]
+    unless: Unless
     """Pairs of a terminal and strings; the first string that equals the whole match replaces the terminal. A
     NAME whose text is `if` becomes the terminal of "if"."""
 
@@ -97,13 +101,13 @@ class ParserTables:
     """The terminals by number; number 0 is `$END`, the end of the text."""
     nonterminals: tuple[str, ...]
     rules: tuple[Rule, ...]
-    actions: npt.NDArray[np.int32]
+    actions: Int32Array
     """[states, terminals]: k > 0 shifts to state k - 1, k < 0 reduces by rule -1 - k, 0 refuses."""
-    gotos: npt.NDArray[np.int32]
+    gotos: Int32Array
     """[states, nonterminals]: the state after a nonterminal, -1 where there is none."""
     contexts: tuple[Context, ...]
     """The contexts by number."""
-    context_of: npt.NDArray[np.int32]
+    context_of: Int32Array
     """[states]: the number of the lexer's context."""
     ignored_terminals: frozenset[int]
     """Terminals that the parser never sees."""
@@ -116,7 +120,7 @@ class ParserTables:
     """The flags of `re` for all patterns."""
     kernels: tuple[tuple[tuple[int, int], ...], ...]
     """[states]: the kernel items: a rule, and how many of its symbols were read."""
-    remarks: Remarks = NO_REMARKS
+    remarks: Remarks
     available: frozenset[int] | None = None
     """The bytes that texts may have; None: all. A vocabulary may lack some: then the patterns leave out each
     character that needs one of these."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final, cast
@@ -84,6 +85,7 @@ def argument_grammar(
         return quoted_values(schema, policies, style, excludes)
 
 
+@dataclass(eq=False)
 class _Writer:
     """Builds the grammar of arguments from a plan.
 
@@ -91,19 +93,13 @@ class _Writer:
     (`ArgumentPlan.network`).
     """
 
-    def __init__(
-        self,
-        plan: ArgumentPlan,
-        style: ArgumentStyle,
-        excludes: tuple[str, ...],
-        texts: Mapping[str, TextGrammar],
-    ) -> None:
-        """The parameters are those of `argument_grammar`, with the plan of its schema."""
-        self.plan = plan
-        self.style = style
-        self.excludes = excludes
-        self.texts = texts
-        self.blank = blank_of(plan.written.whitespace)
+    plan: ArgumentPlan
+    style: ArgumentStyle
+    excludes: tuple[str, ...]
+    texts: Mapping[str, TextGrammar]
+
+    def __post_init__(self) -> None:
+        self.blank = blank_of(self.plan.written.whitespace)
         self.open_places: list[int] = []
         """The places of the values that are being written now, from the outermost to the innermost."""
 

@@ -64,7 +64,7 @@ def dispatch_grammar(
     rules: Mapping[str, TextGrammar],
     place: str,
     avoided_texts: Sequence[str],
-    max_bodies: int | None = None,
+    max_bodies: int | None,
 ) -> TextGrammar:
     """Return the grammar of free text in which each trigger is followed by a text of its grammar.
 

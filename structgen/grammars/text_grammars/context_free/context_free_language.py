@@ -26,7 +26,7 @@ from structgen.grammars.text_grammars.context_free.parsed_lexemes import ParsedL
 from structgen.grammars.text_grammars.context_free.parser_stacks import ROOT, Items, Stacks
 from structgen.grammars.text_grammars.context_free.rules import Rule, group_by_first, prepare_rules
 from structgen.grammars.text_grammars.context_free.shortest_rests import Rests, Tops
-from structgen.grammars.text_grammars.machine.language import Config, InsidePart, Language
+from structgen.grammars.text_grammars.machine.language import Config, InsidePart, Language, SplitConfig
 from structgen.grammars.text_grammars.machine.scanning import Reading, Scanner, common_classes
 from structgen.grammars.text_grammars.regular_language import RegularLanguage
 
@@ -160,7 +160,7 @@ class ContextFree(Language):
                 for single_reading in part.single_configs(reading):
                     yield self._single_config(terminal, nodes, single_reading)
 
-    def inside_parts(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
+    def inside_parts(self, config: Config) -> SplitConfig:
         is_word, _ = config
         readings = [
             (terminal, nodes, *self.parts[terminal].inside_parts(reading))

@@ -22,14 +22,14 @@ from structgen.base.errors import GrammarError
 from structgen.base.language.expectation import Expected
 from structgen.base.language.numbered import Numbered
 from structgen.base.language.remembering import remember_answers
-from structgen.base.limits import DEFAULT, Limits
+from structgen.base.limits import Limits
 from structgen.grammars.text_grammars.context_free.context_free_language import ContextFree
 from structgen.grammars.text_grammars.context_free.greedy_rests import GreedyRests, is_bound
 from structgen.grammars.text_grammars.context_free.parser_stacks import ROOT
 from structgen.grammars.text_grammars.context_free.rules import Rule
 from structgen.grammars.text_grammars.context_free.searched_rests import SearchedRests
 from structgen.grammars.text_grammars.context_free.shortest_rests import Word
-from structgen.grammars.text_grammars.machine.language import Config, InsidePart, Language
+from structgen.grammars.text_grammars.machine.language import Config, InsidePart, Language, SplitConfig
 from structgen.grammars.text_grammars.machine.scanning import common_classes
 
 _Place: TypeAlias = "tuple[int, ...]"
@@ -52,9 +52,9 @@ class GreedyContextFree(SearchedRests, ContextFree):
         terminals: Mapping[str, Language | Node | None],
         start: str,
         *,
-        ignored: Sequence[str] = (),
-        limits: Limits = DEFAULT,
-        missing: frozenset[int] = frozenset(),
+        ignored: Sequence[str],
+        limits: Limits,
+        missing: frozenset[int],
     ) -> None:
         """`missing`: bytes that no text may have; the other parameters are those of `ContextFree`. Example:
         `GreedyContextFree([("s", ("a", "b"))], {"a": tree, "b": other_tree}, "s")`."""
@@ -180,7 +180,7 @@ class GreedyContextFree(SearchedRests, ContextFree):
         config_after = is_word, threads_after
         return config_after if (is_word or threads_after) and self.is_live(config_after) else None
 
-    def inside_parts(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
+    def inside_parts(self, config: Config) -> SplitConfig:
         _, threads = config
         for _, bundle in threads:
             if any(terminal not in self._bound for terminal, _ in self.scanner.bundles[bundle]):

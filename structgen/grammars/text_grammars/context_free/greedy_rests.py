@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.language.best_first import OpenStates
 from structgen.base.language.remembering import remember_answers
+from structgen.base.native.array_types import Int32Array
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.context_free.shortest_rests import GOES_ON, Reach, Rests, Word
 from structgen.grammars.text_grammars.machine.language import Config, Language
@@ -107,7 +107,7 @@ class GreedyRests(Rests):
     def _effects(self, bundle: int) -> list[int]:
         """Return bytes with different effects on a bundle of lexemes, the first of each effect."""
         symbols = np.array(self._bytes, np.uint8)
-        rows: list[npt.NDArray[np.int32]] = []
+        rows: list[Int32Array] = []
         for terminal, config in self._scanner.bundles[bundle]:
             language = self._scanner.languages[terminal]
             if not isinstance(language, RegularLanguage):  # an ignored text may be of a bound grammar

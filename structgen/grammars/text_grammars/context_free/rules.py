@@ -29,6 +29,9 @@ Right: TypeAlias = "tuple[int, ...]"
 """A right side, whose symbols are numbers."""
 NumberedRule: TypeAlias = "tuple[int, Right]"
 """A rule whose symbols are numbers."""
+Terminals: TypeAlias = Mapping[str, tuple[bool, bool]]
+"""For each terminal, whether it has the empty word, and whether it has another, such as
+`{"digits": (False, True)}`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +57,14 @@ group with fewer rules than this number counts as if it had so many. At worst it
 
 def prepare_rules(
     rules: Iterable[Rule],
-    terminals: Mapping[str, tuple[bool, bool]],
+    terminals: Terminals,
     start: str,
-    ignored_terminals: Sequence[str] = (),
+    ignored_terminals: Sequence[str],
 ) -> Rules:
     """Return the rules without empty right sides, unit cycles and useless symbols.
 
-    `terminals`: for each terminal, whether it has the empty word, and whether it has another, such as
-    `{"digits": (False, True)}`. `start`: the symbol whose words are wanted. `ignored_terminals`:
-    terminals that may stand before the first terminal and after each. Raises `GrammarError` for a symbol that
+    `start`: the symbol whose words are wanted. `ignored_terminals`: terminals that may stand before the first
+    terminal and after each. Raises `GrammarError` for a symbol that
     is neither a terminal nor the left side of a rule. Cost: linear in the size of the rules.
     """
     return _Preparation(list(rules), terminals, start, ignored_terminals).prepared_rules()
@@ -98,7 +100,7 @@ class _Preparation:
     def __init__(
         self,
         rules: list[Rule],
-        terminals: Mapping[str, tuple[bool, bool]],
+        terminals: Terminals,
         start: str,
         ignored_terminals: Sequence[str],
     ) -> None:
@@ -138,7 +140,7 @@ class _Preparation:
         self,
         rules: list[Rule],
         heads: set[str],
-        terminals: Mapping[str, tuple[bool, bool]],
+        terminals: Terminals,
         start: str,
     ) -> None:
         """Raise `GrammarError` where a name is undefined, or is both a terminal and a left side. `heads`: the
@@ -162,7 +164,7 @@ class _Preparation:
 
     def _add_stand_ins(
         self,
-        terminals: Mapping[str, tuple[bool, bool]],
+        terminals: Terminals,
         numbers: Mapping[str, int],
         space: int,
     ) -> dict[int, int]:

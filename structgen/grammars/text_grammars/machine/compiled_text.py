@@ -17,14 +17,14 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.errors import OptionError
 from structgen.base.language.expectation import Expected
+from structgen.base.native.array_types import BoolArray, Int64Array
 from structgen.base.native.raw_memory import address_of
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.machine import stepping, text_masks
-from structgen.grammars.text_grammars.machine.language import TOKEN, Config, InsidePart
+from structgen.grammars.text_grammars.machine.language import TOKEN, Config, InsidePart, SplitConfig
 from structgen.grammars.text_grammars.machine.numbered_text import STATE_AFTER, NumberedText
 from structgen.grammars.text_grammars.machine.rest_completions import COMPLETED, RestCompletions
 from structgen.machines.core.compiled import REMEMBERED, Bits, TokenList, Tokens
@@ -43,7 +43,7 @@ from structgen.machines.machine_core.token_steps import put_edge
 from structgen.tokens.token_mask import tokens_of
 
 _NONE: TokenList = np.empty(0, np.int32)
-_NO_ROWS: npt.NDArray[np.int64] = np.empty(0, np.int64)
+_NO_ROWS: Int64Array = np.empty(0, np.int64)
 
 
 class CompiledText(NumberedText):
@@ -194,7 +194,7 @@ class CompiledText(NumberedText):
             inside = insides[0]
             return inside.part.compiled.mask_parts(inside.state)
 
-    def _split_insides(self, index: int) -> tuple[tuple[InsidePart, ...], Config | None]:
+    def _split_insides(self, index: int) -> SplitConfig:
         """Return the places of a state that are inside parts with masks, and the configuration of its other
         places (None: there are none)."""
         if index == self._finished_state:
@@ -425,9 +425,9 @@ class _PartCompletions(RestCompletions):
         return denied
 
 
-def _tokens_in_bits(bits: Bits, tokens: Tokens) -> npt.NDArray[np.bool_]:
+def _tokens_in_bits(bits: Bits, tokens: Tokens) -> BoolArray:
     """Return for each token whether its bit is set in a row of bits."""
     # token t is bit t % 32 of the word t // 32
     token_bits = bits[tokens >> 5] >> (tokens & 31) & 1
-    is_in_row: npt.NDArray[np.bool_] = token_bits.astype(np.bool_)
+    is_in_row: BoolArray = token_bits.astype(np.bool_)
     return is_in_row

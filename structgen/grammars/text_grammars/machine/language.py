@@ -63,6 +63,11 @@ class InsidePart(NamedTuple):
     """Whether the whole text may end wherever the part's text may end."""
 
 
+SplitConfig: TypeAlias = tuple[tuple[InsidePart, ...], Config | None]
+"""The places of a configuration that are inside parts with masks of their own, and a configuration with all
+other places (None: there are no others)."""
+
+
 class Language(ABC):
     """A set of words, whose configurations are computed as texts reach them. It is not thread-safe: the
     caller holds the lock of its compiled grammar."""
@@ -155,7 +160,7 @@ class Language(ABC):
         may end here. A language that does not count tokens returns the configuration itself."""
         return config
 
-    def inside_parts(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
+    def inside_parts(self, config: Config) -> SplitConfig:
         """Return the places of a configuration that are inside parts with masks of their own, and a
         configuration with all other places (None: there are no others)."""
         return (), config

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from structgen.base.native.array_types import ByteArray
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of
 from structgen.grammars.text_grammars.machine import stepping, text_masks
@@ -59,7 +59,7 @@ class LexemeRows:
             tables.context[word_of(TextContext, name)] = address_of(array)
         records.hook(miss=ask_row, read_bytes=text_masks.place_behind, begin_lexeme=text_masks.state_behind)
 
-    def _lexeme_beginnings(self, width: int) -> npt.NDArray[np.uint8]:
+    def _lexeme_beginnings(self, width: int) -> ByteArray:
         """Return for each terminal and each class of bytes whether the next lexeme may begin with such a
         byte. `width`: the number of classes."""
         terminals = self._lexemes.terminals

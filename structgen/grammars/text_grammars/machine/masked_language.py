@@ -11,7 +11,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from structgen.base.language.expectation import Expected
-from structgen.grammars.text_grammars.machine.language import ALL_BYTES, TOKEN, Config, InsidePart, Language
+from structgen.grammars.text_grammars.machine.language import (
+    ALL_BYTES,
+    TOKEN,
+    Config,
+    InsidePart,
+    Language,
+    SplitConfig,
+)
 from structgen.grammars.text_grammars.machine.masked_part import MaskedPart
 from structgen.machines.core.compiled import CompiledGrammar, State
 
@@ -68,7 +75,7 @@ class MaskedPlaces(CompiledLanguage, MaskedPart):
             return b""
         return self.compiled.completion(State(self.compiled, config))
 
-    def inside_parts(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
+    def inside_parts(self, config: Config) -> SplitConfig:
         return (InsidePart(self, config, None, True),), None
 
     def after_inside(self, config: Config, state: int) -> Config:

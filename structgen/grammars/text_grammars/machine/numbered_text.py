@@ -16,11 +16,11 @@ from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import Limits
+from structgen.base.native.array_types import Int64Array
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of, words_of
 from structgen.base.system.fork_locks import GRAMMARS, new_lock
@@ -82,7 +82,7 @@ class NumberedText(RestMachine):
         self.lock = new_lock(GRAMMARS, self.height)
         _check_specials(self._language.specials, tokenizer)
         self._has_specials = bool(self._language.specials)
-        self._row: npt.NDArray[np.int64] = np.array([0] * REGISTERS + [-1, -1])
+        self._row: Int64Array = np.array([0] * REGISTERS + [-1, -1])
         """The row of the next state: its registers, and -1 twice for a mask that is not known."""
         self._numbers: dict[Config, int] = {}
         self._configs: dict[int, Config] = {}
@@ -94,7 +94,7 @@ class NumberedText(RestMachine):
         self._ends_maps: dict[int, EndsMap] = {}
         """Visit -> the nodes of the trie at which its part may end. A visit is added when it first needs
         them."""
-        self._visit_rows: npt.NDArray[np.int64] = np.zeros((8, words_of(Visit)), np.int64)
+        self._visit_rows: Int64Array = np.zeros((8, words_of(Visit)), np.int64)
         self._tables.context[_VISITS] = address_of(self._visit_rows)
         self._steps = StepTable(self._tables.context, self._language)
         self._records = RecordTables(self._tables, self.vocabulary, self._masks)

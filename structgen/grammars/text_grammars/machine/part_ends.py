@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import numpy.typing as npt
 
+from structgen.base.native.array_types import ByteArray
 from structgen.base.native.raw_memory import address_of
 from structgen.grammars.text_grammars.machine import part_reading
 from structgen.machines.machine_core.wanted_nodes import TargetNodes
@@ -27,7 +27,7 @@ class EndsMap(NamedTuple):
     """The nodes of a trie at which a part may end inside a token."""
 
     targets: TargetNodes
-    slots: npt.NDArray[np.uint8]
+    slots: ByteArray
     """For each slot 1 if such a node is a proper prefix of the slot's tokens, else 0."""
 
 
@@ -71,7 +71,7 @@ def unite_bytes(parts: Iterable[bytes]) -> bytes:
     return bytes(sorted(set(b"".join(different))))
 
 
-def _byte_flags(data: bytes) -> npt.NDArray[np.uint8]:
+def _byte_flags(data: bytes) -> ByteArray:
     """Return an array uint8[256] that has 1 at each byte of `data`, and 0 elsewhere."""
     flags = np.zeros(256, np.uint8)
     flags[list(data)] = 1

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER
 from structgen.base.language.expectation import Expected
 from structgen.base.language.numbered import Numbered
 from structgen.base.language.remembering import remember_answers
+from structgen.base.native.array_types import Int64Array
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.machine.language import (
     ALL_BYTES,
@@ -27,6 +27,8 @@ from structgen.grammars.text_grammars.machine.language import (
 
 Reading: TypeAlias = "tuple[int, Config]"
 """A pair of a terminal and the configuration of its language."""
+ScanStep: TypeAlias = tuple[int, tuple[int, ...]]
+"""The bundle of the terminals that continue after a symbol, and the terminals that may end there."""
 
 
 class Scanner:
@@ -40,7 +42,7 @@ class Scanner:
         self.counts_tokens = any(language.counts_tokens for language in languages)
         self._bundles = Numbered[frozenset[Reading]]()
         self.bundles = self._bundles.values
-        self._after: dict[tuple[int, int], tuple[int, tuple[int, ...]]] = {}
+        self._after: dict[tuple[int, int], ScanStep] = {}
         self.representatives = class_representatives(self.classes)
         self.nothing = self.intern_bundle(())
 
@@ -55,7 +57,7 @@ class Scanner:
     def unite_bundles(self, first_bundle: int, second_bundle: int) -> int:
         return self.intern_bundle(self.bundles[first_bundle] | self.bundles[second_bundle])
 
-    def bundle_after(self, bundle: int, symbol: int) -> tuple[int, tuple[int, ...]]:
+    def bundle_after(self, bundle: int, symbol: int) -> ScanStep:
         """Return the bundle of the terminals that continue after a symbol, and the terminals that may end
         there. Cost: 2 us a terminal, once; raises LimitError where the call has no steps left."""
         if symbol < TOKEN:
@@ -72,7 +74,7 @@ class Scanner:
             self._after[key] = known_bundle
         return known_bundle
 
-    def after_inside(self, bundle: int, state: int) -> tuple[int, tuple[int, ...]]:
+    def after_inside(self, bundle: int, state: int) -> ScanStep:
         """Return what `bundle_after` returns, after a text inside a part with masks of its own. All readings
         of the bundle are inside this one part, which is now in `state`."""
         return self._split_readings(
@@ -80,7 +82,7 @@ class Scanner:
             for terminal, config in self.bundles[bundle]
         )
 
-    def _split_readings(self, readings: Iterable[Reading]) -> tuple[int, tuple[int, ...]]:
+    def _split_readings(self, readings: Iterable[Reading]) -> ScanStep:
         """Return the bundle of the readings that can go on, and the terminals that may end there."""
         continuing: list[Reading] = []
         ended_terminals: set[int] = set()
@@ -135,7 +137,7 @@ def common_classes(parts: Iterable[bytes]) -> bytes:
         if row == ALL_BYTES:  # nothing is finer
             return ALL_BYTES
         rows.add(row)
-    classes: npt.NDArray[np.int64] = np.zeros(256, np.int64)
+    classes: Int64Array = np.zeros(256, np.int64)
     for row in rows:
         # a pair of classes as one number, and these numbers as classes from 0 on
         pairs = 256 * classes + np.frombuffer(row, np.uint8)

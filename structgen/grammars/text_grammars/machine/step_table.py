@@ -6,11 +6,11 @@ configuration after such a byte, REFUSED, or UNKNOWN. Cells are filled when text
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from structgen.base.native.array_types import Array, ByteArray, Int32Array, Int64Array
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of
 from structgen.grammars.text_grammars.machine.language import Language, class_representatives
@@ -34,18 +34,18 @@ _ROW_COUNT: Final = _word_of_field("row_count")
 class StepTable:
     """The rows of configurations that `stepping` reads."""
 
-    def __init__(self, context: npt.NDArray[np.int64], language: Language) -> None:
+    def __init__(self, context: Int64Array, language: Language) -> None:
         self.representative = class_representatives(language.classes)
         """One byte of each class."""
         width = len(self.representative)
         assert max(language.classes) < width, "classes of bytes are numbered from 0 on"
         self._classes = np.frombuffer(language.classes, np.uint8)
         self._language = language
-        self._outer_classes: npt.NDArray[np.uint8] | None = None
+        self._outer_classes: ByteArray | None = None
         """A number for each class. Classes with the same number have the same effect outside of parts."""
         self._context = context
         self._specials = np.zeros(len(language.specials), np.int32)
-        self.arrays: list[npt.NDArray[Any]] = [self._classes]
+        self.arrays: list[Array] = [self._classes]
         """The arrays whose addresses compiled code may still hold, so they must stay alive."""
         # without a count of tokens compiled code finds no array of token ends, and asks nothing of it
         token_words = [_word_of_field("token_ends")] if language.counts_tokens else []
@@ -115,10 +115,10 @@ class StepTable:
         """Return whether the cell of a class of bytes is filled."""
         return column != BOUNDARY and self._table.rows[number, column] > UNKNOWN
 
-    def cells_of(self, number: int) -> npt.NDArray[np.int32]:
+    def cells_of(self, number: int) -> Int32Array:
         """Return the cells of a configuration, one for each class of bytes: the number after it, REFUSED, or
         a smaller number where the cell is unknown."""
-        cells: npt.NDArray[np.int32] = self._table.rows[number]
+        cells: Int32Array = self._table.rows[number]
         return cells
 
     def is_outside(self, number: int) -> bool:

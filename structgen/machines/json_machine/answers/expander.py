@@ -14,13 +14,11 @@ the place of the next item, and writes it into that row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from operator import is_not
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.strings.length_phases import ENDLESS
@@ -29,6 +27,7 @@ from structgen.automata.unicode.decoded_text import encode_text, in_order
 from structgen.base.errors import LimitError, UnsupportedError
 from structgen.base.language.ir import DEAD, FREE, ArrayMenu, Formula, Key, Network, SimpleObject, Spec
 from structgen.base.limits import Limits
+from structgen.base.native.array_types import Array
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of, words_of
 from structgen.machines.json_machine.answers.item_text import close_text, text_of
@@ -87,15 +86,13 @@ class Expander:
         self.unread: set[int] = set()
         """The rows of residues of arrays whose last item's text was not followed."""
         self.outcomes = network.outcomes
-        self._scalars: dict[Hashable, tuple[int, ...]] = {}
-        """The answer of `Network.scalars_of` for a place -> the words of the place's row."""
         self._list_of_keys: dict[tuple[str, ...], int] = {}
         """A sorted list of words -> the row of the list."""
         self._rows: dict[Spec, int] = {}
         """The spec of a string -> its row in `string_specs`; DEAD: no string meets it."""
         self.string_specs: list[Spec | None] = []
         """A row of the table `string_specs` -> the spec of the string."""
-        self._automata: tuple[npt.NDArray[Any], ...] = (np.empty(0),) * len(_AUTOMATA)
+        self._automata: tuple[Array, ...] = (np.empty(0),) * len(_AUTOMATA)
         tables.context[L.JsonContext.root] = self.place_row(network.root)
         self.refresh_addresses()
 
@@ -392,20 +389,9 @@ class Expander:
                 raise AssertionError(f"question {kind}")
 
     def _answer_place(self, row: int) -> None:
-        """Write how a value at a place may begin, unless the row is filled. Places that begin alike share the
-        words of their rows."""
+        """Write how a value at a place may begin, unless the row is filled."""
         if self._tables.rows(L.T_PLACE).item(row, L.PlaceRow.status):
             return
-        scalars = self.network.scalars_of(self.place_of[row])
-        values = self._scalars.get(scalars)
-        if values is None:
-            values = self._words_of_place(row)
-            if scalars is not None:
-                self._scalars[scalars] = values
-        self._tables.write_words(L.T_PLACE, row, values)
-
-    def _words_of_place(self, row: int) -> tuple[int, ...]:
-        """Return how a value at a place may begin, as the words of its row."""
         string = number = -1
         try:
             entry = self.network.entry(self.place_of[row])
@@ -418,7 +404,7 @@ class Expander:
             error.name_schemas(self.network.sources(self.place_of[row]))
             raise
         # in the order of `PlaceRow`
-        return (
+        values = (
             1,
             -1 if entry.object is None else self.residue_row(entry.object, False),
             -1 if entry.array is None else self.residue_row(entry.array, True),
@@ -429,6 +415,7 @@ class Expander:
             -1 if entry.null is None else entry.null,
             0,
         )
+        self._tables.write_words(L.T_PLACE, row, values)
 
     def know_residue(self, row: int) -> None:
         """Fill the row of a residue, unless it is filled."""

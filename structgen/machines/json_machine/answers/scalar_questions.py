@@ -15,13 +15,12 @@ from structgen.automata.strings.length_phases import at_length
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import columns_of, decode_text, encode_text
 from structgen.base.language.ir import DEAD, TRUE, Demands, Formula, Outcomes, Spec
-from structgen.schema.reading.json_values import json_string
 
 
 class Strings:
     """The oracle of strings over a pool."""
 
-    def __init__(self, pool: StringPool, literal: Callable[[str], bytes] = json_string) -> None:
+    def __init__(self, pool: StringPool, literal: Callable[[str], bytes]) -> None:
         """`literal`: a function that writes a string as JSON, by the policy of escapes."""
         self._pool, self._literal = pool, literal
         self.outcomes = Outcomes()

@@ -10,22 +10,22 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from structgen.base.native.array_types import Int32Array, Int64Array
 from structgen.base.native.bit_rows import add_tokens
 
 
 class LengthTable(NamedTuple):
     """The tokens of one state of a free string, by the characters that the string must have room for."""
 
-    ends: npt.NDArray[np.int32]
+    ends: Int32Array
     """Where in `tokens` those end that need as many characters as the index says."""
-    tokens: npt.NDArray[np.int32]
+    tokens: Int32Array
     """The tokens that stay inside the string, ascending by the characters that they need."""
-    closings: npt.NDArray[np.int64]
+    closings: Int64Array
     """[n, 3]: a node of the trie that closes the string, the characters that it needs, and those that the
     string then has."""
-    row: npt.NDArray[np.int32]
+    row: Int32Array
     """All of `tokens`, as a row of bits."""
 
     @property
@@ -33,7 +33,7 @@ class LengthTable(NamedTuple):
         """Bytes of the arrays: some 4 for each token of the vocabulary."""
         return sum(array.nbytes for array in self)
 
-    def tokens_within(self, max_length: int) -> npt.NDArray[np.int32]:
+    def tokens_within(self, max_length: int) -> Int32Array:
         """Return as a row of bits the tokens that stay inside a string with room for `max_length` characters
         (-1: for any number). Nobody may change it. Cost: 1 ns a token, of half of them at most."""
         if not 0 <= max_length < len(self.ends):
@@ -45,11 +45,11 @@ class LengthTable(NamedTuple):
         add_tokens(row, self.tokens[:last] if is_smaller_half else self.tokens[last:])
         return row if is_smaller_half else self.row & ~row
 
-    def nodes_that_close(self, min_length: int, max_length: int) -> npt.NDArray[np.int64]:
+    def nodes_that_close(self, min_length: int, max_length: int) -> Int64Array:
         """Return the nodes that close a string which must have `min_length` characters more, and has room for
         `max_length` (-1: for any number)."""
         nodes, needs, characters = self.closings.T
         is_long_enough = characters >= min_length
         has_room = (needs <= max_length) | (max_length < 0)
-        closing: npt.NDArray[np.int64] = nodes[is_long_enough & has_room]
+        closing: Int64Array = nodes[is_long_enough & has_room]
         return closing

@@ -15,13 +15,14 @@ state is joined from the masks of its grammars.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.strings.live_strings import LiveState
 from structgen.automata.strings.string_pool import PLACES, StringPool
 from structgen.base.language.ir import TRUE, Spec
+from structgen.base.native.array_types import Int32Array, Int64Array
 from structgen.base.native.bit_rows import add_tokens
 from structgen.base.native.jit import code_of
 from structgen.base.native.raw_memory import address_of
@@ -64,7 +65,7 @@ _SAFE = _HOOKS + word_of(Hooks, "safe")
 _ENDS = _HOOKS + word_of(Hooks, "ends")
 
 
-def content_key(identity: list[int], automaton: bytes, context: npt.NDArray[np.int64]) -> Hashable:
+def content_key(identity: list[int], automaton: bytes, context: Int64Array) -> Hashable:
     """Return the key of a terminal, which is the same in each grammar.
 
     `identity`: the words of its `TerminalKey`. `automaton`: the content of its automaton's state. `context`:
@@ -78,24 +79,19 @@ def content_key(identity: list[int], automaton: bytes, context: npt.NDArray[np.i
     return mode, automaton, lexeme >> L.ESCAPE_SHIFT, *identity[L.TerminalKey.min_length :], escapes
 
 
+@dataclass(eq=False)
 class Recorder:
     """The records of the terminals of one grammar. The caller holds the grammar's lock."""
 
-    def __init__(
-        self,
-        tables: GrowingTables,
-        expander: Expander,
-        vocabulary: Vocabulary,
-        masks: VocabularyStore,
-        string_tokens: Callable[[], StringTokens],
-    ) -> None:
-        """`string_tokens` returns the vocabulary inside strings that must be texts of grammars."""
-        self._string_tokens = string_tokens
-        self._tables = tables
-        self._expander = expander
-        self._masks = masks
-        self._vocabulary = vocabulary
-        self._shared_records = TerminalRecords.shared(vocabulary, masks)
+    _tables: GrowingTables
+    _expander: Expander
+    _vocabulary: Vocabulary
+    _masks: VocabularyStore
+    _string_tokens: Callable[[], StringTokens]
+    """Returns the vocabulary inside strings that must be texts of grammars."""
+
+    def __post_init__(self) -> None:
+        self._shared_records = TerminalRecords.shared(self._vocabulary, self._masks)
         self._own: TerminalRecords | None = None
         """The records that only this grammar has: those of live states, and those for which the store has no
         memory. None until there is one."""
@@ -213,7 +209,7 @@ class Recorder:
             key, self._vocabulary, is_quoted, count, row, self._expander.outcomes.values
         )
 
-    def _row_of_bits(self, known_terminal: KnownTerminal) -> npt.NDArray[np.int32]:
+    def _row_of_bits(self, known_terminal: KnownTerminal) -> Int32Array:
         """Return the tokens that stay inside, of a record, as a row of bits."""
         is_shared = known_terminal.holder == self._shared_records.address
         records = self._shared_records if is_shared else self._own

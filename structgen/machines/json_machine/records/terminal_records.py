@@ -17,9 +17,9 @@ from typing import Final, NamedTuple
 from weakref import proxy
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.limits import Limits
+from structgen.base.native.array_types import Int32Array
 from structgen.base.native.typed_blocks import word_of
 from structgen.machines.json_machine.records.length_table import LengthTable
 from structgen.machines.json_machine.tables.json_tables import TERMINAL_TABLES
@@ -143,7 +143,7 @@ class TerminalRecords:
         vocabulary: Vocabulary,
         trie: int,
         count: int,
-        row: npt.NDArray[np.int32] | None,
+        row: Int32Array | None,
         sets: Sequence[frozenset[int]],
     ) -> KnownTerminal:
         """Add the record of the last scan, and return it. If the key has a record, that is returned instead.
@@ -177,13 +177,13 @@ class TerminalRecords:
             code = function(self.address, *arguments)
         return code
 
-    def row(self, number: int) -> npt.NDArray[np.int32]:
+    def row(self, number: int) -> Int32Array:
         """Return the tokens that stay inside the terminal of a record, as a row of bits."""
         # JSON's terminals have no classes of endings, so all tokens inside are one group.
         first = int(self._grown.rows(RECORDS)[number, LexemeRecord.groups])
         group = self._grown.rows(GROUPS)[first]
         if group[Group.dense_row] >= 0:
-            row: npt.NDArray[np.int32] = self._store.rows[group[Group.dense_row]]
+            row: Int32Array = self._store.rows[group[Group.dense_row]]
             return row
         tokens = self._grown.rows(TOKENS)[group[Group.first] : group[Group.last]]
         return self._store.dense_row(tokens)

@@ -13,8 +13,8 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from structgen.base.native.array_types import ByteArray, Int32Array
 from structgen.base.native.raw_memory import address_of
 from structgen.machines.json_machine.tables import json_blocks as L
 from structgen.machines.machine_core.growing_tables import BYTE_AT, TablePlan, TableSizes
@@ -26,7 +26,7 @@ from structgen.machines.machine_core.lexeme_layout import (
 )
 
 
-def _possible_bytes() -> npt.NDArray[np.int32]:
+def _possible_bytes() -> Int32Array:
     """Return int32[16, 256]: for each mode and byte -1 where some grammar allows the byte.
 
     Else it is the next larger byte that some grammar allows; 256: there is none.
@@ -63,7 +63,7 @@ def _possible_bytes() -> npt.NDArray[np.int32]:
     return table
 
 
-def _left_over() -> npt.NDArray[np.uint8]:
+def _left_over() -> ByteArray:
     """Return the automaton of the bytes that may follow a terminal in some grammar.
 
     `LexemeContext.may_follow` is this table: the state after each byte; 0: refused. White space, a sign of
