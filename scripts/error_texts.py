@@ -232,7 +232,9 @@ class Collector:
 
     def _read_callers(self, function: Function, parameter: str) -> None:
         """Read what callers hand to a parameter of a function, if its type is a text."""
-        annotation = next(item.annotation for item in ast.walk(function.args) if getattr(item, "arg", "") == parameter)
+        annotation = next(
+            item.annotation for item in ast.walk(function.args) if getattr(item, "arg", "") == parameter
+        )
         if annotation is None or not re.match(r"str\b", ast.unparse(annotation)):
             return
         place = parameters(function).index(parameter)

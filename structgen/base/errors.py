@@ -29,7 +29,11 @@ class StructgenError(Exception):
         self.where = where
         self.cure = printable(cure)
         # `where` stays as it is in the input, so that a program finds it there; only the message is escaped.
-        sentence = f"{printable(where, lines=False)}: {self.what}" if where else self.what
+        sentence = self.what
+        if where:
+            # `temperature must be ...` is one sentence; a JSON pointer is no subject of a sentence.
+            is_subject = self.what.startswith("must ") and where[0] not in "#/"
+            sentence = f"{printable(where, lines=False)}{' ' if is_subject else ': '}{self.what}"
         super().__init__(" ".join(part for part in (sentence, self.cure) if part))
 
     def __reduce__(self) -> Any:
@@ -379,7 +383,7 @@ def options_named(
                     wrong = next(unknown_names, None)
                     if wrong is not None:
                         raise unknown_option(function_name, wrong, option_names, elsewhere) from None
-                    fault = f"{function_name} cannot be called so: {error}."
+                    fault = f"Wrong arguments of {function_name}: {error}."
                     place = function_name.removeprefix("sg.")
                     raise OptionError(fault, where=place, cure=f"Write {example}.") from None
                 raise
@@ -435,21 +439,22 @@ def unknown_option(
     """Return the error of an option that a function does not have, which names the one that was meant.
 
     `function`: as people write it, `sg.run`. `wrong`: the unknown name; `option_names`: the right ones;
-    `elsewhere`: names of other functions or libraries, each with what to write here. `where`: the place, by
-    default the unknown name.
+    `elsewhere`: names of other functions or libraries, each with what to write here. `where`: the place of
+    the option, by default its name.
     """
     from difflib import get_close_matches  # start-up: a call with a fault
 
-    close_matches = get_close_matches(wrong.lower(), [*option_names, *elsewhere], 1, CLOSE)
-    near = close_matches[0] if close_matches else ""
+    near = get_close_matches(wrong.lower(), [*option_names, *elsewhere], 1, CLOSE)
+    near = near or get_close_matches(wrong.lower(), option_names, 1)
     # The name itself first: it may be another library's, and look like one of ours by chance.
-    if wrong in elsewhere:
-        cure = elsewhere[wrong]
-    elif near in elsewhere:
-        cure = elsewhere[near]
+    meant = wrong if wrong in elsewhere else "".join(near)
+    if meant in elsewhere:
+        cure = f"{elsewhere[meant]}."
     else:
-        cure = f"Write {near}=" if near else f"Choose from {', '.join(option_names)}"
-    return OptionError(f"{function} has no option {wrong!r}.", where=where or wrong, cure=f"{cure}.")
+        cure = f"Did you mean {meant}?" if meant else f"The options are {', '.join(option_names)}."
+    error = OptionError(f"{function} has no option {wrong!r}.", where=where, cure=cure)
+    error.where = where or wrong  # the message names the option already
+    return error
 
 
 def __dir__() -> list[str]:

@@ -27,18 +27,18 @@ MOST_CHARACTERS = 4_000_000
 def checked_texts(value: Any) -> bool | NamedTexts:
     """Return what `grounded=` says: False, True for the texts that the prompt is about, or texts with names.
     Raises OptionError."""
-    cure = "Give True, a text, or texts by name: {'invoice': text, 'mail': text}."
+    takes = "True, a text, or a dict of texts by name, such as {'invoice': text, 'mail': text}"
     if isinstance(value, bool):
         return value
     pairs = {"text": value} if isinstance(value, str) else value
     if isinstance(pairs, Mapping):
         pairs = tuple(pairs.items())
     if not isinstance(pairs, list | tuple) or not pairs:
-        raise checks.option_error("grounded", value, cure)
+        raise checks.option_error("grounded", value, takes)
     for pair in pairs:
         is_pair = isinstance(pair, tuple) and len(pair) == 2
         if not is_pair or not all(isinstance(text, str) for text in pair):
-            raise checks.option_error("grounded", pair, cure)
+            raise checks.option_error("grounded", pair, takes)
         checks.check_encodable("grounded", pair[1])
     name_counts = Counter(name for name, _ in pairs)
     if twice := [name for name, count in name_counts.items() if count > 1]:

@@ -66,7 +66,7 @@ class FinishReason(Enum):
 
 COMPLETE: Final = (FinishReason.STOP, FinishReason.STEERED, FinishReason.REPETITION)
 """The reasons with which a text of a grammar is whole."""
-_TEMPERATURE = 1e-30, 1e30, "0 for the likeliest token, or a number from 1e-30 to 1e30"
+_TEMPERATURE = 1e-30, 1e30, "0 (greedy) or a number from 1e-30 to 1e30"
 _ABOVE_ZERO = 5e-324, 1.0, "a number above 0, at most 1"
 _FACTOR = 1e-6, 1e6, "a number from 0.000001 to 1,000,000; 1 changes nothing"
 _PENALTY = -1e6, 1e6, "a number from -1,000,000 to 1,000,000; 0 changes nothing"

@@ -133,13 +133,13 @@ def _describe_stop(
 
     `name`: that of the text; `inside`: the position in the string of a grammar, None outside of one;
     `is_json`: whether the language is JSON, whose common faults get a hint. For example, the first line is
-    `a.json:1:8 (byte 7): "x" cannot come here`.
+    `a.json:1:8 (byte 7): unexpected "x"`.
     """
     line, caret = stop.excerpt_lines()
     byte, gutter = stop.byte, str(stop.line)
-    fault = "the text ends too early"
+    fault = "unexpected end of text"
     if stop.character is not None:
-        fault = f"{json.dumps(stop.character)} cannot come here"
+        fault = f"unexpected {json.dumps(stop.character)}"
     if stop.is_not_utf8:
         fault = f"byte 0x{stop.data[stop.character_offset]:02X} is not UTF-8. Save the text as UTF-8."
         expected = () if byte > stop.character_offset else expected

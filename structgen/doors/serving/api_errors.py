@@ -49,7 +49,7 @@ class ApiError(Exception):
         code: str | None = None,
     ):
         # the place may have names from the client, of any length, so it is shortened
-        if param and message.startswith(f"{param}: "):
+        if param and message.startswith(param):
             message = _shorten_place(param) + message[len(param) :]
         message = make_readable(abridge_text(message, MOST_MESSAGE))
         self.message = message

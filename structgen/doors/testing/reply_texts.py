@@ -72,10 +72,10 @@ class ReplyForm(NamedTuple):
             return ""
         items = self.machine.expected(stop.state)
         expected = [item.what for item in items if item.what != "white space"]
-        fault = "it ends too early" if stop.character is None else f"{stop.character!r} cannot come"
+        fault = "end of text" if stop.character is None else repr(stop.character)
         line, caret = stop.excerpt_lines()
         could = f"\nexpected {' or '.join(expected[:6])}" if expected else ""
-        return f"{fault} at line {stop.line}, column {stop.column}\n  {line}\n  {caret}{could}\n"
+        return f"unexpected {fault} at line {stop.line}, column {stop.column}\n  {line}\n  {caret}{could}\n"
 
     def spell_reply(self, reply: Any, where: str) -> str:
         """Return the text of a reply: a text as it is, calls in a format of calls, any other object as JSON.

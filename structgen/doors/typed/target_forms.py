@@ -404,6 +404,7 @@ def generation_error(
     """Return the error of a text that the target refuses. `where`: the JSON pointer of the fault; `cure`: ""
     for a fault of the text. For example, `generation_error("It is no date", text, 3, "/born")`."""
     if not cure:
-        attempt_text = "one attempt" if attempts == 1 else f"{attempts} attempts"
-        cure = f"This was after {attempt_text}; the text is in `.text`. Ask again, or loosen what refuses it."
+        attempt_text = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+        cure = f"Gave up after {attempt_text}; error.text holds the reply. "
+        cure += "Retry, or relax the constraint that rejects it."
     return GenerationError(fault, text=text, attempts=attempts, where=where, cure=cure)

@@ -117,7 +117,7 @@ class ToolUse:
         for call in reply.calls:
             fault = first_fault(self._argument_grammars[call.name], call.document)
             if fault:
-                return ValidatorError(f"The arguments are none of the schema's: {fault}.", where=call.name)
+                return ValidatorError(f"The arguments do not match the schema: {fault}.", where=call.name)
         return None
 
     @cached_property

@@ -249,7 +249,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         from structgen.schema.reading.grammar_places import pointer_error, with_grammars
 
         if not isinstance(grammars, Mapping) or not all(isinstance(pointer, str) for pointer in grammars):
-            raise checks.option_error("grammars", grammars, 'Give {"#/properties/query": grammar}.')
+            raise checks.option_error("grammars", grammars, 'a dict such as {"#/properties/query": grammar}')
         grammars_by_pointer: dict[str, Grammar] = {}
         for pointer, part in grammars.items():
             with prefix_place(f"grammars, {pointer}"):
@@ -519,7 +519,7 @@ def json_schema(
     looks like a key of `properties`, and a schema none of whose keys is a keyword. With `strict=True` they
     raise a `SchemaError`, and with `strict=None` there is no warning.
     """
-    checks.InstanceCheck(bool | None, "Give True, False or None.")("strict", strict)
+    checks.InstanceCheck(bool | None, "Pass True, False or None.")("strict", strict)
     policies = _make_policies(
         whitespace,
         property_order,

@@ -150,7 +150,7 @@ class Spans(TextGrammar):
         borders = (np.frombuffer(text, np.uint8) & 0xC0 != 0x80).nonzero()[0]
         description = "a span of the document"
         if self.pieces:
-            description = "a run of the pieces"
+            description = "more of the pieces"
             borders = borders[np.unique(np.cumsum((0, *self.pieces)))]
         first = borders[:-1]
         shortest_ends = first + 1
@@ -260,7 +260,12 @@ class WordRuns(TextGrammar):
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return RunLanguage(
-            "a run of the text", self.folded_text, self.first, self.shortest_ends, self.last, self.bytes_left
+            f"more {self.members.of} of the text",
+            self.folded_text,
+            self.first,
+            self.shortest_ends,
+            self.last,
+            self.bytes_left,
         )
 
 

@@ -955,8 +955,7 @@ def first_fault(
 ) -> str:
     """Return, in words, where a text leaves a grammar and what was expected there; "" for a text of it.
 
-    For example, `first_fault(compiled, "[1,]")` may be "']' cannot come at byte 3, where a number was
-    expected". `text_before` is read before the text, and its bytes are not counted. The place is a byte of
+    For example, `first_fault(compiled, "[1,]")` may be "unexpected ']' at byte 3: expected a number". `text_before` is read before the text, and its bytes are not counted. The place is a byte of
     the text; with `in_lines` it is a line and a column, from 1. Where earlier texts have used up the
     grammar's memory, a grammar compiled anew reads the text (`fresh`). Cost: linear in the text.
     """
@@ -985,11 +984,11 @@ def first_fault(
         if inside := place_in_string(following, data[:offset]):
             location += " (line {}, column {} of the string)".format(*inside)
     if is_whole:
-        fault = "it ends too early"
+        fault = "end of text"
     else:
         character = data[offset:].decode("utf-8", "replace")[:1]
-        fault = f"{character!r} cannot come"
-    return f"{fault} at {location}, where {' or '.join(expected[:3])} was expected"
+        fault = repr(character)
+    return f"unexpected {fault} at {location}: expected {' or '.join(expected[:3])}"
 
 
 def place_in_string(following: Iterable[Expected], text_before: bytes) -> tuple[int, int] | None:

@@ -33,7 +33,7 @@ def without(grammar: Operand, texts: Iterable[str], *, decoded: bool = True) -> 
         return grammar.inside(lambda inner: without(inner, words, decoded=decoded))
     of = grammar if isinstance(grammar, JsonSchemaGrammar) else as_text(grammar)
     if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
-        raise checks.option_error("texts", texts, 'Give the banned texts in a list: ["..."].')
+        raise checks.option_error("texts", texts, 'a list of texts: ["..."]')
     banned_texts = {checks.check_text("texts", text) for text in texts}
     if not banned_texts:
         return of
