@@ -137,7 +137,7 @@ class Collector:
         elif isinstance(node, ast.Call):
             name = called_name(node)
             makes = [ast.unparse(item.returns or ast.Constant("")) for item in self._functions.get(name, ())]
-            if re.search(r"(Error|Warning|Schema|Policy)$", name) and name[0].isupper() or name == "warn":
+            if (re.search(r"(Error|Warning|Schema|Policy)$", name) and name[0].isupper()) or name == "warn":
                 self._read_arguments(node)
             elif any(re.search(r"(Error|Warning)\b", kind) or kind == "NoReturn" for kind in makes):
                 self._read_arguments(node)

@@ -20,7 +20,8 @@ class StructgenError(Exception):
     """The root of every error that structgen raises on purpose.
 
     `where` is the place in the caller's input (a JSON pointer, a line and column, an option's name) or "",
-    exactly as it is there. `cure` is the sentence that says how to mend it; it ends the message. In `what`,
+    exactly as it is there. `cure` is the sentence that says how to mend it; it ends the message, and is
+    "" where the fault says it (`must be X, got Y`). In `what`,
     `cure` and the message, characters that a terminal would obey are written as escapes.
     """
 
@@ -32,7 +33,7 @@ class StructgenError(Exception):
         sentence = self.what
         if where:
             # `temperature must be ...` is one sentence; a JSON pointer is no subject of a sentence.
-            is_subject = self.what.startswith("must ") and where[0] not in "#/"
+            is_subject = self.what.startswith(("must ", "is ")) and where[0] not in "#/"
             sentence = f"{printable(where, lines=False)}{' ' if is_subject else ': '}{self.what}"
         super().__init__(" ".join(part for part in (sentence, self.cure) if part))
 
@@ -101,14 +102,14 @@ class LimitError(StructgenError):
 
     def __init__(self, what: str, *, limit: str, cure: str = "", **details: str) -> None:
         self.limit = limit
-        super().__init__(what, cure=cure or f"Raise it with limits=sg.Limits({limit}=...).", **details)
+        super().__init__(what, cure=cure or f"Increase it with limits=sg.Limits({limit}=...).", **details)
 
 
 class OutOfMemoryError(StructgenError, MemoryError):
     """The system gave no more memory, or no more addresses. The grammar can be used again."""
 
     def __init__(self, what: str) -> None:
-        cure = "Hold fewer grammars and smaller stores (sg.MaskStore(memory=...)), or raise ulimit -v."
+        cure = "Keep fewer grammars and smaller stores (sg.MaskStore(memory=...)), or raise ulimit -v."
         super().__init__(what, cure=cure)
 
 
@@ -120,8 +121,8 @@ class RegexError(GrammarError):
     """A regular expression has a syntax error, or uses what cannot be compiled (back-references)."""
 
     BACK_REFERENCE_CURE: ClassVar[str] = (
-        "No automaton can compare two parts of a text. Write the few texts out as alternatives, aa|bb for "
-        "(a|b)\\1; or leave the back-reference out, and check the text afterwards."
+        "An automaton cannot compare two parts of a text. Write the texts out as alternatives, "
+        "aa|bb for (a|b)\\1; or remove the back-reference, and check the text afterwards."
     )
 
 
@@ -253,8 +254,9 @@ class PatternWarning(_InputWarning):
 
     def __init__(self, pattern: str) -> None:
         super().__init__(
-            f"The compiled pattern {pattern} has Unicode's classes: \\d is a digit of any script, not 0 "
-            "to 9 alone. Compile it with re.ASCII, or begin it with (?u) where all scripts are meant."
+            f"The compiled pattern {pattern} uses Unicode's classes: \\d is a digit of any script, "
+            "not only 0 to 9. Compile it with re.ASCII, or begin it with (?u) if all scripts are "
+            "meant."
         )
 
 

@@ -109,7 +109,7 @@ def tools(
     # the format has no marks between which thoughts could stand
     if thinking and not row.thinking:
         raise OptionError(
-            f"The format {row.name} has no thoughts.", where="thinking", cure="Leave thinking out."
+            f"The format {row.name} has no thoughts.", where="thinking", cure="Remove thinking."
         )
     with THIS_CALL.begin_call(checks.check_limits(limits)), pause_collection():
         choice = read_choice(read_tools(tools, limits=limits), tool_choice, parallel)

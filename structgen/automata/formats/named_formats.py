@@ -292,9 +292,9 @@ def require_known(name: str) -> None:
     """Raise `UnsupportedError` for a format without a meaning here."""
     if name not in KNOWN:
         raise UnsupportedError(
-            f"The format {name!r} cannot be asserted. It is not a format of JSON Schema or OpenAPI.",
+            f"The format {name!r} cannot be asserted: it is not a format of JSON Schema or OpenAPI.",
             keyword="format",
-            cure='Leave it out, give its pattern, or compile with formats="annotate".',
+            cure='Remove it, use its pattern, or compile with formats="annotate".',
         )
 
 

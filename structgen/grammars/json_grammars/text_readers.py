@@ -24,7 +24,7 @@ from structgen.tokens.vocabulary import Vocabulary
 
 _BYTE: Final = tuple(bytes((byte,)) for byte in range(256))
 _PLAIN: Final = ("a ", "an ", "any ", "the ", "more ", '"')
-"""The beginnings of items that are clear without the name of their grammar; other items are terminals' names."""
+"""The beginnings of items that are clear without the name of their grammar; others are names of terminals."""
 _one_byte_each: Final = lru_cache(1)(byte_tokenizer)
 
 

@@ -955,9 +955,10 @@ def first_fault(
 ) -> str:
     """Return, in words, where a text leaves a grammar and what was expected there; "" for a text of it.
 
-    For example, `first_fault(compiled, "[1,]")` may be "unexpected ']' at byte 3: expected a number". `text_before` is read before the text, and its bytes are not counted. The place is a byte of
-    the text; with `in_lines` it is a line and a column, from 1. Where earlier texts have used up the
-    grammar's memory, a grammar compiled anew reads the text (`fresh`). Cost: linear in the text.
+    For example, `first_fault(compiled, "[1,]")` may be "unexpected ']' at byte 3: expected a number".
+    `text_before` is read before the text, and its bytes are not counted. The place is a byte of the text;
+    with `in_lines` it is a line and a column, from 1. Where earlier texts have used up the grammar's memory,
+    a grammar compiled anew reads the text (`fresh`). Cost: linear in the text.
     """
     data = text.encode("utf-8", "surrogatepass")
     data_before = text_before.encode()
