@@ -624,7 +624,7 @@ class _Listener:
 def _listener_fault(error: Exception) -> StructgenError:
     """Return the error of a text whose listener failed."""
     return fault_of(
-        error, "A listener of the text failed", "listen", "Mend the function given to Handle.listen."
+        error, "A listener of the text failed", "listen", "Correct the function passed to Handle.listen."
     )
 
 
@@ -632,7 +632,7 @@ def fault_of(
     error: BaseException,
     fault: str,
     where: str = "",
-    cure: str = "This is a fault of structgen: please report it.",
+    cure: str = "This is a bug in structgen: please report it.",
 ) -> StructgenError:
     """Return the StructgenError for an error of a text. An error that is already one is returned unchanged.
 

@@ -58,7 +58,7 @@ def _check_drafters(value: Any) -> tuple[str | Callable[[], Drafter], ...]:
             raise option_error(f"drafters[{at}]", drafter, "a name, or a function that makes a drafter")
         if drafter in items[:at]:
             raise OptionError(
-                f"{show_value(drafter)} is there twice.",
+                f"{show_value(drafter)} is repeated.",
                 where=f"drafters[{at}]",
                 cure="Name each drafter once.",
             )
@@ -69,9 +69,9 @@ def _check_edit(value: Any) -> str:
     """Return a text that is to be edited. Raises OptionError for one that is too long."""
     if len(checks.check_encodable("edit", value)) > MOST_EDIT:
         raise OptionError(
-            f"It has {len(value):,} characters.",
+            f"The text has {len(value):,} characters.",
             where="edit",
-            cure=f"Give at most {MOST_EDIT:,}: the part of the text that is rewritten.",
+            cure=f"Pass up to {MOST_EDIT:,}: the part of the text that is rewritten.",
         )
     return str(value)
 
@@ -100,7 +100,7 @@ class Speculation:
     `Drafter` for one text. A single name is allowed. Kept as a tuple."""
     nodes: Annotated[int, WholeCheck(1, MOST_NODES)] = 32
     """The most guessed tokens that are checked in one forward pass, 1 to 256."""
-    chain: Annotated[bool, InstanceCheck(bool, "Give True or False.")] = False
+    chain: Annotated[bool, InstanceCheck(bool, "Pass True or False.")] = False
     """Whether a draft is a single chain of guesses, without alternatives."""
     edit: Annotated[str, NamedCheck(_check_edit)] = ""
     """The text of which the answer is an edited version; the draft follows it. At most 1,048,576
@@ -173,7 +173,7 @@ def _make_drafter(make: Callable[[], Drafter]) -> Drafter:
         raise OptionError(
             f"{name} raised {type(error).__name__}: {error}.",
             where="drafters",
-            cure="Give a function that makes a drafter when it is called without arguments.",
+            cure="Pass a function that makes a drafter when it is called without arguments.",
         ) from error
     if not isinstance(drafter, Drafter):
         missing_members = [

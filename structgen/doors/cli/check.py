@@ -164,7 +164,7 @@ def _describe_stop(
     # a key that is not allowed there, after a whole member
     if is_json and extra_key is not None and is_after_value:
         key = extra_key[1].decode("utf-8", "replace")
-        lines.append(printable(f"The object takes no further key: {key} is one too many."))
+        lines.append(printable(f"The object has no further keys: {key} is not allowed."))
     if is_json and stop.byte == 0 and stop.following.startswith(b"\xef\xbb\xbf"):
         lines.append("JSON text must not begin with a byte order mark (RFC 8259, section 8.1). Remove it.")
     return "\n".join(lines)
