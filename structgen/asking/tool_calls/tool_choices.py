@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from structgen.asking.tool_calls.tool_definitions import Tool
 from structgen.asking.tool_calls.tool_shapes import TOOL_SHAPES
 from structgen.base.errors import OptionError
+from structgen.base.language.checks import option_error
 
 _WHERE: Final = "tool_choice"
 _FORMS = '"auto", "required", "none", a name, or a dict of OpenAI\'s'
@@ -57,11 +58,8 @@ def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolC
     elif isinstance(parallel, int) and parallel > 0:
         max_calls = parallel
     else:
-        raise OptionError(
-            f"parallel must be a bool or a number of calls, got {parallel!r}.",
-            where="parallel",
-            cure="Pass True, False, or the maximum number of calls: 1, 2, ...",
-        )
+        takes = "True, False, or the maximum number of calls: 1, 2, ..."
+        raise option_error("parallel", parallel, takes)
     tools_by_name = {tool.name: tool for tool in tools}
     if tool_choice is None:
         tool_choice = "auto"
@@ -71,11 +69,7 @@ def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolC
     if isinstance(tool_choice, Mapping):
         return _read_dict(tools_by_name, tool_choice, max_calls)
     if not isinstance(tool_choice, str):
-        raise OptionError(
-            f"tool_choice must be one of the forms below, got {str(tool_choice)[:60]!r}.",
-            where=_WHERE,
-            cure=f"Pass {_FORMS}.",
-        )
+        raise option_error(_WHERE, tool_choice, _FORMS)
     if tool_choice == "none":
         return ToolChoice((), "none", 0)
     if tool_choice in ("auto", "required"):
@@ -91,11 +85,7 @@ def _choose_mode(
 ) -> ToolChoice:
     """Return a choice among tools; without tools it is "none". Errors: OptionError."""
     if mode not in ("auto", "required"):
-        raise OptionError(
-            f'mode must be "auto" or "required", got {mode!r}.',
-            where=where,
-            cure='Write "auto" or "required".',
-        )
+        raise option_error(where, mode, '"auto" or "required"')
     if not tools and mode == "required":
         raise OptionError(
             "A call is required, but no tools are given.", where=where, cure='Pass tools, or set "auto".'

@@ -537,7 +537,7 @@ class Engine:
 def _check_request(request: Any) -> Request:
     if not isinstance(request, Request):
         raise OptionError(
-            f"request must be an sg.Request, got {type(request).__name__}.",
+            f"A request must be an sg.Request, got {type(request).__name__}.",
             where="requests",
             cure="Write sg.Request(prompt, grammar); sg.run(model, prompt, type) takes a text.",
         )

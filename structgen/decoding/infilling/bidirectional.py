@@ -176,7 +176,7 @@ class BidirectionalLlama:
         array = np.asarray(ids)
         if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
             raise OptionError(
-                f"ids must be a flat list of integers, got shape {array.shape} and type {array.dtype}.",
+                f"must be a flat list of integers, got shape {array.shape} and type {array.dtype}.",
                 where="ids",
                 cure="Pass one canvas: a list or an array of int ids, one per position.",
             )

@@ -221,7 +221,7 @@ def convention_of(
     )
     if convention.block_length is not None and convention.block_length < 1:
         raise OptionError(
-            f"block_length must be 1 or more, got {convention.block_length}.",
+            f"must be 1 or more, got {convention.block_length}.",
             where="block_length",
             cure="Pass 1 or more.",
         )

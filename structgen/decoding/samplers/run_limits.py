@@ -82,7 +82,7 @@ def progress_listener(progress: Listener | bool | None) -> Iterator[Listener | N
             yield show_progress
     else:
         raise OptionError(
-            f"progress must be a bool or a function, got {progress!r}.",
+            f"must be a bool or a function, got {progress!r}.",
             where="progress",
             cure="Pass True for a line on the screen, or a function that takes a Progress.",
         )

@@ -166,7 +166,7 @@ def _check_checkers(name: str, value: Any) -> Sequence[Checker]:
     """Return the checkers of an option. Raises OptionError for a value that is not a list."""
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         raise OptionError(
-            f"checkers must be a list, got {type(value).__name__}.",
+            f"must be a list, got {type(value).__name__}.",
             where=name,
             cure="Pass a list, even of one: checkers=[...].",
         )

@@ -173,7 +173,7 @@ def _check_texts(texts: Sequence[str]) -> list[str]:
     """Return the texts as a list. Raises OptionError for a value that is not a list of texts."""
     if isinstance(texts, str) or not isinstance(texts, Sequence):
         raise OptionError(
-            f"texts must be a list of texts, got {type(texts).__name__}.",
+            f"must be a list of texts, got {type(texts).__name__}.",
             where="texts",
             cure="Pass a list of texts.",
         )

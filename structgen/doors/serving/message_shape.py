@@ -43,7 +43,7 @@ def chat_body(body: Body) -> JsonObject:
     """Return a body of `/v1/messages`, whose members are known, as one of chat completions. Errors: ApiError
     for what has no place there."""
     if body.get("thread") is not None:  # whose client then sends the whole conversation
-        fault = "thread: No conversation is kept here. Send it whole, without the member."
+        fault = "thread: Conversations are not stored here. Send all messages, without the member."
         raise ApiError(fault, param="thread", code=_THREAD)
     result = {name: body[name] for name in _SAME if body.get(name) is not None}
     system = content_text(body.get("system"), "system", "/{}")

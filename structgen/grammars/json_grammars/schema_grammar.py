@@ -229,7 +229,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         alternatives are written otherwise."""
         if self._read_as.startswith("3"):
             raise UnsupportedError(
-                "A schema of draft 3 is not held to texts.",
+                "A schema of draft 3 cannot be grounded in texts.",
                 keyword="grounded",
                 where="#/$schema",
                 cure="Write it in draft 4 or a later one.",
@@ -263,9 +263,9 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         findings = [finding for finding in report.findings if finding.keyword == GRAMMAR]
         reasons = {finding.pointer: finding.why for finding in findings}
         for place in places:
-            why = reasons.get(place, "no value is held to it")
+            why = reasons.get(place, "the place has no value")
             if why:  # "": the grammar is enforced there
-                raise pointer_error(f"A grammar says nothing at {place}: {why}.")
+                raise pointer_error(f"A grammar has no effect at {place}: {why}.")
         return new_grammar
 
     def without_bytes(self, missing: frozenset[int]) -> JsonSchemaGrammar:
@@ -603,7 +603,7 @@ def _given_schema(schema: dict[str, Any] | bool | str | Path) -> tuple[Json, str
         cure = error.cure
         where = error.where
         if isinstance(schema, Path):
-            cure = "Mend the file."
+            cure = "Correct the file."
             where = f"{schema}, {where}"
         elif _names_file(text):
             cure = f"To read a file: sg.json_schema(pathlib.Path({text!r}))."
@@ -616,7 +616,11 @@ def _schema_type_error(schema: object) -> OptionError:
         cure = "Pass its schema (with pydantic: T.model_json_schema()); sg.generate and sg.run take types."
     else:
         cure = "Pass a dict, a boolean, a JSON text, or the pathlib.Path of a file."
-    return OptionError(f"A schema is not given as a {type(schema).__name__}.", where="schema", cure=cure)
+    return OptionError(
+        f"A schema must be a dict, a boolean, a text or a Path, got {type(schema).__name__}.",
+        where="schema",
+        cure=cure,
+    )
 
 
 def _names_file(text: str) -> bool:

@@ -123,7 +123,8 @@ class TextReaders:
             return None
         if not compiled_grammar.reads_bytes_alone:
             raise unsupported_error(
-                f"A string cannot be {grammar.texts_named}: it has special tokens, or counts tokens.",
+                f"A string cannot be {grammar.texts_named}: the grammar has special tokens, or "
+                "counts tokens.",
                 "Put the grammar outside of strings; maxLength bounds how long a string is.",
             )
         self.compiled_grammars.append(compiled_grammar)

@@ -111,9 +111,9 @@ class State:
 
     def __reduce__(self) -> NoReturn:
         raise OptionError(
-            "A State cannot be pickled: it is a number of this process.",
+            "A State cannot be pickled: it is a number in this process.",
             where="State",
-            cure="Send the compiled grammar and the text, and take step_bytes(start, text) there.",
+            cure="Send the compiled grammar and the text, and call step_bytes(start, text) there.",
         )
 
     def __repr__(self) -> str:
@@ -471,7 +471,7 @@ class CompiledGrammar(ABC):
         state. Raises OptionError for free text, and where masks are narrower than the grammar's.
         """
         raise OptionError(
-            f"{type(self).__name__} has no automaton.", where="to_dfa", cure="Ask that of a plain grammar."
+            f"{type(self).__name__} has no automaton.", where="to_dfa", cure="Call it on a plain grammar."
         )
 
     @property
@@ -615,15 +615,16 @@ class CompiledGrammar(ABC):
                 return state.index
         except AttributeError:
             raise OptionError(
-                f"A state is a State, not a {type(state).__name__}.",
+                f"must be a State, got {type(state).__name__}.",
                 where="state",
-                cure="Begin at compiled.start, or give matcher.state.",
+                cure="Begin at compiled.start, or pass matcher.state.",
             ) from None
         raise OptionError(
-            f"The state is one of {state.compiled!r}, compiled apart from this grammar.",
+            f"The state belongs to {state.compiled!r}, which was compiled separately.",
             where="state",
-            cure="Ask state.compiled, or reach the state again from the start of this grammar. A Matcher may "
-            "have gone on in a grammar compiled anew (compiled.fresh()): ask matcher.compiled.",
+            cure="Use state.compiled, or reach the state again from the start of this grammar. A "
+            "Matcher may have moved to a grammar compiled again (compiled.fresh()): use "
+            "matcher.compiled.",
         )
 
     def step(self, state: State, token: int) -> State | None:
@@ -674,7 +675,7 @@ class CompiledGrammar(ABC):
         """Raise MaskError where a mask is too narrow for the vocabulary."""
         if not isinstance(mask, TokenMask):
             raise MaskError(
-                f"A mask is a TokenMask, not a {type(mask).__name__}.",
+                f"A mask must be a TokenMask, got {type(mask).__name__}.",
                 cure="Use sg.allocate_mask(rows, vocab_size), or TokenMask.wrap(array).",
             )
         if mask.words < self._words:
@@ -786,7 +787,7 @@ class CompiledGrammar(ABC):
             raise BudgetError(
                 f"The document needs {cost} more tokens, and the budget is {budget}.",
                 minimum=cost,
-                cure=f"Give it at least {cost} (the end token is not counted).",
+                cure=f"Increase it to at least {cost} (the end token is not counted).",
             )
         self.fill_index(index, mask, row)
         with self.lock, self._begin_call():
@@ -1013,5 +1014,6 @@ def line_and_column(text: str) -> tuple[int, int]:
 def _finished_error() -> FinishedError:
     """Return the error of a call that asks a finished document for more tokens."""
     return FinishedError(
-        "The document is finished: an end token was taken.", cure="Roll back, or start anew."
+        "The document is complete: an end token was already consumed.",
+        cure="Call rollback(), or create a new Matcher.",
     )

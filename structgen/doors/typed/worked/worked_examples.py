@@ -87,9 +87,9 @@ class Spelling:
             faults.append((pointer, fault))
         pointer, fault = faults[0]  # of the first spelling, which is the plainest
         raise OptionError(
-            f"The value is none of those that are asked for: {fault.rstrip('.')}.",
+            f"The value does not match the type: {fault.rstrip('.')}.",
             where=where + pointer,
-            cure="Mend the value, or the type that it is one of.",
+            cure="Correct the value, or the type.",
         )
 
     def read_text(self, text: str) -> Any:

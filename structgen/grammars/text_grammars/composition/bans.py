@@ -27,7 +27,7 @@ def without(grammar: Operand, texts: Iterable[str], *, decoded: bool = True) -> 
     Errors: `OptionError` for anything but texts, an empty text or a lone surrogate; `LimitError`
     (banned_texts). Cost: linear in the characters of the texts, about; masks: docs/composition.md.
     """
-    checks.InstanceCheck(bool, "Give True or False.")("decoded", decoded)
+    checks.InstanceCheck(bool, "Pass True or False.")("decoded", decoded)
     if isinstance(grammar, Grammar) and grammar.innermost is not grammar:
         words = [*texts]  # the texts may be an iterator, and each inner grammar reads them
         return grammar.inside(lambda inner: without(inner, words, decoded=decoded))
@@ -40,7 +40,7 @@ def without(grammar: Operand, texts: Iterable[str], *, decoded: bool = True) -> 
     limit = of.limits.banned_texts
     if len(banned_texts) > limit:
         raise LimitError(
-            f"{len(banned_texts):,} texts are banned, of at most {limit:,}.", limit="banned_texts"
+            f"{len(banned_texts):,} texts are banned; the limit is {limit:,}.", limit="banned_texts"
         )
     # a text that contains another banned text is banned by that one already
     shortest_texts = minimal_texts(banned_texts)
