@@ -24,8 +24,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "tests" / "data" / "error_texts.txt"
-SENTENCE = re.compile(r"(?s)([A-Z{]|sg\.)\S*\s+\S+\s+.*\.")
-"""A text that is a sentence by its looks: three words at least, and a full stop."""
+SENTENCE = re.compile(r"(?s)\S+\s+\S+\s+.*[^.]\.")
+"""A text that is a sentence by its looks: at least three words, and a full stop."""
 WORDS = re.compile(r"[A-Za-z]{2,}.*\s")
 """A text that has words: one word or more, and a space."""
 MOST_LINES = 4
@@ -175,7 +175,7 @@ class Collector:
                     self._read(node.value)
 
     def _functions_meant(self, name: str, node: ast.AST) -> list[Function]:
-        """Return the functions of a name in the module of a node; if there is none, the only one elsewhere."""
+        """Return the functions of a name in the module of a node; else the only function of that name."""
         functions = self._functions.get(name, [])
         own = [function for function in functions if self._module_of[function] == self._module_of[node]]
         return own or (functions if len(functions) == 1 else [])

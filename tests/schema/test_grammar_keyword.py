@@ -206,7 +206,7 @@ def test_beside_a_reference_it_counts_as_other_keywords_do(draft: str) -> None:
     if not hides:
         assert not takes(of(plain, draft=draft, grammars=held), '{"a": "y"}')
         return
-    with pytest.raises(sg.errors.SchemaError, match=f"void beside .ref in draft {draft}"):
+    with pytest.raises(sg.errors.SchemaError, match=f"void next to .ref in draft {draft}"):
         of(plain, draft=draft, grammars=held)
 
 

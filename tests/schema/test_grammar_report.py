@@ -66,7 +66,7 @@ def test_a_keyword_that_says_nothing_is_an_annotation_with_the_reason(
 
 def test_what_stands_beside_a_reference_in_draft_7_is_void() -> None:
     found = standings({"properties": {"a": {"$ref": "#", "type": "null"}}}, draft="7")
-    assert found["#/properties/a", "type"] == ("annotation", "void beside $ref in draft 7")
+    assert found["#/properties/a", "type"] == ("annotation", "void next to $ref in draft 7")
 
 
 def test_formats_are_annotations_when_asked() -> None:

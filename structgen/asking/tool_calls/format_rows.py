@@ -269,7 +269,7 @@ _ALSO: Final = MappingProxyType(
             )
             for name, begin, end in (("a list in <tool_call>", "[", "]"), ("JSON in <tool_call>", "", ""))
         ),
-        "[TOOL_CALLS]": (ToolFormat("one object behind [TOOL_CALLS]", f"[TOOL_CALLS] {_OBJECT}"),),
+        "[TOOL_CALLS]": (ToolFormat("one object after [TOOL_CALLS]", f"[TOOL_CALLS] {_OBJECT}"),),
     }
 )
 """Further formats of calls that are read, by the trigger of a row with siblings. They have no row of their

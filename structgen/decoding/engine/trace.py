@@ -126,7 +126,7 @@ def text_page(result: Result, tokenizer: Tokenizer, title: str) -> str:
         ("steered", f"{sum(step.steered for step in steps)} tokens chosen again to fit max_tokens"),
         ("calls", describe_speculation(usage)),
         ("model", f"{usage.model_seconds:.3f} s"),
-        ("masks", f"{usage.mask_seconds:.3f} s beside the model, {usage.waited_seconds:.3f} s waited for"),
+        ("masks", f"{usage.mask_seconds:.3f} s outside the model, {usage.waited_seconds:.3f} s waited for"),
         ("cache", f"{usage.cache_bytes:,} bytes"),
     ]
     pieces = [

@@ -203,7 +203,7 @@ def _judge_text(target: Target, text: str) -> tuple[Tokens, str]:
             place = compiled_grammar.live_part(refused_text)[1]
             refused_byte = refused_text[place : place + 1]
             shown_prefix = _show_end(refused_text[:place])
-            return tokens, f"the grammar refuses byte {place:,}, {refused_byte!r}, behind {shown_prefix}"
+            return tokens, f"the grammar refuses byte {place:,}, {refused_byte!r}, after {shown_prefix}"
         after = target.extend_prefix(prefix, token)
         if after is None:
             shown_prefix = _show_end(target.text_of(tokens[: at + 1]))

@@ -263,13 +263,13 @@ FLAGS: Final[dict[str, Flag]] = {
     ),
     "tool_format": Flag(
         str,
-        f"How the model writes calls of tools: {', '.join(FORMATS)}.  [default: told by its chat template, "
+        f"How the model writes calls of tools: {', '.join(FORMATS)}.  [default: by its chat template, "
         "else by its tokens, else hermes]",
     ),
     "chat_template": Flag(
         Path,
         "A file with the chat template, in jinja.  [default: the model's own; where it has none, a "
-        "line for each message behind its role]",
+        "line for each message after its role]",
     ),
     "serve thinking": Flag(
         str,

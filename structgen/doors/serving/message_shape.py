@@ -145,7 +145,9 @@ class MessageShape(AnswerShape):
         """The documents of the conversation."""
         if request.is_held or not any(document.is_cited for document in self.documents):
             return request
-        remark = "citations: no citations, because the answer is not held to a text; set quotes or grounded"
+        remark = (
+            "citations: no citations, because the answer is not grounded in a text; set quotes or grounded"
+        )
         return replace(request, warnings=(*request.warnings, remark))
 
     def whole_body(self, results: Sequence[Result]) -> JsonObject:

@@ -117,7 +117,7 @@ OF_ANTHROPIC: Final = Exclusions(
 OF_SERVER_FORMS: Final = Exclusions(
     Exclusion(
         "thinking",
-        "thinking cannot be had from a server.",
+        "thinking is not available with a server.",
         "Remove it: the thoughts that a server sends are in reply.thinking.",
         when=lambda options, form: form.tools is not None and form.tools.thinking is not False,
     ),

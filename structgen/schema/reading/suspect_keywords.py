@@ -79,7 +79,7 @@ _FOREIGN: Final = MappingProxyType(
             (r"\\h", ("\\h is the letter h in ECMA-262, not a blank.", "Write [ \\t] for a blank, or h")),
             (
                 r"\[:[a-z]{5,6}:\]",
-                ("[[:alpha:]] is no class in ECMA-262.", "Write [A-Za-z], or escape the inner bracket"),
+                ("[[:alpha:]] is not a class in ECMA-262.", "Write [A-Za-z], or escape the inner bracket"),
             ),
             (r"\{,[0-9]+\}", ("{,n} is not a count in ECMA-262.", "Write {0,n}, or escape the brace")),
             (

@@ -110,7 +110,7 @@ class Spelling:
             for plain_value in self._plain_values(wrapped, faults):
                 yield from (checks.check_encodable(where, text) for text in spell_value(plain_value))
         except (TypeError, ValueError, RecursionError) as error:
-            faults.append(("", f"{checks.show_value(value)} is no value of JSON ({error})"))
+            faults.append(("", f"{checks.show_value(value)} is not a JSON value ({error})"))
         if isinstance(value, str):  # it may be the document itself
             yield wrap_document(value) if form.value_pointer else value
 
