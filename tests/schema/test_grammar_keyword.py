@@ -143,19 +143,19 @@ SCHEMA: dict[str, Any] = {
         ("#/properties/either/anyOf/2", r"anyOf is an array, and has no member '2'"),
         ("#/properties/either/anyOf/00", r"anyOf is an array, and has no member '00'"),
         ("#/properties/query/type/0", r"#/properties/query/type is 'string', and has no member '0'"),
-        ("#/properties", r"nothing at #/properties: no value is held to it"),
-        ("#/type", r"#/type is 'object', and no schema that takes a string"),
-        ("#/required", r"#/required is an array, and no schema that takes a string"),
-        ("#/$defs/Unused", r"nothing at #/\$defs/Unused: no value is held to it"),
+        ("#/properties", r"no effect at #/properties: the place has no value"),
+        ("#/type", r"#/type is 'object', which is not a schema that allows a string"),
+        ("#/required", r"#/required is an array, which is not a schema that allows a string"),
+        ("#/$defs/Unused", r"no effect at #/\$defs/Unused: the place has no value"),
         ("#/properties/object/properties/x", r'the reference\. Name the place .*: "#/\$defs/O/properties/x"'),
         ("#/properties/limit", r"nothing at #/properties/limit: .*the place takes none"),
         ("#/$defs/N", r"nothing at #/\$defs/N: .*the place takes none"),
         ("#/properties/either/anyOf/1", r"nothing at #/properties/either/anyOf/1: .*the place takes none"),
-        ("#/properties/never", r"#/properties/never is false, and no schema that takes a string"),
+        ("#/properties/never", r"#/properties/never is false, which is not a schema that allows a string"),
         ("#/properties/constant", r"nothing at #/properties/constant: .*the place takes none"),
         ("#", r"nothing at #: .*the place takes none"),
-        ("properties/query", r"'properties/query' is no JSON Pointer"),
-        ("#query", r"'#query' is no JSON Pointer"),
+        ("properties/query", r"'properties/query' is not a JSON Pointer"),
+        ("#query", r"'#query' is not a JSON Pointer"),
     ],
 )
 def test_a_pointer_to_no_string_is_refused_with_what_is_there(pointer: str, said: str) -> None:
@@ -181,7 +181,7 @@ def test_what_is_given_must_be_grammars_by_pointers() -> None:
     for wrong, said in (
         (sg.literal("x"), "grammars: .* is not allowed"),
         ({3: sg.literal("x")}, "grammars: .* is not allowed"),
-        ({"#": 3}, "grammars, #: .*int is no part of a grammar"),
+        ({"#": 3}, "grammars, #: .*int is not a part of a grammar"),
     ):
         with pytest.raises(sg.errors.OptionError, match=said):
             sg.json_schema({"type": "string"}, grammars=wrong)  # type: ignore[arg-type]
@@ -284,8 +284,8 @@ def test_one_object_serves_several_schemas_in_threads() -> None:
 @for_each(
     ("value", "where", "said"),
     [
-        ("start: x", "#/x-grammar", "takes an object"),
-        ([], "#/x-grammar", "takes an object"),
+        ("start: x", "#/x-grammar", "must be an object"),
+        ([], "#/x-grammar", "must be an object"),
         ({}, "#/x-grammar/syntax", "not null"),
         ({"syntax": "larkk", "definition": "x"}, "#/x-grammar/syntax", "'larkk'.*lark, ebnf and regex"),
         ({"syntax": ["lark"], "definition": "x"}, "#/x-grammar/syntax", "an array"),
@@ -353,12 +353,12 @@ def test_no_file_is_opened(syntax: str, tmp_path: Any, monkeypatch: pytest.Monke
         (
             {"allOf": [strings(ROUND), strings(SHARP)]},
             "#/allOf/0, #/allOf/1",
-            "neither of which is regular and small",
+            "neither is regular and small",
         ),
         (
             {"type": "object", "propertyNames": {"x-grammar": ROUND}},
             "#",
-            "A key, .* not regular or too large",
+            "A key, .* not regular or is too large",
         ),
         (
             {"if": {"x-grammar": ROUND}, "then": {"maxLength": 3}, "else": {"minLength": 9}},
@@ -377,7 +377,7 @@ def test_no_file_is_opened(syntax: str, tmp_path: Any, monkeypatch: pytest.Monke
                 "dependentSchemas": {"z": {"properties": {"x": strings(SHARP)}}},
             },
             "#",
-            "neither of which is regular and small",
+            "neither is regular and small",
         ),
     ],
 )

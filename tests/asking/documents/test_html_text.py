@@ -113,8 +113,8 @@ def test_another_encoding_than_the_page_names_is_told(tmp_path: Path) -> None:
     found = read(tmp_path, "<meta charset=utf-16><p>Zürich".encode("cp1252"))
     assert found.text == "Z\ufffdrich"
     assert found.remarks == (
-        "Its declared encoding, 'utf-16le', does not count, as in browsers.",
-        "Bytes that are not utf-8 became U+FFFD, 1 in all.",
+        "The declared encoding, 'utf-16le', is ignored, as in browsers.",
+        "1 bytes that are not utf-8 were replaced by U+FFFD.",
     )
 
 

@@ -67,7 +67,7 @@ def test_a_name_that_is_no_label_is_passed_over_and_told(declaration: str, label
     page = declaration.format(label) + r"Zürich 36\x30"
     text, remarks = decode_page(page.encode())
     assert text == page
-    assert remarks == (f"Its declared encoding, {label!r}, does not count, as in browsers.",)
+    assert remarks == (f"The declared encoding, {label!r}, is ignored, as in browsers.",)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_byte_order_mark_wins_and_is_no_text(mark: bytes, encoding: str) -> No
     page = "<?xml version='1.0'?><p>Zürich"
     assert decode_page(mark + page.encode(encoding)) == (page, ())
     _, remarks = decode_page(codecs.BOM_UTF8 + b"<meta charset=koi8-r>\xc3\xa9")
-    assert remarks == ("Its declared encoding, 'koi8-r', does not count, as in browsers.",)
+    assert remarks == ("The declared encoding, 'koi8-r', is ignored, as in browsers.",)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
@@ -195,7 +195,7 @@ def test_bytes_that_are_not_of_the_encoding_are_told_and_hide_no_ascii(
     found, remarks = decode_page(b"<meta charset=%s>%s" % (label.encode(), data))
     assert found.partition(">")[2] == text
     lost = text.count("\ufffd")
-    remark = f"Bytes that are not {lookup(label).name} became U+FFFD, {lost} in all."
+    remark = f"{lost} bytes that are not {lookup(label).name} were replaced by U+FFFD."
     assert remarks == (remark,) * (lost > 0)
 
 
@@ -229,7 +229,7 @@ def test_what_a_page_says_has_no_say_in_a_guess() -> None:
     page = "<p>charset=cp037 encoding: cp037 coding=cp037 Der Vertrag gilt für Größe 36 in Zürich.".encode(
         "cp1252"
     )
-    assert decode_page(page) == (page.decode("cp1252"), ("Its encoding is a guess: cp1252.",))
+    assert decode_page(page) == (page.decode("cp1252"), ("The encoding is a guess: cp1252.",))
 
 
 # --- Chromium ---

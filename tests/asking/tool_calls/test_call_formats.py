@@ -202,14 +202,20 @@ def test_a_format_of_the_user_s_own_with_raw_strings() -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"calls": "<call>$arguments</call>"}, "where the name stands"),
-        ({"calls": ("<a>$name$arguments", "<a><b>$name$arguments"), "trigger": "<b>"}, "begins no call"),
+        ({"calls": "<call>$arguments</call>"}, "does not contain .name"),
+        (
+            {"calls": ("<a>$name$arguments", "<a><b>$name$arguments"), "trigger": "<b>"},
+            "does not begin a call",
+        ),
         ({"calls": ("[f]$name: $arguments", "[[f]$name: $arguments")}, "contains '\\[f\\]'"),
-        ({"calls": "$name: $arguments"}, "Nothing tells where a call begins"),
-        ({"calls": "<c>$name$id:$arguments"}, "Nothing separates"),
-        ({"calls": "<c>$name$arguments</c>", "member": "<p>$value</p>"}, "has not the places"),
-        ({"calls": "<c>$name$arguments</c>", "member": "$key>$value."}, "where an argument begins"),
-        ({"calls": "<c>$name$arguments</c>", "member": "<$key>$value"}, "where a raw string ends"),
+        ({"calls": "$name: $arguments"}, "No text marks where a call begins"),
+        ({"calls": "<c>$name$id:$arguments"}, "are not separated"),
+        ({"calls": "<c>$name$arguments</c>", "member": "<p>$value</p>"}, "lacks a place"),
+        (
+            {"calls": "<c>$name$arguments</c>", "member": "$key>$value."},
+            "beginning of an argument is not marked",
+        ),
+        ({"calls": "<c>$name$arguments</c>", "member": "<$key>$value"}, "end of a raw string is not marked"),
         ({"calls": "<c>$name$arguments</c>", "member": "<$key>$value||x||"}, "can overlap itself"),
         ({"calls": "<c>$name$arguments</c>", "member": "<$key $type>$value<>"}, "Some types have no word"),
         ({"calls": "<c>$name: $arguments", "thinking": ("<think>",)}, "beginning and an end"),

@@ -81,7 +81,7 @@ def test_infill_is_loaded_with_its_convention() -> None:
 
 
 def test_a_folder_is_needed_and_nothing_is_downloaded(tmp_path: Path) -> None:
-    with pytest.raises(StructgenError, match="downloads nothing"):
+    with pytest.raises(StructgenError, match="does not download"):
         load_masked_model("GSAI-ML/LLaDA-8B-Instruct")
     (tmp_path / "config.json").write_text("[", encoding="utf-8")
     with pytest.raises(StructgenError, match="cannot be read"):

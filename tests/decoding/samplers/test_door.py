@@ -195,7 +195,7 @@ def test_a_model_of_transformers_is_no_function():
         def get_output_embeddings(self):
             return None
 
-    with pytest.raises(sg.errors.OptionError, match="no causal language model"):
+    with pytest.raises(sg.errors.OptionError, match="not a causal language model"):
         draw(model=Module())
 
 
@@ -660,7 +660,7 @@ def test_trees_that_do_not_fit_the_prompts_are_refused(tree):
 
 
 def test_a_list_of_trees_for_one_prompt_is_refused():
-    with pytest.raises(sg.errors.OptionError, match="PrefixTree of its own"):
+    with pytest.raises(sg.errors.OptionError, match="its own PrefixTree"):
         draw_all([97], tree=[sg.samplers.PrefixTree()])
 
 

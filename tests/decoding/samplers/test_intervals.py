@@ -183,7 +183,7 @@ def test_a_path_is_a_function_whose_range_is_that_of_the_schema(documents):
     ("path", "said"),
     [
         ("nothing", "absent.*the text '"),
-        ("age[]", r"'age\[\]' has a number for each item"),
+        ("age[]", r"'age\[\]' returns a number for each item"),
         ("", "is no number.*the text '"),
     ],
 )
@@ -204,7 +204,7 @@ def raising(text: str) -> float:
     ("function", "given", "said"),
     [
         (len, (0, 2), r"is outside range=\(0, 2\): the text '"),
-        (lambda text: math.nan, (0, 1), "nan is no number to take a mean of: the text '"),
+        (lambda text: math.nan, (0, 1), "nan is not a number: the text '"),
         (lambda text: math.inf, None, "inf is no number"),
         (lambda text: "1", (0, 2), "'1' is no number"),
         (lambda text: None, None, "None is no number"),

@@ -86,7 +86,7 @@ def test_a_server_answers_with_its_keys_and_ends_a_stream_before_it_stops(keyed:
         (["extract", "--thinking", ""], "until|thinking"),
         (["extract", "--chat-template", "nowhere"], "nowhere"),
         (["extract", "--name", "a", "--name", "b", "--name", "a"], "got 'a' twice"),
-        (["extract", "--unknown", "ignore"], "Choose from error, warn"),
+        (["extract", "--unknown", "ignore"], "must be one of error, warn"),
         (["extract", "--chat-template", __file__], "reads no messages"),
     ],
 )

@@ -126,7 +126,7 @@ def test_what_is_no_path_of_a_file_is_refused_before_a_page_is_asked(
     monkeypatch.chdir(tmp_path)
     Path("results").mkdir()
     engine, model = finder()
-    with pytest.raises(OptionError, match=r"out: .* is no path of a file"):
+    with pytest.raises(OptionError, match=r"out: .* is not the path of a file"):
         extracted(engine, TEXT, out=out)
     assert not model.prompts and [one.name for one in tmp_path.iterdir()] == ["results"]
 

@@ -303,7 +303,7 @@ def test_a_mask_that_cannot_be_filled_ends_that_request_alone(vllm: SimpleNamesp
         ({"choice": [1]}, "choice/0: It is 1, and must be a text"),
         ({"grammar": "%import .secret.X\nstart: X"}, "import"),
         ({"structural_tag": "{}"}, "format"),
-        ({"json": SCHEMA, "whitespace_pattern": " "}, "demands white space"),
+        ({"json": SCHEMA, "whitespace_pattern": " "}, "requires white space"),
         ({"json": SCHEMA, "disable_additional_properties": True}, "is not offered"),
     ],
 )

@@ -244,7 +244,7 @@ def _no_type(text: str):  # type: ignore[no-untyped-def]
         (awaited, Iterator[int], "{text}", "AsyncIterator"),
         (asked, int, "{txt}", "{txt} is no parameter"),
         (asked, int, "{}", "is no parameter"),
-        (asked, int, "{text", "no template"),
+        (asked, int, "{text", "not a template"),
     ],
 )
 def test_what_can_be_known_is_an_error_at_decoration(make: Any, hint: Any, prompt: str, error: str) -> None:

@@ -212,10 +212,10 @@ def test_a_text_stands_for_itself_and_a_lark_grammar_for_its_texts() -> None:
 @pytest.mark.parametrize(
     ("grammar", "bind", "said"),
     [
-        ('start: "a" J\n%declare J\n', {"K": "x"}, "There is no terminal K"),
+        ('start: "a" J\n%declare J\n', {"K": "x"}, "The terminal K does not exist"),
         ('start: "a" J\nJ: "b"\n', {"J": "x"}, "J has a pattern"),
-        ('start: "a" J\n%declare J\n', {}, "The terminal J is declared, and nothing makes it"),
-        ('start: "a"\n%ignore J\n%declare J\n', {}, "The terminal J is declared, and nothing makes it"),
+        ('start: "a" J\n%declare J\n', {}, "The terminal J is declared, but never made"),
+        ('start: "a"\n%ignore J\n%declare J\n', {}, "The terminal J is declared, but never made"),
     ],
 )
 @pytest.mark.parametrize("lexer", ["contextual", "characters"])

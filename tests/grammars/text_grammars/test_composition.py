@@ -134,7 +134,7 @@ def test_a_schema_has_the_operators_of_its_text_grammar() -> None:
     assert accepts("A: " + schema, "A: 12") and not accepts("A: " + schema, "A: 2")
     with pytest.raises(sg.errors.OptionError, match="complement"):
         _ = ~schema
-    with pytest.raises(sg.errors.OptionError, match="A bytes is no part of a grammar"):
+    with pytest.raises(sg.errors.OptionError, match="A bytes is not a part of a grammar"):
         _ = b"A: " + schema
 
 
@@ -174,7 +174,7 @@ def test_a_composed_grammar_is_a_value() -> None:
         (lambda: sg.substring_of("a") & sg.substring_of("a"), "regular"),
         (lambda: sg.literal("a") - sg.substring_of("a"), "regular"),
         (lambda: ~sg.substring_of("a"), "not regular"),
-        (lambda: sg.either(), "no alternatives"),
+        (lambda: sg.either(), "list of alternatives is empty"),
         (lambda: sg.special(-1), "token: -1 is not allowed"),
     ],
 )

@@ -178,7 +178,7 @@ def test_one_text_of_a_megabyte_is_forced() -> None:
 @for_each(
     ("given", "said"),
     [
-        ([], "nothing to choose"), (["a", "\ud800"], "surrogate pair"), (["a", 1], "texts: 1 is not"),
+        ([], "needs at least one text"), (["a", "\ud800"], "surrogate pair"), (["a", 1], "texts: 1 is not"),
         (["a", b"a"], "texts: b'a' is not"),
     ],
 )  # fmt: skip

@@ -218,7 +218,7 @@ def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
 def test_a_file_of_somebody_else_names_what_to_delete(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     (tmp_path / "file").chmod(0o666)
-    (said,) = told(lambda: open_trusted(tmp_path / "file", "it is made anew."))
+    (said,) = told(lambda: open_trusted(tmp_path / "file", "it is built again."))
     assert f"Delete {tmp_path / 'file'} if nobody needs it, or set STRUCTGEN_CACHE to a folder that" in said
 
 
@@ -226,7 +226,7 @@ def test_a_folder_in_a_files_place_is_told_once_for_reading_and_writing(tmp_path
     (tmp_path / "file").mkdir()
 
     def used() -> None:
-        open_trusted(tmp_path / "file", "it is made anew.")
+        open_trusted(tmp_path / "file", "it is built again.")
         write_atomically(tmp_path / "file", [b"x"])
 
     assert len(told(used)) == 1

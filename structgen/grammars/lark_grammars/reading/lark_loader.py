@@ -422,7 +422,9 @@ def refusal_error(
     end = "\n" if message.endswith("^") else "."
     if message.endswith((".", "!")):
         end = ""
-    return GrammarError(f"Syntax error in the grammar: {message}{end}", where=where, cure=cure)
+    is_syntax = message.startswith("Unexpected")
+    fault = "Syntax error in the grammar" if is_syntax else "lark rejects the grammar"
+    return GrammarError(f"{fault}: {message}{end}", where=where, cure=cure)
 
 
 def indenter_of(postlex: Any) -> Any:
