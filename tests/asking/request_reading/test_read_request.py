@@ -308,6 +308,6 @@ def test_tools_without_a_form_leave_text_free() -> None:
 
 
 def test_tools_without_a_format_are_refused() -> None:
-    with pytest.raises(sg.errors.OptionError, match="how a call is written"):
+    with pytest.raises(sg.errors.OptionError, match="the format of a call depends"):
         sg.read_request({**WHOLE, "tools": [CLOCK]}).grammar()
     assert sg.read_request({**WHOLE, "tools": [CLOCK], "tool_choice": "none"}).grammar() is None

@@ -174,7 +174,7 @@ def test_a_format_is_found_by_the_chat_template(format: str) -> None:
 
 
 def test_an_unknown_template_or_name_lists_the_formats() -> None:
-    with pytest.raises(sg.errors.OptionError, match=r"shows none .* hermes, qwen_3, .*ToolFormat"):
+    with pytest.raises(sg.errors.OptionError, match=r"does not contain any .* hermes, qwen_3, .*ToolFormat"):
         sg.tools(TOOLS, format="{{ messages }}")
     with pytest.raises(sg.errors.OptionError, match=r"'nope' is not known.*hermes"):
         sg.tools(TOOLS, format="nope")

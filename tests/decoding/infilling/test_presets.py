@@ -76,7 +76,7 @@ def test_infill_is_loaded_with_its_convention() -> None:
     assert model.vocab_size == tokenizer.vocab_size
     assert tokenizer.token_bytes[model.mask_id] is None
     for option in ({"device": "cuda"}, {"mask_id": 5}, {"shift": False}, {"block_length": 8}):
-        with pytest.raises(OptionError, match="Leave it out"):
+        with pytest.raises(OptionError, match="Remove it"):
             load_masked_model("structgen/infill", **option)
 
 

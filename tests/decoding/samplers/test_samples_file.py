@@ -198,7 +198,7 @@ def test_masses_of_texts_that_an_earlier_run_found_come_from_the_tree():
     ("line", "change", "said"),
     [
         (1, "{", "line 1: .*not JSON"),
-        (1, "[]", "line 1: .*no object"),
+        (1, "[]", "line 1: .*not an object"),
         (1, {"format": "structgen samples 9"}, "line 1: .*reads 'structgen samples 2'"),
         (1, {"draws": 13}, "line 14: .*13 draws, and 12"),
         (1, {"draws": -1}, "line 1: .*'draws'"),

@@ -188,7 +188,10 @@ def test_the_lexer_may_be_left_out(tmp_path: Path) -> None:
     path.write_text('start: "if" N "then" N\nN: /[a-z]+/\n%ignore " "\n')
     assert check_text("ifathenb", "--grammar", str(path), "-o", "lexer=characters").exit_code == 0
     assert check_text("ifathenb", "--grammar", str(path)).exit_code == 1
-    assert "is not offered" in check_text("x", "--grammar", str(path), "-o", "lexer=basic").stderr
+    assert (
+        "must be one of contextual, characters, greedy"
+        in check_text("x", "--grammar", str(path), "-o", "lexer=basic").stderr
+    )
 
 
 def test_imports_are_looked_for_in_the_folders_given(tmp_path: Path) -> None:

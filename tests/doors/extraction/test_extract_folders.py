@@ -38,7 +38,7 @@ def test_a_folder_has_the_items_of_its_files(folder: Path) -> None:
 
 def test_documents_that_cannot_be_read_are_failed_and_the_others_go_on(folder: Path) -> None:
     (folder / "b.png").write_bytes(b"\x89PNG\0")
-    with pytest.warns(ShortenedWarning, match=r"b\.png: .*no text.*absent\.txt: There is no"):
+    with pytest.warns(ShortenedWarning, match=r"b\.png: .*not text.*absent\.txt: The file does not exist"):
         found = extracted(finder()[0], [folder, folder / "absent.txt"])
     assert values(found) == WANTED and not found.is_complete and not found.is_stopped
     assert [(one.document, one.page, one.start, one.end) for one in found.failed] == [

@@ -114,7 +114,7 @@ def test_results_are_not_written_over_a_document(tmp_path: Path) -> None:
     path.write_text(TEXT)
     (tmp_path / "link.txt").symlink_to(path)
     for out in (path, tmp_path / "link.txt"):
-        with pytest.raises(OptionError, match=r"over the document .*sales\.txt"):
+        with pytest.raises(OptionError, match=r"overwrite the document .*sales\.txt"):
             extracted(finder()[0], [path], out=out)
     assert path.read_text() == TEXT and len([*tmp_path.iterdir()]) == 2
 

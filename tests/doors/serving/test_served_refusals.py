@@ -72,13 +72,13 @@ def test_the_client_raises_its_own_error(app: Any) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"", "no JSON"),
-        (b"{", "no JSON"),
-        (b"\xff\xfe", "no JSON"),
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
         (b"[" * 100_000, "nested too deeply"),
         (b"[]", "must be an object"),
         (b'"x"', "must be an object"),
-        (b'{"model": ' + b"9" * 5000 + b"}", "no JSON"),
+        (b'{"model": ' + b"9" * 5000 + b"}", "not JSON"),
         (b'{"metadata": {"a": NaN}}', "no JSON: the number NaN is not finite"),
         (b'{"metadata": {"a": [-1e999]}}', "no JSON: the number -1e999 is not finite"),
     ],

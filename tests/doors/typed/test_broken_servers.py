@@ -178,7 +178,7 @@ GARBAGE = {
     "no HTTP": b"\x00\xff\x13garbage\r\n\r\n",
     "another status": b"HTTP/1.1 999 What\r\n\r\n",
     "no JSON": http(b"{garbage"),
-    "no UTF-8": http(b'{"choices": "\xff\xfe"}'),
+    "not UTF-8": http(b'{"choices": "\xff\xfe"}'),
     "a page": http(b"<html>Hello</html>"),
     "too long a length": http(json.dumps(WHOLE).encode()).replace(b"Content-Length: ", b"Content-Length: 9"),
     "too short a length": http(json.dumps(WHOLE).encode()).replace(

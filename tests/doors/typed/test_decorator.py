@@ -240,10 +240,10 @@ def _no_type(text: str):  # type: ignore[no-untyped-def]
     ("make", "hint", "prompt", "error"),
     [
         (asked, Callable[[], int], "{text}", "CallableSchema"),
-        (asked, None, "{text}", "nothing to write"),
+        (asked, None, "{text}", "no values to generate"),
         (awaited, Iterator[int], "{text}", "AsyncIterator"),
-        (asked, int, "{txt}", "{txt} is no parameter"),
-        (asked, int, "{}", "is no parameter"),
+        (asked, int, "{txt}", "{txt} is not a parameter"),
+        (asked, int, "{}", "is not a parameter"),
         (asked, int, "{text", "not a template"),
     ],
 )

@@ -46,7 +46,7 @@ def test_free_text_has_no_grammar(target: Any) -> None:
         ),
         ({"response_format": OPENAI, "model": "m", "messages": []}, "target/model: 'model'"),
         ({"response_format": {"type": "json_schema", "json_schema": {"schema": {"regx": 1}}}}, "'regx'"),
-        ({"type": "json_schema", "json_schema": {"name": "x"}}, "no schema"),
+        ({"type": "json_schema", "json_schema": {"name": "x"}}, "schema is missing"),
         ({"type": "json_schema", "json_schema": {"schema": {}, "shema": 1}}, "'shema'"),
         ({"structured_outputs": {}}, "It says nothing"),
         ({"json_schema": SCHEMA, "ebnf": "root ::= x"}, "json_schema and ebnf"),
@@ -106,7 +106,7 @@ def test_an_annotation_that_is_no_target_is_refused_where_it_is_decorated(annota
 
 def test_policies_are_for_schemas() -> None:
     for target in ({"regex": "a"}, {"type": "text"}, {"choice": ["a"]}):
-        with pytest.raises(sg.errors.OptionError, match="no schema to be written under them"):
+        with pytest.raises(sg.errors.OptionError, match="no effect without a schema"):
             sg.run(told("a")[0], "Who?", target, policies={"whitespace": "compact"})
     tag = {"type": "structural_tag", "format": {"type": "json_schema", "json_schema": SCHEMA}}
     usual, compact = '{"n": 1}', '{"n":1}'

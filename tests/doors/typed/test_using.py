@@ -92,7 +92,7 @@ def test_methods_and_local_types_keep_their_names() -> None:
         ({"temperature": 1}, sg.errors.OptionError, "Sampling"),
         ({"schema": {}}, sg.errors.OptionError, "schema"),
         ({"target": 3}, sg.errors.OptionError, "is not a valid target"),
-        ({"target": sg.Call}, sg.errors.UnsupportedError, "there are no tools"),
+        ({"target": sg.Call}, sg.errors.UnsupportedError, "no tools are given"),
         ({"tools": [3], "target": int}, sg.errors.OptionError, "is not a tool"),
         ({"model": "structgen/nothing"}, sg.errors.StructgenError, "structgen/nothing"),
         ({"max_tokens": 0}, sg.errors.OptionError, "max_tokens"),

@@ -128,7 +128,7 @@ REFUSED: list[tuple[Any, dict[str, Any], type[sg.StructgenError], str, tuple[str
     (5, {}, OptionError, "", ()),
     (LINES, {"postlex": Overriding}, StructgenError, "", ("handle_NL",)),
     (LINES, {"postlex": Overriding()}, StructgenError, "", ("handle_NL",)),
-    (LINES, {"postlex": Unfinished}, StructgenError, "", ("cannot make",)),
+    (LINES, {"postlex": Unfinished}, StructgenError, "", ("cannot create",)),
     (LINES, {"postlex": Odd}, StructgenError, "", ("tab_len",)),
     (LINES, {"postlex": PythonIndenter}, StructgenError, "", ("_NEWLINE",)),
 ]
@@ -284,7 +284,7 @@ def test_grammars_that_differ_are_not_equal() -> None:
         ("start: 'a'", "line 1, column 8", "double quotes"),
         ('start: {"a"}', "line 1, column 8", "(...)* for a repetition"),
         ("start: my-rule", "line 1, column 10", "letters, digits and _"),
-        ('Start: "a"', "line 1, column 2", "small letters"),
+        ('Start: "a"', "line 1, column 2", "lower case"),
         ('start: "a"\nstart: "b"', "grammar", "one rule, with |"),
         ('start: A\nA: "a" A', "grammar", "Make it a rule"),
         ('start: A\nA: b\nb: "x"', "grammar", "in upper case"),

@@ -33,7 +33,7 @@ def test_items_become_symbols_and_patterns() -> None:
 @for_each(
     ("text", "where", "said"),
     [
-        ("", "line 1, column 1", "no rule"),
+        ("", "line 1, column 1", "has no rule"),
         ('root = "a"', "line 1, column 6", "::="),
         ('root ::= "a', "line 1, column 10", "does not end"),
         ('root ::= "a" other', "line 1, column 14", "other is not defined"),
@@ -41,7 +41,7 @@ def test_items_become_symbols_and_patterns() -> None:
         ("root ::= [b-a]", "line 1, column 11", "range is empty"),
         ('root ::= ("a"', "line 1, column 10", "not closed"),
         ('root ::= "a")', "line 1, column 13", "parenthesis was not opened"),
-        ('root ::= "\\q"', "line 1, column 11", "no escape"),
+        ('root ::= "\\q"', "line 1, column 11", "not an escape"),
         ('root ::= "\\ud800"', "line 1, column 11", "surrogate"),
         ('root ::= "a"{3,2}', "line 1, column 13", "contradict each other"),
         ('root ::= "a"{x}', "line 1, column 13", "count"),

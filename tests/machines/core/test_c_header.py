@@ -449,7 +449,7 @@ def test_what_is_no_compiled_grammar_is_refused() -> None:
 @for_each("duplicate", [pickle.dumps, copy.copy, copy.deepcopy])
 def test_addresses_stay_where_they_are(duplicate: Any) -> None:
     addresses = Addresses(sg.compile(sg.regex("a"), TOKENIZER))
-    with pytest.raises(sg.errors.OptionError, match="of this process"):
+    with pytest.raises(sg.errors.OptionError, match="to this process"):
         duplicate(addresses)
 
 

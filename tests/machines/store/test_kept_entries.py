@@ -98,7 +98,7 @@ def test_an_entry_of_other_sources_is_not_read_nor_touched_and_refused_under_the
     assert {path: path.read_bytes() for path in older} == older
     for path in newer:
         shutil.copy(next(iter(older)), path)
-    with pytest.warns(StoreWarning, match="not made by this version"):
+    with pytest.warns(StoreWarning, match="not written by this version"):
         assert make(folder) == expected
     assert not any(path.exists() and path.read_bytes() in older.values() for path in newer)
 
@@ -117,7 +117,7 @@ def test_an_entry_of_an_older_kind_is_refused_and_replaced(
         expected = make(folder)
     before = {path: path.read_bytes() for path in folder.rglob(f"*{suffix}")}
     assert before
-    with pytest.warns(StoreWarning, match="not made by this version"):
+    with pytest.warns(StoreWarning, match="not written by this version"):
         assert make(folder) == expected
     now = {path: path.read_bytes() for path in folder.rglob(f"*{suffix}")}
     assert now and not set(now.values()) & set(before.values())
