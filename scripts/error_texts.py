@@ -257,13 +257,13 @@ def error_texts() -> dict[str, list[str]]:
     }
     found = Collector(modules).texts
     return {
-        name: list(dict.fromkeys(text for _, text in sorted(texts.items(), key=_position)))
+        name: list(dict.fromkeys(text for _, text in sorted(texts.items(), key=position)))
         for name, texts in found.items()
         if texts
     }
 
 
-def _position(item: tuple[ast.AST, str]) -> tuple[int, int]:
+def position(item: tuple[ast.AST, str]) -> tuple[int, int]:
     """Return the line and the column of a node with its text."""
     return item[0].lineno, item[0].col_offset  # type: ignore[attr-defined]
 

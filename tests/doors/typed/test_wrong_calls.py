@@ -41,7 +41,7 @@ def test_the_decorator_without_a_model_says_that_one_is_missing() -> None:
 @pytest.mark.parametrize(
     ("name", "cure"),
     [
-        ("Sampling", "Write sampling="),
+        ("Sampling", r"Did you mean sampling\?"),
         ("max_token", r"Did you mean max_tokens\?"),
         ("temprature", r"Write sampling=sg\.Sampling\(temperature=\.\.\.\)"),
         ("zzz", "The options are"),
