@@ -121,7 +121,7 @@ class WorkerProcess:
             self._process.join(1.0)
             end_error = EndedError(
                 f"The process of the {self._name} ended with exit code {self._process.exitcode} "
-                f"during {question}.",
+                f"when it was asked {question}.",
                 where=self._where,
                 cure="Check what ends it: a crash in compiled code, os._exit, or too little memory.",
             )
