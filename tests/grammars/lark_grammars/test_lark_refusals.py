@@ -270,7 +270,7 @@ def test_grammars_that_differ_are_not_equal() -> None:
     ("text", "where", "cure"),
     [
         ("start: x", "line 1, column 8", "Define it: x: ..."),
-        ("start: item\nitme: /a/", "line 1, column 8", "Or was itme meant?"),
+        ("start: item\nitme: /a/", "line 1, column 8", "Did you mean itme?"),
         ("start: NUMBER", "line 1, column 8", "%import common.NUMBER"),
         ("%import common.NUMBR\nstart: NUMBR", "line 1, column 16", "%import common.NUMBER"),
         ("%import foo.BAR\nstart: BAR", "grammar", "pass import_paths"),
