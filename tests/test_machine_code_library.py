@@ -164,7 +164,7 @@ def test_without_numba_a_library_that_does_not_fit_ends_in_an_error_that_names_t
 
 def test_without_a_linker_the_writer_says_so(package: Path, tmp_path: Path) -> None:
     done = process(package, WRITE.format(folder=str(tmp_path)), PATH=str(tmp_path))
-    assert "StructgenError: No compiler for C (cc, gcc, clang) is found" in done.stderr
+    assert "StructgenError: A compiler for C (cc, gcc, clang) is needed" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -335,7 +335,7 @@ def test_a_part_of_a_model_is_refused_wherever_it_ends() -> None:
     [
         (b"", "part of"),
         (b"\x89PNG\r\n\x1a\n", "not a SentencePiece model"),
-        (b"{}", "no vocabulary"),
+        (b"{}", "vocabulary is missing"),
         (b'{"a"', "not JSON"),
         (b"YQ== 0\nYg== 1\n", "from_tiktoken_file"),
         (b"\xff" * 99, "not a SentencePiece model"),

@@ -166,8 +166,8 @@ def changed(place: str, value: object) -> Any:
 SMALL = base64.b64encode(b"the").decode()
 WRONG: list[tuple[str, object, str]] = [
     ("config", None, "config: the configuration is missing"),
-    ("config/pattern", None, "config/pattern: there is no pattern"),
-    ("config/pattern", 7, "config/pattern: there is no pattern"),
+    ("config/pattern", None, "config/pattern: the pattern that splits a text is missing"),
+    ("config/pattern", 7, "config/pattern: the pattern that splits a text is missing"),
     ("config/default_vocab_size", None, "default_vocab_size: None is no number"),
     ("config/default_vocab_size", "300", "default_vocab_size: '300' is no number"),
     ("config/default_vocab_size", 9_999, "default_vocab_size: the file declares 9,999 tokens"),

@@ -81,7 +81,7 @@ def _read_vocabulary(model: dict[str, Any]) -> tuple[dict[str, int], list[int]]:
         return dict(vocab), [vocab[text]] if has_unknown else []
     for at, entry in enumerate(vocab):
         if not isinstance(entry, list) or not entry or not isinstance(entry[0], str):
-            raise _file_error("the pieces with their scores are missing.", f"{where}/{at}", _AGAIN)
+            raise _file_error("must be a piece with its score.", f"{where}/{at}", _AGAIN)
     unknown: Any = model.get("unk_id")
     ids = {entry[0]: i for i, entry in enumerate(vocab)}
     return ids, [unknown] if is_id(unknown) else []
@@ -96,7 +96,7 @@ def _added_tokens(file: dict[str, Any]) -> Iterator[tuple[str, int, bool]]:
     for at, token in enumerate(token_list):
         content = token.get("content") if isinstance(token, dict) else None
         if not isinstance(content, str) or not is_id(token.get("id")):
-            raise _file_error("the token with its id is missing.", f"{where}/{at}", _AGAIN)
+            raise _file_error("must be a token with its id.", f"{where}/{at}", _AGAIN)
         yield content, token["id"], bool(token.get("special"))
 
 

@@ -409,11 +409,11 @@ def test_a_deep_schema_is_indexed_for_anchors() -> None:
 @for_each(
     ("schema", "where", "cure"),
     [
-        ({"type": "strng"}, "#/type", 'Write "string"'),
+        ({"type": "strng"}, "#/type", 'Did you mean "string"'),
         ({"type": ["int", "null"]}, "#/type", "Write \"integer\" for 'int'."),
-        ({"type": "float"}, "#/type", 'Write "number"'),
-        ({"type": "dict"}, "#/type", 'Write "object"'),
-        ({"type": "list"}, "#/type", 'Write "array"'),
+        ({"type": "float"}, "#/type", 'Did you mean "number"'),
+        ({"type": "dict"}, "#/type", 'Did you mean "object"'),
+        ({"type": "list"}, "#/type", 'Did you mean "array"'),
         ({"type": None}, "#/type", 'Write "null", in quotes.'),
         ({"type": "function", "function": {}}, "#/type", 'tool["function"]["parameters"]'),
         ({"properties": {"a": "string"}}, "#/properties/a", 'Write {"type": "string"}.'),

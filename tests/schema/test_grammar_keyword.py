@@ -139,7 +139,10 @@ SCHEMA: dict[str, Any] = {
 @for_each(
     ("pointer", "said"),
     [
-        ("#/properties/quer", r"#/properties is an object, and has no member 'quer'\. Is 'query' meant\?"),
+        (
+            "#/properties/quer",
+            r"#/properties is an object, and has no member 'quer'\. Did you mean 'query'\?",
+        ),
         ("#/properties/either/anyOf/2", r"anyOf is an array, and has no member '2'"),
         ("#/properties/either/anyOf/00", r"anyOf is an array, and has no member '00'"),
         ("#/properties/query/type/0", r"#/properties/query/type is 'string', and has no member '0'"),
@@ -179,7 +182,7 @@ def test_a_pointer_to_a_string_holds(pointer: str) -> None:
 
 def test_what_is_given_must_be_grammars_by_pointers() -> None:
     for wrong, said in (
-        (sg.literal("x"), "grammars: .* must be"),
+        (sg.literal("x"), "grammars must be"),
         ({3: sg.literal("x")}, "grammars: .* is not allowed"),
         ({"#": 3}, "grammars, #: .*int is not a part of a grammar"),
     ):
@@ -254,7 +257,7 @@ def test_of_equal_grammars_the_one_that_is_held_is_found(goes: int) -> None:
     assert sg.json_schema(schemas[0]).report.enforced
     both.clear()
     gc.collect()
-    with pytest.raises(sg.errors.SchemaError, match=r"does not hold.*grammars="):
+    with pytest.raises(sg.errors.SchemaError, match=r"does not have.*grammars="):
         sg.json_schema(schemas[0])
 
 
@@ -286,7 +289,7 @@ def test_one_object_serves_several_schemas_in_threads() -> None:
     [
         ("start: x", "#/x-grammar", "must be an object"),
         ([], "#/x-grammar", "must be an object"),
-        ({}, "#/x-grammar/syntax", "not null"),
+        ({}, "#/x-grammar/syntax", "got null"),
         ({"syntax": "larkk", "definition": "x"}, "#/x-grammar/syntax", "'larkk'.*lark, ebnf and regex"),
         ({"syntax": ["lark"], "definition": "x"}, "#/x-grammar/syntax", "an array"),
         ({"syntax": "lark"}, "#/x-grammar/definition", "is a text, not null"),
@@ -347,7 +350,7 @@ def test_no_file_is_opened(syntax: str, tmp_path: Any, monkeypatch: pytest.Monke
         (
             {"type": "string", "not": strings(ROUND)},
             "#",
-            "asked for that is not a text of .*not, oneOf and if",
+            "must not be a text of .*not, oneOf and if",
         ),
         ({"oneOf": [strings(ROUND), strings(SHARP)]}, "#", "asked for that is not a text of "),
         (

@@ -537,7 +537,7 @@ class _InfillCall:
             raise OptionError(
                 f"The hole {name!r} has no type.",
                 where="template",
-                cure="Write {{name}: str} or the like, pass holes={{name!r}: ...}, or pass "
+                cure=f"Write {{{name}: str}} or the like, pass holes={{{name!r}: ...}}, or pass "
                 f"grammar= for the whole text; in the shell -o holes={name}=FILE, or --schema "
                 "or --grammar.",
             )

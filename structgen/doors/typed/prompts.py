@@ -124,7 +124,7 @@ class Template:
                     "none, because the function has no parameters"
                 )
                 raise OptionError(
-                    "{{field}} is not a parameter of the function.",
+                    f"{{{field}}} is not a parameter of the function.",
                     where="docstring",
                     cure=f"The fields are {field_list}; double literal braces.",
                 )
@@ -181,7 +181,7 @@ def _format_field(
             cure="Pass a value that str.format takes, or convert it: {name!r}.",
         ) from error
     raise OptionError(
-        "The value of {{field}} is None, and the prompt would contain the word None.",
+        f"The value of {{{field}}} is None, and the prompt would contain the word None.",
         where=field,
         cure="Pass a text, or write {{field}!r} in the docstring if None is allowed.",
     )

@@ -288,7 +288,7 @@ class _Reader:
                 f"The token {token!r} is given by its text.",
                 keyword="token",
                 where=place,
-                cure="Pass its id, or specials={{token!r}: its id}.",
+                cure=f"Pass its id, or specials={{{token!r}: its id}}.",
             )
         with prefix_place(place):
             return special(self.specials[token] if isinstance(token, str) else token)

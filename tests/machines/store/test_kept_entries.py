@@ -29,7 +29,7 @@ from structgen.tokens import vocabulary
 from structgen.tokens.vocabulary import Vocabulary
 
 TOKENIZER = sg.Tokenizer.from_huggingface(Path(__file__).parents[2] / "data" / "bpe" / "tokenizer.json")
-WRITABLE = "Set STRUCTGEN_CACHE to a folder that can be written."
+WRITABLE = "Set STRUCTGEN_CACHE to a folder that is writable."
 LARK = 'start: WORD ("," WORD)*\nWORD: /[a-z]+/\n'
 
 
