@@ -1,4 +1,4 @@
-"""The texts of errors and warnings (scripts/error_texts.py): all are found, the file has them, plain words."""
+"""The texts of errors and warnings (scripts/error_texts.py): all are found and in the file, in plain words."""
 
 from __future__ import annotations
 

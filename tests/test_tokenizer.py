@@ -446,7 +446,7 @@ DAMAGED: dict[str, tuple[str, dict[str, Any], str]] = {
     "endless id": ("BPE", {"vocab": {"a": 10**12}}, "/model/vocab/'a': 1000000000000 is not an id"),
     "list as id": ("BPE", {"vocab": {"a": []}}, r"/model/vocab/'a': \[\] is not an id"),
     "score alone": ("Unigram", {"vocab": [["a", 0.0], 7]}, "/model/vocab/1 must be a piece"),
-    "number as piece": ("Unigram", {"vocab": [[7, 0.0]]}, "/model/vocab/0: must be a piece"),
+    "number as piece": ("Unigram", {"vocab": [[7, 0.0]]}, "/model/vocab/0 must be a piece"),
     "no content": ("", {"added_tokens": [{"id": 0}]}, "/added_tokens/0: there is no token"),
     "no id": ("", {"added_tokens": [{"content": "a"}]}, "/added_tokens/0: there is no token"),
     "token as text": ("", {"added_tokens": ["a"]}, "/added_tokens/0: there is no token"),

@@ -31,7 +31,8 @@ class StructgenError(Exception):
         self.cure = printable(cure)
         # `where` stays as it is in the input, so that a program finds it there; only the message is escaped.
         sentence = self.what
-        if where:
+        # a sentence that begins with the place has it once
+        if where and not self.what.startswith(f"{where} "):
             # `temperature must be ...` is one sentence; a JSON pointer is no subject of a sentence.
             is_subject = self.what.startswith(("must ", "is ")) and where[0] not in "#/"
             sentence = f"{printable(where, lines=False)}{' ' if is_subject else ': '}{self.what}"
