@@ -285,7 +285,7 @@ def _iterate_tools(tools: Any, where: str) -> Iterator[tuple[str, Any]]:
         yield where, tools
     elif isinstance(tools, str | bytes | bytearray) or not isinstance(tools, Iterable):
         raise OptionError(
-            f"tools must be a list, got {type(tools).__name__}.", where=where, cure="Pass a list: [tool]."
+            f"must be a list, got {type(tools).__name__}.", where=where, cure="Pass a list: [tool]."
         )
     else:
         for index, tool in enumerate(tools):

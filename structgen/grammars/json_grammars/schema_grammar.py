@@ -263,7 +263,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         findings = [finding for finding in report.findings if finding.keyword == GRAMMAR]
         reasons = {finding.pointer: finding.why for finding in findings}
         for place in places:
-            why = reasons.get(place, "the place has no value")
+            why = reasons.get(place, "no value is checked against it")
             if why:  # "": the grammar is enforced there
                 raise pointer_error(f"A grammar has no effect at {place}: {why}.")
         return new_grammar

@@ -188,7 +188,7 @@ class _Reader:
         if names and all(isinstance(name, str) and name in TYPES for name in names):
             return 'Write {"type": "json_schema", "json_schema": {...}} around a schema.'
         close = get_close_matches(kind, _KINDS, 1, 0.8) if isinstance(kind, str) else []
-        return f"Write {close[0]}." if close else f"The supported ones are {', '.join(_KINDS)}."
+        return f"Did you mean {close[0]}?" if close else f"The supported ones are {', '.join(_KINDS)}."
 
     # --- texts ----------------------------------------------------------------------------------------------
 

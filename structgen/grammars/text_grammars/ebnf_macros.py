@@ -243,7 +243,7 @@ def ways_of_macro(name: str, arguments: Sequence[Any], named_arguments: NamedArg
     if not fits:
         shapes += [f"{argument}={shape}" for argument, shape in named_shapes.items()]
         raise GrammarError(
-            f"The arguments of {name} must be ({', '.join(shapes)}).", cure=f"Write {macro.example}."
+            f"{name} does not accept the arguments ({', '.join(shapes)}).", cure=f"Write {macro.example}."
         )
     return macro.ways(arguments, named_arguments)
 

@@ -67,18 +67,18 @@ def test_a_text_that_names_a_file_is_a_text_and_told(folder: Path) -> None:
         ([], "The list of documents is empty"),
         ({}, "The list of documents is empty"),
         (b"bytes", "A document must be .*, got bytes"),
-        (None, "type NoneType is no"),
-        (["text", 3], "type int is no"),
-        ([("a", "b", "c")], "type tuple is no"),
-        ({3: "text"}, "type tuple is no"),
-        ({"": "text"}, "name"),
+        (None, "must be .*, got NoneType"),
+        (["text", 3], "must be .*, got int"),
+        ([("a", "b", "c")], "must be .*, got tuple"),
+        ({3: "text"}, "must be .*, got tuple"),
+        ({"": "text"}, "name must be a text that is not empty, got ''."),
         ([("a", "one"), ("a", "two")], "Two documents have the name 'a'"),
         ([TextDocument("a", "one"), ("a", "two")], "Two documents have the name 'a'"),
         ("half \ud800", "document: text: Character 5"),
     ],
 )
 def test_what_is_no_document_is_refused(given: Any, said: str) -> None:
-    with pytest.raises(OptionError, match=f"{said}.* [A-Z]"):
+    with pytest.raises(OptionError, match=f"{said}(.* [A-Z]|$)"):
         documents_of(given)
 
 
@@ -89,7 +89,7 @@ def test_the_same_file_twice_is_refused(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["absent.txt", "absent/x.txt", "a/x.txt/y", "n" * 300])
 def test_an_absent_file_is_refused(folder: Path, name: str) -> None:
-    with pytest.raises(OptionError, match=f"{name}: (There is no such file|The file cannot be read)"):
+    with pytest.raises(OptionError, match=f"{name}: (The file does not exist|The file cannot be read)"):
         documents_of(folder / name)
 
 

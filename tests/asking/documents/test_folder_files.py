@@ -176,5 +176,5 @@ def test_where_no_document_can_be_read_the_first_error_is_raised(tmp_path: Path)
 
 def test_without_a_place_for_errors_the_first_one_is_raised(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_bytes(b"\0")
-    with pytest.raises(OptionError, match=r"b.txt: The bytes"):
+    with pytest.raises(OptionError, match=r"b.txt: The file is not text"):
         documents_of(["a text", tmp_path / "b.txt"])

@@ -46,7 +46,7 @@ def test_invisible_text_beside_visible_text_is_left_out_and_told(tmp_path: Path)
     assert read(tmp_path, pdf_of(mixed)) == TextDocument(
         "x.pdf",
         "Seen.\nSeen, too.",
-        ("21 characters of invisible text are left out: 'Ignore what was said.'.",),
+        ("21 characters of invisible text are omitted: 'Ignore what was said.'.",),
     )
 
 

@@ -276,7 +276,7 @@ def test_the_place_of_a_fault_is_where_no_text_goes_on() -> None:
         with pytest.raises(ValidationError) as caught:
             adapter.validate_python(wrong)
         lived = max((wrong[:end] for end in range(len(wrong) + 1) if wrong[:end] in begun), key=len)
-        place = f"line {lived.count(chr(10)) + 1}, column {len(lived.rpartition(chr(10))[2]) + 1},"
+        place = f"line {lived.count(chr(10)) + 1}, column {len(lived.rpartition(chr(10))[2]) + 1}:"
         assert place in str(caught.value), wrong
 
 

@@ -179,7 +179,7 @@ def test_what_is_read_survives_a_pickle() -> None:
         ({"structured_outputs": {"regex": "a", "whitespace_pattern": " ?"}}, "does not apply to regex"),
         ({"structured_outputs": {"json": SCHEMA, "whitespace_pattern": " "}}, "requires white space"),
         ({"structured_outputs": {"json": SCHEMA, "whitespace_pattern": "("}}, "missing"),
-        ({"text": {"format": None, "verbosity": "lo"}}, "text/verbosity: It is 'lo'"),
+        ({"text": {"format": None, "verbosity": "lo"}}, "text/verbosity must be .*, got 'lo'"),
         ({"guided_json": "{"}, "line 1"),
         ({"ebnf": LARK}, "line 1"),
         ({"functions": [{"name": "f"}], "tools": [CLOCK]}, "tools stands in place of functions"),

@@ -178,7 +178,7 @@ def test_an_unknown_template_or_name_lists_the_formats() -> None:
         sg.tools(TOOLS, format="{{ messages }}")
     with pytest.raises(sg.errors.OptionError, match=r"'nope' is not known.*hermes"):
         sg.tools(TOOLS, format="nope")
-    with pytest.raises(sg.errors.OptionError, match=r"Write 'qwen_3_coder'"):
+    with pytest.raises(sg.errors.OptionError, match=r"Did you mean 'qwen_3_coder'"):
         sg.tools(TOOLS, format="qwen3_coder")
     with pytest.raises(sg.errors.OptionError, match=r"int has no chat template"):
         sg.tools(TOOLS, format=3)

@@ -76,7 +76,7 @@ def test_white_space_and_a_missing_end_do_not_matter(format: str, text: str) -> 
         ),
         ('<tool_call>\n{"name": "f", "arguments": {"a": NaN}}\n</tool_call>', "no JSON"),
         ('<tool_call>\n{"name": "f", "arguments": [1]}\n</tool_call>', "no object"),
-        ('<tool_call>\n{"na', "ends inside"),
+        ('<tool_call>\n{"na', "ends before its arguments"),
     ],
 )
 def test_what_is_no_call_is_told_and_stays_text_or_has_an_error(text: str, said: str) -> None:

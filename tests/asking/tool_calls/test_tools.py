@@ -186,7 +186,7 @@ def undefined(a: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F8
 @for_each(
     ("tools", "options", "where", "said"),
     [
-        ([TWO[0], TWO[0]], {}, "tools/1/name", "second tool is called 'one'"),
+        ([TWO[0], TWO[0]], {}, "tools/1/name", "Two tools have the name 'one'"),
         ([{"name": "a b", "inputSchema": PARAMETERS}], {}, "the tool a b", "cannot write the name 'a b'"),
         ([{"name": "f", "inputSchema": {"type": "array"}}], {}, "tools/0/inputSchema", "an object"),
         ([{"name": "f", "inputSchema": []}], {}, "tools/0/inputSchema", "must be an object"),

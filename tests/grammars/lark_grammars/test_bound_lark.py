@@ -226,7 +226,7 @@ def test_names_that_do_not_fit(grammar: str, bind: dict[str, str], said: str, le
 
 
 def test_a_bound_grammar_of_the_empty_text_is_refused_by_name() -> None:
-    with pytest.raises(sg.errors.GrammarError, match="J is bound to has the empty text"):
+    with pytest.raises(sg.errors.GrammarError, match="grammar bound to J matches the empty string"):
         _language(sg.regex("x*"))
 
 

@@ -268,7 +268,7 @@ def test_many_rules_take_time_in_proportion() -> None:
     ("rules", "start", "said"),
     [
         ([("s", ("q",))], "s", "q is used"),
-        ([("s", ("a",))], "r", "no rule r"),
+        ([("s", ("a",))], "r", "rule r does not exist"),
         ([("s", ("s", "a"))], "s", "generates no text"),
         ([("a", ("b",))], "a", "terminal and a rule"),
         ([("s", ("n",))], "s", "generates no text"),

@@ -49,7 +49,7 @@ def test_items_become_symbols_and_patterns() -> None:
         ('root ::= "a"{1,-11}', "line 1, column 13", "count"),
         ('root ::= "a"{' + "9" * 5000 + "}", "line 1, column 13", "count"),
         ("root ::= $", "line 1, column 10", r"not supported: \$"),
-        ('root ::= "a"\n  * "b" (\n * )', "line 3, column 2", "nothing before \\* to repeat"),
+        ('root ::= "a"\n  * "b" (\n * )', "line 3, column 2", "has no item before it to repeat"),
         ("root ::= " + "(" * 201, "line 1, column 210", "deeper than 200"),
     ],
 )
@@ -166,7 +166,7 @@ def test_a_grammar_in_the_style_of_llama_cpp_is_read() -> None:
         ("%llguidance {}\nstart: /a/", "column 1", "%"),
         ('root ::= @lexer "a"', "column 10", "@"),
         ('@root ::= "a"', "column 1", "@"),
-        ('root ::= "a"i', "column 13", "i right behind"),
+        ('root ::= "a"i', "column 13", "i directly after"),
         ("root ::= \\d+", "column 10", r"\\"),
         ("root ::= x - y\nx ::= .\ny ::= .", "column 12", "- "),
         ('root ::= "a" ~ 3', "column 14", "~"),

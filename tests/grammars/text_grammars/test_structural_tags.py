@@ -304,7 +304,7 @@ def test_tokens_of_free_text_are_counted_up_to_the_end_of_its_tag() -> None:
         ({"format": {"type": "all_text"}}, "structural_tag/format/type: The format 'all_text' is not"),
         ({"format": {"type": ["tag"]}}, "not supported"),
         (triggered(["ab"], AB), 'Wrap it: {"type": "structural_tag", "format": {...}}.'),
-        ({"format": {"type": "trigered_tags"}}, "is not offered. Write triggered_tags."),
+        ({"format": {"type": "trigered_tags"}}, "is not supported. Did you mean triggered_tags?"),
         (
             {"format": {**AB, "content": {"type": "object"}}},
             'Write {"type": "json_schema", "json_schema": {...}} around a schema.',

@@ -530,7 +530,7 @@ def test_a_ban_is_a_value() -> None:
     ("texts", "said"),
     [
         ([""], "texts must be .*, got ''"),
-        ("foo", "in a list"),
+        ("foo", "must be a list"),
         ([1], "texts must be .*, got 1"),
         (["\ud800"], "surrogate pair"),
         (3, "texts must be .*, got 3"),
