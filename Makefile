@@ -42,7 +42,7 @@ PUBLIC ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs triton smollm2 quick golden checked lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-oldest test-chance test-serving loop-steps test-clients test-all lint fmt house bench-masks bench-coverage bench-engine bench-answers bench-extract bench-grammars bench-strings bench-tools bench-samplers bench-strategies bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-prompts bench-first-use bench-serving release suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo docs triton smollm2 quick errors golden checked lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-oldest test-chance test-serving loop-steps test-clients test-all lint fmt house bench-masks bench-coverage bench-engine bench-answers bench-extract bench-grammars bench-strings bench-tools bench-samplers bench-strategies bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-prompts bench-first-use bench-serving release suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -143,6 +143,9 @@ house: $(VENV)/.installed-dev ## what the package weighs, by rooms; lowers house
 	$(BIN)/python scripts/house.py --lower
 
 GOLDEN = PYTHONPATH=tests $(BIN)/python -m golden
+
+errors: $(VENV)/bin/python ## write the texts of all errors and warnings to tests/data/error_texts.txt; read the difference
+	$(BIN)/python scripts/error_texts.py --write
 
 golden: $(VENV)/.installed-dev ## compare what is answered with committed digests (ONLY='schema/array/*', BLESS=1 writes them)
 	$(COMPILE)

@@ -98,7 +98,7 @@ def test_the_files_of_others_are_told_of_once(path: Path) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for one in (path, other, path):
-            assert open_trusted(one, "it is made anew.") is None
+            assert open_trusted(one, "it is built again.") is None
     (said,) = caught
     assert said.category is StoreWarning and "others may write to it" in str(said.message)
 

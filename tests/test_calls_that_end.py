@@ -90,7 +90,7 @@ def test_all_searches_of_a_call_share_one_count_of_steps(name: str) -> None:
             allowed = [one for one in mask.allowed().tolist() if SMALL.token_bytes[one]]
             matcher.advance(max(allowed, key=lambda one: text.startswith(SMALL.token_bytes[one] or b"")))
     assert caught.value.limit == "oracle_steps"
-    assert str(caught.value).endswith("Raise it with limits=sg.Limits(oracle_steps=...).")
+    assert str(caught.value).endswith("Increase it with limits=sg.Limits(oracle_steps=...).")
     assert THIS_CALL.spent <= FEW.oracle_steps + MOST_AT_ONCE
 
 
@@ -172,7 +172,7 @@ def test_a_value_that_holds_itself_is_refused_where_it_does(name: str) -> None:
         lambda: sg.read_request(request).grammar,
         lambda: sg.tools([tool], format="hermes"),
     ):
-        with pytest.raises(sg.StructgenError, match=r"#/.*holds itself.*by \$ref\.$"):
+        with pytest.raises(sg.StructgenError, match=r"#/.*contains itself.*by \$ref\.$"):
             call()
 
 

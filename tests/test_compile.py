@@ -150,5 +150,5 @@ def test_a_limit_that_the_first_mask_meets_is_told_by_the_mask() -> None:
 
 
 def test_first_mask_is_true_or_false() -> None:
-    with pytest.raises(sg.errors.OptionError, match="Give True or False"):
+    with pytest.raises(sg.errors.OptionError, match="must be True or False"):
         sg.compile(sg.json_schema(SCHEMA), TOKENIZER, first_mask=1)  # type: ignore[arg-type]

@@ -181,22 +181,22 @@ def test_a_listed_string_is_not_named_off_its_spellings(word: str) -> None:
     [
         ("", ["an object", "white space"]),
         ("{", ['the key "code" (required)', 'the key "id" (required)']),
-        ('{"', ['the rest of the key "code"', 'the rest of the key "id"']),
+        ('{"', ['more of the key "code"', 'more of the key "id"']),
         ('{"id"', ['":"', "white space"]),
         ('{"id":', ["an integer from 1 to 99", "white space"]),
         ('{"id":5', ['"," (the key "code" must still come)']),
         ('{"half":1', ['"," (the keys "id" and "code" must still come)']),
         ('{"half":', ["a multiple of 0.5, greater than 0", "white space"]),
         ('{"code":', ["a string of 2 to 4 characters", "white space"]),
-        ('{"code":"a', ["a string of 1 to 3 more characters"]),
-        ('{"code":"ab', ["a string of at most 2 more characters", "the closing quote"]),
-        ('{"code":"\\', ["the rest of an escape"]),
-        (b'{"code":"\xc3', ["the rest of a character"]),
-        ('{"tag":"', ['the rest of a string that matches "^[a-c]x" (next: "\\\\", "a" to "c")']),
+        ('{"code":"a', ["1 to 3 more characters"]),
+        ('{"code":"ab', ["at most 2 more characters", "the closing quote"]),
+        ('{"code":"\\', ["an escape sequence"]),
+        (b'{"code":"\xc3', ["the next byte of a character in UTF-8"]),
+        ('{"tag":"', ['"\\\\" or "a" to "c" (a string that matches "^[a-c]x")']),
         ('{"mode":', ["null", "one of 3, 4.5", "true"]),
-        ('{"mode":"o', ['the rest of one of "o\\"\\n😀", "off", "on", "on/é"']),
+        ('{"mode":"o', ['one of "o\\"\\n😀", "off", "on", "on/é"']),
         ('{"mode":"off', ["the closing quote"]),
-        ('{"mode":t', ["the rest of true"]),
+        ('{"mode":t', ["true"]),
         ('{"list":[', ["an object", "false", "true", "white space"]),
         ('{"list":[true', ['","', '"]"', "white space"]),
         ('{"list":[true,true', ['"]"', "white space"]),
@@ -212,7 +212,7 @@ def test_the_words(text: str | bytes, expected: list[str]) -> None:
     ("name", "policy", "text", "expected"),
     [
         ("open", "widest", "{", ['a key that matches "^x-"', UNNAMED, 'the key "ab"']),
-        ("open", "widest", '{"q', ["the closing quote", "the rest of a key that the schema does not name"]),
+        ("open", "widest", '{"q', ["more of a key that the schema does not name", "the closing quote"]),
         ("order", "oneline", '{"id":', ["a blank"]),
         ("order", "indent", "{", ["a line break"]),
     ],
@@ -272,15 +272,15 @@ def test_nothing_is_expected_after_the_end() -> None:
             '{"b":[]',
             '"," (the key "a" must still come)',
         ),
-        ({"type": "array", "items": {"enum": ["a", "b"]}, "uniqueItems": True}, '["a","', 'the rest of "b"'),
+        ({"type": "array", "items": {"enum": ["a", "b"]}, "uniqueItems": True}, '["a","', '"b"'),
         ({"type": "string", "maxLength": 1}, '"a', "the closing quote of a string of at most 1 character"),
-        ({"type": "number", "not": {"enum": [1, 2]}}, "1", "the rest of a number other than 1 and 2"),
+        ({"type": "number", "not": {"enum": [1, 2]}}, "1", '"." or a digit (a number other than 1 and 2)'),
     ],
 )
 def test_what_is_owed_is_said(schema: Any, text: str, first: str) -> None:
     grammar = sg.compile(sg.json_schema(schema, **sg.WIDEST), byte_tokenizer(), store=False)
     state = reached(grammar, text)
-    assert re.sub(r" \(next.*", "", grammar.expected(state)[0].what) == first
+    assert grammar.expected(state)[0].what == first
 
 
 def test_a_key_without_a_schema_of_its_own_is_asked_by_its_object() -> None:

@@ -67,5 +67,5 @@ def test_a_state_of_an_earlier_generation_is_refused(question: str, tokenizer: s
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_what_is_no_state_is_refused(question: str, tokenizer: sg.Tokenizer) -> None:
-    with pytest.raises(sg.errors.OptionError, match=r"^state: A state is a State, not a int\."):
+    with pytest.raises(sg.errors.OptionError, match=r"^state must be a State, got int\."):
         QUESTIONS[question](compiled_of("ebnf", tokenizer), 3)

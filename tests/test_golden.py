@@ -51,7 +51,7 @@ def test_a_flipped_bit_of_one_mask_names_the_case_the_kind_and_the_step(
 
 
 def test_other_words_of_an_error_are_no_difference_and_another_place_is() -> None:
-    one = answers.told(sg.errors.SchemaError("It is wrong.", where="#/a", cure="Mend it."))
+    one = answers.told(sg.errors.SchemaError("It is wrong.", where="#/a", cure="Correct it."))
     assert one == answers.told(sg.errors.SchemaError("This is not right.", where="#/a"))
     assert one != answers.told(sg.errors.SchemaError("It is wrong.", where="#/b"))
 

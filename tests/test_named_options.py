@@ -53,13 +53,13 @@ def test_tokenizers_refuse_unknown_options_by_name(name: str) -> None:
 @pytest.mark.parametrize(
     ("call", "cure"),
     [
-        (lambda wrong: wrong.json_schema({}, whitespaces="any"), "Write whitespace="),
+        (lambda wrong: wrong.json_schema({}, whitespaces="any"), r"Did you mean whitespace\?"),
         (lambda wrong: wrong.json_schema({}, indent=2), "Write whitespace="),
-        (lambda wrong: wrong.json_schema({}, colour=1), "Choose from schema, draft, whitespace,"),
-        (lambda wrong: wrong.regex("a", dialects="ecma"), "Write dialect="),
-        (lambda wrong: wrong.lark("start: A", start_rule="x"), "Choose from grammar, start, lexer"),
+        (lambda wrong: wrong.json_schema({}, colour=1), "The options are schema, draft, whitespace,"),
+        (lambda wrong: wrong.regex("a", dialects="ecma"), r"Did you mean dialect\?"),
+        (lambda wrong: wrong.lark("start: A", start_rule="x"), r"Did you mean start\?"),
         (lambda wrong: wrong.lark("start: A", parser="earley"), "the parser is LALR"),
-        (lambda wrong: wrong.Limits(automaton_state=1), "Write automaton_states="),
+        (lambda wrong: wrong.Limits(automaton_state=1), r"Did you mean automaton_states\?"),
         (lambda wrong: wrong.compile(wrong.regex("a")), r"Write sg\.compile\(grammar, tokenizer\)"),
     ],
 )

@@ -334,11 +334,11 @@ def test_a_part_of_a_model_is_refused_wherever_it_ends() -> None:
     ("data", "message"),
     [
         (b"", "part of"),
-        (b"\x89PNG\r\n\x1a\n", "no SentencePiece model"),
-        (b"{}", "no vocabulary"),
+        (b"\x89PNG\r\n\x1a\n", "not a SentencePiece model"),
+        (b"{}", "vocabulary is missing"),
         (b'{"a"', "not JSON"),
         (b"YQ== 0\nYg== 1\n", "from_tiktoken_file"),
-        (b"\xff" * 99, "no SentencePiece model"),
+        (b"\xff" * 99, "not a SentencePiece model"),
     ],
 )
 def test_a_file_of_another_kind_is_refused_by_name(data: bytes, message: str, tmp_path: Path) -> None:
@@ -352,7 +352,7 @@ def test_a_file_of_another_kind_is_refused_by_name(data: bytes, message: str, tm
 
 
 def test_a_processor_without_a_model_is_refused() -> None:
-    with pytest.raises(TokenizerError, match=r"holds no model.*Load one first"):
+    with pytest.raises(TokenizerError, match=r"contains no model.*Load one first"):
         Tokenizer.from_sentencepiece(spm.SentencePieceProcessor())
 
 
@@ -421,5 +421,5 @@ def test_a_damaged_model_is_read_or_refused_and_nothing_else() -> None:
 def test_a_model_with_this_damage_is_refused(spoilt: Callable[[bytes], bytes]) -> None:
     data = spoilt(model("bpe, identity"))
     assert data != model("bpe, identity")
-    with pytest.raises(TokenizerError, match=r"damaged|no SentencePiece model|part of"):
+    with pytest.raises(TokenizerError, match=r"damaged|not a SentencePiece model|part of"):
         Tokenizer.from_sentencepiece(data)

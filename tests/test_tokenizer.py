@@ -70,16 +70,16 @@ def test_other_byte_strings_and_integers_of_other_kinds_are_taken() -> None:
 @pytest.mark.parametrize(
     ("tokens", "ends", "message"),
     [
-        ([b"a", "b", None], 2, "token 1: str is neither bytes nor None"),
-        ([b"a", 7, None], 2, "token 1: int is neither bytes nor None"),
-        ([b"a", None], [], "no end token"),
+        ([b"a", "b", None], 2, "token 1: A token must be bytes or None, got str"),
+        ([b"a", 7, None], 2, "token 1: A token must be bytes or None, got int"),
+        ([b"a", None], [], "the end token is missing"),
         ([b"a", None], 2, r"end token 2 is out of range. Ids are 0 to 1"),
         ([b"a", None], -1, r"end token -1 is out of range"),
         ([b"a", None], [1, 9], r"end token 9 is out of range"),
         ([], 0, r"end token 0 is out of range"),
         ([b"a", None], None, "neither a token id"),
         ([b"a", None], 1.0, "neither a token id"),
-        ([b"a", None], "</s>", "there is no token '</s>'"),
+        ([b"a", None], "</s>", "the token '</s>' does not exist"),
     ],
 )
 def test_what_is_no_vocabulary_is_refused(tokens: Any, ends: Any, message: str) -> None:
@@ -423,10 +423,10 @@ def test_an_object_says_which_tokens_end_and_are_special() -> None:
 REFUSED = {
     "WordPiece": ({"model": {"type": "WordPiece", "vocab": {"a": 0}}}, "WordPiece"),
     "WordLevel": ({"model": {"type": "WordLevel", "vocab": {"a": 0}}}, "WordLevel"),
-    "no vocabulary": ({"model": {"type": "BPE"}}, "/model/vocab: there is no vocabulary"),
-    "no model": ({"model": None}, "there is no vocabulary"),
+    "no vocabulary": ({"model": {"type": "BPE"}}, "/model/vocab: the vocabulary is missing"),
+    "no model": ({"model": None}, "the vocabulary is missing"),
     "suffix": ({"model": {"type": "BPE", "vocab": {"a": 0}, "end_of_word_suffix": "</w>"}}, "'</w>' marks"),
-    "no decoder": ({"decoder": None}, "no decoder"),
+    "the decoder, which": ({"decoder": None}, "the decoder, which"),
     "other decoder": ({"decoder": {"type": "CTC"}}, "'CTC'"),
     "early strip": ({"decoder": {"type": "Strip", "content": " ", "start": 1, "stop": 0}}, "'Strip'"),
     "no end": ({"added_tokens": []}, "eos_token_id="),
@@ -441,19 +441,19 @@ def test_a_file_that_cannot_serve_is_refused_by_what_it_holds(case: str) -> None
 
 
 DAMAGED: dict[str, tuple[str, dict[str, Any], str]] = {
-    "id of text": ("BPE", {"vocab": {"a": "0"}}, "/model/vocab/'a': '0' is no id"),
-    "negative id": ("BPE", {"vocab": {"a": -1}}, "/model/vocab/'a': -1 is no id"),
-    "endless id": ("BPE", {"vocab": {"a": 10**12}}, "/model/vocab/'a': 1000000000000 is no id"),
-    "list as id": ("BPE", {"vocab": {"a": []}}, r"/model/vocab/'a': \[\] is no id"),
-    "score alone": ("Unigram", {"vocab": [["a", 0.0], 7]}, "/model/vocab/1: there is no piece"),
-    "number as piece": ("Unigram", {"vocab": [[7, 0.0]]}, "/model/vocab/0: there is no piece"),
+    "id of text": ("BPE", {"vocab": {"a": "0"}}, "/model/vocab/'a': '0' is not an id"),
+    "negative id": ("BPE", {"vocab": {"a": -1}}, "/model/vocab/'a': -1 is not an id"),
+    "endless id": ("BPE", {"vocab": {"a": 10**12}}, "/model/vocab/'a': 1000000000000 is not an id"),
+    "list as id": ("BPE", {"vocab": {"a": []}}, r"/model/vocab/'a': \[\] is not an id"),
+    "score alone": ("Unigram", {"vocab": [["a", 0.0], 7]}, "/model/vocab/1 must be a piece"),
+    "number as piece": ("Unigram", {"vocab": [[7, 0.0]]}, "/model/vocab/0 must be a piece"),
     "no content": ("", {"added_tokens": [{"id": 0}]}, "/added_tokens/0: there is no token"),
     "no id": ("", {"added_tokens": [{"content": "a"}]}, "/added_tokens/0: there is no token"),
     "token as text": ("", {"added_tokens": ["a"]}, "/added_tokens/0: there is no token"),
-    "added object": ("", {"added_tokens": {"a": 1}}, "/added_tokens: it is no array"),
+    "added object": ("", {"added_tokens": {"a": 1}}, "/added_tokens must be an array"),
     "decoder as text": ("", {"decoder": "ByteLevel"}, "'ByteLevel' is no step"),
-    "steps as number": ("", {"decoder": {"type": "Sequence", "decoders": 7}}, "is no step"),
-    "step without type": ("", {"normalizer": {"typ": "NFC"}}, "is no step"),
+    "steps as number": ("", {"decoder": {"type": "Sequence", "decoders": 7}}, "is not a step"),
+    "step without type": ("", {"normalizer": {"typ": "NFC"}}, "is not a step"),
     "mark as number": ("", {"decoder": {"type": "Metaspace", "replacement": 7}}, "step 'Metaspace' does not"),
 }
 
@@ -474,9 +474,9 @@ def test_what_is_no_tokenizer_json_is_refused(text: str) -> None:
 
 
 def test_a_path_that_is_not_there_is_not_downloaded(tmp_path: Path) -> None:
-    with pytest.raises(TokenizerError, match=r"nothing is downloaded.*from_pretrained"):
+    with pytest.raises(TokenizerError, match=r"does not download files.*from_pretrained"):
         Tokenizer.from_huggingface("organisation/model")
-    with pytest.raises(TokenizerError, match=r"tokenizer\.json: there is no such file"):
+    with pytest.raises(TokenizerError, match=r"tokenizer\.json: the file does not exist"):
         Tokenizer.from_huggingface(tmp_path)
 
 
@@ -518,7 +518,7 @@ def test_end_tokens_of_tiktoken_go_by_id_or_text() -> None:
     )
     assert Tokenizer.from_tiktoken(encoding, "<e>").eos_token_ids == (256,)
     assert Tokenizer.from_tiktoken(encoding, [257, "<e>"]).eos_token_ids == (256, 257)
-    with pytest.raises(TokenizerError, match="no end token"):
+    with pytest.raises(TokenizerError, match="the end token is missing"):
         Tokenizer.from_tiktoken(encoding)
     with pytest.raises(TokenizerError, match="no token '<g>'"):
         Tokenizer.from_tiktoken(encoding, "<g>")
@@ -526,7 +526,7 @@ def test_end_tokens_of_tiktoken_go_by_id_or_text() -> None:
 
 def test_what_is_no_encoding_is_refused() -> None:
     pytest.importorskip("tiktoken")
-    with pytest.raises(TokenizerError, match=r"int is no tiktoken\.Encoding"):
+    with pytest.raises(TokenizerError, match=r"int is not a tiktoken\.Encoding"):
         Tokenizer.from_tiktoken(7)
     with pytest.raises(TokenizerError, match="no encoding 'o200k_nothing'"):
         Tokenizer.from_tiktoken("o200k_nothing")
@@ -550,8 +550,8 @@ def test_a_file_of_ranks_is_read_line_by_line(tmp_path: Path) -> None:
     ("line", "message"),
     [
         ("Yg== 0", "rank 0: b'a' and b'b' have the same rank"),
-        ("Yg== -1", "ranks: -1 is no id"),
-        ("Yg== 99999999999", "ranks: 99999999999 is no id"),
+        ("Yg== -1", "ranks: -1 is not a token id"),
+        ("Yg== 99999999999", "ranks: 99999999999 is not a token id"),
     ],
 )
 def test_ranks_that_are_no_ids_of_their_own_are_refused(line: str, message: str, tmp_path: Path) -> None:

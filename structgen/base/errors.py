@@ -20,7 +20,8 @@ class StructgenError(Exception):
     """The root of every error that structgen raises on purpose.
 
     `where` is the place in the caller's input (a JSON pointer, a line and column, an option's name) or "",
-    exactly as it is there. `cure` is the sentence that says how to mend it; it ends the message. In `what`,
+    exactly as it is there. `cure` is the sentence that says how to mend it; it ends the message, and is
+    "" where the fault says it (`must be X, got Y`). In `what`,
     `cure` and the message, characters that a terminal would obey are written as escapes.
     """
 
@@ -29,7 +30,12 @@ class StructgenError(Exception):
         self.where = where
         self.cure = printable(cure)
         # `where` stays as it is in the input, so that a program finds it there; only the message is escaped.
-        sentence = f"{printable(where, lines=False)}: {self.what}" if where else self.what
+        sentence = self.what
+        # a sentence that begins with the place has it once
+        if where and not self.what.startswith(f"{where} "):
+            # `temperature must be ...` is one sentence; a JSON pointer is no subject of a sentence.
+            is_subject = self.what.startswith(("must ", "is ")) and where[0] not in "#/"
+            sentence = f"{printable(where, lines=False)}{' ' if is_subject else ': '}{self.what}"
         super().__init__(" ".join(part for part in (sentence, self.cure) if part))
 
     def __reduce__(self) -> Any:
@@ -97,14 +103,14 @@ class LimitError(StructgenError):
 
     def __init__(self, what: str, *, limit: str, cure: str = "", **details: str) -> None:
         self.limit = limit
-        super().__init__(what, cure=cure or f"Raise it with limits=sg.Limits({limit}=...).", **details)
+        super().__init__(what, cure=cure or f"Increase it with limits=sg.Limits({limit}=...).", **details)
 
 
 class OutOfMemoryError(StructgenError, MemoryError):
     """The system gave no more memory, or no more addresses. The grammar can be used again."""
 
     def __init__(self, what: str) -> None:
-        cure = "Hold fewer grammars and smaller stores (sg.MaskStore(memory=...)), or raise ulimit -v."
+        cure = "Keep fewer grammars and smaller stores (sg.MaskStore(memory=...)), or raise ulimit -v."
         super().__init__(what, cure=cure)
 
 
@@ -116,8 +122,8 @@ class RegexError(GrammarError):
     """A regular expression has a syntax error, or uses what cannot be compiled (back-references)."""
 
     BACK_REFERENCE_CURE: ClassVar[str] = (
-        "No automaton can compare two parts of a text. Write the few texts out as alternatives, aa|bb for "
-        "(a|b)\\1; or leave the back-reference out, and check the text afterwards."
+        "An automaton cannot compare two parts of a text. Write the texts out as alternatives, "
+        "aa|bb for (a|b)\\1; or remove the back-reference, and check the text afterwards."
     )
 
 
@@ -249,8 +255,9 @@ class PatternWarning(_InputWarning):
 
     def __init__(self, pattern: str) -> None:
         super().__init__(
-            f"The compiled pattern {pattern} has Unicode's classes: \\d is a digit of any script, not 0 "
-            "to 9 alone. Compile it with re.ASCII, or begin it with (?u) where all scripts are meant."
+            f"The compiled pattern {pattern} uses Unicode's classes: \\d is a digit of any script, "
+            "not only 0 to 9. Compile it with re.ASCII, or begin it with (?u) if all scripts are "
+            "meant."
         )
 
 
@@ -379,7 +386,7 @@ def options_named(
                     wrong = next(unknown_names, None)
                     if wrong is not None:
                         raise unknown_option(function_name, wrong, option_names, elsewhere) from None
-                    fault = f"{function_name} cannot be called so: {error}."
+                    fault = f"Wrong arguments of {function_name}: {error}."
                     place = function_name.removeprefix("sg.")
                     raise OptionError(fault, where=place, cure=f"Write {example}.") from None
                 raise
@@ -435,21 +442,22 @@ def unknown_option(
     """Return the error of an option that a function does not have, which names the one that was meant.
 
     `function`: as people write it, `sg.run`. `wrong`: the unknown name; `option_names`: the right ones;
-    `elsewhere`: names of other functions or libraries, each with what to write here. `where`: the place, by
-    default the unknown name.
+    `elsewhere`: names of other functions or libraries, each with what to write here. `where`: the place of
+    the option, by default its name.
     """
     from difflib import get_close_matches  # start-up: a call with a fault
 
-    close_matches = get_close_matches(wrong.lower(), [*option_names, *elsewhere], 1, CLOSE)
-    near = close_matches[0] if close_matches else ""
+    near = get_close_matches(wrong.lower(), [*option_names, *elsewhere], 1, CLOSE)
+    near = near or get_close_matches(wrong.lower(), option_names, 1)
     # The name itself first: it may be another library's, and look like one of ours by chance.
-    if wrong in elsewhere:
-        cure = elsewhere[wrong]
-    elif near in elsewhere:
-        cure = elsewhere[near]
+    meant = wrong if wrong in elsewhere else "".join(near)
+    if meant in elsewhere:
+        cure = f"{elsewhere[meant]}."
     else:
-        cure = f"Write {near}=" if near else f"Choose from {', '.join(option_names)}"
-    return OptionError(f"{function} has no option {wrong!r}.", where=where or wrong, cure=f"{cure}.")
+        cure = f"Did you mean {meant}?" if meant else f"The options are {', '.join(option_names)}."
+    error = OptionError(f"{function} has no option {wrong!r}.", where=where, cure=cure)
+    error.where = where or wrong  # the message names the option already
+    return error
 
 
 def __dir__() -> list[str]:

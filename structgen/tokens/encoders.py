@@ -85,7 +85,7 @@ def _tiktoken_encoder(
         raise TokenizerError(
             f"tiktoken cannot read the pattern that splits a text ({error}).",
             where="pattern",
-            cure="Give the pattern in the syntax of the Rust crate fancy-regex.",
+            cure="Write the pattern in the syntax of the Rust crate fancy-regex.",
         ) from error
 
     def encode_text(text: str) -> list[int]:
@@ -143,8 +143,8 @@ def sentencepiece_processor(model: bytes) -> Any:
         processor.LoadFromSerializedProto(model)
     except (RuntimeError, OSError, ValueError) as error:  # ValueError: its own message is not UTF-8
         raise TokenizerError(
-            "it is no SentencePiece model, or only a part of one.",
-            cure="Pass a whole tokenizer.json, tekken.json or SentencePiece model.",
+            "the file is not a SentencePiece model, or only a part of one.",
+            cure="Pass a complete tokenizer.json, tekken.json or SentencePiece model.",
         ) from error
     return processor
 

@@ -38,7 +38,7 @@ def read_processor(processor: Any) -> TokenizerFile:
     model: bytes = processor.serialized_model_proto()
     if not processor.get_piece_size():
         raise TokenizerError(
-            "the SentencePieceProcessor holds no model.",
+            "the SentencePieceProcessor contains no model.",
             where="tokenizer",
             cure="Load one first: SentencePieceProcessor(model_file=path).",
         )
@@ -150,4 +150,4 @@ def _refuse_part(processor: Any, model: bytes) -> None:
         fields.add(key >> 3)
         at += length
     if not processor.get_piece_size() or _SETTINGS not in fields:
-        raise TokenizerError("it is only a part of a SentencePiece model.", cure=_AGAIN)
+        raise TokenizerError("the file is only a part of a SentencePiece model.", cure=_AGAIN)

@@ -33,19 +33,20 @@ def read_tekken(file: Any) -> TokenizerFile:
     """Return the contents of the file, from its JSON value. Raises TokenizerError, which names the faulty
     member."""
     if not is_tekken(file):
-        raise _file_error("there is no configuration.", "config")
+        raise _file_error("the configuration is missing.", "config")
     config = file["config"]
     pattern = config.get("pattern")
     if not isinstance(pattern, str):
-        raise _file_error("there is no pattern that splits a text.", "config/pattern")
+        raise _file_error("the pattern that splits a text is missing.", "config/pattern")
     size = _read_count(config, "default_vocab_size")
     special = _read_count(config, "default_num_special_tokens")
     vocab = file.get("vocab")
     if not isinstance(vocab, list):
-        raise _file_error("there is no vocabulary.", "vocab")
+        raise _file_error("the vocabulary is missing.", "vocab")
     if not special <= size <= special + len(vocab):
         raise _file_error(
-            f"{size:,} tokens are named, {special:,} of them special, and {len(vocab):,} others are there.",
+            f"the file declares {size:,} tokens, {special:,} of them special, but contains "
+            f"{len(vocab):,} others.",
             "config/default_vocab_size",
         )
     tokens = _read_ranked_tokens(vocab[: size - special])
@@ -88,22 +89,25 @@ def _read_ranked_tokens(vocab: Sequence[Any]) -> list[bytes]:
         where = f"vocab/{at}"
         if not isinstance(entry, dict) or entry.get("rank") != at:
             rank = entry.get("rank") if isinstance(entry, dict) else None
-            raise _file_error(f"the rank is {rank!r} where {at} follows.", f"{where}/rank")
+            raise _file_error(f"the rank must be {at}, got {rank!r}.", f"{where}/rank")
         try:
             token = base64.b64decode(entry["token_bytes"], validate=True)
         except (KeyError, TypeError, ValueError, binascii.Error) as error:
-            raise _file_error("there are no bytes in base64.", f"{where}/token_bytes") from error
+            raise _file_error("the bytes in base64 are missing.", f"{where}/token_bytes") from error
         if at < 256 and token != bytes([at]):
             raise _file_error(
-                f"the token is {token!r}, and the first 256 are the bytes.", f"{where}/token_bytes"
+                f"the token must be a single byte, as the first 256 are, got {token!r}.",
+                f"{where}/token_bytes",
             )
         # Two ranks of the same bytes: no text could say which of them it is.
         first_rank = rank_by_token.setdefault(token, at)
         if first_rank != at:
-            raise _file_error(f"it has the bytes of the token of rank {first_rank}.", f"{where}/token_bytes")
+            raise _file_error(
+                f"the token has the same bytes as the token of rank {first_rank}.", f"{where}/token_bytes"
+            )
         tokens.append(token)
     if len(tokens) < 256:
-        raise _file_error(f"there are {len(tokens)} tokens, and the first 256 are the bytes.", "vocab")
+        raise _file_error(f"the file has {len(tokens)} tokens, but the first 256 must be the bytes.", "vocab")
     return tokens
 
 
@@ -113,10 +117,12 @@ def _special_ids(file: dict[str, Any], count: int) -> dict[str, int]:
     version = file["config"].get("version")
     if special_tokens is None:
         if version not in _UNNAMED:
-            raise _file_error(f"a file of version {version!r} names its special tokens.", "special_tokens")
+            raise _file_error(
+                f"a file of version {version!r} must name its special tokens.", "special_tokens"
+            )
         special_tokens = [{"rank": rank, "token_str": text} for rank, text in enumerate(_SPECIAL)]
     if not isinstance(special_tokens, list):
-        raise _file_error("it is no array.", "special_tokens")
+        raise _file_error("must be an array.", "special_tokens")
     ids: dict[str, int] = {}
     for at, entry in enumerate(special_tokens):
         members = entry if isinstance(entry, dict) else {}  # an entry of another type lacks both
@@ -124,9 +130,9 @@ def _special_ids(file: dict[str, Any], count: int) -> dict[str, int]:
         text = members.get("token_str")
         where = f"special_tokens/{at}"
         if type(rank) is not int or not 0 <= rank < count or rank in ids.values():
-            raise _file_error(f"{rank!r} is no rank of its own below {count:,}.", f"{where}/rank")
+            raise _file_error(f"{rank!r} is not a unique rank below {count:,}.", f"{where}/rank")
         if not isinstance(text, str) or text in ids:
-            raise _file_error(f"{text!r} is no text of its own.", f"{where}/token_str")
+            raise _file_error(f"{text!r} is not a unique text.", f"{where}/token_str")
         ids[text] = rank
     # Ranks that no entry names are reserved; the names are those that mistral_common gives them.
     for i in range(len(special_tokens), count):
@@ -137,7 +143,7 @@ def _special_ids(file: dict[str, Any], count: int) -> dict[str, int]:
 def _read_count(config: dict[str, Any], name: str) -> int:
     value: Any = config.get(name)
     if not is_id(value):
-        raise _file_error(f"{value!r} is no number of tokens.", f"config/{name}")
+        raise _file_error(f"{value!r} is not a number of tokens.", f"config/{name}")
     return int(value)
 
 

@@ -35,7 +35,7 @@ class TokenMask:
             shape = getattr(array, "shape", "")
             array_description = f"{kind} {shape}".strip()
             raise MaskError(
-                f"A mask is an int32 array [rows, words], not {array_description}.",
+                f"A mask must be an int32 array [rows, words], got {array_description}.",
                 cure="Make one with sg.allocate_mask(rows, vocab_size).",
             )
         if not array.flags.c_contiguous or not array.flags.writeable:
@@ -73,7 +73,7 @@ class TokenMask:
         """Return the address of a row. Raises MaskError if there is no such row."""
         if not 0 <= row < self.rows:
             raise MaskError(
-                f"Row {row} of a mask of {self.rows} rows.",
+                f"Row {row} is not in a mask of {self.rows} rows.",
                 where="row",
                 cure="Allocate more rows.",
             )
@@ -106,8 +106,8 @@ def allocate_mask(rows: int, vocab_size: int) -> TokenMask:
     """Return a mask of `rows` rows for token ids 0 to vocab_size - 1, nothing allowed yet.
     Costs 4 * ceil(V / 32) bytes a row."""
     if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
-        raise MaskError(f"A mask has at least one row, not {rows!r}.", where="rows")
+        raise MaskError(f"must be at least 1, got {rows!r}.", where="rows")
     if isinstance(vocab_size, bool) or not isinstance(vocab_size, int) or vocab_size < 1:
-        raise MaskError(f"A vocabulary has at least one token, not {vocab_size!r}.", where="vocab_size")
+        raise MaskError(f"must be at least 1, got {vocab_size!r}.", where="vocab_size")
     words = -(-vocab_size // 32)  # rounded up
     return TokenMask(np.zeros((rows, words), np.int32), vocab_size)

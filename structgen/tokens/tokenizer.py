@@ -203,7 +203,7 @@ class Tokenizer:
         ends = own_ends if eos_token_id is None else end_ids(eos_token_id, reading.ids, "eos_token_id")
         ends = ends or reading.likely_ends
         if not ends:
-            raise TokenizerError("it does not say which tokens end a text.", cure="Pass eos_token_id=.")
+            raise TokenizerError("the end tokens of a text are not known.", cure="Pass eos_token_id=.")
         tokens = reading.tokens
         if vocab_size is not None and vocab_size < len(tokens):
             raise TokenizerError(
@@ -233,7 +233,7 @@ class Tokenizer:
             except ValueError as error:
                 raise TokenizerError(
                     f"tiktoken has no encoding {encoding!r}.",
-                    cure=f"Choose one of {', '.join(tiktoken.list_encoding_names())}.",
+                    cure=f"Use one of {', '.join(tiktoken.list_encoding_names())}.",
                 ) from error
         try:
             ranks: Mapping[bytes, int] = encoding._mergeable_ranks
@@ -241,7 +241,7 @@ class Tokenizer:
             pattern: str = encoding._pat_str
         except AttributeError as error:
             raise TokenizerError(
-                f"{type(encoding).__name__} is no tiktoken.Encoding.",
+                f"{type(encoding).__name__} is not a tiktoken.Encoding.",
                 where="encoding",
                 cure="Pass what tiktoken.get_encoding() returns, or its name.",
             ) from error
@@ -297,7 +297,7 @@ class Tokenizer:
         wrong = next((i for i in all_ids if not is_id(i)), None)
         if wrong is not None:
             raise TokenizerError(
-                f"{wrong!r} is no id of a token.",
+                f"{wrong!r} is not a token id.",
                 where="ranks",
                 cure="Download them again.",
             )
@@ -334,9 +334,9 @@ class Tokenizer:
         """
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TokenizerError(
-                f"{type(data).__name__} is not bytes.",
+                f"encode() expects bytes, got {type(data).__name__}.",
                 where="data",
-                cure='Encode text: text.encode("utf-8").',
+                cure='Use text.encode("utf-8").',
             )
         data = bytes(data)
         canonical = self.canonical(data)
@@ -440,14 +440,14 @@ def _check_tokens(tokens: Iterable[bytes | None], ends: Sequence[int]) -> tuple[
         if type(token) is not bytes and token is not None:
             if not isinstance(token, bytes | bytearray | memoryview):
                 raise TokenizerError(
-                    f"{type(token).__name__} is neither bytes nor None.",
+                    f"A token must be bytes or None, got {type(token).__name__}.",
                     where=f"token {i}",
                     cure="Pass each token's bytes; None for a special token.",
                 )
             token_list[i] = bytes(token)  # a copy: others may change a bytearray
     if not ends:
         raise TokenizerError(
-            "there is no end token, so no text could end.", cure="Name at least one end token."
+            "the end token is missing, so no text could end.", cure="Name at least one end token."
         )
     for i in ends:
         if not 0 <= i < len(token_list):

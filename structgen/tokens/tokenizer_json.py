@@ -18,7 +18,7 @@ from structgen.base.errors import TokenizerError
 from structgen.base.json_text.exact_json import JsonObject
 from structgen.tokens.tokenizer_reading import END_TEXTS, TokenizerFile, is_id
 
-_SERVES: Final = "Byte-level BPE and SentencePiece vocabularies can serve."
+_SERVES: Final = "Byte-level BPE and SentencePiece vocabularies are supported."
 _AGAIN: Final = "Download the file again."
 _Piece = Callable[[str], bytes]
 
@@ -29,7 +29,7 @@ def read_tokenizer_object(file: Any) -> TokenizerFile:
     model = file.get("model") if isinstance(file, dict) else None
     if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict | list):
         raise _file_error(
-            "there is no vocabulary.",
+            "the vocabulary is missing.",
             "model/vocab",
             "Pass the tokenizer.json of a Hugging Face tokenizer.",
         )
@@ -76,13 +76,13 @@ def _read_vocabulary(model: JsonObject) -> tuple[dict[str, int], list[int]]:
     if isinstance(vocab, dict):
         wrong = next((piece for piece, i in vocab.items() if not is_id(i)), None)
         if wrong is not None:
-            raise _file_error(f"{vocab[wrong]!r} is no id.", f"{where}/{wrong!r}", _AGAIN)
+            raise _file_error(f"{vocab[wrong]!r} is not an id.", f"{where}/{wrong!r}", _AGAIN)
         text = model.get("unk_token")
         has_unknown = isinstance(text, str) and text in vocab
         return dict(vocab), [vocab[text]] if has_unknown else []
     for at, entry in enumerate(vocab):
         if not isinstance(entry, list) or not entry or not isinstance(entry[0], str):
-            raise _file_error("there is no piece with its score.", f"{where}/{at}", _AGAIN)
+            raise _file_error("must be a piece with its score.", f"{where}/{at}", _AGAIN)
     unknown: Any = model.get("unk_id")
     ids = {entry[0]: i for i, entry in enumerate(vocab)}
     return ids, [unknown] if is_id(unknown) else []
@@ -93,11 +93,11 @@ def _added_tokens(file: JsonObject) -> Iterator[tuple[str, int, bool]]:
     where = "added_tokens"
     token_list = file.get("added_tokens") or []
     if not isinstance(token_list, list):
-        raise _file_error("it is no array.", where, _AGAIN)
+        raise _file_error("must be an array.", where, _AGAIN)
     for at, token in enumerate(token_list):
         content = token.get("content") if isinstance(token, dict) else None
         if not isinstance(content, str) or not is_id(token.get("id")):
-            raise _file_error("there is no token with its id.", f"{where}/{at}", _AGAIN)
+            raise _file_error("must be a token with its id.", f"{where}/{at}", _AGAIN)
         yield content, token["id"], bool(token.get("special"))
 
 
@@ -113,7 +113,7 @@ def _list_steps(step: JsonObject | None, members: str) -> Iterator[JsonObject]:
         inner = (top.get(members) or []) if isinstance(top, dict) else None
         if not isinstance(inner, list) or not isinstance(top.get("type"), str):
             raise TokenizerError(
-                f"{str(top)[:80]!r} is no step of a decoder, normalizer or pre-tokenizer.",
+                f"{str(top)[:80]!r} is not a step of a decoder, normalizer or pre-tokenizer.",
                 where="tokenizer.json",
                 cure=_AGAIN,
             )
@@ -158,7 +158,7 @@ def _piece_reader(file: JsonObject, model: JsonObject) -> _Piece:
                     f"the decoder step {step.get('type')!r} does not leave tokens as they are.", "decoder"
                 )
     if not decoders:
-        raise _file_error("there is no decoder that says which bytes a token is.", "decoder")
+        raise _file_error("the decoder, which determines the bytes of a token, is missing.", "decoder")
     alphabet = _byte_alphabet() if byte_level else {}
     one_byte = re.compile(r"<0x([0-9A-Fa-f]{2})>")
     byte_fallback = byte_fallback or bool(model.get("byte_fallback"))

@@ -141,7 +141,7 @@ def end_ids(ends: EndTokens, ids: Mapping[str, int], where: str) -> list[int]:
         if isinstance(end, str):
             if end not in ids:
                 raise TokenizerError(
-                    f"there is no token {end!r}.",
+                    f"the token {end!r} does not exist.",
                     where=where,
                     cure="Pass the id of the end token.",
                 )
@@ -190,14 +190,16 @@ def json_value(text: str, path: Path) -> Any:
 
 def _missing_file(path: Path) -> TokenizerError:
     return TokenizerError(
-        "there is no such file, and nothing is downloaded.",
+        "the file does not exist, and structgen does not download files.",
         where=str(path),
         cure="Pass a folder with a tokenizer.json, or AutoTokenizer.from_pretrained(name).",
     )
 
 
 def _unreadable_file(path: Path, error: Exception) -> TokenizerError:
-    return TokenizerError(f"it cannot be read ({error}).", where=str(path), cure="Pass a readable file.")
+    return TokenizerError(
+        f"the file cannot be read ({error}).", where=str(path), cure="Pass a readable file."
+    )
 
 
 def _read_config(path: Path) -> dict[str, Any]:

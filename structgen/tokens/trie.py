@@ -79,7 +79,7 @@ def build_trie(data: ByteArray, offsets: Int64Array) -> TrieArrays:
         longest = int(lengths.argmax())
         if lengths[longest] > MAX_STRING:
             raise TokenizerError(
-                f"{lengths[longest]:,} bytes are more than the {MAX_STRING:,} that a byte trie takes.",
+                f"{lengths[longest]:,} bytes exceed the limit of a byte trie, {MAX_STRING:,}.",
                 where=f"token {longest}",
                 cure="Pass None for it: it is then a special token, never allowed as text.",
             )
@@ -87,7 +87,7 @@ def build_trie(data: ByteArray, offsets: Int64Array) -> TrieArrays:
     if nodes > MAX_NODES or slots > MAX_SLOTS:
         quantity, limit = ("nodes", MAX_NODES) if nodes > MAX_NODES else ("distinct tokens", MAX_SLOTS)
         raise TokenizerError(
-            f"The byte trie has more than {limit:,} {quantity}, the most that its layout takes.",
+            f"The byte trie has more than {limit:,} {quantity}, the limit of its layout.",
             cure="Use a smaller vocabulary.",
         )
     return TrieArrays(*arrays)

@@ -80,4 +80,4 @@ def test_too_many_pairs_of_state_and_count_are_refused_by_name() -> None:
         with pytest.raises(LimitError) as error:
             Walker(*formulas)
         assert error.value.limit == "automaton_states"
-        assert str(error.value).endswith("leave one of them out.")
+        assert str(error.value).endswith("remove one of them.")

@@ -434,7 +434,7 @@ def test_a_multiple_between_bounds_of_four_thousand_digits_is_found(numbers: str
     ids=["denied", "far", "seven-divisors", "long-list"],
 )
 def test_an_automaton_of_too_many_states_is_refused_by_name(formula: ir.Formula) -> None:
-    with pytest.raises(LimitError, match="Write multipleOf with fewer digits") as caught:
+    with pytest.raises(LimitError, match="Use fewer digits in multipleOf") as caught:
         NumberPool("bounded", Limits(automaton_states=10_000)).start(ir.Spec((formula,)), numbering())
     assert caught.value.limit == "automaton_states"
 

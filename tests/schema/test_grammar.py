@@ -221,7 +221,7 @@ def test_a_format_without_an_automaton_is_refused_by_its_place(monkeypatch: pyte
     from structgen.automata.formats import named_formats
 
     def refuse(name: str) -> None:
-        raise UnsupportedError(f"The format {name!r} is not handled.", keyword="format")
+        raise UnsupportedError(f"The format {name!r} is not supported.", keyword="format")
 
     monkeypatch.setattr(named_formats, "require_known", refuse)
     grammar = json_schema({"properties": {"a": {"format": "idn-hostname"}}})

@@ -33,7 +33,7 @@ def test_every_keyword_of_every_place_is_listed_once(unhandled: str) -> None:
         ("#/properties/a", "$ref"): ("enforced", ""),
         ("#/$defs/b", "minimum"): ("enforced", ""),
         ("#/$defs/b", "x-mine"): ("annotation", "unknown in draft 2020-12"),
-        ("#/$defs/b", unhandled): ("refused", f"{unhandled} is not handled."),
+        ("#/$defs/b", unhandled): ("refused", f"{unhandled} is not supported."),
     }
 
 
@@ -66,7 +66,7 @@ def test_a_keyword_that_says_nothing_is_an_annotation_with_the_reason(
 
 def test_what_stands_beside_a_reference_in_draft_7_is_void() -> None:
     found = standings({"properties": {"a": {"$ref": "#", "type": "null"}}}, draft="7")
-    assert found["#/properties/a", "type"] == ("annotation", "void beside $ref in draft 7")
+    assert found["#/properties/a", "type"] == ("annotation", "void next to $ref in draft 7")
 
 
 def test_formats_are_annotations_when_asked() -> None:
@@ -154,7 +154,7 @@ def test_a_schema_with_several_meanings_has_one_line_and_another_document_its_ur
 
 def test_a_loop_that_asks_nothing_is_noted() -> None:
     report = json_schema({"minLength": 1, "allOf": [{"$ref": "#"}]}).report
-    assert "refers back to itself" in report.notes[0]
+    assert "refers to itself" in report.notes[0]
 
 
 @pytest.mark.parametrize(

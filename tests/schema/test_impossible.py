@@ -199,7 +199,7 @@ def test_a_schema_that_is_empty_on_its_face_is_refused_by_its_keywords(schema: A
     ids=str,
 )
 def test_a_recursion_without_end_is_told_how_to_end(schema: Any) -> None:
-    said = "without end. Take a key out of required, lower minItems to 0, or allow null there."
+    said = "without end. Remove a key from required, reduce minItems to 0, or allow null there."
     assert refusal(schema).endswith(said)
 
 

@@ -43,9 +43,9 @@ MOST_ENTRIES: Final = 10_000
 """The most entries of a folder and its inner folders: files, folders and links, hidden ones included."""
 _OF_RESULTS: Final = ("", ".pages", ".pages.run", ".pages.lock")
 """The suffixes of the file of results ("") and of the files that are written beside it."""
-_IS_NAME: Final = "This text is the name of a file: give Path(...) to have the file read."
+_IS_NAME: Final = "This text is the name of a file: pass Path(...) to have the file read."
 _GIVEN: Final = (
-    "Give a text, the Path of a file or of a folder, a dict of names and texts or files, or a list of these."
+    "Pass a text, the Path of a file or of a folder, a dict of names and texts or files, or a list of these."
 )
 
 
@@ -88,10 +88,10 @@ def documents_of(
     twice = [name for name, times in name_counts.items() if times > 1]
     if twice:
         fault = f"Two documents have the name {twice[0]!r}."
-        raise OptionError(fault, where="document", cure="Give each another one: {'name': text, ...}.")
+        raise OptionError(fault, where="document", cure="Rename one of them: {'name': text, ...}.")
     for _, source in named_sources:
         if isinstance(source, os.PathLike) and os.path.realpath(source) in result_paths:
-            fault = f"The results would be written over the document {os.fspath(source)!r}."
+            fault = f"The results would overwrite the document {os.fspath(source)!r}."
             raise OptionError(fault, where="out", cure="Name another file for the results.")
     documents = list[TextDocument]()
     with confined_reader() as read_confined:
@@ -117,7 +117,7 @@ def _name_sources(sources: Any, excluded_paths: Set[str]) -> list[tuple[str, Any
     for entry in sources.items() if isinstance(sources, Mapping) else sources:
         parts += files_of(Path(entry), excluded_paths) if isinstance(entry, os.PathLike) else [entry]
     if not parts:
-        raise OptionError("There is no document.", where="document", cure=_GIVEN)
+        raise OptionError("The list of documents is empty.", where="document", cure=_GIVEN)
     names = iter(_names_of([part for part in parts if isinstance(part, os.PathLike)]))
     named_sources = list[tuple[str, Any]]()
     for number, source in enumerate(parts, 1):
@@ -131,7 +131,7 @@ def _name_sources(sources: Any, excluded_paths: Set[str]) -> list[tuple[str, Any
             case (str() as name, str() | os.PathLike() as source):
                 checks.check_text("name", name)
             case _:
-                fault = f"A value of type {type(source).__name__} is no document."
+                fault = f"A document must be a text, a Path, a dict or a list, got {type(source).__name__}."
                 raise OptionError(fault, where="document", cure=_GIVEN)
         named_sources.append((name, source))
     return named_sources
@@ -157,7 +157,7 @@ def files_of(path: Path, excluded_paths: Set[str] = frozenset()) -> list[Path]:
                     if count > MOST_ENTRIES:
                         fault = f"The folder has more than {MOST_ENTRIES:,} files and folders."
                         raise OptionError(
-                            fault, where=str(path), cure="Give the folders inside it one by one."
+                            fault, where=str(path), cure="Pass the folders inside it one by one."
                         )
                     is_hidden = entry.name.startswith(".") or entry.is_symlink()
                     if not is_hidden and os.path.realpath(entry) not in excluded_paths:
@@ -196,7 +196,7 @@ def _read_document(
             text, remarks = _read_file(Path(source), read_confined)
         if len(checks.check_encodable("text", text)) > MOST_CHARACTERS:
             fault = f"The document has {len(text):,} characters, more than {MOST_CHARACTERS:,}."
-            raise OptionError(fault, cure="Give parts of it.")
+            raise OptionError(fault, cure="Split it, and pass the parts.")
     return TextDocument(name, text, remarks)
 
 
@@ -204,17 +204,17 @@ def _read_file(path: Path, read_confined: Callable[[FileReader, bytes], Text]) -
     """Return the text of a file, and the remarks about it. Raises OptionError where it cannot be read."""
     try:
         if not path.is_file():
-            fault = "There is no such file, or it is a folder, a pipe or a device."
-            raise OptionError(
-                fault, cure="Check the path and the rights to it; give a folder without a name."
-            )
+            fault = "The file does not exist, or is a folder, a pipe or a device."
+            raise OptionError(fault, cure="Check the path and the permissions; pass a folder without a name.")
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
         fault = f"The file cannot be read: {error.strerror or error}."
         raise OptionError(fault, cure="Check the path.") from error
     if len(data) > MOST_BYTES:
-        raise OptionError(f"The file has more than {MOST_BYTES:,} bytes.", cure="Give parts of it.")
+        raise OptionError(
+            f"The file has more than {MOST_BYTES:,} bytes.", cure="Split it, and pass the parts."
+        )
     return read_bytes(data, path.suffix, read_confined)
 
 
@@ -227,5 +227,5 @@ def read_bytes(data: bytes, suffix: str, read_confined: Callable[[FileReader, by
     text, remarks = decode_text(data) if reader is None else read_confined(reader, data)
     if len(text) > MOST_GROWTH * len(data) + GROWN_FREELY:
         fault = f"The text is {len(text):,} characters long, over {MOST_GROWTH} times as long as the file."
-        raise OptionError(fault, cure="Look for what is repeated in it, or give its text.")
+        raise OptionError(fault, cure="Look for repeated content in the file, or pass its text.")
     return text.replace("\r\n", "\n").replace("\r", "\n"), remarks

@@ -38,13 +38,13 @@ def decode_text(data: bytes) -> tuple[str, tuple[str, ...]]:
     guess = _guess_encoding(data)
     if mark_encodings or (text := _decode_bytes(data, guess)) is None:
         raise no_text()
-    return text, (f"Its encoding is a guess: {guess}.",)
+    return text, (f"The encoding is a guess: {guess}.",)
 
 
 def no_text() -> OptionError:
     """Return the error of bytes that are no text."""
-    cure = "Give a file of text, HTML or PDF; of an encoding that is not found, the text itself."
-    return OptionError("The bytes of the file are no text.", cure=cure)
+    cure = "Pass a file of text, HTML or PDF; if the encoding is not recognised, pass the text itself."
+    return OptionError("The file is not text.", cure=cure)
 
 
 def _decode_bytes(data: bytes, encoding: str) -> str | None:

@@ -100,7 +100,7 @@ def left_out(text: str, kind: str) -> tuple[str, ...]:
     `kind` is an adjective, such as "hidden". The remark quotes the first 60 characters.
     """
     text = " ".join(text.split())
-    return (f"{len(text)} characters of {kind} text are left out: {text[:60]!r}.",) if text else ()
+    return (f"{len(text)} characters of {kind} text are omitted: {text[:60]!r}.",) if text else ()
 
 
 def _is_hidden(tag: Any) -> bool:

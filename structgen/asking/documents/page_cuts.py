@@ -211,4 +211,4 @@ def _split_word(
             yield from _split_word(word[low:high], folded[low:high], count, page_tokens, level + 1)
     else:
         fault = f"A page has at most {page_tokens} tokens, and the character {word!r} has {tokens}."
-        raise OptionError(fault, where="page", cure="Give page= a larger number.")
+        raise OptionError(fault, where="page", cure="Increase page=.")

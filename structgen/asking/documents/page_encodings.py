@@ -79,15 +79,15 @@ def decode_page(data: bytes) -> tuple[str, tuple[str, ...]]:
             text = decode(data, "replace" if name.startswith("utf") else _AS_BROWSERS)[0]
             is_refused = name in ("iso-2022-jp", "replacement")
             if lost := text.count("\ufffd"):
-                remarks = (f"Bytes that are not {name} became U+FFFD, {lost:,} in all.",)
+                remarks = (f"{lost:,} bytes that are not {name} were replaced by U+FFFD.",)
     if is_refused:
-        fault = "It declares an encoding that browsers do not read, or do not read in this form."
-        raise OptionError(fault, cure="Give its text.")
+        fault = "The file declares an encoding that browsers do not read, or do not read in this form."
+        raise OptionError(fault, cure="Pass its text.")
     if "\0" in text:
         raise no_text()
     if labels and not name == declared_name != "":
         label_text = f"{declared_name or labels[0]!r:.60}"
-        remarks = (f"Its declared encoding, {label_text}, does not count, as in browsers.", *remarks)
+        remarks = (f"The declared encoding, {label_text}, is ignored, as in browsers.", *remarks)
     return text.removeprefix("\ufeff"), remarks
 
 

@@ -39,15 +39,17 @@ def pdf_text(data: bytes) -> tuple[str, tuple[str, ...]]:
     logger.propagate = False
     reader = PdfReader(BytesIO(data))
     if reader.is_encrypted and not reader.decrypt(""):
-        raise OptionError("The PDF has a password.", cure="Save it without one, and give that file.")
+        raise OptionError(
+            "The PDF is protected by a password.", cure="Save it without a password, and pass that file."
+        )
     if (count := len(reader.pages)) > MOST_PAGES:
         kind = f"The PDF has {count:,} pages, more than {MOST_PAGES:,}."
-        raise OptionError(kind, cure="Split it, and give the parts.")
+        raise OptionError(kind, cure="Split it, and pass the parts.")
     pages = [_visible_and_invisible(page) for page in reader.pages]
     texts = [(visible or invisible).strip() for visible, invisible in pages]
     if not any(texts):
-        cure = "Give what a program for OCR, such as ocrmypdf, makes of it."
-        raise OptionError("The PDF has no text: its pages are pictures, perhaps scanned.", cure=cure)
+        cure = "Pass the output of an OCR program such as ocrmypdf."
+        raise OptionError("The PDF contains no text: its pages are images, perhaps scanned.", cure=cure)
     faults = dict.fromkeys(record.getMessage() for record in handler.buffer)
     remarks = [f"The PDF has a fault: {fault}" for fault in list(faults)[:FAULTS_TOLD]]
     empty = [str(number) for number, text in enumerate(texts, 1) if not text]

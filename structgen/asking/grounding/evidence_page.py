@@ -45,7 +45,10 @@ def page_of(texts: Mapping[str, str], values: Sequence[Stated]) -> str:
         for place in value.places[:max_places]:
             mark = Mark(place.end - place.start, place.start, place.end, index)
             marks[place.text].append(mark)
-    summary = f"{sum(bool(stated.places) for stated in values):,} of {format_count(len(values), 'value')} stated in the text."
+    summary = (
+        f"{sum(bool(stated.places) for stated in values):,} of "
+        f"{format_count(len(values), 'value')} found in the text."
+    )
     if len(page_values) < len(values):
         summary += f" The first {format_count(len(page_values), 'value')} are shown."
     return marked_page(
@@ -53,7 +56,7 @@ def page_of(texts: Mapping[str, str], values: Sequence[Stated]) -> str:
         _ROWS,
         texts,
         marks,
-        told=f"{summary} Stated is not true.",
+        told=f"{summary} A match shows that the text contains these words, not that they are correct.",
         noun="value",
         fields=[(name or "the answer", colour) for name, colour in fields.items()],
         rows=range(len(page_values)),

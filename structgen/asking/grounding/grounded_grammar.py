@@ -27,18 +27,18 @@ MOST_CHARACTERS = 4_000_000
 def checked_texts(value: Any) -> bool | NamedTexts:
     """Return what `grounded=` says: False, True for the texts that the prompt is about, or texts with names.
     Raises OptionError."""
-    cure = "Give True, a text, or texts by name: {'invoice': text, 'mail': text}."
+    takes = "True, a text, or a dict of texts by name, such as {'invoice': text, 'mail': text}"
     if isinstance(value, bool):
         return value
     pairs = {"text": value} if isinstance(value, str) else value
     if isinstance(pairs, Mapping):
         pairs = tuple(pairs.items())
     if not isinstance(pairs, list | tuple) or not pairs:
-        raise checks.option_error("grounded", value, cure)
+        raise checks.option_error("grounded", value, takes)
     for pair in pairs:
         is_pair = isinstance(pair, tuple) and len(pair) == 2
         if not is_pair or not all(isinstance(text, str) for text in pair):
-            raise checks.option_error("grounded", pair, cure)
+            raise checks.option_error("grounded", pair, takes)
         checks.check_encodable("grounded", pair[1])
     name_counts = Counter(name for name, _ in pairs)
     if twice := [name for name, count in name_counts.items() if count > 1]:
@@ -46,7 +46,7 @@ def checked_texts(value: Any) -> bool | NamedTexts:
             f"Two texts have the name {twice[0]!r}.", where="grounded", cure="Rename one of them."
         )
     if (size := sum(len(text) for _, text in pairs)) > MOST_CHARACTERS:
-        fault = f"The texts have {size:,} characters, and may have {MOST_CHARACTERS:,}."
+        fault = f"The texts have {size:,} characters; the limit is {MOST_CHARACTERS:,}."
         raise OptionError(fault, where="grounded", cure="Ask about one part of them at a time.")
     return tuple(pairs)
 
@@ -64,14 +64,16 @@ def warn_grounded(fault: str) -> None:
 
 def idle_missing() -> OptionError:
     """Return the error of `missing` where nothing is held to a text."""
-    fault = "Nothing is held to a text, so that no value can be missing in one."
-    return OptionError(fault, where="missing", cure="Give grounded too, or leave it out.")
+    fault = "missing= has no effect without grounded=."
+    return OptionError(fault, where="missing", cure="Pass grounded too, or remove missing.")
 
 
 def schema_grammar_of(grammar: Grammar | None, where: str = "grounded") -> Grammar:
     """Return a grammar of documents. Raises OptionError for one that no schema says, and for free text."""
     if grammar is None or not isinstance(grammar.innermost, JsonSchemaGrammar):
-        fault = "Free text has no values" if grammar is None else "A grammar that is no schema has no values"
+        fault = (
+            "Free text has no values" if grammar is None else ("A grammar that is not a schema has no values")
+        )
         cure = "Ask for a type or a JSON Schema; sg.substring_of(text) is the grammar of a text's own words."
         raise OptionError(f"{fault} that a text could state.", where=where, cure=cure)
     return grammar
@@ -103,7 +105,7 @@ def grounded_grammar(
         if not result.places and report is not None:
             values_of = "value that a text could state: numbers, dates, addresses, patterns, quotes"
             kind, option = (values_of, "grounded") if values else ("string that could be a quote", "quotes")
-            report(f"The type has no {kind}. The answer is as without {option}=.")
+            report(f"The type has no {kind}; {option}= has no effect.")
         return result.grammar
 
     return schema_grammar_of(grammar, "grounded" if values else "quotes").inside(narrow_inner)

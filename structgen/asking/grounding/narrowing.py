@@ -536,6 +536,6 @@ def _not_stated(
         missing=missing,
         kinds=kinds,
         where=pointer,
-        cure="Make the field optional (`| None`), or mark a conclusion with sg.Inferred. The model writes "
-        'what it likes there with missing="free".',
+        cure="Make the field optional (`| None`), or mark a conclusion with sg.Inferred. With "
+        'missing="free" the model is not restricted to the text there.',
     )

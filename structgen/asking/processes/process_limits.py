@@ -33,7 +33,7 @@ def make_confinement(memory: int) -> Callable[[], None]:
 
 @cache
 def _tell_unbounded() -> None:
-    _log.info("This platform bounds the memory of no process: a reader or a function may take all.")
+    _log.info("This platform cannot limit the memory of a process: a reader or a function may use all of it.")
 
 
 def confine_process(memory: int) -> None:

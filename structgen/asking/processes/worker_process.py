@@ -120,10 +120,10 @@ class WorkerProcess:
         except (EOFError, BrokenPipeError, ConnectionResetError) as gone:
             self._process.join(1.0)
             end_error = EndedError(
-                f"The process of the {self._name} ended, with exit code {self._process.exitcode}, "
+                f"The process of the {self._name} ended with exit code {self._process.exitcode} "
                 f"when it was asked {question}.",
                 where=self._where,
-                cure="Look for what ends it: a crash in compiled code, os._exit, or too little memory.",
+                cure="Check what ends it: a crash in compiled code, os._exit, or too little memory.",
             )
             end_error.code = self._process.exitcode
             raise end_error from gone

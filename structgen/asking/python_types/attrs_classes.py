@@ -66,7 +66,7 @@ def _answer_of(cls: type, open_: set[type]) -> Callable[[Any, Any], Any]:
                     continue
                 if field.name not in hints:
                     fault = f"The field {field.name!r} of {cls.__name__} has no type."
-                    raise make_refusal(fault, "attrs", "Annotate it.")
+                    raise make_refusal(fault, "attrs", "Annotate the field.")
                 is_required = field.default is sys.modules["attr"].NOTHING
                 inner = handler.generate_schema(hints[field.name])
                 fields[field.alias] = core_schema.typed_dict_field(inner, required=is_required)

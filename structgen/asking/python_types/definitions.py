@@ -49,7 +49,7 @@ class Definition:
         base = typing.get_origin(hint) or hint
         inside = typing.get_args(hint)
         if isinstance(base, str | typing.ForwardRef):
-            raise TypeError("which type the name stands for is known where it is read")
+            raise TypeError("the type that the name stands for is only known where it is read")
         if isinstance(base, list | tuple):
             inside = tuple(base)
             base = type(base)
@@ -64,7 +64,7 @@ class Definition:
             if any(map(callable, writers)) or (
                 not is_by_text and any(hasattr(metadata, hook) for hook in _HOOKS)
             ):
-                raise TypeError("it writes a schema of its own")
+                raise TypeError("it defines a schema of its own")
             self._referents.append(metadata)
             self._marks += [type(metadata), repr(metadata), is_by_text or id(metadata)]
         for kind in base.__mro__ if isinstance(base, type) else ():
@@ -86,7 +86,7 @@ class Definition:
         extras += [getattr(field, name, None) for field in fields for name in _WRITERS]
         # what a function writes may differ at each call
         if _HOOKS & attributes.keys() or any(map(callable, extras)):
-            raise TypeError("it writes a schema of its own")
+            raise TypeError("it defines a schema of its own")
         names = attributes.get("__annotations__", {}).values()
         if any(isinstance(name, str | typing.ForwardRef) for name in names) and not field_hints(kind):
             raise TypeError("a name in it is not defined")

@@ -129,9 +129,9 @@ def refuse_unread(hint: Any) -> None:
                 name = getattr(metadata, "__name__", type(metadata).__name__)
                 owner = f" of {field_name}" if field_name else ""
                 raise make_refusal(
-                    f"{name} in Annotated, beside the type{owner}, would be passed over.",
+                    f"{name} in Annotated would be ignored next to the type{owner}.",
                     "Annotated",
-                    'Write a grammar: sg.regex("..."), sg.choice(["a", "b"]), sg.lark("...").',
+                    'Use a grammar: sg.regex("..."), sg.choice(["a", "b"]), sg.lark("...").',
                 )
 
 

@@ -116,7 +116,7 @@ class _Reader:
         dialect = "Rust's regex" if self.rust else "Python's re"
         return UnsupportedError(
             f"{construct!r} in the pattern {self.text!r}: {why}; {dialect} and JSON Schema "
-            "do not read it alike.",
+            "interpret it differently.",
             keyword="pattern",
             where=self.where,
             cure="Write it out with explicit characters, or use Annotated[str, sg.Regex(...)].",

@@ -68,7 +68,7 @@ _REFUSED_FUNCTIONS = MappingProxyType(
         ("pydantic._internal._validators", "import_string"): (
             "An ImportString imports the module that a document names.",
             "ImportString",
-            "Annotate str, or a Literal of the names that may come, and import in code of your own.",
+            "Annotate str, or a Literal of the allowed names, and import in your own code.",
         ),
         ("pydantic.types", "PaymentCardNumber.validate"): (
             "A PaymentCardNumber has a check digit.",
@@ -112,13 +112,13 @@ class TypeSchema(GenerateJsonSchema):
         """Refuse a union of which pydantic would skip a member with a warning. Other warnings are ignored:
         they are about defaults that JSON cannot express."""
         if kind == "skipped-choice":
-            raise make_refusal(detail, "Union", "Take the member out of the union.")
+            raise make_refusal(detail, "Union", "Remove the member from the union.")
 
     def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> JsonSchema:
         """Refuse a type that JSON cannot express."""
         cure = "Annotate a type whose values JSON can write, or give the field a default and exclude it."
         if "__attrs_attrs__" in vars(schema.get("cls", object)):
-            cure = "Make the class that holds this one a dataclass or an attrs class, and no pydantic model."
+            cure = "Make the class that contains it a dataclass or an attrs class, not a pydantic model."
         raise make_refusal(
             f"JSON has no values for {error_info.removeprefix('core_schema.')}.", schema["type"], cure
         )
@@ -245,7 +245,7 @@ class TypeSchema(GenerateJsonSchema):
             raise make_refusal(
                 "bytes with a length in base64, or in hexadecimal.",
                 "bytes",
-                "Leave the length to a validator.",
+                "Check the length in a validator.",
             )
         return {"type": "string", "format": "base64"}
 
@@ -314,7 +314,7 @@ class TypeSchema(GenerateJsonSchema):
         index = schema.get("variadic_item_index")
         if index is not None and index + 1 < len(schema["items_schema"]):
             raise make_refusal(
-                "a tuple with items behind its `...`.", "tuple", "Put the part of any length at the end."
+                "a tuple with items after its `...`.", "tuple", "Put the part of any length at the end."
             )
         return super().tuple_schema(schema)
 
@@ -326,9 +326,9 @@ class TypeSchema(GenerateJsonSchema):
     def _common_set_schema(self, schema: Any) -> JsonSchema:
         if name := self._unhashable_name(schema.get("items_schema")):
             raise make_refusal(
-                f"A {schema['type']} holds what Python can hash, and a {name} has no hash.",
+                f"A {schema['type']} needs hashable items, and a {name} is not hashable.",
                 "set",
-                "Annotate a list in place of the set, or items such as tuple[...] and frozen classes.",
+                "Annotate a list instead of the set, or items such as tuple[...] and frozen classes.",
             )
         json_schema = super()._common_set_schema(schema)
         if not json_schema["items"]:  # Python hashes no lists and no dicts
@@ -384,7 +384,7 @@ class TypeSchema(GenerateJsonSchema):
                 raise make_refusal(
                     f"keys of a dict that are numbers with bounds ({', '.join(sorted(bounds))}).",
                     "dict",
-                    "Leave the bounds to a validator.",
+                    "Check the bounds in a validator.",
                 )
             return {"pattern": _KEYS[kind]}
         target = self.resolve_ref_schema(json_schema)
@@ -395,7 +395,7 @@ class TypeSchema(GenerateJsonSchema):
             values = [member.value for member in schema["members"]]
         if values is not None:
             if not all(isinstance(value, str) for value in values):
-                raise make_refusal("keys of a dict that are listed and no strings.", "dict", "List strings.")
+                raise make_refusal("listed keys of a dict that are not strings.", "dict", "List strings.")
         elif target.get("type") != "string":
             raise make_refusal(
                 f"keys of a dict of the kind {kind!r}.", "dict", "Use str, int, an Enum, a date."
@@ -579,7 +579,7 @@ def _combine_schemas(first: JsonSchema, second: JsonSchema) -> JsonSchema:
 
 def _with_zone(json_schema: JsonSchema, zone: Any) -> JsonSchema:
     if isinstance(zone, int):
-        raise make_refusal("a fixed offset of the time zone.", "tz_constraint", "Leave it to a validator.")
+        raise make_refusal("a fixed offset of the time zone.", "tz_constraint", "Check it in a validator.")
     return json_schema if zone is None else {**json_schema, "pattern": NAIVE if zone == "naive" else AWARE}
 
 
@@ -594,4 +594,6 @@ def _require_return(schema: CoreSchema, values: list[Any], name: str) -> None:
             members = (type(member) for member in schema.get("expected", ()) if isinstance(member, Enum))
             for cls in members:
                 cure = f"Write class {cls.__name__}({type(value).__name__}, Enum), or annotate it whole."
-            raise make_refusal(f"JSON has no text for the value {value!r} of {name}.", name, cure) from None
+            raise make_refusal(
+                f"The value {value!r} of {name} cannot be written as JSON.", name, cure
+            ) from None

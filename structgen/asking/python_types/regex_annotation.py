@@ -23,7 +23,7 @@ class Regex:
     def __post_init__(self) -> None:
         if not isinstance(self.pattern, str):
             raise OptionError(
-                f"A pattern is a string, not a {type(self.pattern).__name__}.",
+                f"A pattern must be a string, got {type(self.pattern).__name__}.",
                 where="sg.Regex",
                 cure='Write sg.Regex(r"[A-Z]{3}").',
             )

@@ -68,8 +68,8 @@ class TypeReader(Generic[T]):
             if not _of_a_path(error):
                 raise
             raise ValidatorError(
-                f"The file system refuses the path: {error.strerror}.",
-                cure="Name the paths that may come in a Literal, or annotate pathlib.Path.",
+                f"The file system rejects the path: {error.strerror}.",
+                cure="List the allowed paths in a Literal, or annotate pathlib.Path.",
             ) from error
         except ValueError as error:
             # optional: pydantic
@@ -84,7 +84,7 @@ class TypeReader(Generic[T]):
                 f"{first['msg']}{f' (and {len(faults) - 1} more)' if len(faults) > 1 else ''}.",
                 count=len(faults),
                 where=place,
-                cure="A validator of the type refuses what its schema allows.",
+                cure="A validator of the type rejects a value that its schema allows.",
             ) from error
 
 
@@ -115,7 +115,7 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
 
     # a function without annotations says nothing of its type
     if hint is inspect.Parameter.empty or isinstance(hint, TypeVar):
-        raise _no_schema(hint, "there is no type")
+        raise _no_schema(hint, "the type is missing")
     if _is_instance(hint):
         fault = f"{repr(hint)[:60]} is an object, not a type."
         raise make_refusal(fault, "type", f"Pass its class, {type(hint).__name__}.")
@@ -131,7 +131,7 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
     except PydanticUserError as error:
         raise _refused_by_pydantic(hint, error) from error
     except PydanticSerializationError as error:
-        raise _no_schema(hint, "JSON has no text for one of its values") from error
+        raise _no_schema(hint, "one of its values cannot be written as JSON") from error
     except NameError as error:
         raise _undefined_type(hint, repr(error.name)) from error
     except (SchemaError, ImportError, TypeError, AttributeError) as error:
@@ -154,16 +154,16 @@ def _refused_by_pydantic(hint: Any, error: Any) -> UnsupportedError:
         return _undefined_type(hint, _undefined_name(hint))
     if error.code == "typed-dict-version":
         return make_refusal(
-            f"{type_text(hint)} has a TypedDict of typing, whose fields pydantic cannot read before "
-            "Python 3.12.",
+            f"{type_text(hint)} contains a TypedDict of typing, whose fields pydantic cannot read "
+            "before Python 3.12.",
             "TypedDict",
             "Write `from typing_extensions import TypedDict`; it is otherwise the same.",
         )
     if error.code == "schema-for-unknown-type":
         return make_refusal(
-            f"{type_text(hint)} has no JSON Schema: the fields of a class in it are not known.",
+            f"{type_text(hint)} has no JSON Schema: it contains a class whose fields are not known.",
             "type",
-            "If the class is yours, write @dataclass above it; else name a type that JSON can write.",
+            "If the class is yours, write @dataclass above it; otherwise use a type that JSON can represent.",
         )
     return _no_schema(hint, message)
 
@@ -193,7 +193,7 @@ def _no_schema(hint: Any, why: str) -> UnsupportedError:
     return make_refusal(
         f"{type_text(hint)} has no JSON Schema: {why.rstrip('.')}.",
         "type",
-        "Name a type whose values JSON can write: a pydantic model, a dataclass, list[str], ...",
+        "Use a type that JSON can represent: a pydantic model, a dataclass, list[str], ...",
     )
 
 

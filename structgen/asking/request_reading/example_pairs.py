@@ -27,8 +27,8 @@ MOST_BYTES: Final = 64 << 20
 MOST_TOLD: Final = 8
 """Examples that a prompt has, unless fewer are asked for."""
 _CURE: Final = (
-    "Give pairs (arguments, value), such as [(text, Person(...)), ...], or the Path of a file whose lines "
-    'are {"arguments": ..., "value": ...}.'
+    "Pass pairs (arguments, value), such as [(text, Person(...)), ...], or the Path of a file "
+    'whose lines are {"arguments": ..., "value": ...}.'
 )
 
 
@@ -65,14 +65,14 @@ def read_pairs(source: Any, where: str = "examples") -> Pairs:
         source = _pairs_in_file(source, where)
     # a text is iterable too, and means a mistake
     if isinstance(source, str | bytes | Mapping) or not isinstance(source, Iterable):
-        raise OptionError(f"{show_value(source)} is no list of pairs.", where=where, cure=_CURE)
+        raise OptionError(f"{show_value(source)} is not a list of pairs.", where=where, cure=_CURE)
     pairs = []
     for index, pair in enumerate(islice(source, MOST_PAIRS + 1)):
         if not isinstance(pair, tuple | list) or len(pair) != 2 or index == MOST_PAIRS:
             fault = (
-                f"{show_value(pair)} is no pair."
+                f"{show_value(pair)} is not a pair."
                 if index < MOST_PAIRS
-                else f"More than {MOST_PAIRS:,} pairs."
+                else f"There are more than {MOST_PAIRS:,} pairs."
             )
             raise OptionError(fault, where=f"{where}[{index}]", cure=_CURE)
         pairs.append(Pair(call_of(pair[0]), pair[1], f"{where}[{index}]"))
@@ -85,14 +85,14 @@ def _pairs_in_file(path: Path, where: str) -> Iterator[Any]:
     try:
         # a file of gigabytes by mistake must not fill the memory
         if path.stat().st_size > MOST_BYTES:
-            raise OptionError(f"{path} has over {MOST_BYTES:,} bytes.", where=where, cure="Take fewer pairs.")
+            raise OptionError(f"{path} has over {MOST_BYTES:,} bytes.", where=where, cure="Pass fewer pairs.")
         for line in filter(str.strip, read_text(path).split("\n")):
             entry = json.loads(line)
             # another value is refused with its line, by whoever reads the pairs
             is_pair = isinstance(entry, dict) and entry.keys() == {"arguments", "value"}
             yield (entry["arguments"], entry["value"]) if is_pair else entry
     except (OSError, ValueError, RecursionError, GrammarError) as error:
-        raise OptionError(f"{path} is no file of lines of JSON: {error}", where=where, cure=_CURE) from error
+        raise OptionError(f"{path} is not a file of JSON lines: {error}", where=where, cure=_CURE) from error
 
 
 def check_calls(pairs: Pairs, signature: inspect.Signature) -> None:
@@ -101,8 +101,8 @@ def check_calls(pairs: Pairs, signature: inspect.Signature) -> None:
         try:
             signature.bind(*pair.call[0], **pair.call[1])
         except TypeError as error:
-            fault = f"These are no arguments of the function: {error}."
-            raise OptionError(fault, where=pair.where, cure=f"Give those of {signature}.") from error
+            fault = f"These arguments do not fit the function: {error}."
+            raise OptionError(fault, where=pair.where, cure=f"Pass those of {signature}.") from error
 
 
 def call_of(arguments: Any) -> Call:

@@ -88,7 +88,7 @@ def requested_grammar(
     # options of schemas that would do nothing are a mistake
     if schema_options and form.kind not in ("json", "structural_tag"):
         raise OptionError(
-            "There is no schema to be written under them.", where="policies", cure="Leave them out."
+            "The policies have no effect without a schema.", where="policies", cure="Remove them."
         )
     return grammar
 
@@ -154,7 +154,7 @@ def _schema_grammar(value: Any, schema_options: Mapping[str, Any]) -> JsonSchema
     none of its keys is a keyword or looks like one."""
     if not isinstance(value, Mapping | bool | str):
         raise OptionError(
-            f"A schema is not a {type(value).__name__}.",
+            f"A schema must be a dict or JSON text, got {type(value).__name__}.",
             where="schema",
             cure="Pass a dict, or its JSON text.",
         )
@@ -176,7 +176,7 @@ def _schema_grammar(value: Any, schema_options: Mapping[str, Any]) -> JsonSchema
         )
     if isinstance(schema, Mapping) and schema.get("format") == "json" and "type" not in schema:
         raise UnsupportedError(
-            "JSON Schema has no format 'json', so that it would allow every value.",
+            "JSON Schema has no format 'json': the schema would allow every value.",
             keyword="format",
             where="target",
             cure='Pass {"type": "object"}, or True for any JSON.',
@@ -194,14 +194,14 @@ def _read_wrapped(target: dict[str, Any], wrapper: str, depth: int) -> _Form:
         inner = inner.get("format")
     if isinstance(inner, type):
         raise OptionError(
-            f"{wrapper} holds the type {inner.__name__}, not a dict.",
+            f"{wrapper} contains the type {inner.__name__}, not a dict.",
             where=wrapper,
             cure=f"Pass the type itself as the target: {inner.__name__}.",
         )
     if not isinstance(inner, Mapping) or depth > 3:
         raise OptionError(
-            f"{wrapper} holds "
-            + ("too many dicts in one another." if depth > 3 else f"{type(inner).__name__}, not a dict."),
+            f"{wrapper} contains "
+            + ("too many nested dicts." if depth > 3 else f"{type(inner).__name__}, not a dict."),
             where=wrapper,
             cure="Pass its value as the target: a type, a schema or a format.",
         )
@@ -210,7 +210,7 @@ def _read_wrapped(target: dict[str, Any], wrapper: str, depth: int) -> _Form:
         return _structured_outputs(dict(inner))
     if wrapper in ("response_format", "text") and inner.get("type") not in _FORMATS:
         raise OptionError(
-            f"It has no type of {', '.join(_FORMATS[:-1])}.",
+            f"The type must be one of {', '.join(_FORMATS[:-1])}.",
             where=f"{wrapper}/type",
             cure='Write {"type": "json_schema", "json_schema": {"name": "...", "schema": {...}}}.',
         )
@@ -229,11 +229,12 @@ def _refuse_tools(target: Mapping[str, Any]) -> None:
         if name is None or others or target.get("type") not in (None, "function", "custom"):
             return
     raise UnsupportedError(
-        f"{name} says what may be called, and not in which form a model writes a call.",
+        f"{name} says what may be called, but not in which format the model writes a call.",
         keyword=name,
         where="target",
-        cure="Write tools=[...] of sg.run; or pass the schema of one tool's arguments, or a structural tag: "
-        '{"type": "structural_tag", "format": {"type": "triggered_tags", ...}}.',
+        cure="Pass tools=[...] to sg.run; or pass the schema of one tool's arguments, or a "
+        'structural tag: {"type": "structural_tag", "format": {"type": "triggered_tags", '
+        "...}}.",
     )
 
 
@@ -253,10 +254,10 @@ def _response_format(kind: str, target: dict[str, Any]) -> _Form:
         case "grammar":
             return _Form("grammar", target)
     raise UnsupportedError(
-        f"The format {kind!r} is not offered.",
+        f"The format {kind!r} is not supported.",
         keyword=kind,
         where=f"{where}/type",
-        cure='Give the grammar: {"type": "grammar", "syntax": "lark", "definition": "..."}.',
+        cure='Pass the grammar: {"type": "grammar", "syntax": "lark", "definition": "..."}.',
     )
 
 
@@ -270,13 +271,13 @@ def _json_schema_format(target: dict[str, Any]) -> _Form:
     # members outside would be passed over in silence
     elif len(target) > 2:
         raise OptionError(
-            "It stands inside and outside of json_schema.",
+            "The member is both inside and outside of json_schema.",
             where=f"{where}/{next(name for name in target if name not in ('type', 'json_schema'))}",
-            cure="Write it inside.",
+            cure="Move it inside.",
         )
     if inner.get("schema") is None:
         raise OptionError(
-            "There is no schema in it.",
+            "The schema is missing.",
             where=where if inner is target else f"{where}/json_schema",
             cure='Write {"type": "json_schema", "json_schema": {"name": "...", "schema": {...}}}.',
         )
@@ -294,21 +295,19 @@ def _structured_outputs(target: dict[str, Any], location_prefix: str = "structur
     kind = _only_member(target, _SERVED, where)
     if target.get("disable_additional_properties"):
         raise UnsupportedError(
-            "'disable_additional_properties' is not offered.",
+            "'disable_additional_properties' is not supported.",
             keyword="disable_additional_properties",
             where=where,
-            cure='Say it in the schema: {"additionalProperties": false}.',
+            cure='Set it in the schema: {"additionalProperties": false}.',
         )
     idle = next((name for name in _BLANKS if target.get(name) not in (None, False)), None)
     if idle is not None and kind in ("regex", "choice", "grammar"):
-        raise OptionError(
-            f"The option does not apply to {kind}.", where=f"{where}/{idle}", cure="Leave it out."
-        )
+        raise OptionError(f"The option does not apply to {kind}.", where=f"{where}/{idle}", cure="Remove it.")
     location = f"{location_prefix}{kind}"
     blanks = {} if idle is None else target
     if kind == "json_object":
         if target[kind] is not True:
-            raise OptionError("json_object is true, or not there.", where=location, cure="Leave it out.")
+            raise OptionError("json_object must be true, or omitted.", where=location, cure="Remove it.")
         return _Form("json", {"type": "object"}, location, blanks)
     return _Form(kind, target[kind], location, blanks)
 
@@ -318,8 +317,8 @@ def _only_member(target: Mapping[str, Any], names: Sequence[str], where: str) ->
     present = [key for key in names if target.get(key) is not None]
     # which of two forms is meant, nobody can tell
     if len(present) != 1:
-        fault = f"It says {' and '.join(present) or 'nothing'}."
-        raise OptionError(fault, where=where, cure=f"Give exactly one of {', '.join(names)}.")
+        fault = f"The value has {' and '.join(present) or 'none of the expected members'}."
+        raise OptionError(fault, where=where, cure=f"Pass exactly one of {', '.join(names)}.")
     return present[0]
 
 
@@ -332,9 +331,9 @@ def _whitespace_policy(target: Mapping[str, Any], limits: Limits | None) -> str:
         return "compact"
     if target.get("disable_any_whitespace"):
         raise OptionError(
-            "A pattern of white space excludes disable_any_whitespace.",
+            "A pattern of white space cannot be combined with disable_any_whitespace.",
             where=where,
-            cure="Give one of both.",
+            cure="Remove one of them.",
         )
     blanks = regex(pattern, limits=limits).language(limits or Limits())
     start = blanks.start()
@@ -342,10 +341,10 @@ def _whitespace_policy(target: Mapping[str, Any], limits: Limits | None) -> str:
     # the grammar writes no white space where it need not
     if not blanks.accepts(start):
         raise UnsupportedError(
-            f"The pattern {pattern!r} demands white space everywhere.",
+            f"The pattern {pattern!r} requires white space everywhere.",
             keyword="whitespace_pattern",
             where=where,
-            cure="Give a pattern that also matches nothing, such as [ ]?.",
+            cure="Use a pattern that also matches the empty string, such as [ ]?.",
         )
     return "oneline" if blank is not None and blanks.accepts(blank) else "compact"
 

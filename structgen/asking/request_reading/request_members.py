@@ -300,9 +300,9 @@ def with_tools(request: Mapping[str, Any]) -> dict[str, Any]:
     if not old:
         return dict(request)
     if new:
-        fault = f"{new[0]} stands in place of {old[0]}, and both are there."
-        raise OptionError(fault, where=old[0], cure=f"Leave {old[0]} out.")
+        fault = f"{new[0]} replaces {old[0]}, and both are set."
+        raise OptionError(fault, where=old[0], cure=f"Remove {old[0]}.")
     if request.get("functions") == []:
-        raise OptionError("It lists no function.", where="functions", cure="Leave it out.")
+        raise OptionError("The list of functions is empty.", where="functions", cure="Remove it.")
     rest = {name: value for name, value in request.items() if name not in old_names.values()}
     return {**rest, **{name: request.get(old_name) for name, old_name in old_names.items()}}

@@ -63,7 +63,7 @@ class ReadRequest:
         if format is None:
             if self.tools and self.choice.mode != "none":
                 raise OptionError(
-                    "It has tools, and how a call is written is the model's affair.",
+                    "The request has tools, and the format of a call depends on the model.",
                     where="tools",
                     cure='Name the format: sg.read_request(request).grammar("hermes").',
                 )
@@ -114,7 +114,7 @@ def read_request(
         all_policies["limits"] = limits
     if not isinstance(request, Mapping | bool):
         raise OptionError(
-            f"A request is a dict, not a {type(request).__name__}.", where="request", cure="Pass the dict."
+            f"A request must be a dict, got {type(request).__name__}.", where="request", cure="Pass the dict."
         )
     # a form or a schema alone has no tools
     if isinstance(request, bool) or _is_form(request):
@@ -136,9 +136,9 @@ def read_request(
     form, answer = _answer_grammar(request, all_policies, specials)
     if form not in ("", "response_format", "text") and choice.must_call:
         raise OptionError(
-            f"It holds the answer to a grammar, and tool_choice={tool_choice!r} demands a call in its place.",
+            f"The reply must match a grammar, and tool_choice={tool_choice!r} requires a call instead.",
             where=form,
-            cure='Leave it out, or write tool_choice="auto".',
+            cure='Remove it, or set tool_choice="auto".',
         )
     answer = None if choice.must_call else answer
     return ReadRequest(
@@ -175,9 +175,9 @@ def _answer_grammar(
             continue
         if answer[0]:
             raise OptionError(
-                f"{answer[0]} and {name} both hold the answer to a grammar.",
+                f"{answer[0]} and {name} both constrain the reply.",
                 where=name,
-                cure="Leave one of them out.",
+                cure="Remove one of them.",
             )
         answer = name, grammar
     return answer

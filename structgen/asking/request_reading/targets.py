@@ -78,7 +78,7 @@ def read_target(
     if isinstance(target, Grammar | CompiledGrammar):
         if policies:
             raise OptionError(
-                "A grammar has its policies already.", where="policies", cure="Give them to sg.json_schema."
+                "A grammar already has its policies.", where="policies", cure="Pass them to sg.json_schema."
             )
         return ReadTarget(target)
     if isinstance(target, Mapping | bool):
@@ -91,7 +91,7 @@ def read_target(
             raise
     if isinstance(target, _NO_TARGETS):
         raise OptionError(
-            f"The {type(target).__name__} {show_value(target)} does not say what is wanted.",
+            f"{show_value(target)} ({type(target).__name__}) is not a valid target.",
             where=where,
             cure=_CURE,
         )

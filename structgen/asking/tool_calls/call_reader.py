@@ -93,7 +93,9 @@ def parse_calls(
     Where values stand without quotes, each new schema takes some milliseconds more.
     """
     if not isinstance(text, str):
-        raise OptionError(f"The reply is a {type(text).__name__}.", where="text", cure="Pass its text.")
+        raise OptionError(
+            f"The reply must be a str, got {type(text).__name__}.", where="text", cure="Pass its text."
+        )
     row = format_of(format)
     reader = CallReader(row, None if tools is None else read_tools(tools), thinking)
     reader.read_piece(text, is_last=ended)
@@ -284,7 +286,7 @@ class CallReader(IncomingText):
         self.add_text(offset, offset + 1)
         return offset + 1
 
-    def report_stray_mark(self, offset: int, fault: str = "A mark of a call stands in a text.") -> None:
+    def report_stray_mark(self, offset: int, fault: str = "A text contains a mark of a call.") -> None:
         """Report the first mark after an offset that belongs inside of calls. Nothing is reported where an
         earlier problem may explain the mark."""
         mark = marks_pattern(self.marks.strays).search(self.text, offset)
@@ -302,7 +304,7 @@ class CallReader(IncomingText):
         ends = (row.thinking[1], *row.text[1 : len(row.blocks)])
         end, mark = yield from self.find_text(ends, offset, partial(self.add_text, kind="thoughts"))
         if not mark:
-            self.report_stray_mark(offset, "Thoughts do not end, and a mark of a call stands in them.")
+            self.report_stray_mark(offset, "The thoughts do not end, and contain a mark of a call.")
             return end
         self.pending_start = end + len(mark)
         self.is_inside = False
@@ -323,7 +325,7 @@ class CallReader(IncomingText):
         end, mark = yield from self.read_text(offset, (*ends, *opens))
         self.is_inside = not mark
         if mark and mark not in ends:
-            self.report_problem(end, "A text does not end before a call.", LooseCallError)
+            self.report_problem(end, "A text before a call does not end.", LooseCallError)
         return end
 
     # --- calls --------------------------------------------------------------------------------------------
@@ -347,19 +349,19 @@ class CallReader(IncomingText):
             self.is_inside, is_over = False, isinstance(error, UnfinishedError)
             if self.partial is not None:
                 # events have named its arguments already, so that it stays a call
-                self.report_problem(offset, "A call breaks off inside of its arguments.", LooseCallError)
+                self.report_problem(offset, "A call ends inside its arguments.", LooseCallError)
                 return len(self.text)
             if is_over and is_sure:
-                self.report_problem(offset, "A call breaks off before its arguments.")
+                self.report_problem(offset, "A call ends before its arguments.")
                 self.add_text(offset, len(self.text))
                 return len(self.text)
             if isinstance(error, HeadError):
-                self.report_problem(offset, f"What begins like a call is none: {error}.")
+                self.report_problem(offset, f"A text begins like a call, but is not one: {error}.")
                 self.add_text(offset, error.end)
                 return error.end
             if is_sure:
                 self.report_problem(
-                    offset, f"What begins like a call is none: {error} does not stand where it should."
+                    offset, f"A text begins like a call, but is not one: {error} is misplaced."
                 )
             else:
                 self.is_well = self.is_well and not is_over
@@ -373,7 +375,7 @@ class CallReader(IncomingText):
         self.is_inside = False
         self.pending_start = (yield from self.skip_characters(end, "]}")) if marks.is_open_ended else end
         if self.pending_start > end:
-            self.report_problem(end, "More brackets close a call than open it.", LooseCallError)
+            self.report_problem(end, "A call has more closing brackets than opening ones.", LooseCallError)
         return self.pending_start
 
     def read_any_call(self, offset: int) -> Wait[int]:
@@ -420,10 +422,11 @@ class CallReader(IncomingText):
     ) -> GenerationError:
         """Return the error of a problem."""
         return kind(
-            f"{fault} It reads {show_value(self.text[offset : offset + LONGEST_NAME])}.",
+            f"{fault} The text there is {show_value(self.text[offset : offset + LONGEST_NAME])}.",
             text=self.text,
             where=f"character {offset}",
-            cure=f"Hold the model to sg.tools(..., format={self.format.name!r}), or name its format.",
+            cure=f"Constrain the model with sg.tools(..., format={self.format.name!r}), or pass the "
+            "name of its format.",
         )
 
     def read_section(self, offset: int) -> Wait[int]:
@@ -453,7 +456,7 @@ class CallReader(IncomingText):
                 offset += len(separator)
                 continue
             if not mark or not has_calls:
-                fault = f"A section of calls {'is not closed' if has_calls else 'holds none'}."
+                fault = f"A section of calls {('is not closed' if has_calls else 'is empty')}."
                 self.report_problem(start, fault, LooseCallError)
             others = self.marks.edges[1]
             # the reply is over in the middle of a closing mark
@@ -532,7 +535,7 @@ class CallReader(IncomingText):
         # a guess counts only where a tool has the name and the arguments can be read
         if (draft.way.is_lost or self.row is not self.format) and (is_unknown or draft.error):
             raise HeadError(
-                draft.error or f"its head names {draft.name!r}, which is none of the tools", offset + 1
+                draft.error or f"its head names {draft.name!r}, which is not one of the tools", offset + 1
             )
         if re.fullmatch(self.row.names, draft.name) is None:
             draft.notes[f"Its name is {show_value(draft.name)}"] = False
@@ -541,7 +544,7 @@ class CallReader(IncomingText):
         draft.is_held = False
         self.report_call(draft)
         for note, is_habit in draft.notes.items():
-            message = f"A call is not written as its format writes it: {note}."
+            message = f"A call does not follow its format: {note}."
             self.report_problem(offset, message, LooseCallError, is_habit=is_habit)
         self.partial = None
         self.pending_start = end
@@ -648,7 +651,7 @@ class CallReader(IncomingText):
         draft.name = max(fits, key=len, default="")
         if not draft.name:
             several = sum(re.search(rf"\b{pattern}\b", head) is not None for pattern in names.values()) > 1
-            raise HeadError(f"its head, {head!r}, names none of the tools", end if several else offset + 1)
+            raise HeadError(f"its head, {head!r}, does not name a tool", end if several else offset + 1)
         draft.notes[f"Its head is {head!r}"] = False
         return end + len(mark)
 
@@ -862,12 +865,12 @@ class CallReader(IncomingText):
         fault = cure = ""
         # an unknown tool explains more than faults of its arguments
         if self.tools_by_name is not None and tool is None:
-            fault = f"The reply calls {draft.name!r}, which is none of the tools."
+            fault = f"The reply calls {draft.name!r}, which is not one of the tools."
             names = ", ".join(self.tools_by_name) or "none"
-            cure = f"Say so by call.result(..., error=True); the tools are {names}."
+            cure = f"Report it with call.result(..., error=True); the tools are {names}."
         elif draft.error:
             fault = f"The arguments of {draft.name!r} cannot be read: {draft.error}."
-            cure = "Say so by call.result(..., error=True), or hold the model to sg.tools(...)."
+            cure = "Report it with call.result(..., error=True), or constrain the model with sg.tools(...)."
         reply_text = self.text if self.tools_by_name and tool is None else json_text
         error = GenerationError(fault, text=reply_text, where=f"call {number}", cure=cure) if fault else None
         document = json_text if is_whole else dump_json(value)

@@ -83,7 +83,7 @@ def _write_value(value: Any, row: ToolFormat, end: str) -> str:
         stop = next((mark for mark in row.stops or (row.quote or end, *row.ends) if mark in value), None)
         if stop is not None:
             raise OptionError(
-                f"A string holds {stop!r}, which ends it.",
+                f"A string contains {stop!r}, which would end it.",
                 where=f"the format {row.name}",
                 cure="Write it differently: the format has no escapes.",
             )

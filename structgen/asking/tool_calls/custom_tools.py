@@ -66,9 +66,10 @@ def grammar_of_text(
     kind = "ebnf" if syntax == "gbnf" else syntax or syntax_of(text)
     if not kind:
         raise OptionError(
-            "No line begins a rule: in EBNF (GBNF, XGrammar's) with `name ::=`, or in Lark with `name:`.",
+            "The grammar has no rule: a line begins a rule with `name ::=` in EBNF (GBNF, "
+            "XGrammar's), and with `name:` in Lark.",
             where=where,
-            cure='Write root ::= "a" in EBNF, start: "a" in Lark; a JSON Schema goes into response_format.',
+            cure='Write root ::= "a" in EBNF, start: "a" in Lark; pass a JSON Schema as response_format.',
         )
     if kind == "regex":
         return regex(ecma_pattern(text, rust=True, where=where), dialect="ecma", limits=limits)
@@ -96,7 +97,7 @@ def _read_lark(text: str, limits: Limits | None, where: str, specials: Mapping[s
         )
         raise GrammarError(fault, where=where, cure=refusal.cure) from None
     # a client cannot know which of the two readings its grammar has
-    remark = f"Lark refuses the grammar, which is read as llguidance reads it. {_first_line(refusal)}"
+    remark = f"Lark rejects the grammar, so it is read as llguidance reads it. {_first_line(refusal)}"
     warn_or_remark(GrammarWarning(f"{where}: {remark}" if where else remark))
     return grammar
 

@@ -269,7 +269,7 @@ _ALSO: Final = MappingProxyType(
             )
             for name, begin, end in (("a list in <tool_call>", "[", "]"), ("JSON in <tool_call>", "", ""))
         ),
-        "[TOOL_CALLS]": (ToolFormat("one object behind [TOOL_CALLS]", f"[TOOL_CALLS] {_OBJECT}"),),
+        "[TOOL_CALLS]": (ToolFormat("one object after [TOOL_CALLS]", f"[TOOL_CALLS] {_OBJECT}"),),
     }
 )
 """Further formats of calls that are read, by the trigger of a row with siblings. They have no row of their
@@ -304,7 +304,9 @@ def format_of(format: Any, where: str = "format") -> ToolFormat:
             raise OptionError(
                 f"The format {format!r} is not known.",
                 where=where,
-                cure=f"Write {close[0]!r}." if close else f"Known are {names}; or make an sg.ToolFormat.",
+                cure=f"Did you mean {close[0]!r}?"
+                if close
+                else (f"The known formats are {names}; or make an sg.ToolFormat."),
             )
         return FORMATS[format]
     template = format if isinstance(format, str) else getattr(format, "chat_template", None)
@@ -314,9 +316,9 @@ def format_of(format: Any, where: str = "format") -> ToolFormat:
     fits = [row for row in ROWS if all(sign in template_text for sign in row.signs)]
     if not fits:
         raise OptionError(
-            "The chat template shows none of the formats that are known."
+            "The chat template does not contain any of the known formats."
             if template_text
-            else f"A {type(format).__name__} has no chat template.",
+            else f"{type(format).__name__} has no chat template.",
             where=where,
             cure=f"Name the format: {names}; or pass an sg.ToolFormat, or a tokenizer with a chat template.",
         )

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from structgen.asking.tool_calls.tool_definitions import Tool
 from structgen.asking.tool_calls.tool_shapes import TOOL_SHAPES
 from structgen.base.errors import OptionError
+from structgen.base.language.checks import option_error
 
 _WHERE: Final = "tool_choice"
 _FORMS = '"auto", "required", "none", a name, or a dict of OpenAI\'s'
@@ -57,11 +58,8 @@ def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolC
     elif isinstance(parallel, int) and parallel > 0:
         max_calls = parallel
     else:
-        raise OptionError(
-            f"parallel is {parallel!r}.",
-            where="parallel",
-            cure="Give True, False, or the most calls: 1, 2, ...",
-        )
+        takes = "True, False, or the maximum number of calls: 1, 2, ..."
+        raise option_error("parallel", parallel, takes)
     tools_by_name = {tool.name: tool for tool in tools}
     if tool_choice is None:
         tool_choice = "auto"
@@ -71,7 +69,7 @@ def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolC
     if isinstance(tool_choice, Mapping):
         return _read_dict(tools_by_name, tool_choice, max_calls)
     if not isinstance(tool_choice, str):
-        raise OptionError(f"It is {str(tool_choice)[:60]!r}.", where=_WHERE, cure=f"Give {_FORMS}.")
+        raise option_error(_WHERE, tool_choice, _FORMS)
     if tool_choice == "none":
         return ToolChoice((), "none", 0)
     if tool_choice in ("auto", "required"):
@@ -87,10 +85,10 @@ def _choose_mode(
 ) -> ToolChoice:
     """Return a choice among tools; without tools it is "none". Errors: OptionError."""
     if mode not in ("auto", "required"):
-        raise OptionError(f"The mode is {mode!r}.", where=where, cure='Write "auto" or "required".')
+        raise option_error(where, mode, '"auto" or "required"')
     if not tools and mode == "required":
         raise OptionError(
-            "A call is required, and there are no tools.", where=where, cure='Give tools, or write "auto".'
+            "A call is required, but no tools are given.", where=where, cure='Pass tools, or set "auto".'
         )
     return ToolChoice(tools, mode if tools else "none", max_calls)
 
@@ -112,7 +110,7 @@ def _read_dict(
         _find_tool(tools_by_name, name, f"{where}/tools/{index}").name for index, name in numbered_names
     )
     if not chosen:
-        raise OptionError("It lists no tool.", where=f"{where}/tools", cure="Name one at least.")
+        raise OptionError("The list of tools is empty.", where=f"{where}/tools", cure="Name at least one.")
     return _choose_mode(
         tuple(tools_by_name[name] for name in chosen), members.get("mode"), max_calls, f"{where}/mode"
     )
@@ -127,8 +125,8 @@ def _find_tool(tools_by_name: Mapping[str, Tool], name: Any, where: str) -> Tool
         where = f"{where}/{member}"
     if not isinstance(name, str) or name not in tools_by_name:
         raise OptionError(
-            f"No tool is called {name!r}.",
+            f"No tool has the name {name!r}.",
             where=where,
-            cure=f"The tools are {', '.join(tools_by_name) or 'none'}; or give {_FORMS}.",
+            cure=f"The tools are {', '.join(tools_by_name) or 'none'}; or pass {_FORMS}.",
         )
     return tools_by_name[name]

@@ -114,9 +114,10 @@ class Tool:
         # a schema of a stranger may ask for millions of them
         if len(missing_arguments) > MOST_UNDECLARED:
             raise SchemaError(
-                f"It asks for {len(missing_arguments):,} arguments that its properties do not have.",
+                f"The schema requires {len(missing_arguments):,} arguments that its properties do "
+                "not declare.",
                 where="#",
-                cure=f"Declare them: {MOST_UNDECLARED} at most pass as a slip.",
+                cure=f"Declare them: up to {MOST_UNDECLARED} are tolerated.",
             )
         schema["properties"] = {**properties, **missing_arguments}
         closed = {**schema, "additionalProperties": False}
@@ -137,7 +138,8 @@ class Tool:
             raise ValidatorError(
                 f"{fault}.",
                 where=self.name,
-                cure=f"The schema of {self.name} refuses it: tell the model by call.result(..., error=True).",
+                cure=f"The schema of {self.name} rejects the arguments: report it to the model with "
+                "call.result(..., error=True).",
             )
         return json.loads(document)
 
@@ -205,7 +207,7 @@ def read_tools(
         if not tools_by_name:
             raise error
         if left_out is None:
-            warnings.warn(ToolWarning(f"{error} It is left out."), stacklevel=warning_level())
+            warnings.warn(ToolWarning(f"{error} The tool is skipped."), stacklevel=warning_level())
         else:
             left_out.append(kind)
     return tuple(tools_by_name.values())
@@ -222,7 +224,7 @@ def hosted_type(tool: Any) -> str:
 
 
 def _second_tool(tool: Tool, location: str) -> OptionError:
-    fault = f"A second tool is called {tool.name!r}."
+    fault = f"Two tools have the name {tool.name!r}."
     return OptionError(fault, where=f"{location}/name", cure="Rename one of them.")
 
 
@@ -252,11 +254,11 @@ def _read_definition(definition: Any, location: str, limits: Limits | None) -> I
 
 def _unknown_type(kind: Any, location: str) -> UnsupportedError:
     return UnsupportedError(
-        f"The tool is of the type {show_value(kind)}, which has no schema of arguments.",
+        f"The tool has the type {show_value(kind)}, which has no schema of arguments.",
         keyword="type",
         where=f"{location}/type",
-        cure=f'{suggest_name(kind, _TYPES)}Give tools of the type "function" or "custom"; describe what a '
-        "server runs itself as one.",
+        cure=f'{suggest_name(kind, _TYPES)}Pass tools of the type "function" or "custom"; describe '
+        "a tool that a server runs as one of these.",
     )
 
 
@@ -271,9 +273,10 @@ def _iterate_tools(tools: Any, where: str) -> Iterator[tuple[str, Any]]:
             TOOL_SHAPES.check(tools, "tools_listed", where)
             if tools.get("nextCursor", tools.get("next_cursor")) is not None:
                 fault = (
-                    f"{where}: MCP's list of tools goes on, and the tools of other pages cannot be called."
+                    f"{where}: the list of tools from MCP has more pages; tools on the other pages "
+                    "cannot be called."
                 )
-                cure = "Ask the server for all pages (cursor=), and give the tools in one list."
+                cure = "Request all pages from the server (cursor=), and pass the tools in one list."
                 warnings.warn(ToolWarning(f"{fault} {cure}"), stacklevel=warning_level())
             tools = tools["tools"]
             where = f"{where}/tools"
@@ -282,7 +285,7 @@ def _iterate_tools(tools: Any, where: str) -> Iterator[tuple[str, Any]]:
         yield where, tools
     elif isinstance(tools, str | bytes | bytearray) or not isinstance(tools, Iterable):
         raise OptionError(
-            f"The tools are a {type(tools).__name__}.", where=where, cure="Give them in a list: [tool]."
+            f"must be a list, got {type(tools).__name__}.", where=where, cure="Pass a list: [tool]."
         )
     else:
         for index, tool in enumerate(tools):
@@ -306,9 +309,9 @@ def _rpc_result(message: JsonObject) -> JsonObject:
     """Return the result of a JSON-RPC message. Errors: OptionError for a message that has none."""
     if message.get("error") is not None:
         raise OptionError(
-            f"The server answered with an error: {str(message['error'])[:200]}.",
+            f"The server returned an error: {str(message['error'])[:200]}.",
             where="tools/error",
-            cure="Ask it again for tools/list.",
+            cure="Send tools/list again.",
         )
     TOOL_SHAPES.check(message, "rpc", "tools")
     result = message.get("result")
@@ -316,7 +319,7 @@ def _rpc_result(message: JsonObject) -> JsonObject:
         raise OptionError(
             "The JSON-RPC message does not list tools.",
             where="tools/result",
-            cure='Give the answer to tools/list: {"jsonrpc": "2.0", "id": 1, "result": {"tools": [...]}}.',
+            cure='Pass the reply to tools/list: {"jsonrpc": "2.0", "id": 1, "result": {"tools": [...]}}.',
         )
     return dict(result)
 
@@ -334,9 +337,9 @@ def _read_tool(definition: Any, location: str, limits: Limits | None) -> Tool:
         with prefix_place(location):
             return _tool_of_function(definition)
     raise OptionError(
-        f"A {type(definition).__name__} is no tool.",
+        f"{type(definition).__name__} is not a tool.",
         where=location,
-        cure="Give a function, a type, a dict in OpenAI's, Anthropic's or MCP's shape, or an sg.Tool.",
+        cure="Pass a function, a type, a dict in OpenAI's, Anthropic's or MCP's format, or an sg.Tool.",
     )
 
 
@@ -357,9 +360,9 @@ def _tool_of_dict(definition: JsonObject, location: str, limits: Limits | None =
     schema_keys = [name for name in _SCHEMA_KEYS if name in definition]
     if len(schema_keys) > 1:
         raise OptionError(
-            f"{schema_keys[1]} stands beside {schema_keys[0]}.",
+            f"{schema_keys[1]} cannot be combined with {schema_keys[0]}.",
             where=f"{location}/{schema_keys[1]}",
-            cure="Leave it out.",
+            cure="Remove it.",
         )
     if kind == "custom" and not schema_keys:
         members = custom_members(definition, location, limits)
@@ -382,7 +385,11 @@ def _build_tool(
     SchemaError."""
     name = definition.get("name")
     if not name:
-        raise OptionError(f"Its name is {name!r}.", where=f"{location}/name", cure="Give it a name.")
+        raise OptionError(
+            f"The name must be a text that is not empty, got {name!r}.",
+            where=f"{location}/name",
+            cure="Set a name.",
+        )
     empty = {"type": "object", "properties": {}}
     schema = empty if schema is None else _object_schema(schema, schema_location, name)
     return Tool(name, definition.get("description") or "", schema)
@@ -409,9 +416,9 @@ def _object_schema(schema: Any, where: str, name: str) -> JsonObject:
     if any(isinstance(kind, Mapping) or kind in ("object", "any") for kind in types):  # draft 3 has these
         return dict(schema)
     kinds = shorten_text(", ".join(map(str, types)))
-    fault = "false, which nothing satisfies" if schema is False else f"a {type(schema).__name__}"
+    fault = "false, which no value satisfies" if schema is False else f"a {type(schema).__name__}"
     raise SchemaError(
-        f"The arguments of {name} are an object, and its schema is one of {kinds}."
+        f"The arguments of {name} must be an object, but its schema is one of {kinds}."
         if types
         else f"The schema of the arguments of {name} is {fault}.",
         where=where,
@@ -452,9 +459,9 @@ def _tool_of_function(function: Callable[..., Any]) -> Tool:
         signature = inspect.signature(function)
         hints = typing.get_type_hints(inspect.unwrap(body), include_extras=True)
     except NameError as error:
-        raise _no_tool(f"Its annotations name {error.name!r}, which is not defined.", "Import it.") from error
+        raise _no_tool(f"The annotations use {error.name!r}, which is not defined.", "Import it.") from error
     except (TypeError, ValueError) as error:
-        raise _no_tool("Its signature cannot be read.", "Wrap it in a function with annotations.") from error
+        raise _no_tool("The signature cannot be read.", "Wrap it in a function with annotations.") from error
     summary, of_arguments = _split_docstring(inspect.getdoc(inner_function) or inspect.getdoc(body) or "")
     parameter_texts: dict[str, JsonObject] = {
         key: {"description": text} for key, text in of_arguments.items()
@@ -465,8 +472,8 @@ def _tool_of_function(function: Callable[..., Any]) -> Tool:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             stars = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}.get(parameter.kind.name, "")
             raise _no_tool(
-                f"{stars}{parameter.name} of {name} has no name that a call could give it.",
-                "Name each parameter: a list in place of *args, a dict in place of **kwargs, no /.",
+                f"{stars}{parameter.name} of {name} has no name that a call could use.",
+                "Name each parameter: a list instead of *args, a dict instead of **kwargs, no /.",
             )
         hint = hints.get(parameter.name, parameter.empty)
         if hint is parameter.empty:

@@ -109,9 +109,11 @@ class ToolFormat(ArgumentStyle):
         for template in (*(calls or ("",)), *self.heads):
             self._check_call(template)
         if self.blocks and not self.text:
-            raise self._style_error("blocks", "Blocks need a text that is one.", "Give text=(begin, end).")
+            raise self._style_error("blocks", "Blocks need a text that is one.", "Pass text=(begin, end).")
         if self.thinking and (len(self.thinking) != 2 or not all(self.thinking)):
-            raise self._style_error("thinking", "Thoughts have a beginning and an end.", "Give both texts.")
+            raise self._style_error(
+                "thinking", "Thoughts need both a beginning and an end.", "Pass both texts."
+            )
         if not self.blocks:
             for trigger in self.triggers:
                 inner_trigger = next(
@@ -120,10 +122,10 @@ class ToolFormat(ArgumentStyle):
                 if not trigger or inner_trigger is not None:
                     raise self._style_error(
                         "trigger",
-                        f"{trigger!r} contains {inner_trigger!r}, which would come first."
+                        f"{trigger!r} contains {inner_trigger!r}, which would be found first."
                         if inner_trigger
-                        else "Nothing tells where a call begins.",
-                        "Let each call begin with a text, and none of these be part of another.",
+                        else "No text marks where a call begins.",
+                        "Begin each call with a text; none of these may be part of another.",
                     )
 
     def _check_call(self, template: str) -> None:
@@ -132,24 +134,24 @@ class ToolFormat(ArgumentStyle):
         word_kinds = {"name", "id", "index"}
         allowed_kinds = {*word_kinds, "arguments", "quoted", "gap", "line"}
         if "name" not in kinds or template_places(template) - allowed_kinds:
-            raise self._style_error(
-                "calls", f"{template!r} does not say where the name stands.", "Write $name."
-            )
+            raise self._style_error("calls", f"{template!r} does not contain $name.", "Add $name.")
         twice = next((kind for kind in allowed_kinds - {"gap", "line"} if kinds.count(kind) > 1), None)
         if twice or {"arguments", "quoted"} <= set(kinds):
             raise self._style_error(
-                "calls", f"{template!r} has ${twice or 'quoted'} twice.", "Write it once."
+                "calls", f"{template!r} contains ${twice or 'quoted'} twice.", "Keep one of them."
             )
         for kind, following in pairwise(kinds):
             if kind in word_kinds and following in word_kinds:
                 raise self._style_error(
-                    "calls", f"Nothing separates ${kind} and ${following}.", "Put a text between them."
+                    "calls", f"${kind} and ${following} are not separated.", "Put a text between them."
                 )
         if "quoted" in kinds and self.member:
-            raise self._style_error("calls", "Only JSON is quoted.", "Leave member out, or write $arguments.")
+            raise self._style_error("calls", "Only JSON is quoted.", "Remove member, or write $arguments.")
         if self.trigger and not (self.section[0] or first_text(template)).startswith(self.trigger):
             raise self._style_error(
-                "trigger", f"{self.trigger!r} begins no call.", "Give the beginning of the section or call."
+                "trigger",
+                f"{self.trigger!r} does not begin a call.",
+                "Pass the beginning of the section or call.",
             )
 
     @property
@@ -223,7 +225,8 @@ class ToolFormat(ArgumentStyle):
                 candidates += calls_of_id[-1:] if id else [*open_calls, *calls[-1:]]
                 if not candidates:
                     raise OptionError(
-                        f"It is the result of the call {id!r}, which no message before it has.",
+                        f"The message is the result of the call {id!r}, but no earlier message "
+                        "contains that call.",
                         where=id_location,
                         cure="Send the assistant's message with its tool_calls before the results.",
                     )

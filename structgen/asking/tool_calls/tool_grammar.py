@@ -103,13 +103,13 @@ def tools(
     if specials is None:
         specials = specials_of(format)
     elif not isinstance(specials, Mapping):
-        raise checks.option_error("specials", specials, 'Give ids by texts, such as {"<tool_call>": 7}.')
+        raise checks.option_error("specials", specials, 'a dict of ids by texts, such as {"<tool_call>": 7}')
     if thinking not in (True, False, "auto"):
-        raise OptionError(f"It is {thinking!r}.", where="thinking", cure='Give True, False or "auto".')
+        raise checks.option_error("thinking", thinking, 'True, False or "auto"')
     # the format has no marks between which thoughts could stand
     if thinking and not row.thinking:
         raise OptionError(
-            f"The format {row.name} has no thoughts.", where="thinking", cure="Leave thinking out."
+            f"The format {row.name} has no thoughts.", where="thinking", cure="Remove thinking."
         )
     with THIS_CALL.begin_call(checks.check_limits(limits)), pause_collection():
         choice = read_choice(read_tools(tools, limits=limits), tool_choice, parallel)

@@ -50,7 +50,7 @@ class Call:
             raise self.error
         if not self.complete:
             raise GenerationError(
-                f"The call of {self.name} is not written to its end.",
+                f"The call of {self.name} is incomplete.",
                 text=self.document,
                 where=self.id,
                 cure="Wait for the rest, or allow more tokens.",
@@ -145,9 +145,9 @@ def _json_text(value: Any, name: str) -> str:
         return json.dumps(value, ensure_ascii=False, default=_jsonable_value)
     except (TypeError, ValueError) as error:
         raise OptionError(
-            f"A {type(value).__name__} has no JSON text: {error}.",
+            f"{type(value).__name__} cannot be written as JSON: {error}.",
             where=f"the result of {name}",
-            cure="Give text, or what json.dumps takes.",
+            cure="Pass text, or a value that json.dumps accepts.",
         ) from error
 
 

@@ -157,9 +157,9 @@ CUTS: Final = MappingProxyType(
     {
         "date-time": "leap seconds are left out, but for 23:59:60 in UTC",
         "time": "leap seconds are left out, but for 23:59:60 in UTC",
-        "hostname": "labels that begin with xn-- are left out, and beside another pattern some names of more "
+        "hostname": "labels that begin with xn-- are omitted, and with another pattern some names of more "
         "than 15 labels or of long ones",
-        "idn-hostname": "labels that begin with xn-- are left out, letters that are written from right to "
+        "idn-hostname": "labels that begin with xn-- are omitted, letters that are written from right to "
         "left, marks, letters with rules about their neighbours, hyphens in labels beyond ASCII, long ones, "
         "and names beyond ASCII of more than three labels",
         "email": "domains of more than 15 labels, or of long ones, are left out, and quoted local parts of "
@@ -292,9 +292,9 @@ def require_known(name: str) -> None:
     """Raise `UnsupportedError` for a format without a meaning here."""
     if name not in KNOWN:
         raise UnsupportedError(
-            f"The format {name!r} cannot be asserted. It is not a format of JSON Schema or OpenAPI.",
+            f"The format {name!r} cannot be asserted: it is not a format of JSON Schema or OpenAPI.",
             keyword="format",
-            cure='Leave it out, give its pattern, or compile with formats="annotate".',
+            cure='Remove it, use its pattern, or compile with formats="annotate".',
         )
 
 

@@ -85,7 +85,7 @@ def rows_of(automaton: Automaton) -> Table:
 def too_many_states() -> LimitError:
     """Return the error for a numeral automaton that would be too large."""
     return LimitError(
-        f"What the schema asks of one number needs an automaton of more than {MOST_STATES:,} states.",
+        f"The constraints on one number need an automaton of more than {MOST_STATES:,} states.",
         limit="automaton_states",
-        cure="Write multipleOf with fewer digits, or fewer numbers in one enum.",
+        cure="Use fewer digits in multipleOf, or fewer numbers in one enum.",
     )

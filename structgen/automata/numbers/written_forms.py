@@ -79,7 +79,7 @@ def _parts_of(formula: ir.Formula) -> ir.Formulas:
         return formula.of
     if isinstance(formula, ir.Not):
         return (formula.of,)
-    raise ValueError(f"{type(formula).__name__} says nothing about numbers")
+    raise ValueError(f"{type(formula).__name__} does not describe numbers")
 
 
 def fold_formula(root: ir.Formula, join_parts: _Joiner[T]) -> T:

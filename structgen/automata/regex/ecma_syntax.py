@@ -157,7 +157,7 @@ _SYNTAX = frozenset("^$\\.*+?()[]{}|/")
 _GROUP_CURES = {
     "P": "ECMA-262 (JavaScript) writes (?<name>...).",
     ">": "ECMA-262 (JavaScript) has no atomic groups: write (?:...).",
-    "#": "ECMA-262 (JavaScript) has no comments: take it out.",
+    "#": "ECMA-262 (JavaScript) has no comments: remove it.",
     **dict.fromkeys(
         "imsxuaL-", "ECMA-262 (JavaScript) has the flags i, m and s, each for a group: write (?i:...)."
     ),
@@ -194,7 +194,7 @@ class _Parser:
         where = self.at if at is None else at
         return RegexError(
             f"{fault} at character {where} of the pattern {self.text!r}.",
-            cure=cure or "Write the pattern as ECMA-262 (JavaScript) has it.",
+            cure=cure or "Write the pattern in the syntax of ECMA-262 (JavaScript).",
         )
 
     def parse(self) -> Node:
@@ -247,7 +247,7 @@ class _Parser:
             elif char == "{":
                 if self.read_counts() is not None:
                     raise self.syntax_error("Nothing to repeat")
-                self.accept_legacy("{ alone is no character", self.at)
+                self.accept_legacy("A single { is not a character", self.at)
                 self.at += 1
                 node = CharacterClass(((0x7B, 0x7B),))
             else:
@@ -262,7 +262,7 @@ class _Parser:
         """Read a character that stands for itself."""
         char = self.next
         if char in "]}":
-            self.accept_legacy(f"{char} alone is no character", self.at)
+            self.accept_legacy(f"A single {char} is not a character", self.at)
         self.at += 1
         point = ord(char)
         if "i" in self.flags:
@@ -356,7 +356,7 @@ class _Parser:
             removed_flags = modifiers[2] or ""
             named_flags = added_flags + removed_flags
             if not named_flags or len(set(named_flags)) < len(named_flags):
-                raise self.syntax_error(f"The flags of ({modifiers[0]} are none, or one comes twice,")
+                raise self.syntax_error(f"The flags of ({modifiers[0]} are not valid, or one is repeated,")
             self.flags = "".join(
                 flag for flag in "ims" if flag in self.flags + added_flags and flag not in removed_flags
             )
@@ -403,7 +403,9 @@ class _Parser:
             self.at += 2
             return word_boundary(_fold_case(WORD) if "i" in self.flags else WORD, char == "b")
         if char == "k" and self.group_counts[1]:
-            raise self.syntax_error("A back-reference (\\k) stands", cure=RegexError.BACK_REFERENCE_CURE)
+            raise self.syntax_error(
+                "A back-reference (\\k) is not supported", cure=RegexError.BACK_REFERENCE_CURE
+            )
         if char.isascii() and char.isdigit() and char != "0":
             end = start + 1
             while end < len(text) and _is_numeral(text[end]):
@@ -412,9 +414,10 @@ class _Parser:
             group_count, _ = self.group_counts
             if int(text[start + 1 : end]) <= group_count:
                 raise self.syntax_error(
-                    f"A back-reference ({text[start:end]}) stands", cure=RegexError.BACK_REFERENCE_CURE
+                    f"A back-reference ({text[start:end]}) is not supported",
+                    cure=RegexError.BACK_REFERENCE_CURE,
                 )
-            self.accept_legacy(f"{text[start:end]} refers to no group", start)
+            self.accept_legacy(f"{text[start:end]} does not refer to a group", start)
         ranges = self.char_escape(in_class=False)
         return CharacterClass(_fold_case(ranges) if "i" in self.flags else ranges)
 
@@ -424,7 +427,7 @@ class _Parser:
         start = self.at
         char = text[start + 1 : start + 2]
         if not char:
-            raise self.syntax_error("A lone \\ ends the pattern")
+            raise self.syntax_error("A single \\ ends the pattern")
         self.at += 2
         if char in "wW" and "i" in self.flags:
             if char == "w":
@@ -438,7 +441,7 @@ class _Parser:
                 self.at = close + 1
                 ranges = unicode_property(text[start + 3 : close])
                 return ranges if char == "p" else complement(ranges)
-            self.accept_legacy(f"\\{char} is no escape without {{...}}", start)
+            self.accept_legacy(f"\\{char} must be followed by {{...}}", start)
             return _range_of_one(char)
         if char in _CONTROL:
             return _range_of_one(_CONTROL[char])
@@ -448,10 +451,10 @@ class _Parser:
             is_class_letter = in_class and letter and (letter.isdigit() or letter == "_")
             if letter.isascii() and (letter.isalpha() or is_class_letter):
                 if not letter.isalpha():
-                    self.accept_legacy(f"\\c{letter} is no escape", start)
+                    self.accept_legacy(f"\\c{letter} is not an escape", start)
                 self.at += 1
                 return _range_of_one(ord(letter) % 32)  # control-A is 1, control-Z is 26
-            self.accept_legacy("\\c is no escape without a letter", start)
+            self.accept_legacy("\\c must be followed by a letter", start)
             self.at -= 1  # Annex B: the backslash itself
             return _range_of_one("\\")
         if char == "x":
@@ -459,7 +462,7 @@ class _Parser:
             if len(digits) == 2 and _HEX.issuperset(digits):
                 self.at += 2
                 return _range_of_one(int(digits, 16))
-            self.accept_legacy("\\x is no escape without two hexadecimal digits", start)
+            self.accept_legacy("\\x must be followed by two hexadecimal digits", start)
             return _range_of_one("x")
         if char == "u":
             return _range_of_one(self.unicode_escape())
@@ -470,10 +473,10 @@ class _Parser:
                 end += 1
             self.at = end
             if char != "0" or (text[start + 2 : start + 3] or "x") in "0123456789":
-                self.accept_legacy(f"{text[start:end]} is no escape", start)
+                self.accept_legacy(f"{text[start:end]} is not an escape", start)
             return _range_of_one(int(text[start + 1 : end], 8))
         if char not in _SYNTAX and not (in_class and char == "-"):
-            self.accept_legacy(f"\\{char} is no escape", start)
+            self.accept_legacy(f"\\{char} is not an escape", start)
         return _range_of_one(char)
 
     def unicode_escape(self) -> int:
@@ -489,11 +492,11 @@ class _Parser:
             if digits and _HEX.issuperset(digits) and int(digits, 16) <= 0x10FFFF:
                 self.at = close + 1
                 return int(digits, 16)
-            self.accept_legacy("\\u{ begins no escape of a code point", start - 2)
+            self.accept_legacy("\\u{ is not followed by a code point and }", start - 2)
             return ord("u")
         digits = text[start : start + 4]
         if len(digits) < 4 or not _HEX.issuperset(digits):
-            self.accept_legacy("\\u is no escape without four hexadecimal digits", start - 2)
+            self.accept_legacy("\\u must be followed by four hexadecimal digits", start - 2)
             return ord("u")
         self.at += 4
         value = int(digits, 16)
@@ -537,7 +540,7 @@ class _Parser:
                         raise self.syntax_error("Range out of order in a class")
                     pairs.append((first_point, last_point))
                 else:  # Annex B: if either end is a class, the dash (0x2D) is an ordinary character
-                    self.accept_legacy("a class is no end of a range", start)
+                    self.accept_legacy("a class cannot end a range", start)
                     pairs.extend((*first, (0x2D, 0x2D), *last))
             else:
                 pairs.extend(first)

@@ -114,7 +114,7 @@ def _spread_sequences(node: Node, where: str) -> list[list[Node]]:
             return [[node]]
     if len(words) > _MOST_SEQUENCES:
         raise RegexError(
-            f"A look-behind that looks ahead has more than {_MOST_SEQUENCES} ways.",
+            f"A look-behind that contains a look-ahead has more than {_MOST_SEQUENCES} alternatives.",
             where=where,
             cure="Move the look-ahead out of the look-behind.",
         )
@@ -130,7 +130,7 @@ def _meet_look_aheads(due: list[Node], part: CharacterClass, where: str) -> Char
         assert isinstance(ahead, LookAround)
         if not isinstance(ahead.of, CharacterClass):
             raise RegexError(
-                "A look-behind that itself looks ahead by more than a character cannot be compiled.",
+                "A look-behind that contains a look-ahead of more than one character is not supported.",
                 where=where,
                 cure="Move the look-ahead out of the look-behind.",
             )

@@ -65,7 +65,7 @@ def parse_form(pattern: str, flags: int, *, where: str = "pattern") -> tuple[Nod
 def _read_tree(pattern: str, flags: int, where: str, form: bool) -> tuple[Node, bool]:
     """Return the tree, and whether it has a class that is ASCII's by the rule of a form alone: of `\\d`, with
     `form`, True. The parameters are those of `parse_python` and `parse_form`."""
-    cure = "Write it as Python's re reads it."
+    cure = "Use the syntax of Python's re."
     try:
         tree = _parser.parse(pattern, flags)
         if "(?<" in pattern:
@@ -79,7 +79,7 @@ def _read_tree(pattern: str, flags: int, where: str, form: bool) -> tuple[Node, 
         ) from None
     except (OverflowError, ValueError, RecursionError) as error:
         raise RegexError(
-            f"Python's re refuses the pattern {checks.show_value(pattern)}: {error}.",
+            f"Python's re rejects the pattern {checks.show_value(pattern)}: {error}.",
             where=where,
             cure=cure,
         ) from None
@@ -122,7 +122,7 @@ class _Reader:
     def concatenate_items(self, items: Iterable[tuple[Any, Any]], flags: int, depth: int) -> Node:
         """Return the concatenation of parsed items."""
         if depth > DEPTH:
-            raise self.regex_error(f"Groups nested deeper than {DEPTH}", "Take the pattern apart.")
+            raise self.regex_error(f"Groups nested deeper than {DEPTH}", "Split the pattern.")
         # `str`: the names of re's operations are ints of a class of their own
         nodes = [self.node_of_item(str(op), value, flags, depth) for op, value in items]
         return concatenate_nodes(*nodes)
@@ -155,7 +155,7 @@ class _Reader:
             case "POSSESSIVE_REPEAT" | "ATOMIC_GROUP":
                 raise self.regex_error(
                     "A possessive quantifier" if op == "POSSESSIVE_REPEAT" else "An atomic group",
-                    "Write a plain quantifier or group, and say with a look-ahead what must not follow.",
+                    "Use a plain quantifier or group, and exclude what must not follow by a look-ahead.",
                 )
             case "ASSERT" | "ASSERT_NOT":
                 direction, of = value
@@ -174,7 +174,8 @@ class _Reader:
                     RegexError.BACK_REFERENCE_CURE,
                 )
         raise self.regex_error(
-            f"{op}, which this version of Python has and is not known here,", "Write it otherwise."
+            f"{op}, which this version of Python has and structgen does not support,",
+            "Rewrite the pattern without it.",
         )
 
 

@@ -104,12 +104,12 @@ def raise_limit_error(code: int, states: int = MOST_STATES) -> NoReturn:
         raise LimitError(
             f"The automaton of a string has more than {states:,} states.",
             limit="automaton_states",
-            cure="Make the counts in its patterns and its lengths smaller, or leave one of them out.",
+            cure="Reduce the counts in its patterns and its lengths, or remove one of them.",
         )
     raise LimitError(
-        "The automaton of a string takes too much work: its patterns multiply.",
+        "The automaton of a string exceeds the work limit: its patterns multiply.",
         limit="automaton_states",
-        cure="Make its patterns shorter, or the counts in them smaller.",
+        cure="Shorten its patterns, or reduce the counts in them.",
     )
 
 

@@ -228,5 +228,5 @@ class StringCompletions:
         raise LimitError(
             f"A completion takes more than {len(steps):,} characters.",
             limit="oracle_steps",
-            cure="Make the lengths and the counts in its patterns smaller.",
+            cure="Reduce the lengths and the counts in its patterns.",
         )

@@ -216,12 +216,12 @@ class FormulaReader:
             return HELD.get((atom, make), lambda: make(atom))
         if isinstance(formula, Texts):
             fault = (
-                f"A key, or a string told apart from others, is {name_texts(formula)}, "
-                "not regular or too large."
+                f"A key, or a string that must differ from others, must be {name_texts(formula)}, "
+                "which is not regular or is too large."
             )
-            raise unsupported_error(fault, "Write a regular grammar in its place, or a pattern.")
+            raise unsupported_error(fault, "Use a regular grammar instead, or a pattern.")
         raise GrammarError(
-            f"{type(formula).__name__} does not speak of strings.",
+            f"{type(formula).__name__} does not describe strings.",
             cure="Use string atoms in a string's formula.",
         )
 

@@ -126,9 +126,8 @@ def ways_of(formula: Formula, is_denied: bool = False) -> list[Way]:
     if isinstance(formula, Texts):
         if is_denied:
             raise unsupported_error(
-                f"A string is asked for that is not {name_texts(formula)}, which is not regular, "
-                "or too large.",
-                "Leave the grammar out of not, oneOf and if; anyOf takes it.",
+                f"A string must not be {name_texts(formula)}, which is not regular, or too large.",
+                "Move the grammar out of not, oneOf and if; anyOf is supported.",
             )
         return [(formula, TRUE)]
     assert isinstance(formula, (All, Any_))
@@ -142,7 +141,7 @@ def ways_of(formula: Formula, is_denied: bool = False) -> list[Way]:
         ways = [_combine_ways(way, part_way) for way in ways for part_way in part]
         if len(ways) > _MOST_WAYS:
             raise LimitError(
-                f"A string may meet its schemas in more than {_MOST_WAYS:,} ways.", limit="alternatives"
+                f"A string has more than {_MOST_WAYS:,} ways to match its schemas.", limit="alternatives"
             )
     return ways
 
@@ -154,9 +153,10 @@ def _combine_ways(way: Way, second_way: Way) -> Way:
     if texts is not None and second_texts is not None and texts != second_texts:
         # Whether two context-free grammars have a text in common cannot be decided.
         raise unsupported_error(
-            f"One string is asked to be {name_texts(texts)} and {name_texts(second_texts)}, neither of "
-            "which is regular and small.",
-            "Write one grammar of the texts of both. Beside one of these, others must be small and regular.",
+            f"One string must be both {name_texts(texts)} and {name_texts(second_texts)}; neither "
+            "is regular and small.",
+            "Write one grammar of the texts of both. Other grammars combined with one of these "
+            "must be small and regular.",
         )
     regular = [part for part in (formula, second_formula) if part != TRUE]
     joined = FALSE if FALSE in regular else _join_formulas(regular)

@@ -114,7 +114,7 @@ def shipped_entries() -> Mapping[bytes, ShippedAutomaton]:
         entries = None
     if entries is None:
         warn_of_file(
-            f"{FILE} is damaged or missing: what it held is made anew.", cure="Install structgen again."
+            f"{FILE} is damaged or missing: its content is built again.", cure="Install structgen again."
         )
     return entries or {}
 

@@ -368,7 +368,8 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         text does."""
         if self._texts is None:
             raise unsupported_error(
-                f"A string is asked to be {name_texts(texts)}.", "Write a regular grammar."
+                f"A string must be {name_texts(texts)}, which is not supported here.",
+                "Use a regular grammar.",
             )
         return self._texts(texts.of if beside == TRUE else texts.of.narrowed(beside))
 

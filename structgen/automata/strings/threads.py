@@ -105,7 +105,7 @@ class PatternInstructions:
             raise LimitError(
                 f"A pattern has over {MOST_INSTRUCTIONS:,} instructions once its counts are written out.",
                 limit="automaton_states",
-                cure="Make the counts in it smaller, or use * in place of a large one.",
+                cure="Reduce its counts, or use * instead of a large one.",
             )
         if isinstance(node, CharacterClass):
             number = self.put_instruction(PatternInstruction(SET, (after,), node.ranges))
@@ -209,7 +209,7 @@ def look_behinds(tree: Node) -> list[LookAround]:
         if isinstance(node, LookAround) and not node.ahead:
             if looks_ahead(node.of):
                 raise RegexError(
-                    "A look-behind that itself looks ahead (by a look-ahead, \\b or $) cannot be compiled.",
+                    "A look-behind that contains a look-ahead (or \\b or $) is not supported.",
                     cure="Move the look-ahead out of the look-behind.",
                 )
             looks[node] = None

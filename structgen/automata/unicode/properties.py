@@ -51,6 +51,6 @@ def unicode_property(expression: str) -> Ranges:
         if (kind, value) in _property_table():
             return read_ranges(_property_table()[kind, value])
     raise RegexError(
-        rf"The Unicode property \p{{{expression}}} is not known here.",
+        f"The Unicode property \\p{{{expression}}} is not known.",
         cure="Use one of ECMA-262's, such as \\p{L} or \\p{Script=Greek}, or write the ranges out.",
     )

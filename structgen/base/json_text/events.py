@@ -354,7 +354,7 @@ class EventLog:
         """
         at = self.write_document(data)
         if data[at:].strip(b" \t\n\r"):
-            raise JsonError("The document has closed before what stands", len(self.text))
+            raise JsonError("The document was already complete before this text", len(self.text))
         return self._events
 
     def write_document(self, data: bytes) -> int:
@@ -535,16 +535,16 @@ def _may_close(mode: str, byte: int, frame: _Frame) -> bool:
 def _misplaced_error(mode: str, byte: int, at: int) -> JsonError:
     """Return the error for a byte that cannot follow in a mode of the scanner."""
     hint = _HINTS.get(chr(byte), "")
-    return JsonError(f"{chr(byte)!r} stands where {mode} is expected{hint},", at)
+    return JsonError(f"{chr(byte)!r} is not allowed where {mode} is expected{hint},", at)
 
 
 def _stuck_fault(part: str, terminal: TerminalKind | None) -> str:
     """Return in words the fault of a byte that cannot follow a part of a terminal or a key."""
     if part == "string":
-        return "A control character stands in a string"
+        return "A control character is not allowed in a string"
     if terminal is None or terminal is TerminalKind.STRING:
-        return "An escape does not go on so"
-    return f"{'A numeral' if terminal is TerminalKind.NUMBER else terminal.value} does not go on so"
+        return "An escape is not valid"
+    return f"{('A number' if terminal is TerminalKind.NUMBER else terminal.value)} is not valid"
 
 
 def decode_string(literal: bytes | bytearray) -> str:

@@ -77,7 +77,7 @@ def read_any_depth(text: str) -> Json:
         raise SchemaError(
             f"This is not JSON: {error.fault[0].lower()}{error.fault[1:].rstrip(',')}.",
             where=f"line {line}, column {column}",
-            cure="Mend the JSON text (to read a file, pass a pathlib.Path).",
+            cure="Correct the JSON text (to read a file, pass a pathlib.Path).",
         ) from None
 
 
@@ -189,7 +189,7 @@ def exact_copy(value: object, most: int = 4_000_000, of_point: Callable[[str], J
             into[key] = copy
         if count > most:
             raise LimitError(
-                f"The schema holds more than {most:,} values.",
+                f"The schema contains more than {most:,} values.",
                 limit="schema_places",
                 cure="Write a part that repeats once, under $defs, and refer to it by $ref.",
             )
@@ -210,7 +210,7 @@ def _enter_container(
     """
     if id(node) in around:
         raise LimitError(
-            f"This {node.__class__.__name__} holds itself: as JSON it has no end.",
+            f"This {node.__class__.__name__} contains itself: as JSON it would be infinite.",
             limit="schema_places",
             where=spell_pointer(path),
             cure="Write a part that repeats once, under $defs, and refer to it by $ref.",
@@ -284,7 +284,7 @@ def _plain_key(name: object, path: Any) -> str:
     if isinstance(name, str):
         return str.__str__(name)
     raise SchemaError(
-        f"{name!r} is a key of type {type(name).__name__}; JSON's keys are strings.",
+        f"{name!r} is a key of type {type(name).__name__}; keys of JSON must be strings.",
         where=spell_pointer(path),
         cure="Write the keys as strings.",
     )
@@ -305,7 +305,7 @@ def _exact_scalar(node: object, path: Any, of_point: Callable[[str], Json]) -> J
         raise SchemaError(
             f"{node} is not a JSON number.",
             where=spell_pointer(path),
-            cure="Leave the bound out, or write a finite one.",
+            cure="Remove the bound, or use a finite one.",
         )
     if isinstance(node, str):
         return str.__str__(node)

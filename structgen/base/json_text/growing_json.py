@@ -100,7 +100,7 @@ class GrowingJson:
         """End the text, and return its value. Raises `JsonError`, also where the value is unfinished."""
         self.feed(b" ")  # a numeral ends where something follows
         if not self.is_whole:
-            raise JsonError("The text ends inside of a value", len(self._log.text) - 1)
+            raise JsonError("The text ends inside a value", len(self._log.text) - 1)
         return self._value
 
     @property
@@ -179,7 +179,7 @@ class GrowingJson:
             try:
                 return (self._number or json.loads)(literal.decode())
             except ValueError as error:  # Python limits the digits of an int
-                raise JsonError(f"A numeral has no value, for {error},", start) from error
+                raise JsonError(f"A number has no value ({error}),", start) from error
         return _WORDS[terminal]
 
 
@@ -199,7 +199,7 @@ def value_of(
         end = reader.feed(data)
         rest = data[end:].lstrip(b" \t\n\r")
         if rest:
-            raise JsonError("The value has closed before what stands", len(data) - len(rest))
+            raise JsonError("The value was already complete before this text", len(data) - len(rest))
         return reader.finish()
     except JsonError as error:
         at = len(data[: error.at].decode("utf-8", "surrogatepass"))

@@ -116,4 +116,4 @@ def dump_json(value: Any) -> str:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise JSONDecodeError(f"{name} is no JSON value", name, 0)
+    raise JSONDecodeError(f"{name} is not a JSON value", name, 0)

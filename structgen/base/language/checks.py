@@ -30,7 +30,7 @@ Check: TypeAlias = Callable[[str, Any], Any]
 
 MOST_SHOWN = 60
 """The most characters of a value in a message."""
-_MESSAGES: Final = 'Give messages such as [{"role": "user", "content": "..."}].'
+_MESSAGES: Final = 'Pass messages such as [{"role": "user", "content": "..."}].'
 _ROLES: Final = MappingProxyType({"developer": "system", "function": "tool"})
 """For the role of a message, the name of the role in chat templates."""
 _TEXTS: Final = ("text", "input_text", "output_text", "refusal")
@@ -103,7 +103,8 @@ def InstanceCheck(kind: type | UnionType, cure: str) -> Check:
     def check(name: str, value: Any) -> Any:
         if isinstance(value, kind):
             return value
-        raise OptionError(f"{name} is a {type(value).__name__}.", where=name, cure=cure)
+        kinds = " or ".join(part.__name__ for part in get_args(kind) or (kind,)).replace("NoneType", "None")
+        raise OptionError(f"must be {kinds}, got {type(value).__name__}.", where=name, cure=cure)
 
     return check
 
@@ -114,7 +115,7 @@ def ChoiceCheck(values: Sequence[str]) -> Check:
     def check(name: str, value: Any) -> str:
         if isinstance(value, str) and value in values:
             return value
-        raise OptionError(f"{name}={value!r}.", where=name, cure=f"Choose from {', '.join(values)}.")
+        raise option_error(name, value, f"one of {', '.join(values)}")
 
     return check
 
@@ -138,12 +139,12 @@ def check_whole(
         takes += f", at least {minimum:,}" if maximum is None else f" from {minimum:,} to {maximum:,}"
     # In Python a bool is an int; here it is not a number.
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise option_error(name, value, f"Give {takes}.")
+        raise option_error(name, value, takes)
     number = int(value)
     is_too_small = minimum is not None and number < minimum
     is_too_large = maximum is not None and number > maximum
     if is_too_small or is_too_large:
-        raise option_error(name, value, f"Give {takes}.")
+        raise option_error(name, value, takes)
     return number
 
 
@@ -168,14 +169,14 @@ def check_number(
         except OverflowError:  # an int beyond all floats
             number = math.inf
     if not (number == besides or minimum <= number <= maximum):
-        raise option_error(name, value, f"Give {takes}.")
+        raise option_error(name, value, takes)
     return number
 
 
 def check_flag(name: str, value: Any) -> bool | None:
     """Return a value that is True, False, or None (not given). Raises OptionError for other values."""
     if value is not None and not isinstance(value, bool):
-        raise option_error(name, value, "Give True or False, or leave it out.")
+        raise option_error(name, value, "True or False")
     return value
 
 
@@ -195,21 +196,21 @@ def check_seconds(name: str, value: Any) -> float | None:
 def check_text(name: str, value: Any) -> str:
     """Return a value that is a non-empty text which UTF-8 can encode. Raises OptionError for others."""
     if not isinstance(value, str) or not value:
-        raise option_error(name, value, "Give a text that is not empty.")
+        raise option_error(name, value, "a text that is not empty")
     return check_encodable(name, value)
 
 
 def check_encodable(name: str, value: Any) -> str:
     """Return a value that is a text, perhaps empty, which UTF-8 can encode. Raises OptionError for others."""
     if not isinstance(value, str):
-        raise option_error(name, value, "Give a text.")
+        raise option_error(name, value, "a text")
     try:
         value.encode()
     except UnicodeEncodeError as error:
         raise OptionError(
-            f"Character {error.start}, {value[error.start]!r}, is half of a surrogate pair: no text.",
+            f"Character {error.start}, {value[error.start]!r}, is half of a surrogate pair, not a character.",
             where=name,
-            cure="Take it out, or write the character whole.",
+            cure="Remove it, or write both halves.",
         ) from error
     return value
 
@@ -219,7 +220,7 @@ def check_texts(name: str, value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         value = (value,)
     if not isinstance(value, Sequence) or isinstance(value, bytes | bytearray):
-        raise option_error(name, value, "Give a text, or a sequence of texts.")
+        raise option_error(name, value, "a text, or a sequence of texts")
     return tuple(check_text(name, item) for item in value)
 
 
@@ -228,7 +229,7 @@ def check_limits(value: Any) -> Limits:
     if value is None:
         return DEFAULT
     if not isinstance(value, Limits):
-        raise option_error("limits", value, "Pass sg.Limits(...), or leave it out.")
+        raise option_error("limits", value, "an sg.Limits(...)")
     return value
 
 
@@ -238,7 +239,7 @@ def check_refusal(name: str, value: Any) -> tuple[str, str] | None:
         return None
     is_pair = isinstance(value, tuple) and len(value) == 2
     if not is_pair or not all(isinstance(part, str) for part in value):
-        raise option_error(name, value, "Give a pair of texts, the answer and why it was refused.")
+        raise option_error(name, value, "a pair of texts: the answer, and why it was refused")
     answer, reason = value
     return check_encodable(name, answer), check_encodable(name, reason)
 
@@ -257,7 +258,7 @@ def check_messages(name: str, value: Any) -> tuple[Mapping[str, Any], ...]:
     """Return chat messages, at least one. The parts of a content may be of any type, since a server may read
     images."""
     if not isinstance(value, Sequence) or isinstance(value, str | bytes) or not value:
-        raise option_error(name, value, _MESSAGES)
+        raise option_error(name, value, "a list of chat messages, at least one", _MESSAGES)
     for at, message in enumerate(value):
         fault = message_fault(at, message)
         if fault:
@@ -332,26 +333,26 @@ def message_fault(at: int, message: object) -> str:
     """Return in words why item number `at` of a prompt is not a chat message; "" if it is one. The parts of
     its content may be of any type."""
     if not isinstance(message, Mapping):
-        return f"Message {at} is of the type {type(message).__name__}, not a dict."
+        return f"Message {at} must be a dict, got {type(message).__name__}."
     calls = message.get("tool_calls") or message.get("function_call")
     for key in ("role", "content"):
         # a message that calls tools needs no content
         if key not in message and not (key == "content" and calls):
             return f"Message {at} has no {key!r} (it has {', '.join(map(repr, message)) or 'nothing'})."
     if not isinstance(message["role"], str):
-        return f"The role of message {at} is no text."
+        return f"The role of message {at} must be a text, got {show_value(message['role'])}."
     content = message.get("content")
     if isinstance(content, str) or (content is None and calls):
         return ""
     if not isinstance(content, list | tuple):
-        return f"The content of message {at} is a {type(content).__name__}: no text, and no list of parts."
+        return f"The content of message {at} must be a text or a list of parts, got {type(content).__name__}."
     for number, part in enumerate(content):
         kind = part.get("type") if isinstance(part, Mapping) else None
         text: Any = ""  # a part that is not a text is not checked further
         if kind in _TEXTS:
             text = part.get("refusal" if kind == "refusal" else "text")
         if not isinstance(kind, str) or not isinstance(text, str):
-            return f"Part {number} of message {at} is {show_value(part)}: it says no type, or no text."
+            return f"Part {number} of message {at} has no type or no text: {show_value(part)}."
     return ""
 
 
@@ -360,9 +361,9 @@ def check_hashable(name: str, value: Any) -> Any:
     kind: type = type(value)
     if kind.__hash__ is None:
         raise OptionError(
-            f"{kind.__name__} has no hash, and a grammar is a frozen value.",
+            f"{kind.__name__} has no hash; a grammar must be hashable.",
             where=name,
-            cure="Write @dataclass(frozen=True), or give the class a `__hash__` beside its `__eq__`.",
+            cure="Write @dataclass(frozen=True), or give the class a `__hash__` in addition to its `__eq__`.",
         )
     return value
 
@@ -373,7 +374,7 @@ def check_tokens(name: str, value: Any) -> tuple[int, ...]:
     items = value.tolist() if hasattr(value, "tolist") else value  # an array of numpy or torch
     is_bytes = isinstance(items, bytes | bytearray | memoryview)
     if is_bytes or not isinstance(items, Sequence) or not items:
-        raise option_error(name, value, f"Give {takes}.")
+        raise option_error(name, value, takes)
     # Prompts are long, so items are checked quickly first. The slow check, which finds the place of the
     # fault, runs only where the quick one fails.
     if not all(type(token) is int and token >= 0 for token in items):
@@ -390,7 +391,7 @@ def check_biases(name: str, value: Any) -> tuple[tuple[int, float], ...]:
         pairs = value.items() if isinstance(value, Mapping) else value or ()
         by_token = {int(token) if isinstance(token, str) else token: bias for token, bias in pairs}
     except (TypeError, ValueError):
-        raise option_error(name, value, f"Give {takes}.") from None
+        raise option_error(name, value, takes) from None
     biases: list[tuple[int, float]] = []
     for token, bias in by_token.items():
         place = f"{name}[{token!r}]"
@@ -405,7 +406,7 @@ def show_value(value: Any) -> str:
     try:
         return shorten_text(repr(value))
     except Exception:  # `repr` of a class that is not ours may raise anything, or be too deep
-        return f"A value of the type {type(value).__name__}"
+        return f"a value of the type {type(value).__name__}"
 
 
 def shorten_text(text: str) -> str:
@@ -413,9 +414,12 @@ def shorten_text(text: str) -> str:
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
-def option_error(name: str, value: Any, cure: str) -> OptionError:
-    """Return the error for a value that an option does not take. `cure`: the last sentence of the message."""
-    return OptionError(f"{show_value(value)} is not allowed.", where=name, cure=cure)
+def option_error(name: str, value: Any, takes: str, cure: str = "") -> OptionError:
+    """Return the error for a value that an option does not take: `k must be a whole number, got 'x'.`
+
+    `takes`: the allowed values in words, such as `a whole number`. `cure`: a sentence that ends the message.
+    """
+    return OptionError(f"must be {takes}, got {show_value(value)}.", where=name, cure=cure)
 
 
 Switch: TypeAlias = Annotated[bool, check_switch]

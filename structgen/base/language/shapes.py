@@ -45,9 +45,9 @@ most so many places."""
 
 def suggest_name(name: Any, names: Iterable[str]) -> str:
     """Return a sentence with the one of `names` that is most like `name`, and a space; "" where none is
-    similar. For example, "Is 'text' meant? "."""
+    similar. For example, "Did you mean 'text'? "."""
     close = get_close_matches(str(name), names, 1, 0.6)
-    return f"Is {close[0]!r} meant? " if close else ""
+    return f"Did you mean {close[0]!r}? " if close else ""
 
 
 def _is_whole(value: Any) -> bool:
@@ -176,11 +176,11 @@ class JsonShapes:
                 self.check_members(value, dict.fromkeys(known_names, "any"), place)
             is_known = isinstance(part_kind, str) and (part_kind in shapes or "*" in shapes)
             if not is_known:
-                fault = f"It is {show_value(part_kind)}, and no {tag} that is known."
+                fault = f"must be a known {tag}, got {show_value(part_kind)}."
                 raise OptionError(
-                    "It is missing." if part_kind == "" else fault,
+                    "is missing." if part_kind == "" else fault,
                     where=f"{place}/{tag}",
-                    cure=f"{suggest_name(part_kind, shapes)}Known are {', '.join(shapes)}.",
+                    cure=f"{suggest_name(part_kind, shapes)}The known ones are {', '.join(shapes)}.",
                 )
             self.check_members(value, shapes.get(part_kind) or shapes["*"], place)
 
@@ -198,18 +198,22 @@ class JsonShapes:
                 unknown_names.append(name)
                 continue
             if kind is None:
-                known_names = f"Known are {', '.join(sorted(members))}." if len(members) < _MOST_NAMED else ""
+                known_names = (
+                    f"The known members are {', '.join(sorted(members))}."
+                    if len(members) < _MOST_NAMED
+                    else ""
+                )
                 raise OptionError(
                     f"{show_value(name)} is not known here.",
                     where=where,
-                    cure=suggest_name(name, members) + (known_names or "Leave it out."),
+                    cure=suggest_name(name, members) + (known_names or "Remove it."),
                 )
             self.check(_plain_object(member), kind, where)
         for name in unknown_names:
             del cast("dict[str, Any]", value)[name]
         for name, kind in members.items():
             if kind.endswith("!") and value.get(name) is None:
-                raise OptionError("It is missing.", where=prefix + name, cure=f"Give {name}.")
+                raise OptionError("is missing.", where=prefix + name, cure=f"Add {name}.")
 
 
 def _json_kind(kind: str) -> tuple[str, Callable[[Any], bool]]:
@@ -246,7 +250,7 @@ def _type_error(value: Any, kind: str, place: str) -> OptionError:
     names = dict.fromkeys(_json_kind(option)[0] for option in kinds)
     kind_names = " or ".join(names)
     return OptionError(
-        f"It is {show_value(value)}, and must be {kind_names}.",
+        f"must be {kind_names}, got {show_value(value)}.",
         where=place,
-        cure=f"{near}Give {kind_names}.",
+        cure=near.strip(),
     )

@@ -64,7 +64,7 @@ def address_of_items(items: array[int]) -> int:
 def _shadow() -> None:
     """Reserve the addresses of the shadow. Raises StructgenError on other systems than Linux."""
     if sys.platform != "linux":
-        fault, cure = "The checks of memory need Linux.", "Unset it, or take Linux."
+        fault, cure = "The checks of memory need Linux.", "Unset it, or run on Linux."
         raise StructgenError(fault, where="STRUCTGEN_CHECKED", cure=cure)
     reserve = ctypes.CDLL(None, use_errno=True).mmap
     reserve.restype = ctypes.c_void_p

@@ -126,12 +126,12 @@ def read_arrays(file: TrustedFile, kind: str, key: str) -> ArrayFile | None:
         if sys.byteorder == "little":
             return decode_arrays(content, kind, key)
     except OSError as error:
-        warn_unusable(file.path, error, f"cannot read {file.path}", "it is made anew.")
+        warn_unusable(file.path, error, f"cannot read {file.path}", "it is built again.")
         return None
     except DamagedArrays:
         pass  # said below
     warn_of_file(
-        f"{file.path} is damaged or was not made by this version of structgen: what it held is made anew."
+        f"{file.path} is damaged or was not written by this version of structgen: its content is built again."
     )
     return None
 

@@ -172,7 +172,7 @@ def _set_field(context: Any, builder: Any, sig: Any, args: Any, name: str) -> No
     """Write instructions that write a word into a field."""
     field = fields_of(sig.args[0].kind)[name]
     if field.inside:
-        raise NotImplementedError(f"{name} is a block in its place: set its fields")
+        raise NotImplementedError(f"{name} is a block at this place: set its fields")
     builder.store(
         args[1],
         _address_of_word(context, builder, args[0], llvm.Constant(_I64, field.word), sig.args[0], name),

@@ -56,7 +56,7 @@ class CacheEntries(NamedTuple):
         0.1 ms a megabyte.
         """
         path = f"{self.folder}{os.sep}{key}{self.suffix}"
-        file = open_trusted(path, "what it holds is made anew.")
+        file = open_trusted(path, "its content is built again.")
         if file is None:
             return None
         with file:
@@ -86,7 +86,7 @@ class CacheEntries(NamedTuple):
         """Delete an entry, with a StoreWarning that says why; return its path."""
         path = self.path(key)
         remove_own(path)
-        warn_of_file(f"{path} {why}: what it held is made anew.")
+        warn_of_file(f"{path} {why}: its content is built again.")
         return path
 
 

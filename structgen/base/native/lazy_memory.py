@@ -29,7 +29,9 @@ def room(size: int) -> ByteArray:
     try:
         pages = with_collection(mmap.mmap, -1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     except OSError as error:
-        raise OutOfMemoryError(f"The system has no {size:,} bytes for a table: {error.strerror}.") from error
+        raise OutOfMemoryError(
+            f"The system could not allocate {size:,} bytes for a table: {error.strerror}."
+        ) from error
     return np.frombuffer(pages, np.uint8)
 
 

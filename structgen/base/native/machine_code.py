@@ -86,9 +86,9 @@ def library_path() -> Path | None:
     matching = [path for path in libraries if path.name.split("-")[1] == sources_digest()]
     why = ""
     if not matching and __file__.endswith(".py"):  # without sources, the digest of none is theirs
-        why = "is for other sources of structgen than those that run"
+        why = "is for other sources of structgen than the running ones"
     elif not has_level(LEVEL):
-        why = f"is for processors of the level {LEVEL}, which this one has not"
+        why = f"is for processors of the level {LEVEL}, and this one is older"
     elif "t" in getattr(sys, "abiflags", ""):
         why = "is for a Python with the interpreter lock"
     path = (matching or libraries)[0]

@@ -135,7 +135,7 @@ def check_owner(facts: os.stat_result) -> None:
     if stat.S_ISDIR(facts.st_mode):
         raise ForeignFile("it is a folder", errno.EISDIR)
     if not stat.S_ISREG(facts.st_mode):
-        raise ForeignFile("it is no plain file")
+        raise ForeignFile("it is not a plain file")
     if not hasattr(os, "geteuid"):
         return
     if facts.st_uid not in (os.geteuid(), 0):
@@ -231,7 +231,7 @@ def write_atomically(path: Path, parts: Iterable[bytes | bytearray | memoryview]
             for part in parts:
                 file.write(part)
     except OSError as error:
-        warn_unusable(path, error, f"cannot write {path}", "what it would hold stays in memory alone.")
+        warn_unusable(path, error, f"cannot write {path}", "the content is kept in memory only.")
         return False
     return True
 
@@ -242,7 +242,8 @@ class _WarnedCauses:
 
 
 DAMAGED_CURE: Final = (
-    "You need not do anything. If it comes again, check the disk and empty the cache: structgen store clear."
+    "Nothing needs to be done. If it happens again, check the disk and empty the cache: structgen "
+    "store clear."
 )
 """The cure where a kept file is damaged: it is not the folder's fault."""
 
@@ -272,7 +273,7 @@ def warn_unusable(
         if warned_number == number and is_same_place:
             return
     _WarnedCauses.causes.append((number, place))
-    others = " Other files like it are left alone too." if isinstance(error, ForeignFile) else ""
+    others = " Other files like it are ignored too." if isinstance(error, ForeignFile) else ""
     warn_of_file(
         f"{fault} ({error.strerror or error}): {lost}{others}",
         4,
@@ -288,10 +289,10 @@ def _cure_of(error: OSError, path: str) -> str:
     if error.errno == errno.EISDIR:
         return f"Delete the folder {path}: a file belongs there."
     if isinstance(error, ForeignFile):
-        return f"Delete {path} if nobody needs it, or {elsewhere} that belongs to you alone."
+        return f"Delete {path} if nobody needs it, or {elsewhere} that belongs to you."
     if error.errno == errno.EIO:
         return f"Check the disk, or {elsewhere} on another one."
-    return f"S{elsewhere[1:]} that can be written."
+    return f"S{elsewhere[1:]} that is writable."
 
 
 def warn_of_file(fault: str, level: int = 3, *, cure: str = DAMAGED_CURE) -> None:

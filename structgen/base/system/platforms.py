@@ -34,17 +34,21 @@ def missing_here() -> list[str]:
     """Return a sentence for each thing that this platform lacks: its name, and what happens without it. [] on
     Linux with glibc. Cost: some 50 us."""
     is_here = {
-        "Forks: a checker in a process of its own, and the reader of PDF and HTML, start Python anew; the "
-        "checker must be picklable.": HAS_FORK,
-        "Limits of memory: the reader of PDF and HTML is bounded by its time alone.": BOUNDS_MEMORY,
-        "Locks of files by fcntl: processes that need the same inner loops compile each its own.": (
+        (
+            "Forks: a checker in a process of its own, and the reader of PDF and HTML, start a new "
+            "Python; the checker must be picklable."
+        ): HAS_FORK,
+        "Limits of memory: the reader of PDF and HTML is limited by its time only.": BOUNDS_MEMORY,
+        "Locks of files by fcntl: processes that need the same inner loops compile them separately.": (
             _has_module("fcntl")
         ),
         "Owners of files: files of the cache are read whoever wrote them; protect its folder.": hasattr(
             os, "geteuid"
         ),
-        "Replacing a file that is open: a file of the cache that is being read stays as it was, with a "
-        "StoreWarning.": sys.platform != "win32",
+        (
+            "Replacing an open file: a file of the cache that is being read stays as it was, with a "
+            "StoreWarning."
+        ): sys.platform != "win32",
         "The processors of a process by sched_getaffinity: those of the machine are counted.": hasattr(
             os, "sched_getaffinity"
         ),

@@ -39,9 +39,9 @@ class _MovedRooms:
         for folder, rooms in MOVED.items():
             if room in rooms:
                 raise ModuleNotFoundError(
-                    f"There is no {name}: structgen.{room} is structgen.{folder}.{room} now. Inner modules "
-                    "move without notice; the names of `import structgen` and of its public modules stay "
-                    "(`help(structgen)`)."
+                    f"{name} does not exist: structgen.{room} is structgen.{folder}.{room} now. "
+                    "Inner modules move without notice; the names of `import structgen` and of its "
+                    "public modules stay (`help(structgen)`)."
                 )
 
 

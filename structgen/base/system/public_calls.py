@@ -62,7 +62,7 @@ class Part:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, MemoryError) and not isinstance(error, OutOfMemoryError):
-            raise OutOfMemoryError(f"The memory of the process is used up: {error}.") from error
+            raise OutOfMemoryError(f"The memory of the process is exhausted: {error}.") from error
 
 
 class _Call(threading.local):
@@ -129,7 +129,8 @@ class _Call(threading.local):
         if self.spent > limits.oracle_steps and self._part() is not None:
             self.spent = limits.oracle_steps  # the refused steps are not done, so they do not count
             raise LimitError(
-                f"{subject} was not found out within the work of one call, {limits.oracle_steps:,} steps.",
+                f"{subject} could not be determined within the work of one call, "
+                f"{limits.oracle_steps:,} steps.",
                 limit="oracle_steps",
                 where=where(),
                 cure=cure,
@@ -184,7 +185,7 @@ class _Call(threading.local):
             self._paid.update(bill)
 
 
-_AUTOMATA: Final = "What the patterns and the lengths of strings allow"
+_AUTOMATA: Final = "The set of strings that the patterns and lengths allow"
 
 
 def _no_call() -> None:

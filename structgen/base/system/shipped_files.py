@@ -69,5 +69,5 @@ def find_shipped_file(installed_path: str, checkout_path: str = "") -> Path:
     raise StructgenError(
         f"{installed_path!r}, which ships with structgen, is missing.",
         where=str(package),
-        cure="Install structgen anew, or work from a complete checkout.",
+        cure="Install structgen again, or work from a complete checkout.",
     )

@@ -62,7 +62,7 @@ def grammar_text(source: StrPath, where: str, cure: str) -> tuple[str, str | Non
     text = source if file is None else read_text(Path(file))
     if not isinstance(text, str):
         raise OptionError(
-            f"A grammar is a text or a path, not a {type(source).__name__}.",
+            f"A grammar must be a text or a path, got {type(source).__name__}.",
             where=where,
             cure=_TO_SCHEMAS if isinstance(source, dict) else cure,
         )

@@ -170,7 +170,7 @@ def read_prompts(path: Path) -> Iterator[Prompt]:
                 line_value = text.rstrip("\r\n") if is_plain else json.loads(text)
             except (ValueError, RecursionError) as error:
                 raise OptionError(
-                    f"Not {'UTF-8' if is_plain else 'JSON'}: {error}.",
+                    f"The line is not {('UTF-8' if is_plain else 'JSON')}: {error}.",
                     where=where,
                     cure="Write one JSON string or object on each line, in UTF-8; or plain prompts in a "
                     ".txt file.",
@@ -179,7 +179,7 @@ def read_prompts(path: Path) -> Iterator[Prompt]:
             _LINES.check(row, "line", where)
             if (row.get("prompt") is None) == (row.get("messages") is None):
                 raise OptionError(
-                    "A line is a string, or an object with prompt or messages, id and seed.",
+                    "A line must be a string, or an object with prompt or messages, id and seed.",
                     where=where,
                     cure='Write {"prompt": "..."} or {"messages": [{"role": "user", "content": "..."}]} on a '
                     "line of its own; options are those of the call.",
@@ -382,12 +382,12 @@ def run_bulk_on_ray(
     An option of a request that vLLM does otherwise is an OptionError before anything is begun.
     """
     checks.ChoiceCheck((_OWN_ENGINE, *_OTHER_ENGINES))("engine", engine)
-    checks.InstanceCheck(Mapping | None, 'Give an object, as in {"name": 1}.')(
+    checks.InstanceCheck(Mapping | None, 'Pass an object, as in {"name": 1}.')(
         "engine_options", engine_options
     )
     if engine == _OWN_ENGINE and engine_options:
         raise OptionError(
-            "They are options of another engine.", where="engine_options", cure='Add engine="vllm".'
+            "These are options of another engine.", where="engine_options", cure='Add engine="vllm".'
         )
     for name, value in {"shard_size": shard_size, "workers": 1 if workers is None else workers}.items():
         checks.check_whole(name, value, 1)

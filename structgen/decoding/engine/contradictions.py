@@ -46,30 +46,30 @@ def _find_exclusive_pair(sampling: Any) -> tuple[str, str, str] | None:
 OF_SAMPLING: Final = Exclusions(
     # this row is first, because the rows below are about a single strategy
     Exclusion(
-        "strategy", "{0[0]} and {0[1]} exclude one another: {0[2]}.", "Give one.", when=_find_exclusive_pair
+        "strategy", "{0[0]} and {0[1]} cannot be combined: {0[2]}.", "Give one.", when=_find_exclusive_pair
     ),
     Exclusion(
         "temperature",
-        "{} takes the best token and draws none.",
+        "{} takes the best token and does not draw.",
         "Give temperature=0.",
         when=lambda sampling: sampling.temperature != 0 and _names_with_property(sampling, "is_greedy"),
     ),
     Exclusion(
         "temperature",
-        "{} is about draws, and nothing is drawn at temperature 0.",
-        "Give a temperature above 0.",
+        "{} applies to draws, and temperature 0 does not draw.",
+        "Set a temperature above 0.",
         when=lambda sampling: sampling.temperature == 0 and _names_with_property(sampling, "draws"),
     ),
     Exclusion(
         ("top_k", "top_p", "min_p"),
-        "{} is a truncation itself, and {name} another.",
-        "Leave one of them out.",
+        "{} truncates the distribution, and so does {name}.",
+        "Remove one of them.",
         beside=lambda sampling: _names_with_property(sampling, "truncates"),
     ),
     Exclusion(
         "min_tokens",
-        "{} may drop all tokens but the end token.",
-        "Leave one of them out.",
+        "{} may remove all tokens but the end token.",
+        "Remove one of them.",
         beside=lambda sampling: ", ".join(_names_of_kind(sampling, Mixture)),
     ),
 )
@@ -77,9 +77,9 @@ OF_SAMPLING: Final = Exclusions(
 OF_REQUESTS: Final = Exclusions(
     Exclusion(
         "stop",
-        "A stop string would cut a text of the grammar short: it would be none of its texts.",
-        "Leave stop out: the text ends where the grammar ends it; or say in the grammar what comes before "
-        "the string.",
+        "A stop string would truncate a text of the grammar.",
+        "Remove stop: the text ends where the grammar ends it; or put what precedes the string "
+        "into the grammar.",
         beside="grammar",
     ),
     Exclusion(
@@ -89,36 +89,37 @@ OF_REQUESTS: Final = Exclusions(
         beside="grammar",
     ),
     Exclusion(
-        "canonical", "Free text has no forced parts.", "Leave it out, or give a grammar.", without="grammar"
+        "canonical", "Free text has no forced parts.", "Remove it, or pass a grammar.", without="grammar"
     ),
     Exclusion(
         "canonical",
-        "The tokenizer's own tokens are some of those that are banned, or may be.",
-        "Leave out canonical, or ban texts in place of tokens.",
+        "Some of the tokenizer's own tokens are banned, or may be.",
+        "Remove canonical, or ban texts instead of tokens.",
         beside=lambda request, sampling: any(isinstance(banned, int) for banned in sampling.banned),
     ),
     Exclusion(
         "healing",
-        "What follows the prompt are thoughts, and the text begins behind their closing tag.",
-        "Leave out healing or thinking.",
+        "The prompt is followed by thoughts, and the text begins after their closing tag.",
+        "Remove healing or thinking.",
         beside="thinking",
     ),
     Exclusion(
         "healing",
-        "The strategy reads further rows behind the prompt as it is, whose last tokens are others.",
-        "Leave out healing or the strategy.",
+        "The strategy reads further rows after the unchanged prompt, whose last tokens healing "
+        "would replace.",
+        "Remove healing or the strategy.",
         beside=lambda request, sampling: bool(_names_of_kind(sampling, Mixture | SearchStrategy)),
     ),
     Exclusion(
         "thinking",
-        "Thoughts come before an answer, and this one has begun in the last message.",
-        "Leave thinking out, or write continue_final_message=False.",
+        "Thoughts precede an answer, and this answer has already begun in the last message.",
+        "Remove thinking, or set continue_final_message=False.",
         beside="begun",
     ),
     Exclusion(
         "min_tokens",
         "min_tokens would have a text of the grammar go on where only blanks may come.",
-        "Leave it out, and bound the text in the grammar: minLength, minItems, {n,}.",
+        "Remove it, and bound the text in the grammar: minLength, minItems, {n,}.",
         beside="grammar",
     ),
     Exclusion(

@@ -111,7 +111,7 @@ def draft_model_of(speculation: Speculation, tokenizer: Tokenizer) -> SharedMode
 def _check_tokens(shared_model: SharedModel, tokenizer: Tokenizer) -> None:
     """Raise OptionError unless each token has the same bytes in both vocabularies. A special token may be in
     one of them only, and end tokens may differ: they affect only how good the guesses are."""
-    cure = "Give one with the tokenizer of the model, or leave draft_model out."
+    cure = "Pass one with the tokenizer of the model, or remove draft_model."
     theirs = shared_model.tokenizer.token_bytes
     ours = tokenizer.token_bytes
     # whole lists first: nearly all are equal, and this comparison is fast
@@ -121,14 +121,15 @@ def _check_tokens(shared_model: SharedModel, tokenizer: Tokenizer) -> None:
                 there = _describe_token(their_bytes)
                 here = _describe_token(our_bytes)
                 raise OptionError(
-                    f"It has another tokenizer: token {token} is {there} there, and {here} here.",
+                    f"The draft model has another tokenizer: token {token} is {there} there, and "
+                    f"{here} here.",
                     where="draft_model",
                     cure=cure,
                 )
     if shared_model.model.vocab_size < min(len(theirs), len(ours)):
         raise OptionError(
-            f"It has logits for {shared_model.model.vocab_size:,} tokens, and the tokenizer "
-            f"has {len(theirs):,}.",
+            f"The draft model has logits for {shared_model.model.vocab_size:,} tokens, and the "
+            f"tokenizer has {len(theirs):,}.",
             where="draft_model",
             cure=cure,
         )

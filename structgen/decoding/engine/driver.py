@@ -61,9 +61,9 @@ class Driver:
             unfinished_count = 0 if self.max_texts is None else self._loop.count + self._entering
             if self.max_texts is not None and unfinished_count + count > self.max_texts:
                 raise BusyError(
-                    f"{unfinished_count:,} texts are being written or wait, and {self.max_texts:,} may.",
+                    f"The engine has {unfinished_count:,} unfinished texts; the limit is {self.max_texts:,}.",
                     where="max_waiting",
-                    cure="Ask again later, or for fewer samples.",
+                    cure="Retry later, or request fewer samples.",
                 )
             self._entering += count
 
@@ -82,7 +82,7 @@ class Driver:
             try:
                 handles = THIS_CALL.run_until(stop, submit)
             except StopIteration as error:  # asyncio's futures refuse it: the caller would wait for ever
-                raise RuntimeError("What reads the request raised StopIteration.") from error
+                raise RuntimeError("The reader of the request raised StopIteration.") from error
             self.watch_handles(handles)
             return handles
 
@@ -201,15 +201,15 @@ def _cancel_read(reading: Future[list[Handle]]) -> None:
 def foreign_handle() -> OptionError:
     """Return the error for a handle of another engine."""
     return OptionError(
-        "A handle of another engine would never be done here.",
+        "The handle belongs to another engine, so it would never finish here.",
         where="handles",
-        cure="Drive the engine that it was submitted to.",
+        cure="Drive the engine to which it was submitted.",
     )
 
 
 def _closing_error() -> StructgenError:
     return StructgenError(
-        "No text can be begun: the engine is being closed, or the interpreter ends.",
+        "A new text cannot begin: the engine is being closed, or the interpreter ends.",
         where="engine",
-        cure="Ask earlier, or make another engine.",
+        cure="Submit earlier, or make another engine.",
     )

@@ -391,9 +391,10 @@ class Engine:
         if isinstance(grammar, CompiledGrammar):
             if grammar.tokenizer != self.tokenizer:
                 raise OptionError(
-                    f"It was compiled for {grammar.tokenizer!r}, and the engine has {self.tokenizer!r}.",
+                    f"The grammar was compiled for {grammar.tokenizer!r}, and the engine has "
+                    f"{self.tokenizer!r}.",
                     where="grammar",
-                    cure="Give the grammar itself, or compile it for engine.tokenizer.",
+                    cure="Pass the grammar itself, or compile it for engine.tokenizer.",
                 )
             return grammar
         tokenizer = without_tokens(self.tokenizer, bans) if bans else self.tokenizer
@@ -509,7 +510,7 @@ class Engine:
         plain_result = getattr(result, "result", result)
         if not isinstance(plain_result, Result):
             raise OptionError(
-                f"A {type(result).__name__} is no result of an engine.",
+                f"{type(result).__name__} is not a result of an engine.",
                 where="result",
                 cure="Pass what engine.generate(...) or sg.run.detailed(engine, ...) returns.",
             )
@@ -536,7 +537,7 @@ class Engine:
 def _check_request(request: Any) -> Request:
     if not isinstance(request, Request):
         raise OptionError(
-            f"A {type(request).__name__} is not a request.",
+            f"A request must be an sg.Request, got {type(request).__name__}.",
             where="requests",
             cure="Write sg.Request(prompt, grammar); sg.run(model, prompt, type) takes a text.",
         )
@@ -559,7 +560,9 @@ def _count_shortest(token_limit: int, compiled_grammar: CompiledGrammar | None) 
 
 def _check_single(request: Request) -> Request:
     if _check_request(request).n != 1:
-        raise OptionError("A stream is of one text.", where="n", cure="Submit, and listen to each handle.")
+        raise OptionError(
+            "A stream has only one text.", where="n", cure="Submit the request, and listen to each handle."
+        )
     return request
 
 

@@ -78,7 +78,7 @@ class HuggingFace:
         head = model.get_output_embeddings()
         if head is None or getattr(model.config, "is_encoder_decoder", False):
             raise OptionError(
-                f"{type(model).__name__} is no causal language model.",
+                f"{type(model).__name__} is not a causal language model.",
                 where="model",
                 cure="Load it with AutoModelForCausalLM.from_pretrained(...).",
             )
@@ -103,7 +103,9 @@ class HuggingFace:
         with require_extras("The model", "transformers", where=str(folder)):
             # optional: transformers
             from transformers import AutoModelForCausalLM
-        cure = "Check that the folder holds a whole causal language model (AutoModelForCausalLM reads it)."
+        cure = (
+            "Check that the folder contains a complete causal language model (AutoModelForCausalLM reads it)."
+        )
         with guard_reading(folder, cure):
             model = load_pretrained(AutoModelForCausalLM, folder, dtype=dtype, local_files_only=True)
         return cls(model.to(device))
@@ -248,7 +250,7 @@ class HuggingFace:
             fault = self._find_fault(shape)
             if not fault:
                 break
-            reason = f"{reason} In the trial of a {shape}, {fault}.".strip()
+            reason = f"{reason} In the test of a {shape}, {fault}.".strip()
             shape = "chain" if shape == "tree" else "none"
         return DraftSupport(shape, reason)
 
@@ -273,9 +275,9 @@ class HuggingFace:
             chain += range(-1, count - 1)
         if shape == "none" or (shape == "chain" and list(parents) != chain):
             raise OptionError(
-                f"{type(self._model).__name__} does not verify such a draft: {self.draft_support.reason}",
+                f"{type(self._model).__name__} cannot verify such a draft: {self.draft_support.reason}",
                 where="decode_tree",
-                cure="Look at draft_support first, and decode without drafts where it says none.",
+                cure="Check draft_support first, and decode without drafts where it is empty.",
             )
         return self._verify_trees(tokens, parents, counts, caches, shape)
 
@@ -534,16 +536,16 @@ def _draft_shape(model: Any) -> tuple[_Shape, str]:
     is_local = "local" in (getattr(config, "attention_layers", None) or ())
     if is_local or any(getattr(layer, "is_sliding", False) for layer in layers):
         reason = (
-            f"{name} has sliding windows: they count the columns of the cache, rejected guesses among them."
+            f"{name} has sliding windows: they count the columns of the cache, including rejected guesses."
         )
         return "none", reason
     backend = _backend_name(model)
     if backend not in _MASKED_BACKENDS:
-        return "chain", f"The attention back end {backend} takes no mask for each node."
+        return "chain", f"The attention back end {backend} does not accept a mask for each node."
     settings = getattr(config, "attn_config", None)
     says_alibi = getattr(config, "alibi", False) or getattr(settings, "alibi", False)
     if says_alibi or config.model_type in ("bloom", "mpt"):
-        reason = f"{name} has position biases (ALiBi) that it makes from the columns, not from positions."
+        reason = f"{name} has position biases (ALiBi) that are computed from the columns, not from positions."
         return "chain", reason
     return "tree", ""
 

@@ -217,9 +217,9 @@ class Loop:
             try:
                 if choice.faulty:
                     raise StructgenError(
-                        "The model's logits are not numbers, or none of them is of a token that may come.",
+                        "The model's logits are not numbers, or none of them belongs to an allowed token.",
                         where=f"token {len(text.tokens)}",
-                        cure="Look at the model: its weights or its dtype.",
+                        cure="Check the model: its weights or its dtype.",
                     )
                 step = step_of(choice, text, self.logits_of, self._mask.array[text.mask_row])
                 text.take_step(step, self._second_choice)
@@ -448,9 +448,9 @@ class Loop:
         """Raise OptionError in a listener: the thread that runs a step cannot wait for its end."""
         if self._driver == threading.get_ident() and self._lock.locked():
             raise OptionError(
-                "A listener cannot drive the engine: the step that calls it is not over.",
+                "A listener cannot drive the engine: the step that calls it is not finished.",
                 where="listen",
-                cure="Submit there, and drive elsewhere.",
+                cure="Submit in the listener, and drive the engine elsewhere.",
             )
 
     def _run_step(self, work: Callable[[], None]) -> None:
@@ -481,7 +481,7 @@ class Loop:
             except Exception as error:  # the error of this grammar's texts alone
                 for text, text_grammar in zip(texts, grammars, strict=True):
                     if text_grammar is compiled_grammar:
-                        text.decide_error(fault_of(error, "The grammar could not be compiled anew"))
+                        text.decide_error(fault_of(error, "The grammar could not be compiled again"))
         # a thread may still fill masks of the interrupted step: it keeps its memory and its matchers
         self._filler.close(wait=False)
         self._filler = MaskFiller()

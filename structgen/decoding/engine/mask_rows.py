@@ -95,7 +95,7 @@ class MaskFiller:
             if fault is not None:
                 text.decide_error(fault_of(fault, "The mask could not be filled"))
             elif statuses[first] == RowStatus.LIMIT:
-                message = "A limit was met while the mask was filled."
+                message = "A limit was reached while the mask was filled."
                 text.decide_error(LimitError(message, limit="parser_states", where="grammar"))
             elif text.guesses is not None:
                 # the mask of the text itself is there; a guess without a mask only ends the draft early

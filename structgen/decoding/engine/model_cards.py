@@ -49,8 +49,9 @@ def warn_of_form(name: str, asked_form: str, grammar: Grammar | None) -> None:
         suggestion = "structgen/extract"
     warnings.warn(
         ModelWarning(
-            f"{name} is asked for {FORMS[asked_form]}, and its card lists {form_names} alone. The form "
-            f"of the answer will be right, its content hardly. Ask {suggestion}, or a model of your own."
+            f"{name} is asked for {FORMS[asked_form]}, but its card lists only {form_names}. The "
+            f"form of the answer will be right, its content hardly. Use {suggestion}, or a model of "
+            "your own."
         ),
         stacklevel=warning_level(),
     )

@@ -14,12 +14,12 @@ def wrap_model_error(error: Exception) -> StructgenError:
     """Return the error that the texts of a pass get for `error`, which the model raised. The cause of the
     returned error is `error`."""
     fault = "The model failed"
-    cure = "Look at the model."
+    cure = "Check the model."
     # a StructgenError says by itself what is wrong: its class would say nothing more
     if not isinstance(error, StructgenError):
         if is_memory(error):
-            fault = "There is no memory for it"
-            cure = "Write fewer texts at a time (max_rows), or shorter ones."
+            fault = "Not enough memory"
+            cure = "Generate fewer texts at a time (max_rows), or shorter ones."
         else:
             fault += f": {type(error).__name__}"
     text_error = StructgenError(f"{fault}: {error}", where="model", cure=cure)

@@ -167,7 +167,7 @@ class ModelQuestion:
             answer, why = self.refused
             if answer:
                 messages.append({"role": "assistant", "content": answer})
-            messages.append({"role": "user", "content": f"This answer was refused: {why} Answer again."})
+            messages.append({"role": "user", "content": (f"This answer was refused: {why} Answer again.")})
         return messages
 
     def _insert_examples(self, messages: list[dict[str, Any]]) -> None:
@@ -424,14 +424,14 @@ class ModelPrompts:
             example_prompts = (example_prompt for example_prompt, _ in question.examples)
             if not all(isinstance(text, str) for text in (prompt, *example_prompts)):
                 raise OptionError(
-                    "Messages need the chat template.", where="chat", cure="Leave chat=False, or give text."
+                    "Messages need the chat template.", where="chat", cure="Remove chat=False, or pass text."
                 )
             return _plain_prompt(question, str(prompt), outline)
         if not self.has_template():
             raise OptionError(
                 f"{self.name or 'The model'} has no chat template.",
                 where="chat",
-                cure="Give text, or a model whose folder has chat_template.jinja.",
+                cure="Pass text, or a model whose folder has chat_template.jinja.",
             )
         system = self._system_text(question.template) if "\n" in outline else None
         return question.to_messages(outline, system, preface)
@@ -492,7 +492,7 @@ class ModelPrompts:
         transformers."""
         if self.is_embedded:
             raise OptionError(
-                f"{self.name} reads no messages.", where="chat template", cure="Leave the template out."
+                f"{self.name} does not read messages.", where="chat template", cure="Remove the template."
             )
         self.template_holder().chat_template = template
         # both values were found with the previous template
@@ -530,9 +530,9 @@ class ModelPrompts:
                 return holder.apply_chat_template(messages, **options, **template_fields)
             except Exception as error:  # a template may raise whatever its expressions do
                 raise OptionError(
-                    f"The chat template refuses them: {error or type(error).__name__}.",
+                    f"The chat template rejects the messages: {error or type(error).__name__}.",
                     where="messages",
-                    cure="Order the messages as the model's page says, or mend the template.",
+                    cure="Order the messages as the model's page describes, or correct the template.",
                 ) from error
 
 
@@ -617,8 +617,8 @@ def split_continued_turn(
     is_asked = checks.check_flag("prefix", last.get("prefix")) if is_wanted is None else is_wanted
     if last.get("role") != "assistant" or last.get("tool_calls"):
         if is_asked:
-            fault = "The prompt does not end with a turn of the assistant that could go on."
-            cure = 'End the messages with {"role": "assistant", "content": "..."}, or leave it out.'
+            fault = "The prompt does not end with a turn of the assistant that could continue."
+            cure = 'End the messages with {"role": "assistant", "content": "..."}, or remove it.'
             raise OptionError(fault, where="continue_final_message", cure=cure)
         return prompt, None
     text = last["content"]
@@ -719,16 +719,16 @@ class RequestTokens:
         """Raise OptionError for ids in biases or in the prompt that the model does not have. An index beyond
         the model's tables would fail later, without naming its place in the request."""
         id_limit = self.vocab_size
-        cure = f"Give ids from 0 to {id_limit - 1:,}"
+        cure = f"Pass ids from 0 to {id_limit - 1:,}"
         for token in dict(request.chosen_by.logit_bias):
             if token >= id_limit:  # a negative id was refused when the sampling was made
                 raise OptionError(
-                    f"Token {token} is none of the model's.", where="logit_bias", cure=f"{cure}."
+                    f"Token {token} is not in the model's vocabulary.", where="logit_bias", cure=f"{cure}."
                 )
         for index, token in enumerate(tokens):
             if not 0 <= token < id_limit:
                 raise OptionError(
-                    f"Token {token} is none of the model's.",
+                    f"Token {token} is not in the model's vocabulary.",
                     where=f"prompt[{index}]",
                     cure=f"{cure}, or the text.",
                 )
@@ -805,17 +805,17 @@ class RequestTokens:
             token_limit = max(min(DEFAULT_MAX_TOKENS, room), 1)
         if prompt >= self.context:
             raise OptionError(
-                f"The prompt has {prompt:,} tokens; the model's context, which the text needs too, is "
-                f"{self.context:,}.",
+                f"The prompt has {prompt:,} tokens; the model's context, which must also hold the "
+                f"text, is {self.context:,}.",
                 where="prompt",
                 cure="Shorten the prompt.",
             )
         if token_limit > room:
             raise OptionError(
-                f"{prompt:,} tokens of prompt and max_tokens={token_limit:,} make "
+                f"{prompt:,} tokens of prompt and max_tokens={token_limit:,} add up to "
                 f"{prompt + besides + token_limit:,}; the model's context is {self.context:,}.",
                 where="max_tokens",
-                cure="Shorten the prompt, or ask for fewer tokens.",
+                cure="Shorten the prompt, or reduce max_tokens.",
             )
         return token_limit
 
@@ -841,5 +841,5 @@ def check_budget(token_limit: int, shortest_length: int) -> None:
             f"No document fits max_tokens={token_limit:,}: the shortest takes {shortest_length:,}.",
             minimum=shortest_length,
             where="max_tokens",
-            cure=f"Give at least {shortest_length:,}.",
+            cure=f"Set at least {shortest_length:,}.",
         )

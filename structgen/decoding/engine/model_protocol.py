@@ -183,7 +183,7 @@ def check_logits(logits: Tensor, *shape: int) -> Tensor:
     real_shape = tuple(getattr(logits, "shape", ()))
     if real_shape != shape:
         description = real_shape or type(logits).__name__
-        raise StructgenError(f"It gave {description} where logits of the shape {shape} were asked for.")
+        raise StructgenError(f"The model returned {description}; logits of the shape {shape} were expected.")
     return logits
 
 

@@ -84,7 +84,7 @@ def device_of(device: str | None, dtype: str | None, refusal: type[StructgenErro
         raise refusal(
             f"torch has no device {device!r} here: {message.rstrip('.')}.",
             where="device",
-            cure="Use cpu, or leave it out.",
+            cure="Use cpu, or remove it.",
         ) from error
     default_dtype = "float32" if torch_device.type == "cpu" else "bfloat16"
     dtype_name = dtype or default_dtype
@@ -119,16 +119,16 @@ def check_model(name: str | Path) -> None:
         raise StructgenError(f"{resolved_name!r} {fault}", where="model", cure=cure)
     if (server := _server_name(resolved_name)) is not None:
         raise StructgenError(
-            f"{resolved_name!r} is a server, and this runs a model in this process.",
+            f"{resolved_name!r} is a server; a model in this process is needed here.",
             where="model",
-            cure=f'A server is asked by sg.run("{server}", prompt, type), sg.arun and sg.generate; in a '
-            "shell by structgen generate and structgen bulk.",
+            cure=f'Use a server with sg.run("{server}", prompt, type), sg.arun and sg.generate; in '
+            "a shell with structgen generate and structgen bulk.",
         )
     if _HOSTED.match(resolved_name):
         hosted_name = resolved_name.rpartition("/")[2]
         cure = (
-            f"Name the server too: anthropic:{hosted_name}, or openai:URL#{hosted_name}, where the URL is "
-            "its address that speaks OpenAI's protocol."
+            f"Name the server too: anthropic:{hosted_name}, or openai:URL#{hosted_name}, where URL "
+            "is its address in OpenAI's protocol."
         )
         if _OPENAI.match(resolved_name):
             openai_name = resolved_name.removeprefix("openai/")
@@ -137,7 +137,7 @@ def check_model(name: str | Path) -> None:
                 "the key is in OPENAI_API_KEY."
             )
         raise StructgenError(
-            f"There is no folder {resolved_name!r}: a model of this name is on a server.",
+            f"The folder {resolved_name!r} does not exist: a model of this name is on a server.",
             where="model",
             cure=cure,
         )
@@ -148,7 +148,9 @@ def check_model(name: str | Path) -> None:
             f"or pass the objects of transformers, sg.Engine(model, tokenizer). {_NAMES}"
         )
     raise StructgenError(
-        f"There is no folder {resolved_name!r}, and structgen downloads nothing.", where="model", cure=cure
+        f"The folder {resolved_name!r} does not exist, and structgen does not download models.",
+        where="model",
+        cure=cure,
     )
 
 
@@ -158,10 +160,11 @@ def check_causal(name: str | Path) -> None:
     check_model(name)
     if architecture_of(name) == OWN_MASKED_KIND:
         raise OptionError(
-            f"{str(name)!r} fills masks in any order, and this reads a text from left to right.",
+            f"{str(name)!r} fills masks in any order; a model that reads from left to right is needed here.",
             where="model",
-            cure="It is asked by sg.infill, sg.run, sg.arun and sg.generate; in a shell by structgen infill, "
-            f"structgen generate and structgen bulk. Or name a causal model. {_NAMES}",
+            cure="Use it with sg.infill, sg.run, sg.arun and sg.generate; in a shell with "
+            "structgen infill, structgen generate and structgen bulk. Or name a causal model. "
+            f"{_NAMES}",
         )
 
 
@@ -199,7 +202,7 @@ def _describe_format(path: Path) -> tuple[str, str]:
         return "is the folder of a model in llama.cpp's format, GGUF.", f"Name the file: {files[0]}."
     if (path / "adapter_config.json").is_file():
         return (
-            "holds an adapter (LoRA) alone, without the model that it changes.",
+            "contains only an adapter (LoRA), without the model that it changes.",
             "Merge the two with peft: AutoPeftModelForCausalLM.from_pretrained(folder).merge_and_unload() "
             "gives a model; save it with save_pretrained(...), or pass it: sg.Engine(model, tokenizer).",
         )
@@ -209,7 +212,7 @@ def _describe_format(path: Path) -> tuple[str, str]:
     )
 
 
-_NAMES = f"The models that have a name: {', '.join(NAMED_MODELS)}."
+_NAMES = f"The named models are {', '.join(NAMED_MODELS)}."
 _OPENAI = re.compile(r"(openai/)?(gpt-[345]|chatgpt|o[134](-|$))")
 """The pattern of OpenAI's models that are only on its servers; gpt2 and gpt-oss can be downloaded."""
 _HOSTED = re.compile(rf"{_OPENAI.pattern}|(anthropic/)?claude|(google/)?gemini")
@@ -246,9 +249,9 @@ def given_model(
     for name, value in (("device", device), ("dtype", dtype)):
         if value is not None:
             raise OptionError(
-                f"{name}={value!r} is for a model that is loaded by its name.",
+                f"{name}={value!r} applies only to a model that is loaded by its name.",
                 where=name,
-                cure=f"Leave it out; move the model before it is handed over: model.to({value!r}).",
+                cure=f"Remove it; move the model before you pass it: model.to({value!r}).",
             )
     # Models are recognised by their members, so transformers is not imported for a caller's own model.
     missing_members = [name for name in _MEMBERS if not hasattr(model, name)]
@@ -261,7 +264,7 @@ def given_model(
         if hasattr(model, "model") and hasattr(model, "tokenizer"):
             cure = "Pass the model and the tokenizer of the pipeline: sg.Engine(pipe.model, pipe.tokenizer)."
         raise OptionError(
-            f"A {type(model).__name__} is no model: it has no {' and no '.join(missing_members)}.",
+            f"{type(model).__name__} is not a model: it has no {' and no '.join(missing_members)}.",
             where="model",
             cure=cure,
         )
@@ -303,7 +306,7 @@ def tokenizer_of(tokenizer: Any, model: Any = None) -> Tokenizer:
             return tokenizer_of(gguf_tokenizer(file))
         if not (path := model_path(resolved_name)).exists():
             raise TokenizerError(
-                "there is no such file, and nothing is downloaded.",
+                "the file does not exist, and structgen does not download files.",
                 where=resolved_name,
                 cure=f"Pass a tokenizer's file, a folder with a tokenizer.json, or a model's name. {_NAMES}",
             )

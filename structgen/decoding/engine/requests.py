@@ -66,7 +66,7 @@ class FinishReason(Enum):
 
 COMPLETE: Final = (FinishReason.STOP, FinishReason.STEERED, FinishReason.REPETITION)
 """The reasons with which a text of a grammar is whole."""
-_TEMPERATURE = 1e-30, 1e30, "0 for the likeliest token, or a number from 1e-30 to 1e30"
+_TEMPERATURE = 1e-30, 1e30, "0 (greedy) or a number from 1e-30 to 1e30"
 _ABOVE_ZERO = 5e-324, 1.0, "a number above 0, at most 1"
 _FACTOR = 1e-6, 1e6, "a number from 0.000001 to 1,000,000; 1 changes nothing"
 _PENALTY = -1e6, 1e6, "a number from -1,000,000 to 1,000,000; 0 changes nothing"
@@ -628,7 +628,7 @@ class _Listener:
 def _listener_fault(error: Exception) -> StructgenError:
     """Return the error of a text whose listener failed."""
     return fault_of(
-        error, "A listener of the text failed", "listen", "Mend the function given to Handle.listen."
+        error, "A listener of the text failed", "listen", "Correct the function passed to Handle.listen."
     )
 
 
@@ -636,7 +636,7 @@ def fault_of(
     error: BaseException,
     fault: str,
     where: str = "",
-    cure: str = "This is a fault of structgen: please report it.",
+    cure: str = "This is a bug in structgen: please report it.",
 ) -> StructgenError:
     """Return the StructgenError for an error of a text. An error that is already one is returned unchanged.
 

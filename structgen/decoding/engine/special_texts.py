@@ -60,9 +60,9 @@ def warn_of_special_texts(grammar: TextGrammar, specials: dict[str, int]) -> Non
         # a text of one or two characters occurs in many grammars by chance
         if len(text) > 2 and text in grammar_text:
             warnings.warn(
-                f"The grammar spells {text!r} in ordinary tokens, and the model has a special token of that "
-                f"name, {token}. To have the token itself, write sg.special({token}), or in a structural tag "
-                f'{{"type": "token", "token": {token}}}.',
+                f"The grammar spells {text!r} in ordinary tokens, and the model has a special token "
+                f"of that name, {token}. For the token itself, write sg.special({token}), or in a "
+                f'structural tag {{"type": "token", "token": {token}}}.',
                 UserWarning,
                 stacklevel=4,
             )

@@ -508,7 +508,9 @@ class Text:
         if timeout is not None and time.monotonic() - self.start.began > timeout:
             self.decide_error(
                 StructgenError(
-                    f"The text was not complete after {timeout} s.", where="timeout", cure="Allow more time."
+                    f"The text was not complete after {timeout} s.",
+                    where="timeout",
+                    cure="Increase the timeout.",
                 )
             )
             return FinishReason.ERROR

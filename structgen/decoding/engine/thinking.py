@@ -79,9 +79,9 @@ def closing_of(
     if isinstance(thinking.until, int):
         if not 0 <= thinking.until < tokenizer.vocab_size:
             raise OptionError(
-                f"There is no token {thinking.until}.",
+                f"Token {thinking.until} does not exist.",
                 where="until",
-                cure=f"Give the text of the tag, or an id below {tokenizer.vocab_size:,}.",
+                cure=f"Pass the text of the tag, or an id below {tokenizer.vocab_size:,}.",
             )
         token = thinking.until
     else:

@@ -85,7 +85,7 @@ def describe_speculation(usage: Usage) -> str:
     each = f" ({usage.tokens_per_call:.2f} tokens a call)" if usage.calls else ""
     # "taken: none" where guesses were checked and all were refused
     accepted_counts = ", ".join(f"{name} {count:,}" for name, count in usage.accepted.items()) or "none"
-    parts = [f"{usage.calls:,} calls of the model behind the prompt{each}"]
+    parts = [f"{usage.calls:,} calls of the model after the prompt{each}"]
     if usage.drafted:
         parts.append(f"{usage.drafted:,} guesses checked, taken: {accepted_counts}")
     if usage.strategy_calls:
@@ -126,7 +126,7 @@ def text_page(result: Result, tokenizer: Tokenizer, title: str) -> str:
         ("steered", f"{sum(step.steered for step in steps)} tokens chosen again to fit max_tokens"),
         ("calls", describe_speculation(usage)),
         ("model", f"{usage.model_seconds:.3f} s"),
-        ("masks", f"{usage.mask_seconds:.3f} s beside the model, {usage.waited_seconds:.3f} s waited for"),
+        ("masks", f"{usage.mask_seconds:.3f} s outside the model, {usage.waited_seconds:.3f} s waited for"),
         ("cache", f"{usage.cache_bytes:,} bytes"),
     ]
     pieces = [
@@ -150,8 +150,8 @@ def text_page(result: Result, tokenizer: Tokenizer, title: str) -> str:
         rows,
         in_all=[(name, fact) for name, fact in in_all if fact],
         pieces=pieces,
-        legend="The redder a token, the more the mask took from the model there; blue below: no other token "
-        "could come; red frame: chosen again to fit the budget.",
+        legend="The redder a token, the more probability the mask removed there; blue below: the "
+        "only allowed token; red frame: replaced to fit the budget.",
         removed=removed_columns if has_removed else (),
     )
 

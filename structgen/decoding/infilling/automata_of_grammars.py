@@ -92,7 +92,7 @@ def grammar_of(target: Any, where: str) -> tuple[Grammar | CompiledGrammar, Valu
     )
     if grammar is None:
         raise OptionError(
-            "Free text has no automaton.", where=where, cure="Give a grammar, or a type that has a schema."
+            "Free text has no automaton.", where=where, cure="Pass a grammar, or a type that has a schema."
         )
     if reader is not None:
         return grammar, lambda text: reader.read_document(text.encode())
@@ -123,9 +123,9 @@ def language_of(
     grammar, read_value = grammar_of(target, where)
     if isinstance(grammar, CompiledGrammar) and grammar.tokenizer != tokenizer:
         raise OptionError(
-            f"It was compiled for {grammar.tokenizer!r}, and the model has {tokenizer!r}.",
+            f"The grammar was compiled for {grammar.tokenizer!r}, and the model has {tokenizer!r}.",
             where=where,
-            cure="Give the grammar itself, or compile it for the model's tokenizer.",
+            cure="Pass the grammar itself, or compile it for the model's tokenizer.",
         )
     plain = plain_grammar(grammar)
     places = plain.innermost.document().schemas if plain.policies is not None else ()
@@ -137,7 +137,7 @@ def language_of(
                 f"Infilling needs an automaton, and {place.grammar.texts_named} has none.",
                 keyword=GRAMMAR,
                 where=f"{where}, {place.pointer}",
-                cure="Write a regular grammar there, or write from left to right with sg.Engine.",
+                cure="Use a regular grammar there, or write from left to right with sg.Engine.",
             )
     if max_states is None:
         has_no_stack = plain.policies is not None or isinstance(plain.innermost, RegularGrammar)
@@ -244,14 +244,14 @@ def _find_automaton(
     except LimitError as error:
         if error.limit != "max_states":
             raise
-        depths = "Give depth=, which cuts recursion" if depth is None else "Lower depth="
-        cure = f"{depths}, raise max_states=, or bound its repetitions."
+        depths = "Set depth=, which cuts recursion" if depth is None else "Reduce depth="
+        cure = f"{depths}, increase max_states=, or bound its repetitions."
         if grammar.policies is not None:
-            left_out = "" if depth is None else "lower depth= or leave it out, "
+            left_out = "" if depth is None else "reduce or remove depth=, "
             cure = (
-                f"Bound strings and arrays, {left_out}raise max_states=, or say additionalProperties: false "
-                "(items that must differ, and keys without a name where a number of them is needed, make "
-                "endlessly many states)."
+                f"Bound strings and arrays, {left_out}increase max_states=, or set "
+                "additionalProperties: false (items that must differ, and keys without a name "
+                "where their number is limited, need infinitely many states)."
             )
         raise OptionError(
             f"The grammar has no automaton of at most {max_states:,} states; infilling needs one.",
@@ -264,13 +264,13 @@ def _find_automaton(
         raise OptionError(
             f"The grammar has no automaton, and infilling needs one: {error.what}",
             where=where,
-            cure="Give a JSON Schema, a regular expression, a choice or an EBNF grammar, or write from left "
-            "to right with sg.Engine.",
+            cure="Use a JSON Schema, a regular expression, a choice or an EBNF grammar, or write "
+            "from left to right with sg.Engine.",
         ) from error
     if automaton.states > MOST_STATES:
         raise OptionError(
             f"The minimal automaton has {automaton.states:,} states, more than {MOST_STATES:,}.",
             where=where,
-            cure="Bound the grammar, or lower depth=.",
+            cure="Bound the grammar, or reduce depth=.",
         )
     return automaton, exactness

@@ -82,9 +82,9 @@ class BidirectionalLlama:
         """
         if "StructgenInfill" not in config.get("architectures", ()) or config.get("is_causal", True):
             raise StructgenError(
-                f"A {config.get('architectures')} is no StructgenInfill.",
+                f"{config.get('architectures')} is not a StructgenInfill.",
                 where=where,
-                cure="Load it with load_masked_model, which knows the models of others too.",
+                cure="Load it with load_masked_model, which also supports other architectures.",
             )
         try:
             self.mask_id = int(config["mask_token_id"])
@@ -104,7 +104,9 @@ class BidirectionalLlama:
             ]
         except KeyError as error:
             raise StructgenError(
-                f"The model has no {error}.", where=where, cure="Install structgen anew, or save it anew."
+                f"The model has no {error}.",
+                where=where,
+                cure="Install structgen again, or save the model again.",
             ) from error
         self.vocab_size = len(self._embedding)
         # Rotary positions: a pair of columns turns by an angle that grows with the position, each pair at a
@@ -136,7 +138,9 @@ class BidirectionalLlama:
             raise
         except Exception as error:  # safetensors raises its own class, which it does not export everywhere
             raise StructgenError(
-                f"The model cannot be read: {error}", where=str(folder), cure="Make or install it anew."
+                f"The model cannot be read: {error}",
+                where=str(folder),
+                cure="Make it again, or install it again.",
             ) from error
         return cls(config, tensors, str(folder))
 
@@ -158,7 +162,7 @@ class BidirectionalLlama:
             len(row_numbers) and not 0 <= row_numbers.min() <= row_numbers.max() < len(canvas)
         ):
             raise OptionError(
-                f"Rows of shape {row_numbers.shape} for {len(canvas)} ids.",
+                f"Rows of shape {row_numbers.shape} do not fit {len(canvas)} ids.",
                 where="rows",
                 cure="Pass a list of rows, each from 0 to len(ids) - 1.",
             )
@@ -170,13 +174,13 @@ class BidirectionalLlama:
         array = np.asarray(ids)
         if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
             raise OptionError(
-                f"ids of shape {array.shape} and type {array.dtype}.",
+                f"must be a flat list of integers, got shape {array.shape} and type {array.dtype}.",
                 where="ids",
                 cure="Pass one canvas: a list or an array of int ids, one per position.",
             )
         if not 1 <= len(array) <= self.context:
             raise OptionError(
-                f"{len(array)} positions; the model reads 1 to {self.context}.",
+                f"The canvas has {len(array)} positions; the model reads 1 to {self.context}.",
                 where="ids",
                 cure="Shorten the prompt or the canvas.",
             )
@@ -184,7 +188,7 @@ class BidirectionalLlama:
         outside = np.flatnonzero((canvas < 0) | (canvas >= self.vocab_size))
         if len(outside):
             raise TokenError(
-                f"{canvas[outside[0]]} is no token id of this model, which has {self.vocab_size}.",
+                f"{canvas[outside[0]]} is not a token id of this model, which has {self.vocab_size}.",
                 where=f"ids[{outside[0]}]",
                 cure="Encode with the model's own tokenizer.",
             )
@@ -341,6 +345,8 @@ def _as_float32(tensor: dict[str, Any]) -> Float32Array:
         floats = np.frombuffer(data, np.dtype("<f4" if kind == "F32" else "<f2")).astype(np.float32)
     else:
         raise StructgenError(
-            f"Weights of type {kind}.", where="model.safetensors", cure="Save them as BF16, F16 or F32."
+            f"Weights of type {kind} are not supported.",
+            where="model.safetensors",
+            cure="Save them as BF16, F16 or F32.",
         )
     return floats.reshape(tensor["shape"])

@@ -134,7 +134,7 @@ def _run_model(model: MaskedModel, canvas: Canvas) -> None:
         raise OptionError(
             f"forward returned {getattr(logits, 'shape', type(logits).__name__)} for {len(rows)} rows.",
             where="model",
-            cure=f"It returns float32 logits [{len(rows)}, {model.vocab_size}].",
+            cure=f"forward must return float32 logits [{len(rows)}, {model.vocab_size}].",
         )
     canvas.take_logits(np.asarray(logits, np.float32), rows)
 

@@ -84,16 +84,16 @@ def _append_object(
     where = "given" + "".join(f"[{name!r}]" for name in path)
     if not isinstance(properties, Mapping) or not properties:
         raise OptionError(
-            "The schema names no properties there.",
+            "The schema declares no properties there.",
             where=where,
-            cure="Write a template instead: sg.infill(model, '{...}', grammar=schema).",
+            cure="Use a template instead: sg.infill(model, '{...}', grammar=schema).",
         )
     unknown = [name for name in fields if name not in properties]
     if unknown:
         raise OptionError(
-            f"{unknown[0]!r} is no property of the schema.",
+            f"{unknown[0]!r} is not a property of the schema.",
             where=where,
-            cure=f"Give some of {', '.join(map(repr, properties))}.",
+            cure=f"Use some of {', '.join(map(repr, properties))}.",
         )
     required_names = shape.get("required", ())
     separator = "{"
@@ -135,10 +135,10 @@ def _check_type(text: str, shape: Any, where: str) -> None:
     kinds = " or ".join(names)
     short_text = text if len(text) <= 40 else f"{text[:37]}..."
     raise NoFillingError(
-        f"{short_text} is of the type {kind}, and the schema wants {kinds}.",
+        f"{short_text} has the type {kind}, and the schema requires {kinds}.",
         fixed=text,
         where=where,
-        cure=f"Give a value of the type {kinds}, or leave the field out.",
+        cure=f"Pass a value of the type {kinds}, or remove the field.",
     )
 
 
@@ -149,5 +149,5 @@ def _json_text(value: Any, path: Sequence[str]) -> str:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise OptionError(
-            f"The value is not JSON: {error}.", where=f"given {'.'.join(path)}", cure="Give a value of JSON."
+            f"The value is not JSON: {error}.", where=f"given {'.'.join(path)}", cure="Pass a JSON value."
         ) from error

@@ -69,16 +69,18 @@ Length = Literal["at most", "exact"]
 _MASK_TEXTS: Final = ("<|mask|>", "<|mdm_mask|>", "[MASK]", "<mask>", "<|MASK|>")
 """The mask tokens of known models (LLaDA, Dream, SDAR, BERT, structgen)."""
 _EXCLUDED: Final = Exclusions(
-    Exclusion("given", "A template says itself what is given.", "Leave one of them out.", beside="template"),
+    Exclusion(
+        "given", "A template already contains the given fields.", "Remove one of them.", beside="template"
+    ),
     Exclusion(
         "holes",
-        "With given= the schema says what the other fields may hold.",
+        "With given=, the schema determines the other fields.",
         "Put it into the schema, or write a template with grammar=schema.",
         beside="given",
     ),
     Exclusion(
         "template",
-        "Neither a template nor a grammar says what to fill.",
+        "A template or a grammar is needed.",
         "Give one.",
         when=lambda names: names <= {"holes"},
     ),
@@ -110,7 +112,7 @@ class InfillOptions(TypedDict, total=False):
 
 def _check_template(name: str, value: Any) -> str:
     """Return a template that UTF-8 can encode. Raises OptionError."""
-    cure = "Give a text; fill many by [sg.infill(model, one) for one in texts]."
+    cure = "Pass a text; fill many with [sg.infill(model, one) for one in texts]."
     return checks.check_encodable(name, InstanceCheck(str, cure)(name, value))
 
 
@@ -121,29 +123,28 @@ class InfillSettings:
     template: Annotated[str, _check_template] | None = None
     grammar: Any = None
     holes: (
-        Annotated[Mapping[str, Any], InstanceCheck(Mapping, "Give a dict of types by the holes' names.")]
+        Annotated[Mapping[str, Any], InstanceCheck(Mapping, "Pass a dict of types by the holes' names.")]
         | None
     ) = None
-    given: (
-        Annotated[Mapping[str, Any], InstanceCheck(Mapping, "Give a dict of the fields that are known.")]
-        | None
-    ) = None
+    given: Annotated[Mapping[str, Any], InstanceCheck(Mapping, "Pass a dict of the known fields.")] | None = (
+        None
+    )
     prompt: Annotated[
-        str | Sequence[int], InstanceCheck(str | Sequence, "Give a text, or a sequence of token ids.")
+        str | Sequence[int], InstanceCheck(str | Sequence, "Pass a text, or a sequence of token ids.")
     ] = ""
     outline: Switch | None = None
     chat: Switch | None = None
     slots: (
         Annotated[
             int | Mapping[str, int],
-            InstanceCheck(int | Mapping, "Give a number, or a dict of them by the holes' names."),
+            InstanceCheck(int | Mapping, "Pass a number, or a dict of numbers by the holes' names."),
         ]
         | None
     ) = None
     length: Annotated[Length, ChoiceCheck(get_args(Length))] = "at most"
     scheduler: str | Scheduler = "auto"
     sure: float | None = None
-    temperature: Annotated[float, NumberCheck(1e-6, 1e6, "0, or a number above it", 0.0)] = 0.0
+    temperature: Annotated[float, NumberCheck(1e-6, 1e6, "0 or a number above it", 0.0)] = 0.0
     seed: Annotated[int, WholeCheck(0, (1 << 64) - 1)] = 0
     tokenizer: Tokenizer | Any | None = None
     depth: Count | None = None
@@ -152,7 +153,7 @@ class InfillSettings:
     listen: (
         Annotated[
             Callable[[DenoisingStep, Canvas], None],
-            InstanceCheck(Callable, "Give a function of a step and a canvas."),
+            InstanceCheck(Callable, "Pass a function of a step and a canvas."),
         ]
         | None
     ) = None
@@ -249,8 +250,8 @@ def infill(
     # After a deadline any valid filling is taken, so a full hole does not mean that its text was cut.
     full_holes = {} if is_late else problem.find_full_holes(canvas)
     for hole, count in full_holes.items():
-        message = f"The hole {hole!r} fills all its {count} slots: its text may have been cut short."
-        cure = "Give it more slots (max_tokens of a typed function)."
+        message = f"The hole {hole!r} fills all its {count} slots: its text may be truncated."
+        cure = "Increase its slots (max_tokens of a typed function)."
         warnings.warn(FullHoleWarning(f"{message} {cure}", hole=hole), stacklevel=warning_level())
     is_given = settings.given is not None
     return problem.make_result(canvas, steps, usage, is_late, is_given, tuple(full_holes))
@@ -262,12 +263,12 @@ def _parts_of(settings: InfillSettings) -> Parts:
     parts: Parts = [Hole("text")]
     fault = "The template has no hole."
     where = "template"
-    cure = "Write {name} where something is to come."
+    cure = "Write {name} where text is to be filled in."
     if settings.given is not None:
         parts = parts_of_given(_schema_of(settings.grammar), settings.given)
         fault = "All required fields are given."
         where = "given"
-        cure = "Leave some of them out."
+        cure = "Remove some of them."
     elif settings.template is not None:
         parts = parts_of(settings.template)
     if not any(isinstance(part, Hole) for part in parts):
@@ -436,9 +437,9 @@ class _InfillCall:
         problem = _Problem(prompt, pieces, self._conventions, whole, holes, marks, self.tokenizer)
         if self.model.shift and not prompt and isinstance(parts[0], Hole):
             raise OptionError(
-                "The model's logits are shifted by one: nothing predicts the first token.",
+                "The model's logits are shifted by one, so the first token has no prediction.",
                 where="prompt",
-                cure="Give a prompt, or begin the template with text.",
+                cure="Pass a prompt, or begin the template with text.",
             )
         if not problem.is_feasible:
             raise_obstacle(problem.pieces, *problem.automata, problem.marks)
@@ -511,7 +512,7 @@ class _InfillCall:
                     raise OptionError(
                         f"The template has no hole {name!r}.",
                         where=option,
-                        cure=f"Its holes are {', '.join(map(repr, holes_by_name)) or 'none'}.",
+                        cure=f"The holes are {', '.join(map(repr, holes_by_name)) or 'none'}.",
                     )
 
     def _types_of(self, name: str, hole_group: list[Hole]) -> list[Any]:
@@ -521,10 +522,10 @@ class _InfillCall:
         """
         if self.settings.grammar is not None and len(hole_group) > 1:
             raise OptionError(
-                f"The hole {name!r} stands twice, and the automaton of a grammar of the whole remembers "
-                "no value from one place to another.",
+                f"The hole {name!r} is used twice, and the automaton of a grammar for the whole "
+                "text cannot repeat a value.",
                 where="template",
-                cure="Give the holes different names, or types of their own in place of grammar=.",
+                cure="Rename one of the holes, or give them types of their own instead of grammar=.",
             )
         # A set: a hole that occurs twice may name its type both times.
         template_types = {(hole.type, hole.pattern) for hole in hole_group} - {("", "")}
@@ -536,12 +537,13 @@ class _InfillCall:
             raise OptionError(
                 f"The hole {name!r} has no type.",
                 where="template",
-                cure=f"Write {{{name}: str}} or the like, say holes={{{name!r}: ...}}, or give grammar= for "
-                f"the whole text; in the shell -o holes={name}=FILE, or --schema or --grammar.",
+                cure=f"Write {{{name}: str}} or the like, pass holes={{{name!r}: ...}}, or pass "
+                f"grammar= for the whole text; in the shell -o holes={name}=FILE, or --schema "
+                "or --grammar.",
             )
         if len(targets) > 1:
             raise OptionError(
-                f"The hole {name!r} has more than one type.", where="template", cure="Say it once."
+                f"The hole {name!r} has more than one type.", where="template", cure="Set it once."
             )
         return targets
 
@@ -582,10 +584,10 @@ class _InfillCall:
         token_count = prompt + sum(map(len, pieces)) + has_end_token
         if token_count > self.model.context:
             raise OptionError(
-                f"The prompt and the canvas are {token_count:,} tokens, and the model's context is "
+                f"The prompt and the canvas have {token_count:,} tokens, and the model's context is "
                 f"{self.model.context:,}.",
                 where="slots",
-                cure="Give the holes fewer slots, or shorten the prompt.",
+                cure="Reduce the slots of the holes, or shorten the prompt.",
             )
         return tuple(pieces)
 
@@ -603,14 +605,14 @@ class _InfillCall:
             raise OptionError(
                 f"The hole {name!r} has {' and '.join(map(str, sorted(counts)))} slots.",
                 where="template",
-                cure="A name that stands twice means the same value: say how many slots once.",
+                cure="A name that is used twice stands for one value: set its number of slots once.",
             )
         count: Any = next(iter(counts), 0)
         if counts and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
             raise OptionError(
-                f"The hole {name!r} has the length {count!r}: nothing could stand there.",
+                f"The hole {name!r} has the length {count!r}: it cannot hold a text.",
                 where="slots",
-                cure="Give it a slot at least.",
+                cure="Give it at least one slot.",
             )
         return int(count)
 
@@ -623,7 +625,7 @@ class _InfillCall:
                 f"The fixed text {text[:40]!r} cannot be tokenised from hole to hole: {error.what}",
                 fixed=text,
                 where="template",
-                cure="Have the hole begin or end elsewhere, so that whole tokens stand between the holes.",
+                cure="Move the edge of the hole, so that complete tokens are between the holes.",
             ) from error
 
 
@@ -633,9 +635,9 @@ def _check_text(parts: Parts) -> None:
         for spelling in _MASK_TEXTS:
             if isinstance(part, FixedText) and spelling in part.text:
                 raise OptionError(
-                    f"The template's text holds {spelling!r}, a model's mask token.",
+                    f"The template's text contains {spelling!r}, a model's mask token.",
                     where="template",
-                    cure="Write a hole, {name}, where something is to come; take it out elsewhere.",
+                    cure="Write a hole, {name}, where text is to be filled in; remove it elsewhere.",
                 )
 
 
@@ -653,12 +655,14 @@ def model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:
     missing_members = [name for name in members if not hasattr(model, name)]
     if missing_members:
         is_causal = hasattr(model, "prefill") or hasattr(model, "get_output_embeddings")
-        fault = "is a causal model: it fills no masks" if is_causal else "is no masked-diffusion model"
+        fault = (
+            "is a causal model: it does not fill masks" if is_causal else ("is not a masked-diffusion model")
+        )
         raise OptionError(
-            f"A {type(model).__name__} {fault} (it has no {', '.join(missing_members)}).",
+            f"{type(model).__name__} {fault} (it has no {', '.join(missing_members)}).",
             where="model",
-            cure="Give structgen/infill, a folder of a known family, or an object with the members of "
-            "MaskedModel; a causal model writes through sg.Engine.",
+            cure="Pass structgen/infill, a folder of a known family, or an object with the members "
+            "of MaskedModel; use a causal model with sg.Engine.",
         )
     if tokenizer is None:
         raise OptionError(
@@ -697,7 +701,7 @@ def _prompt_ids(prompt: str | Sequence[int], model: MaskedModel) -> Tokens:
         if token >= model.vocab_size or token == model.mask_id:
             fault = "is the mask" if token == model.mask_id else "is outside the model's vocabulary"
             raise OptionError(
-                f"Token {token} {fault}.", where=f"prompt[{at}]", cure="Only the template has holes."
+                f"Token {token} {fault}.", where=f"prompt[{at}]", cure="Only a template has holes."
             )
     return ids
 
@@ -712,7 +716,7 @@ def _schema_of(grammar: Any) -> Any:
 
         return read_type(grammar).schema
     raise OptionError(
-        "given= needs the schema whose fields are given.",
+        "given= needs the schema of the given fields.",
         where="grammar",
-        cure="Give grammar= as a JSON Schema in a dict, or as a type.",
+        cure="Pass grammar= as a JSON Schema in a dict, or as a type.",
     )

@@ -151,10 +151,10 @@ def _add_inside(
     if len(pairs) > remaining:
         raise OptionError(
             f"The grammar of the whole has {len(outer):,} states and the hole {name!r} a type of "
-            f"{size:,}: inside the hole both together need more than the {remaining:,} states that are left.",
+            f"{size:,}: together they need more than the {remaining:,} states that are left.",
             where="max_states",
-            cure="Bound the hole's type or the grammar, lower depth=, or raise max_states= (to 32,768 at "
-            "most).",
+            cure="Bound the hole's type or the grammar, reduce depth=, or increase max_states= (up "
+            "to 32,768).",
         )
     # The pairs are numbered after all earlier states. They are sorted, so `searchsorted` finds their numbers.
     numbers = count + np.arange(len(pairs), dtype=np.int32)

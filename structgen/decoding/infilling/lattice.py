@@ -99,7 +99,7 @@ class Lattice:
                 f"{count:,} slots times {automaton.states:,} states and {automaton.classes:,} token classes "
                 f"need about {room >> 20:,} MiB, more than {_MOST_BYTES >> 20:,}.",
                 where="slots",
-                cure="Give the holes fewer slots, bound the grammar, or lower depth=.",
+                cure="Reduce the slots of the holes, bound the grammar, or reduce depth=.",
             )
         self.open_slots = np.flatnonzero(self._column == OPEN)
         """The masked slots, ascending."""
@@ -143,7 +143,7 @@ class Lattice:
             raise OptionError(f"Slot {slot} is not masked.", where="slot")
         column = NULL if token == NULL else int(self.automaton.token_class[token])
         if column == DEAD:
-            raise OptionError(f"Token {token} stands in no text of the grammar.", where="token")
+            raise OptionError(f"Token {token} is in no text of the grammar.", where="token")
         self._column[slot] = column
         self._tokens[slot] = token
         self.open_slots = self.open_slots[self.open_slots != slot]
@@ -164,7 +164,7 @@ class Lattice:
             raise StructgenError(
                 f"The model gave {'NaN' if np.isnan(row).any() else 'infinity'} as a logit.",
                 where=f"slot {slot}",
-                cure="Look at the model: its weights, or its precision (try float32).",
+                cure="Check the model: its weights, or its precision (try float32).",
             )
         self.logits[slot] = row
         if self._nullable[slot]:
@@ -298,9 +298,9 @@ class Lattice:
         top = float(scores.max())
         if top == -math.inf:
             raise StructgenError(
-                "No filling is valid that the model gives any probability.",
+                "All valid fillings have the probability 0.",
                 where=f"slot {slot}",
-                cure="Look at the slots that are fixed, and at logits of minus infinity.",
+                cure="Check the fixed slots, and logits of minus infinity.",
             )
         chances: Floats = np.exp(scores - top)
         chances /= chances.sum()

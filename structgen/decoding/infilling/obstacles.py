@@ -58,9 +58,9 @@ def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks) 
     at = long_lattice.first_obstacle()
     if at is None:
         return NoFillingError(
-            "The holes have too few slots together for any text of the grammar.",
+            "The holes together have too few slots for any text of the grammar.",
             where="slots",
-            cure="Give them more slots.",
+            cure="Increase the slots.",
         )
     start = 0
     for piece in pieces:
@@ -76,11 +76,11 @@ def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks) 
             f"No text of the grammar ends with {short_repr(fixed_text)}.",
             fixed=fixed_text,
             where="template",
-            cure="Add what is missing behind it, or put a hole there.",
+            cure="Add the missing text after it, or put a hole there.",
         )
     text_before = _text_before(pieces, piece)
     if piece.name:
-        message_start = f"Behind {short_repr(text_before)} the" if text_before else "The"
+        message_start = f"After {short_repr(text_before)} the" if text_before else "The"
         of_type = " and is of the hole's type" if is_typed else ""
         cure = "Change the text before the hole."
         if is_typed:
@@ -91,7 +91,7 @@ def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks) 
             where="template",
             cure=cure,
         )
-    context = f" behind {short_repr(text_before)}" if start else ""
+    context = f" after {short_repr(text_before)}" if start else ""
     return NoFillingError(
         f"The fixed text {short_repr(piece.text)} prevents every filling: no text of the grammar "
         f"there{context}.",
@@ -117,21 +117,21 @@ def _too_short(piece: Piece, needed_slots: int | None) -> NoFillingError:
         return NoFillingError(
             f"The hole {name!r} cannot be filled with {slots} slots, nor with up to {_MORE}.",
             where=name,
-            cure="Look at its grammar: its texts may be longer, or have other lengths in tokens.",
+            cure="Check its grammar: its texts may be longer, or have other lengths in tokens.",
         )
     if needed_slots < piece.slots:
         return NoFillingError(
             f"No text of the hole {name!r} has exactly {piece.slots} tokens; one has {needed_slots}.",
             where=name,
-            cure='Say length="at most", or another number of slots.',
+            cure='Set length="at most", or another number of slots.',
         )
     needed_slots -= piece.suffix_slots
     return NoFillingError(
         f"The hole {name!r} has {slots} slots and needs {needed_slots}.",
         slots=needed_slots,
         where=name,
-        cure=f"Give it at least {needed_slots}: slots={{{name!r}: {needed_slots}}}; in the shell --slots "
-        f"{name}={needed_slots}.",
+        cure=f"Increase it to at least {needed_slots}: slots={{{name!r}: {needed_slots}}}; in the "
+        f"shell --slots {name}={needed_slots}.",
     )
 
 

@@ -101,11 +101,11 @@ class FunctionModel:
             raise OptionError(
                 f"The mask id {self.mask_id} is outside a vocabulary of {self.vocab_size}.",
                 where="mask_id",
-                cure="Pass the id of the token that stands in masked slots, and the width of the logits.",
+                cure="Pass the id of the token in masked slots, and the width of the logits.",
             )
         for name, value in (("block_length", self.block_length), ("context", self.context)):
             if value is not None and value < 1:
-                raise OptionError(f"{name}={value}.", where=name, cure="Pass 1 or more, or leave it out.")
+                raise OptionError(f"{name}={value}.", where=name, cure="Pass 1 or more, or remove it.")
 
     def forward(self, ids: Int64Array) -> Float32Array:
         """Return float32 logits [L, V] for int ids [L]; `infill` checks their shape, and refuses NaN."""
@@ -136,10 +136,9 @@ def load_masked_model(
     check_model(resolved_name)
     if resolved_name != _OWN and (resolved_name in NAMED_MODELS or gguf_file(resolved_name) is not None):
         raise OptionError(
-            f"{resolved_name} is a causal model: it reads from left to right and fills no masks.",
+            f"{resolved_name} is a causal model: it reads from left to right and does not fill masks.",
             where="model",
-            cure=f"Use {_OWN}; write with this one through sg.Engine or sg.run, in a shell by "
-            "structgen generate.",
+            cure=f"Use {_OWN}; use this one with sg.Engine or sg.run, in a shell with structgen generate.",
         )
     folder = model_path(resolved_name) if resolved_name == _OWN else Path(resolved_name)
     config = _read_config(folder)
@@ -149,16 +148,17 @@ def load_masked_model(
         for option, value in {**overrides, "device": device, "dtype": dtype}.items():
             if value not in (None, "cpu", "float32"):
                 raise OptionError(
-                    f"{option}={value!r}; this model says it itself, and runs in float32 on the CPU.",
+                    f"{option}={value!r} has no effect: this model sets it itself, and runs in "
+                    "float32 on the CPU.",
                     where=option,
-                    cure="Leave it out.",
+                    cure="Remove it.",
                 )
         return BidirectionalLlama.read_folder(folder), Tokenizer.from_huggingface(str(folder))
     convention = convention_of(config, str(folder), **overrides)
     # The class of the model is a file in the folder, and loading it runs it.
     if not trust_remote_code and "auto_map" in config:
         raise OptionError(
-            f"{config['architectures'][0]} is Python code in the folder, which would be run here.",
+            f"{config['architectures'][0]} is Python code in the folder, which would be executed.",
             where=str(folder),
             cure="Read it, and pass trust_remote_code=True if you trust it; or wrap your own forward in "
             "FunctionModel.",
@@ -198,16 +198,16 @@ def convention_of(
     base_convention = FAMILIES.get(architecture)
     if base_convention is None:
         fault = f"{architecture} is not known as a masked-diffusion model."
-        cure = f"Pass mask_id= and shift= if it is one; known are {_NAMES}."
+        cure = f"Pass mask_id= and shift= if it is one; the known ones are {_NAMES}."
         has_no_mask = "diffusiongemma" in architecture.lower()
         if has_no_mask:
             fault = f"{architecture} starts from uniform noise; it has no mask token."
             cure = f"Use a masked-diffusion model: structgen/infill, or one of {_NAMES}."
         elif architecture.endswith(("ForCausalLM", "LMHeadModel")):
-            fault = f"{architecture} is a causal model: it reads from left to right and fills no masks."
+            fault = f"{architecture} is a causal model: it reads from left to right and does not fill masks."
             cure = (
-                "Write with it through sg.Engine; for infilling load structgen/infill, or one of "
-                f"{_NAMES}. A masked model that bears such a name needs mask_id= and shift=."
+                f"Use it with sg.Engine; for infilling load structgen/infill, or one of {_NAMES}. A "
+                "masked model with such a name needs mask_id= and shift=."
             )
         if has_no_mask or mask_id is None or shift is None:
             raise OptionError(fault, where=where, cure=cure)
@@ -222,7 +222,9 @@ def convention_of(
     )
     if convention.block_length is not None and convention.block_length < 1:
         raise OptionError(
-            f"Blocks of {convention.block_length} slots.", where="block_length", cure="Use 1 or more."
+            f"must be 1 or more, got {convention.block_length}.",
+            where="block_length",
+            cure="Pass 1 or more.",
         )
     return convention
 
@@ -246,10 +248,12 @@ def _read_config(folder: Path) -> dict[str, Any]:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise StructgenError(
-            f"It cannot be read: {error}", where=str(path), cure="Copy the model's folder anew."
+            f"The file cannot be read: {error}", where=str(path), cure="Copy the model's folder again."
         ) from error
     if not isinstance(config, dict):
-        raise StructgenError("It is no JSON object.", where=str(path), cure="Copy the model's folder anew.")
+        raise StructgenError(
+            "The file must contain a JSON object.", where=str(path), cure="Copy the model's folder again."
+        )
     return config
 
 
@@ -288,7 +292,7 @@ def _transformers_model(
         raise StructgenError(
             f"transformers cannot read the model: {error}",
             where=str(folder),
-            cure="Check the folder, and the release of transformers that the model's code asks for.",
+            cure="Check the folder, and the release of transformers that the model's code needs.",
         ) from error
     return transformers_model(model.eval().to(where), convention, str(folder))
 

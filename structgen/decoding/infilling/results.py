@@ -93,8 +93,9 @@ class Infilled:
         )
         pieces = [entry for entry, token in zip(pieces, steps[-1].canvas, strict=True) if token >= 0]
         legend = (
-            "Grey: fixed text. The redder a token, the later it was written. In the table, boxes are masked "
-            "slots; framed: written in this step, the paler the less probable; ∅: stays empty."
+            "Grey: fixed text. The redder a token, the later it was written. In the table, boxes "
+            "are masked slots; framed: written in this step, the paler the less probable; ∅: stays "
+            "empty."
         )
         page = trace_page(title, rows, pieces=pieces, in_all=in_all, legend=legend)
         Trace(page).write(path)

@@ -139,23 +139,23 @@ def find_scheduler(scheduler: str | Scheduler, *, sure: float | None = None) -> 
         checks.check_number("sure", sure, 0.0, 1.0, "a probability")
         if scheduler not in ("auto", "confident-prefix"):
             raise OptionError(
-                "Only the default scheduler has a threshold here.",
+                "Only the default scheduler has a threshold.",
                 where="sure",
-                cure="Leave it out, or leave out scheduler=.",
+                cure="Remove it, or remove scheduler=.",
             )
         return ConfidentPrefix(float(sure))
     if isinstance(scheduler, Scheduler):
         return scheduler
     if scheduler not in NAMES:
-        fault = f"A {type(scheduler).__name__} has no fill(step), which a scheduler has."
+        fault = f"{type(scheduler).__name__} is not a scheduler: it has no fill(step)."
         if isinstance(scheduler, str):
-            fault = f"There is no scheduler {scheduler!r}."
+            fault = f"The scheduler {scheduler!r} is not known."
         raise OptionError(
             fault,
             where="scheduler",
-            cure=f"Choose one of {', '.join(NAMES)}, or give an object with fill(step); those of papers "
-            "(low-confidence, threshold, prophet, ...) are objects of files in bench/methods "
-            "(docs/infilling.md).",
+            cure=f"Use one of {', '.join(NAMES)}, or pass an object with fill(step); those of "
+            "papers (low-confidence, threshold, prophet, ...) are objects of files in "
+            "bench/methods (docs/infilling.md).",
         )
     # No probability reaches infinity, so each step of "left-to-right" fills one slot.
     return ConfidentPrefix(math.inf) if scheduler == "left-to-right" else ConfidentPrefix()

@@ -91,7 +91,7 @@ def _read_hole(match: re.Match[str]) -> Hole:
     kind = match["type"] or ""
     if kind and kind not in TYPES:
         raise OptionError(
-            f"The hole {match[0]!r} has the type {kind!r}.",
+            f"The hole {match[0]!r} has the unknown type {kind!r}.",
             where="template",
             cure=f"Use {', '.join(TYPES)}, a /regular expression/, or give the hole a grammar with "
             f"holes={{{match['name']!r}: ...}}.",
@@ -99,9 +99,9 @@ def _read_hole(match: re.Match[str]) -> Hole:
     slots = None if match["slots"] is None else int(match["slots"])
     if slots == 0:
         raise OptionError(
-            f"The hole {match[0]!r} has no length: nothing could stand there.",
+            f"The hole {match[0]!r} has no length: it cannot hold a text.",
             where="template",
-            cure="Give it a slot at least, or take the hole out.",
+            cure="Give it at least one slot, or remove the hole.",
         )
     return Hole(match["name"], kind, match["pattern"] or "", slots)
 
@@ -114,9 +114,9 @@ def _plain_text(template: str, start: int, end: int) -> str:
     near = _NEAR.search(text)
     if near is not None:
         raise OptionError(
-            f"{near[0]!r} is no hole.",
+            f"{near[0]!r} is not a hole.",
             where="template",
-            cure="Write {name: type, slots} with a type of "
-            f"{', '.join(TYPES)} or /regular expression/; text of that kind is written with doubled braces.",
+            cure=f"Write {{name: type, slots}} with a type of {', '.join(TYPES)} or /regular "
+            "expression/; double the braces of ordinary text.",
         )
     return text

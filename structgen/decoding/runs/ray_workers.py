@@ -105,8 +105,8 @@ def ray_answers(
         raise StructgenError(
             f"A worker failed: {str(failed).strip().splitlines()[-1]}",
             where="ray",
-            cure="What it is sent must be of modules that every machine has, and that do no work when they "
-            "are imported.",
+            cure="What is sent must come from modules that every machine has, and that do no work "
+            "when they are imported.",
         ) from failed
     finally:
         for call in going:  # otherwise Ray prints on stdout that these calls are not repeated
@@ -146,7 +146,7 @@ def _pickle_maker(pickler: Any, make: Callable[[], Worker]) -> bytes:
         raise OptionError(
             f"The work cannot be sent to workers: {error}",
             where="ray",
-            cure="Let requests hold plain values and grammars.",
+            cure="Use plain values and grammars in requests.",
         ) from error
     return sent
 
@@ -173,7 +173,7 @@ def _hand_out(ray: Any, sent: Any, shards: deque[Sequence[Any]], going: dict[Any
             raise StructgenError(
                 f"A worker has {worker_facts}, another one {about}.",
                 where="ray",
-                cure="Give all machines the same version and the same model.",
+                cure="Install the same version and the same model on all machines.",
             )
         if shards:
             call = actor.answer.remote(sent, shards.popleft())

@@ -75,7 +75,7 @@ def model_name(model: str | PathLike[str]) -> str:
 @cache
 def _warn_renamed(old: str) -> None:
     """Warn, once in a process, that an embedded model has another name now."""
-    message = f"The model 'structgen/{old}' is 'structgen/{_RENAMED[old]}' now. Write the new name."
+    message = f"The model 'structgen/{old}' is 'structgen/{_RENAMED[old]}' now. Use the new name."
     warnings.warn(message, FutureWarning, stacklevel=warning_level())
 
 
@@ -119,8 +119,8 @@ def embedded_model(name: str) -> Path:
     last = name.removeprefix("structgen/")
     if last == name or last not in MODELS:
         raise StructgenError(
-            f"No model named {name!r} ships with structgen.",
+            f"structgen ships no model named {name!r}.",
             where="model",
-            cure=f"The models that have a name: {', '.join(NAMED_MODELS)}.",
+            cure=f"The named models are {', '.join(NAMED_MODELS)}.",
         )
     return find_shipped_file(f"models/{last}/model.safetensors").parent

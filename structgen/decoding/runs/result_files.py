@@ -59,7 +59,7 @@ def results_of(
     """
     if results.exists() and not results.is_file():
         raise OptionError(
-            "Results are read back when a run goes on, and this is no plain file.",
+            "Results must be a plain file: they are read back when a run continues.",
             where=str(results),
             cure="Name a file.",
         )
@@ -133,7 +133,7 @@ def _only_writer(results: Path) -> Iterator[None]:
         file_lock = FileLock(lock, timeout=0).acquire()
     except Timeout as error:
         raise OptionError(
-            "Another process writes to these results now.",
+            "Another process is writing to these results.",
             where=str(results),
             cure="Wait for it, or name another file.",
         ) from error
@@ -171,7 +171,7 @@ def _check_run(
             if record["format"] != _FORMAT or type(count) is not int or not isinstance(parts, dict):
                 raise ValueError(path.name)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            fault = f"Beside the results is no {path.name} of this version that says what run they are of."
+            fault = f"{path.name}, which describes the run of the results, is missing or of another version."
             raise _run_error(results, fault) from error
         # if tasks are missing, the other differences follow from that: only the first one is named
         max_names = 1 if len(tasks) < count else None
@@ -202,11 +202,11 @@ def run_difference(
     for name in names[:max_names]:
         # the text of a version is shown, because people can read it; digests of models or prompts are not
         descriptions.append(f"{name} ({old_parts.get(name)})" if "version" in name else name)
-    return f"The results are of another run, which had another {' and '.join(descriptions)}."
+    return f"The results belong to another run, with another {' and '.join(descriptions)}."
 
 
 def _run_error(results: Path, fault: str) -> OptionError:
-    cure = f"Name another file for the results, or start over: delete {results} (or give start_over)."
+    cure = f"Name another file for the results, or start over: delete {results} (or set start_over)."
     return OptionError(fault, where=str(results), cure=cure)
 
 
@@ -227,7 +227,7 @@ def _whole_lines(path: Path, member: str) -> list[tuple[Any, bytes]]:
         return [(kind(json.loads(line)[member]), line + b"\n") for line in lines]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise OptionError(
-            "The results hold a line that is none of ours.",
+            "The results contain a line that structgen did not write.",
             where=str(path),
-            cure="Name another file, or move this one away.",
+            cure="Name another file, or move this one.",
         ) from error

@@ -105,10 +105,14 @@ def _find_sentences(text: str, pattern: str) -> list[tuple[int, int]]:
         matches = [match for match in re.finditer(pattern, text) if match.group().strip()]
     except (re.error, TypeError) as error:
         raise OptionError(
-            f"It is no regular expression: {error}.", where="sentences", cure="Give one, or leave it out."
+            f"The value must be a regular expression: {error}.",
+            where="sentences",
+            cure="Correct it, or remove it.",
         ) from error
     if not matches:
-        raise OptionError("It has no sentence.", where="document", cure="Give a text, or other sentences=.")
+        raise OptionError(
+            "The text has no sentence.", where="document", cure="Pass a text, or other sentences=."
+        )
     return [match.span() for match in matches]
 
 

@@ -169,9 +169,10 @@ class _CheckerCaller:
         checker, self.has = methods_of(checker, where)
         if "closed" in self.has and not are_values:
             raise OptionError(
-                f"{name_of(checker)}.closed would never be asked: the grammar's texts are no JSON documents.",
+                f"{name_of(checker)}.closed would never be called: the grammar's texts are not JSON "
+                "documents.",
                 where=where,
-                cure="Define `viable` or `final` instead, or give a JSON Schema or a type as the grammar.",
+                cure="Define `viable` or `final` instead, or pass a JSON Schema or a type as the grammar.",
             )
         self.checker = checker
         self._where = where
@@ -240,7 +241,7 @@ class _CheckerCaller:
         if mask.dtype != np.bool_ or mask.ndim != 1 or len(mask) < size:
             raise self._checker_error(
                 f"returned an array of {mask.dtype} of shape {mask.shape} as a mask",
-                f"behind {show_value(generated.text)}",
+                f"after {show_value(generated.text)}",
                 f"Return a bool array with a value for each of the {size:,} tokens, or None.",
             )
         return mask[:size]
@@ -254,9 +255,9 @@ class _CheckerCaller:
         is_number = isinstance(answer, int | float | np.floating) and not isinstance(answer, bool)
         if not is_number or not answer <= MOST_LOG_WEIGHT:
             raise self._checker_error(
-                f"returned {show_value(answer)}, which is no log-weight",
-                f"asked {method}({shown_text})",
-                f"Return a number of at most {MOST_LOG_WEIGHT:g}, or minus infinity.",
+                f"returned {show_value(answer)}, which is not a log-weight",
+                f"called {method}({shown_text})",
+                f"Return a number of up to {MOST_LOG_WEIGHT:g}, or minus infinity.",
             )
         return float(answer)
 
@@ -271,7 +272,7 @@ class _CheckerCaller:
             raise self._checker_error(
                 f"cannot be copied ({type(error).__name__}: {error})",
                 "for another prefix",
-                "Define copy(self); where the checker keeps no state, it may return self.",
+                "Define copy(self); a checker without state may return self.",
             ) from error
 
     def _ask_checker(self, state: Any, method: str, argument: Any, shown_argument: str) -> Any:
@@ -285,8 +286,8 @@ class _CheckerCaller:
         except Exception as error:
             raise self._checker_error(
                 f"raised {type(error).__name__}: {error}",
-                f"asked {method}({shown_argument})",
-                "Return False for what is not valid; an exception is taken for a mistake in the checker.",
+                f"called {method}({shown_argument})",
+                "Return False for what is not valid; an exception counts as a mistake in the checker.",
             ) from error
 
     def _ask_yes_or_no(self, state: Any, method: str, argument: Any, shown_argument: str) -> bool:
@@ -295,8 +296,8 @@ class _CheckerCaller:
         answer = self._ask_checker(state, method, argument, shown_argument)
         if not isinstance(answer, bool | np.bool_):
             raise self._checker_error(
-                f"returned {show_value(answer)}, which is no bool",
-                f"asked {method}({shown_argument})",
+                f"returned {show_value(answer)}, which is not a bool",
+                f"called {method}({shown_argument})",
                 "Return True or False.",
             )
         return bool(answer)
@@ -354,9 +355,9 @@ def methods_of(checker: Any, where: str) -> tuple[Any, frozenset[str]]:
     an object that is not a checker; `where` is its place in the error."""
     if isinstance(checker, type):
         raise OptionError(
-            f"The class {checker.__name__} is no checker; an object of it may be one.",
+            f"The class {checker.__name__} is not a checker; pass an object of it.",
             where=where,
-            cure="Give an object; sg.samplers.TypeChecker(T) checks the values of a type T.",
+            cure="Pass an object; sg.samplers.TypeChecker(T) checks the values of a type T.",
         )
     # A wrapper around a checker names the checker's methods in `asks`.
     asks = getattr(checker, "asks", None)
@@ -370,7 +371,7 @@ def methods_of(checker: Any, where: str) -> tuple[Any, frozenset[str]]:
         raise OptionError(
             f"{show_value(checker)} has none of the methods {', '.join(METHODS)}.",
             where=where,
-            cure="Define at least one of them, or give a function from a value to a bool.",
+            cure="Define at least one of them, or pass a function from a value to a bool.",
         )
     return checker, names
 

@@ -52,8 +52,10 @@ ENDS: Final = {
 """How a run ended, by `Statistics.stopped`."""
 _DIED: Final = "as the particles that are missing died: no valid text went on from them"
 """The ending of a run that has fewer draws than were asked for, although no limit cut it."""
-OTHER_LAW: Final = "The draws are from another law than the model's own, and no weights mend that."
-CUT: Final = "A run that is cut favours short texts."
+OTHER_LAW: Final = (
+    "The draws follow another distribution than the model's own, and weights cannot correct that."
+)
+CUT: Final = "A truncated run favours short texts."
 
 
 @dataclass(frozen=True, eq=False)
@@ -280,7 +282,7 @@ class Draws(Generic[T]):
         sentences = []
         # A run that ended because its interval was narrow enough has done what was asked.
         if draw_count < requested_count and stop_reason != "until":
-            end = f"The run gave {draw_count:,} of {requested_count:,} draws, and ended {self.ending}."
+            end = f"The run returned {draw_count:,} of {requested_count:,} draws, and ended {self.ending}."
             all_listed = f"The {draw_count:,} of {requested_count:,} draws are all valid texts."
             sentences.append(all_listed if self.lists_all else end)
         elif stop_reason in CUT_SHORT:

@@ -95,13 +95,13 @@ def _check_joinable(first: Draws[Any], second: Any, are_of_one_run: bool) -> tup
     in `joined_fields`."""
     reason = ""
     if not isinstance(second, Draws):
-        raise OptionError(f"A {type(second).__name__} has no draws.", where="joined", cure="Give Samples.")
+        raise OptionError(f"{type(second).__name__} has no draws.", where="joined", cure="Pass Samples.")
     if first.method != second.method:
-        reason = f"One run is by {first.method}, the other by {second.method}."
+        reason = f"One run used {first.method}, the other {second.method}."
     elif first.target != second.target:
         reason = "The runs have different targets: another model, prompt, grammar, temperature or checkers."
     elif not first.target and not are_of_one_run:
-        reason = "The target has a part without a name, so that nothing tells whether it is one."
+        reason = "The target has a part without a name, so the targets cannot be compared."
     # Equal seeds give equal draws, which would count twice.
     elif set(seeds_of(first)) & set(seeds_of(second)):
         reason = f"Both runs have the seed {second.about.get('seed')}: their draws are the same."

@@ -69,16 +69,16 @@ class Problem:
         if callable(model) and not is_model:
             if tokenizer is None or not name:
                 raise OptionError(
-                    "A function needs the tokenizer of its ids, and a name that tells it from others.",
+                    "A function needs the tokenizer of its ids, and a name.",
                     where="model",
-                    cure="Give tokenizer= and name=.",
+                    cure="Pass tokenizer= and name=.",
                 )
             for option, value in (("outline", outline), ("chat", chat)):
                 if value is not None:
                     raise OptionError(
-                        f"{option}={value} is for an engine: a function reads the prompt as it is.",
+                        f"{option}={value} applies to an engine: a function reads the prompt as it is.",
                         where=option,
-                        cure="Leave it out.",
+                        cure="Remove it.",
                     )
             self._function = model
             self.name = name
@@ -95,9 +95,9 @@ class Problem:
         engine = model if isinstance(model, Engine) else Engine(model, tokenizer)
         if tokenizer is not None and tokenizer_of(tokenizer) != engine.tokenizer:
             raise OptionError(
-                f"The engine has {engine.tokenizer!r}, and {tokenizer_of(tokenizer)!r} was given.",
+                f"The engine has {engine.tokenizer!r}, got {tokenizer_of(tokenizer)!r}.",
                 where="tokenizer",
-                cure="Leave it out, or make the engine with it.",
+                cure="Remove it, or make the engine with it.",
             )
         self._engine = engine
         self.name = name or engine.name
@@ -153,13 +153,13 @@ class Problem:
                 for at, token in enumerate(tokens)
             ]
         if self._engine is not None and not ids:
-            raise OptionError("The prompt is empty.", where=where, cure="Give at least one token.")
+            raise OptionError("The prompt is empty.", where=where, cure="Pass at least one token.")
         if len(ids) + token_limit > self._context:
             raise OptionError(
-                f"{len(ids):,} tokens of prompt and max_tokens={token_limit:,} are more than the model's "
+                f"{len(ids):,} tokens of prompt and max_tokens={token_limit:,} exceed the model's "
                 f"context, {self._context:,}.",
                 where="max_tokens",
-                cure="Shorten the prompt, or ask for fewer tokens.",
+                cure="Shorten the prompt, or reduce max_tokens.",
             )
         return ids
 
@@ -179,9 +179,10 @@ class Problem:
             checker_tokenizer = getattr(checker, "tokenizer", self.tokenizer)
             if checker_tokenizer != self.tokenizer:
                 raise OptionError(
-                    f"It reads tokens of {checker_tokenizer!r}, and the model has {self.tokenizer!r}.",
+                    f"The checker reads tokens of {checker_tokenizer!r}, and the model has "
+                    f"{self.tokenizer!r}.",
                     where=f"checkers[{at}]",
-                    cure="Give a model with the same tokenizer.",
+                    cure="Pass a model with the same tokenizer.",
                 )
         return Target(
             rows,
@@ -223,9 +224,9 @@ def read_grammar(
     plain_grammar, reader = read_target(grammar, usual={}, where="grammar")
     if plain_grammar is None:
         raise OptionError(
-            "Free text is not conditioned on anything: the model's own texts are draws already.",
+            "Free text has no constraint to sample under.",
             where="grammar",
-            cure="Give a type that has a schema, or a grammar; or ask an sg.Engine with a temperature of 1.",
+            cure="Pass a type that has a schema, or a grammar; or use an sg.Engine with a temperature of 1.",
         )
     if reader is None:
         return plain_grammar, None, ()
@@ -239,9 +240,9 @@ def _compile_for(grammar: Any, tokenizer: Tokenizer) -> CompiledGrammar:
         return compiled_grammar
     if grammar.tokenizer != tokenizer:
         raise OptionError(
-            f"It was compiled for {grammar.tokenizer!r}, and tokenizer= is {tokenizer!r}.",
+            f"The grammar was compiled for {grammar.tokenizer!r}, and tokenizer= is {tokenizer!r}.",
             where="grammar",
-            cure="Give the grammar itself, or compile it for that tokenizer.",
+            cure="Pass the grammar itself, or compile it for that tokenizer.",
         )
     return grammar
 
@@ -250,14 +251,16 @@ def target_fingerprint(ids: Sequence[int], target: Target) -> str:
     """Return a digest that identifies a target. Raises OptionError if a part of it has no name."""
     if not target.rows.name:
         raise OptionError(
-            "A tree is bound to its model by name, and this one has none.", where="tree", cure="Give name=."
+            "A tree is bound to its model by name, and this model has no name.",
+            where="tree",
+            cure="Pass name=.",
         )
     marks = [getattr(checker, "fingerprint", None) for checker in target.checkers]
     if None in marks:
         raise OptionError(
-            "A tree holds what the checkers have refused, and one of them has no `fingerprint`.",
+            "A tree stores what the checkers have rejected, and one of them has no `fingerprint`.",
             where="checkers",
-            cure="Give it an attribute `fingerprint`: a text that changes whenever its answers may.",
+            cure="Add an attribute `fingerprint`: a text that changes whenever its answers may.",
         )
     compiled_grammar = target.compiled
     facts = {

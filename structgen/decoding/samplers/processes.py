@@ -22,7 +22,7 @@ from structgen.decoding.samplers.constraints import copy_checker, methods_of, na
 MOST_STATE: Final = 1 << 16
 """The most bytes of a checker's state after a prefix: the 16,384 prefixes that a run remembers then take at
 most 1 GiB."""
-_LATE: Final = 'Give InProcess a larger limit, or on_timeout="refuse" to count it as False.'
+_LATE: Final = 'Increase the limit of InProcess, or set on_timeout="refuse" to count it as False.'
 
 
 class InProcess:
@@ -101,10 +101,11 @@ class InProcess:
         answer, self._state = self._worker.call_function(request, self._seconds, method, _LATE)
         if self._state is not None and len(self._state) > MOST_STATE:
             raise StructgenError(
-                f"The checker {self.__name__} keeps {len(self._state):,} bytes of state for one prefix, and "
-                f"{MOST_STATE:,} are the most.",
+                f"The checker {self.__name__} keeps {len(self._state):,} bytes of state for one "
+                f"prefix; the limit is {MOST_STATE:,}.",
                 where="checkers",
-                cure="Keep in its attributes what the next call needs, and what all prefixes share outside.",
+                cure="Keep only what the next call needs in its attributes, and what all prefixes "
+                "share outside.",
             )
         return answer
 
@@ -155,6 +156,6 @@ def _state_of(checker: Any) -> bytes:
         raise StructgenError(
             f"The state of the checker {type(checker).__name__} cannot be sent to another process: {error}.",
             where="checkers",
-            cure="Keep plain values in its attributes. Where it has no state, let it have a method copy that "
-            "returns self.",
+            cure="Keep plain values in its attributes. If it has no state, define a method copy "
+            "that returns self.",
         ) from error

@@ -127,20 +127,22 @@ def _check_comparable(samples: Samples[Any], masked_samples: Samples[Any]) -> No
     """Raise OptionError unless the second draws are by masking from the same target."""
     if masked_samples.method != "masked" or not masked_samples.texts:
         raise OptionError(
-            f"It has {len(masked_samples.texts):,} draws by {masked_samples.method}.",
+            f"masked= has {len(masked_samples.texts):,} draws by {masked_samples.method}.",
             where="masked",
-            cure='Give draws that were made with method="masked".',
+            cure='Pass draws that were made with method="masked".',
         )
     differences = [
-        f"Its {name} is {masked_samples.about.get(name)!r}, and that of the draws is "
-        f"{samples.about.get(name)!r}."
+        (
+            f"The {name} of masked= is {masked_samples.about.get(name)!r}, and that of the draws is "
+            f"{samples.about.get(name)!r}."
+        )
         for name in ("model", "temperature", "max_tokens")
         if samples.about.get(name) != masked_samples.about.get(name)
     ]
     if samples.target != masked_samples.target and samples.target and masked_samples.target:
-        differences.append("Its prompt, grammar or checkers are others than those of the draws.")
+        differences.append("The prompt, grammar or checkers differ from those of the draws.")
     if differences:
-        raise OptionError(differences[0], where="masked", cure="Give draws from the same target.")
+        raise OptionError(differences[0], where="masked", cure="Pass draws from the same target.")
 
 
 def _masses_of_draws(samples: Samples[Any]) -> list[Floats] | None:

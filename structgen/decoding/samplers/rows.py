@@ -60,7 +60,7 @@ class FunctionRows:
             is_tensor = hasattr(answer, "detach")
             array = np.asarray(as_float64(answer) if is_tensor else answer)
         except (TypeError, ValueError) as error:
-            raise self._row_error(f"something that is no array ({error})") from error
+            raise self._row_error(f"a value that is not an array ({error})") from error
         if array.dtype.kind not in "fiu":
             raise self._row_error(f"an array of dtype {array.dtype}")
         if array.ndim != 1 or len(array) < self._vocab_size:

@@ -82,9 +82,9 @@ def progress_listener(progress: Listener | bool | None) -> Iterator[Listener | N
             yield show_progress
     else:
         raise OptionError(
-            f"progress={progress!r} is no function.",
+            f"must be a bool or a function, got {progress!r}.",
             where="progress",
-            cure="Give True for a line on the screen, or a function that takes a Progress.",
+            cure="Pass True for a line on the screen, or a function that takes a Progress.",
         )
 
 

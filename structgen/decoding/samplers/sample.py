@@ -155,7 +155,7 @@ def temperature_above_0(name: str, value: Any) -> float:
     the option's name in errors."""
     if value == 0:
         raise OptionError(
-            "At temperature 0 the model has one text, and no distribution.",
+            "At temperature 0 the model has one text, not a distribution.",
             where=name,
             cure="Use sg.Engine with temperature=0 for the likeliest tokens, or a temperature above 0 here.",
         )
@@ -166,9 +166,9 @@ def _check_checkers(name: str, value: Any) -> Sequence[Checker]:
     """Return the checkers of an option. Raises OptionError for a value that is not a list."""
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         raise OptionError(
-            f"A {type(value).__name__} is no list of checkers.",
+            f"must be a list, got {type(value).__name__}.",
             where=name,
-            cure="Give a list, even of one: checkers=[...].",
+            cure="Pass a list, even of one: checkers=[...].",
         )
     return value
 
@@ -232,10 +232,10 @@ def _read_until(name: str, value: Any) -> WantedWidth:
     is_pair_or_triple = 2 <= len(value) <= 3
     if not is_pair_or_triple or not (callable(value[0]) or isinstance(value[0], str)):
         raise OptionError(
-            f"{value!r} is no function with a width.",
+            f"{value!r} is not a function with a width.",
             where=name,
-            cure="Give a width of the interval of log Z, or (function, width), (function, width, range), or "
-            '("path", width).',
+            cure="Pass a width of the interval of log Z, or (function, width), (function, width, "
+            'range), or ("path", width).',
         )
     function, width, *ranges = value
     checked_width = checks.check_number(f"{name}[1]", width, *_ABOVE_ZERO)
@@ -428,10 +428,10 @@ def sample(
         # Of several prompts, one without valid texts is a result with the bracket (0, 0).
         if not are_several and draws[0].bracket[1] == 0.0:
             raise StructgenError(
-                f"No text is valid: all that the model gives mass to is proved invalid (Z = 0), after "
-                f"{draws[0].statistics.model_rows:,} model rows.",
+                "No text is valid: all texts with a probability above 0 are proved invalid (Z = "
+                f"0), after {draws[0].statistics.model_rows:,} model rows.",
                 where="grammar",
-                cure=f"Raise max_tokens={settings.max_tokens}, or look at the checkers.",
+                cure=f"Increase max_tokens={settings.max_tokens}, or check the checkers.",
             )
         for at, samples in enumerate(draws):
             if (sentences := samples.caveats) and not samples.lists_all:
@@ -443,8 +443,8 @@ def sample(
 _OF_INTERVALS: Final = Exclusions(
     Exclusion(
         "until",
-        "{} gives no intervals.",
-        'Leave it out, or give method="auto", "raj", "cars", "importance" or "rejection".',
+        "{} has no intervals.",
+        'Remove it, or set method="auto", "raj", "cars", "importance" or "rejection".',
         beside=lambda settings: settings.method not in WITH_INTERVALS and settings.method,
     )
 )
@@ -452,13 +452,13 @@ _OF_PARTICLES: Final = Exclusions(
     Exclusion(
         ("particles", "resampling_threshold"),
         "{} has no particles.",
-        'Leave it out, or give method="smc".',
+        'Remove it, or set method="smc".',
         beside=lambda settings: settings.method not in OF_PARTICLES and settings.method,
     ),
     Exclusion(
         "proposal",
         "A proposal is a function for the particles of smc.",
-        'Leave it out, or give method="smc".',
+        'Remove it, or set method="smc".',
         beside=lambda settings: settings.method != "smc" or not callable(settings.proposal),
     ),
 )
@@ -584,9 +584,9 @@ def draw_for_prompt(
     )
     if target.has_weights and method not in WEIGHTED:
         raise OptionError(
-            f"{method} does not draw from a target with weights (`weigh`).",
+            f"{method} cannot draw from a target with weights (`weigh`).",
             where="method",
-            cure=f"Choose from {', '.join(WEIGHTED)}.",
+            cure=f"Use one of {', '.join(WEIGHTED)}.",
         )
     run = SamplingRun(
         target,
@@ -692,9 +692,9 @@ def _needed_draws(
         column = samples.numbers_of(function, value_range, "until")
         if not column.has_range:
             raise OptionError(
-                "The function has no range, so that its mean has no interval.",
+                "The function has no range, so its mean has no interval.",
                 where="until",
-                cure="Give the range, until=(function, width, (least, most)), or return True and False.",
+                cure="Pass the range, until=(function, width, (least, most)), or return True and False.",
             )
         mean, interval = samples.mean_of(column)
         # The shares are scaled to 0..1. The width is asked for in the function's own numbers.
@@ -844,13 +844,13 @@ def _trees_of_prompts(
     tree_list = list(tree) if isinstance(tree, Sequence) else []
     if len(tree_list) != prompts or not all(isinstance(item, PrefixTree) for item in tree_list):
         raise OptionError(
-            "Each prompt has a PrefixTree of its own, or none has one.",
+            "Either every prompt has its own PrefixTree, or none has one.",
             where="tree",
-            cure="Give one tree for one prompt, or a list that has one for each prompt of a list.",
+            cure="Pass one tree for one prompt, or a list with one tree for each prompt.",
         )
     # A tree is bound to the target of its first run, so two prompts cannot share one.
     if len(set(map(id, tree_list))) < len(tree_list):
         raise OptionError(
-            "One tree is given for two prompts.", where="tree", cure="Give each prompt a tree of its own."
+            "One tree is used for two prompts.", where="tree", cure="Pass a separate tree for each prompt."
         )
     return tree_list

@@ -108,8 +108,8 @@ class Samples(Draws[T]):
         For two functions in one run, take the expectation of their difference.
         """
         if not isinstance(other, Samples):
-            cure = "Give the Samples of another run."
-            raise OptionError(f"A {type(other).__name__} has no draws.", where="other", cure=cure)
+            cure = "Pass the Samples of another run."
+            raise OptionError(f"{type(other).__name__} has no draws.", where="other", cure=cure)
         column = self.numbers_of(function, range, "difference")
         other_column = other.numbers_of(function, range, "difference")
         # Each interval may miss with half of the usual chance, so both hold together in 95 %.
@@ -185,7 +185,7 @@ class Samples(Draws[T]):
         if self.again is None:
             source = f"by {self.method}" if self.attempts is None else "of a file"
             cure = 'Draw with method="auto", "raj", "cars", "importance" or "rejection", and add there.'
-            raise OptionError(f"Draws {source} are not continued.", where="add", cure=cure)
+            raise OptionError(f"Draws {source} cannot be continued.", where="add", cure=cure)
         # The addition's number is the number of runs so far; the next seed is made with it.
         later_draws = self.again(checks.check_whole("n", n, 1), len(seeds_of(self)))
         joined = joined_fields(self, later_draws, are_of_one_run=True)
@@ -205,7 +205,7 @@ class Samples(Draws[T]):
         count = checks.check_whole("count", count, 0)
         if not self.values:
             raise StructgenError(
-                "There is no draw to resample.", where="resample", cure="Give a larger budget."
+                "Resampling needs at least one draw.", where="resample", cure="Increase the budget."
             )
         draws = np.random.default_rng(seed)
         indices = draws.choice(len(self.values), count, p=self.weights)
@@ -223,7 +223,7 @@ class Samples(Draws[T]):
         most = checks.check_whole("most", most, 1)
         if not self.values:
             raise StructgenError(
-                "There is no draw to take shares of.", where="marginals", cure="Give a larger budget."
+                "Shares need at least one draw.", where="marginals", cure="Increase the budget."
             )
         if isinstance(field, str):
             path = parse_path(field)

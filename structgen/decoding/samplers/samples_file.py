@@ -97,8 +97,8 @@ def read_samples(path: Path) -> dict[str, Any]:
         header = json.loads(head)
         if isinstance(header, dict) and header.get("format") != _FORMAT:
             raise ValueError(
-                f"its format is {header.get('format')!r}, and this version reads {_FORMAT!r}; earlier ones "
-                "do not say what was tried, without which there is no interval"
+                f"its format is {header.get('format')!r}, and this version reads {_FORMAT!r}; "
+                "earlier formats lack the attempts that intervals need"
             )
         # `ranges` is a cached property of `Draws` and not a field, and `draws` is not a member of it.
         hints = _hints(Draws) | {"draws": int, "ranges": Mapping[str, Bounds]}
@@ -116,9 +116,9 @@ def read_samples(path: Path) -> dict[str, Any]:
     # The number of draws reveals a file that was cut at the end of a line.
     if len(lines) != count:
         raise StructgenError(
-            f"The first line says that {count:,} draws follow, and {len(lines):,} lines do.",
+            f"The first line announces {count:,} draws, and {len(lines):,} lines follow.",
             where=f"{path}, line {min(len(lines), count) + 2}",
-            cure="Take a file as to_jsonl or --out wrote it.",
+            cure="Use a file as to_jsonl or --out wrote it.",
         )
     draws, values = [], []
     for at, line in enumerate(lines):
@@ -150,7 +150,7 @@ def _located_errors(where: str) -> Iterator[None]:
         raise StructgenError(
             f"No draws can be read from it: {'' if is_json else 'it is not JSON: '}{error}.",
             where=where,
-            cure="Take a file as to_jsonl or --out wrote it, or draw anew.",
+            cure="Use a file as to_jsonl or --out wrote it, or draw again.",
         ) from error
 
 
@@ -199,10 +199,10 @@ def _read_members(hints: dict[str, Any], value: Any, name: str) -> JsonObject:
     """Return the members of a JSON object, converted to the types in `hints`. The member "masses" may be
     missing. `name` names the object in messages. Raises ValueError."""
     if not isinstance(value, dict):
-        raise ValueError(f"{name} is no object")
+        raise ValueError(f"{name} is not an object")
     for key in hints:
         if key not in value and key != "masses":
-            raise ValueError(f"{key!r} is not there")
+            raise ValueError(f"{key!r} is missing")
     return {key: _read_value(hint, value[key], key) for key, hint in hints.items() if key in value}
 
 
@@ -247,7 +247,7 @@ def _read_value(kind: Any, value: Any, name: str) -> Any:
             return {key_kind(key): _read_value(value_kind, item, name) for key, item in value.items()}
     if hasattr(kind, "__dataclass_fields__"):
         return kind(**_read_members(_hints(kind), value, name))
-    raise ValueError(f"{name!r} holds {value!r}")
+    raise ValueError(f"{name!r} is {value!r}")
 
 
 def _for_json(value: Any) -> Any:

@@ -112,10 +112,10 @@ def score(
     settings = TargetSettings(**target_options)
     temperature = temperature_above_0("temperature", temperature)
     text_list = _check_texts(texts)
-    checks.InstanceCheck(Samples | NoneType, "Pass draws of sg.sample, or leave it out.")("samples", samples)
+    checks.InstanceCheck(Samples | NoneType, "Pass draws of sg.sample, or remove it.")("samples", samples)
     if samples is not None and samples.is_biased and math.isnan(samples.log_z):
         raise OptionError(
-            f"Draws of {samples.method!r} say nothing of Z.",
+            f"Draws of {samples.method!r} carry no information about Z.",
             where="samples",
             cure='Draw with method="beams", "cars", "importance", "smc" or "rejection".',
         )
@@ -173,12 +173,14 @@ def _check_texts(texts: Sequence[str]) -> list[str]:
     """Return the texts as a list. Raises OptionError for a value that is not a list of texts."""
     if isinstance(texts, str) or not isinstance(texts, Sequence):
         raise OptionError(
-            f"A {type(texts).__name__} is no list of texts.", where="texts", cure="Give a list of texts."
+            f"must be a list of texts, got {type(texts).__name__}.",
+            where="texts",
+            cure="Pass a list of texts.",
         )
     for at, text in enumerate(texts):
         if not isinstance(text, str):
             raise OptionError(
-                f"A {type(text).__name__} is no text.",
+                f"A text must be a str, got {type(text).__name__}.",
                 where=f"texts[{at}]",
                 cure="Write a value as a text of the grammar, as json.dumps does.",
             )
@@ -201,7 +203,7 @@ def _judge_text(target: Target, text: str) -> tuple[Tokens, str]:
             place = compiled_grammar.live_part(refused_text)[1]
             refused_byte = refused_text[place : place + 1]
             shown_prefix = _show_end(refused_text[:place])
-            return tokens, f"the grammar refuses byte {place:,}, {refused_byte!r}, behind {shown_prefix}"
+            return tokens, f"the grammar refuses byte {place:,}, {refused_byte!r}, after {shown_prefix}"
         after = target.extend_prefix(prefix, token)
         if after is None:
             shown_prefix = _show_end(target.text_of(tokens[: at + 1]))

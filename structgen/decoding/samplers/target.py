@@ -374,7 +374,7 @@ def scale_logits(logits: Floats, temperature: float, at: int) -> Floats:
         raise StructgenError(
             "The model's logits are NaN, infinite, or all of them minus infinity.",
             where=f"token {at}",
-            cure="Look at the model: its weights, its dtype, or the function next_logprobs.",
+            cure="Check the model: its weights, its dtype, or the function next_logprobs.",
         )
     # In place: `levels` is already a new array.
     levels -= max_level

@@ -223,14 +223,17 @@ class PrefixTree:
         # This does not wait for the lock: a run in the same thread would wait for itself.
         if not self._in_use.acquire(blocking=False):
             raise OptionError(
-                "Another run is using this tree.", where="tree", cure="Wait for it, or give each run its own."
+                "Another run is using this tree.",
+                where="tree",
+                cure="Wait for it, or pass each run its own tree.",
             )
         try:
             if self.fingerprint not in ("", fingerprint):
                 raise OptionError(
-                    "The tree is of another model, prompt, grammar, temperature, max_tokens or checkers.",
+                    "The tree belongs to another model, prompt, grammar, temperature, max_tokens "
+                    "or checkers.",
                     where="tree",
-                    cure="Give each of them a tree of its own: sg.samplers.PrefixTree().",
+                    cure="Pass each of them a tree of its own: sg.samplers.PrefixTree().",
                 )
             self.fingerprint = fingerprint
             yield

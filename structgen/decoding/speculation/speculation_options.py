@@ -34,9 +34,9 @@ DRAFTERS: Final = MappingProxyType[str, Callable[[], Drafter]](
     {"forced": ForcedBytes, "grammar": GrammarTree, "suffix": KnownTexts, "samples": OtherSamples}
 )
 """The functions that make the drafters which need nothing but the request, by the drafter's name."""
-_KNOWN_NAMES: Final = (
-    f"Choose from {', '.join(DRAFTERS)}, or give a function that makes a drafter; the caller's text, "
-    "earlier answers and a draft model have the options edit, history and draft_model."
+_NAMES: Final = f"one of {', '.join(DRAFTERS)}, or a function that makes a drafter"
+_OTHER_OPTIONS: Final = (
+    "For the caller's text, earlier answers and a draft model, set edit, history and draft_model."
 )
 MOST_EDIT: Final = 1 << 20
 """The most characters of a caller's text."""
@@ -48,19 +48,17 @@ def _check_drafters(value: Any) -> tuple[str | Callable[[], Drafter], ...]:
     # A single name is a text, which Python would read as a sequence of letters.
     items = (value,) if isinstance(value, str) else value
     if not isinstance(items, Sequence) or isinstance(items, bytes | bytearray):
-        raise option_error(
-            "drafters", value, f"Give a sequence of names ({', '.join(DRAFTERS)}) or of functions."
-        )
+        raise option_error("drafters", value, f"a sequence of names ({', '.join(DRAFTERS)}) or of functions")
     for at, drafter in enumerate(items):
         if isinstance(drafter, str):
             if drafter not in DRAFTERS:
-                raise option_error(f"drafters[{at}]", drafter, _KNOWN_NAMES)
+                raise option_error(f"drafters[{at}]", drafter, _NAMES, _OTHER_OPTIONS)
         elif not callable(drafter):
             # A drafter holds the state of one text, so one object cannot serve several requests.
-            raise option_error(f"drafters[{at}]", drafter, "Give a name, or a function that makes a drafter.")
+            raise option_error(f"drafters[{at}]", drafter, "a name, or a function that makes a drafter")
         if drafter in items[:at]:
             raise OptionError(
-                f"{show_value(drafter)} is there twice.",
+                f"{show_value(drafter)} is repeated.",
                 where=f"drafters[{at}]",
                 cure="Name each drafter once.",
             )
@@ -71,9 +69,9 @@ def _check_edit(value: Any) -> str:
     """Return a text that is to be edited. Raises OptionError for one that is too long."""
     if len(checks.check_encodable("edit", value)) > MOST_EDIT:
         raise OptionError(
-            f"It has {len(value):,} characters.",
+            f"The text has {len(value):,} characters.",
             where="edit",
-            cure=f"Give at most {MOST_EDIT:,}: the part of the text that is rewritten.",
+            cure=f"Pass up to {MOST_EDIT:,}: the part of the text that is rewritten.",
         )
     return str(value)
 
@@ -83,9 +81,7 @@ def _check_draft_model(value: Any) -> Any:
     is_pair = isinstance(value, tuple) and len(value) == 2 and all(part is not None for part in value)
     is_name = isinstance(value, str | PathLike) and str(value)
     if not is_pair and not is_name:
-        raise option_error(
-            "draft_model", value, "Give a name, a folder, or a pair of a model and its tokenizer."
-        )
+        raise option_error("draft_model", value, "a name, a folder, or a pair of a model and its tokenizer")
     return value
 
 
@@ -104,7 +100,7 @@ class Speculation:
     `Drafter` for one text. A single name is allowed. Kept as a tuple."""
     nodes: Annotated[int, WholeCheck(1, MOST_NODES)] = 32
     """The most guessed tokens that are checked in one forward pass, 1 to 256."""
-    chain: Annotated[bool, InstanceCheck(bool, "Give True or False.")] = False
+    chain: Annotated[bool, InstanceCheck(bool, "Pass True or False.")] = False
     """Whether a draft is a single chain of guesses, without alternatives."""
     edit: Annotated[str, NamedCheck(_check_edit)] = ""
     """The text of which the answer is an edited version; the draft follows it. At most 1,048,576
@@ -164,7 +160,7 @@ def checked_speculation(value: Any) -> str | Speculation:
         return value
     if isinstance(value, str) and value in ("auto", "off"):
         return value
-    raise option_error("speculation", value, 'Give "auto", "off" or sg.Speculation(...).')
+    raise option_error("speculation", value, '"auto", "off" or sg.Speculation(...)')
 
 
 def _make_drafter(make: Callable[[], Drafter]) -> Drafter:
@@ -177,7 +173,7 @@ def _make_drafter(make: Callable[[], Drafter]) -> Drafter:
         raise OptionError(
             f"{name} raised {type(error).__name__}: {error}.",
             where="drafters",
-            cure="Give a function that makes a drafter when it is called without arguments.",
+            cure="Pass a function that makes a drafter when it is called without arguments.",
         ) from error
     if not isinstance(drafter, Drafter):
         missing_members = [

@@ -72,18 +72,20 @@ def _read_protocol(options: CommandOptions) -> str:
     for name in ("prompts", "out"):
         if name not in options:
             raise OptionError(
-                "It is missing.", where=f"--{name}", cure="Write structgen bulk FILE --out FILE."
+                "--out is missing.", where=f"--{name}", cure="Write structgen bulk FILE --out FILE."
             )
     path, out = options.get("prompts"), options.get("out")
     own_files = (out, *(out.with_name(f"{out.name}.{end}") for end in ("run", "lock")))
     if any(file.exists() and file.samefile(path) for file in own_files):
-        raise OptionError("It has the prompts or requests.", where="out", cure="Name another file.")
+        raise OptionError(
+            "The file contains the prompts or requests.", where="out", cure="Name another file."
+        )
     kind = options.get("format") or protocol_of(path)
     checks.ChoiceCheck(("prompts", "openai", "anthropic"))("format", kind)
     for name in options.values if kind != "prompts" else ():
         if name not in _OF_BATCHES:
-            cure = "Leave it out: its requests say all but the model. -o format=prompts reads prompts."
-            raise OptionError("It has no meaning beside a batch file.", where=name, cure=cure)
+            cure = "Remove it: the requests set everything but the model. -o format=prompts reads prompts."
+            raise OptionError("The option has no effect with a batch file.", where=name, cure=cure)
     return str(kind)
 
 

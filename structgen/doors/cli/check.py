@@ -133,13 +133,13 @@ def _describe_stop(
 
     `name`: that of the text; `inside`: the position in the string of a grammar, None outside of one;
     `is_json`: whether the language is JSON, whose common faults get a hint. For example, the first line is
-    `a.json:1:8 (byte 7): "x" cannot come here`.
+    `a.json:1:8 (byte 7): unexpected "x"`.
     """
     line, caret = stop.excerpt_lines()
     byte, gutter = stop.byte, str(stop.line)
-    fault = "the text ends too early"
+    fault = "unexpected end of text"
     if stop.character is not None:
-        fault = f"{json.dumps(stop.character)} cannot come here"
+        fault = f"unexpected {json.dumps(stop.character)}"
     if stop.is_not_utf8:
         fault = f"byte 0x{stop.data[stop.character_offset]:02X} is not UTF-8. Save the text as UTF-8."
         expected = () if byte > stop.character_offset else expected
@@ -164,7 +164,7 @@ def _describe_stop(
     # a key that is not allowed there, after a whole member
     if is_json and extra_key is not None and is_after_value:
         key = extra_key[1].decode("utf-8", "replace")
-        lines.append(printable(f"The object takes no further key: {key} is one too many."))
+        lines.append(printable(f"The object has no further keys: {key} is not allowed."))
     if is_json and stop.byte == 0 and stop.following.startswith(b"\xef\xbb\xbf"):
         lines.append("JSON text must not begin with a byte order mark (RFC 8259, section 8.1). Remove it.")
     return "\n".join(lines)

@@ -63,7 +63,7 @@ def extract(
     requests = ModelRequests(options)
     requests.check()
     if not files:
-        raise OptionError("There is no file to read.", where="FILE", cure="Write structgen extract FILE.")
+        raise OptionError("The list of files is empty.", where="FILE", cure="Write structgen extract FILE.")
     if "page" in options:
         _check_page(options.get("page"), files)
     # what commands and sg.extract name alike goes on as it is
@@ -91,13 +91,13 @@ def extract(
 def _check_page(page: Path, files: list[Path]) -> None:
     """Raise OptionError for a page that cannot be written, or would be written over a file that is read."""
     if page.suffix.lower() not in (".html", ".htm"):
-        cure = "Give the path of a file, such as page.html; the size of pages is -o page_tokens=30."
-        raise OptionError(f"{str(page)!r} is no name of a page of HTML.", where="--page", cure=cure)
+        cure = "Pass the path of a file, such as page.html; the size of pages is -o page_tokens=30."
+        raise OptionError(f"{str(page)!r} is not a file name for a page of HTML.", where="--page", cure=cure)
     if not page.name or page.is_dir() or not page.parent.is_dir():
-        fault = f"{str(page)!r} is no path of a file in a folder that is there."
-        raise OptionError(fault, where="--page", cure="Give the path of a file, such as page.html.")
+        fault = f"{str(page)!r} is not a path in an existing folder."
+        raise OptionError(fault, where="--page", cure="Pass the path of a file, such as page.html.")
     if any(page.resolve().is_relative_to(file.resolve()) for file in files):
-        fault = f"The page would be written over, or into, what is read: {str(page)!r}."
+        fault = f"The page would overwrite an input: {str(page)!r}."
         raise OptionError(fault, where="--page", cure="Name another file, or one in another folder.")
 
 
@@ -107,7 +107,7 @@ def _read_target(requests: ModelRequests) -> Any:
     if "type" in options:
         return resolve_target(str(options.get("type")), "--type", "module:Class, or list[module:Class]")
     if "schema" not in options:
-        cure = "Give one: --schema FILE, for example."
+        cure = "Pass one: --schema FILE, for example."
         raise OptionError("One of --schema and --type is needed.", where="--schema", cure=cure)
     return requests.grammar
 

@@ -190,7 +190,7 @@ FLAGS: Final[dict[str, Flag]] = {
         "[default: auto]",
     ),
     "infill temperature": Flag(float, "0 takes the most probable tokens.  [default: 0]", min_value=0.0),
-    "infill stream": Flag(bool, "Print the canvas behind each step, on stderr."),
+    "infill stream": Flag(bool, "Print the canvas after each step, on stderr."),
     # --- warmup ---------------------------------------------------------------------------------------------
     "warmup tokenizer": Flag(
         Path,
@@ -239,8 +239,8 @@ FLAGS: Final[dict[str, Flag]] = {
     ),
     "allowed_host": Flag(
         list[str],
-        "Another name under which the server is asked (the header Host), beside its own; *.NAME: those below "
-        "it; *: any. May be given several times.",
+        "Another name of the server in requests (the header Host), in addition to its own; *.NAME: "
+        "those below it; *: any. May be given several times.",
         "NAME",
     ),
     "port": Flag(int, "0: one that is free.", min_value=0, max_value=65_535, default=8000),
@@ -263,13 +263,13 @@ FLAGS: Final[dict[str, Flag]] = {
     ),
     "tool_format": Flag(
         str,
-        f"How the model writes calls of tools: {', '.join(FORMATS)}.  [default: told by its chat template, "
+        f"How the model writes calls of tools: {', '.join(FORMATS)}.  [default: by its chat template, "
         "else by its tokens, else hermes]",
     ),
     "chat_template": Flag(
         Path,
         "A file with the chat template, in jinja.  [default: the model's own; where it has none, a "
-        "line for each message behind its role]",
+        "line for each message after its role]",
     ),
     "serve thinking": Flag(
         str,

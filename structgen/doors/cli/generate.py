@@ -70,7 +70,7 @@ def prompt_reader(requests: ModelRequests) -> Any:
     if prompt is None and options.get("edit") != "-" and has_piped_input():
         prompt = read_input(Path("-"), "--prompt").strip() or None
     if prompt is None:
-        raise OptionError("A prompt is needed.", where="--prompt", cure="Give it, or a pipe with a text.")
+        raise OptionError("The prompt is missing.", where="--prompt", cure="Pass it, or a pipe with a text.")
     return lambda: read_input(Path("-"), "--prompt") if prompt == "-" else str(prompt)
 
 

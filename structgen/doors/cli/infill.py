@@ -83,7 +83,9 @@ def _fill_template(language: TargetLanguage) -> Infilled:
     if known_fields is not None and not isinstance(known_fields, Mapping):
         known_fields, _name = read_json_option(str(known_fields), "--given", "Write the known fields: {...}.")
         if not isinstance(known_fields, Mapping):
-            raise OptionError("It is no JSON object.", where="--given", cure="Write the known fields: {...}.")
+            raise OptionError(
+                "The value must be a JSON object.", where="--given", cure="Write the known fields: {...}."
+            )
 
     @cache
     def load_tokenizer() -> sg.Tokenizer:
@@ -141,7 +143,7 @@ def _read_slots(value: Any) -> int | dict[str, int] | None:
         name, equals, count = option.rpartition("=")
         if not count.isdecimal() or bool(name) != bool(equals) or (not name and len(as_list(value)) > 1):
             raise OptionError(
-                f"{option!r} says no number of slots.",
+                f"{option!r} is not a number of slots.",
                 where="--slots",
                 cure="Write a number for all holes, or NAME=NUMBER for each.",
             )

@@ -90,9 +90,9 @@ def write_library(folder: Path) -> Path:
 
     compiler = next(filter(None, map(shutil.which, (os.environ.get("CC") or "cc", "gcc", "clang"))), None)
     if compiler is None:
-        cure = "Install gcc, or leave --target out: object files need no linker."
+        cure = "Install gcc, or remove --target: object files need no linker."
         raise StructgenError(
-            "No compiler for C (cc, gcc, clang) is found, which links the library.", cure=cure
+            "A compiler for C (cc, gcc, clang) is needed to link the library, and none is found.", cure=cure
         )
     names = modules_with_entries()
     with tempfile.TemporaryDirectory(prefix="structgen-") as objects:

@@ -65,7 +65,7 @@ def maskbench(
     is_ray_alone = "ray" in options and ("out" not in options or options.get("jobs") > 1)
     if is_ray_alone or ("workers" in options and "ray" not in options):
         fault = "--ray takes --out FILE and --workers, not --jobs."
-        raise OptionError(fault, where="ray", cure="Add --ray and --out, or leave them out.")
+        raise OptionError(fault, where="ray", cure="Add --ray and --out, or remove them.")
     sample_options = {"sample": options.get("sample"), "seed": options.get("seed")}
     cases, words = (
         [read_case() for _, read_case in select_cases(paths, **sample_options)],

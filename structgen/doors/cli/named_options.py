@@ -114,7 +114,7 @@ def read_options(
         if name in LISTS:
             lists.setdefault(name, []).extend(value if isinstance(value, list) else [value])
         elif name in typed_values:
-            raise OptionError("It is given twice.", where=f"-o {name}", cure="Leave one of them out.")
+            raise OptionError("The option is given twice.", where=f"-o {name}", cure="Remove one of them.")
         else:
             typed_values[name] = value
     file_values = {} if file is None else _read_file(command, file)
@@ -127,7 +127,9 @@ def read_options(
         values[name] = _check_value(options.spell_name(name), flags_of[name], values[name])
     for name in SWITCHES & values.keys():
         if not isinstance(values[name], bool):
-            raise OptionError(f"It is {values[name]!r}.", where=name, cure="Give true or false.")
+            raise OptionError(
+                f"must be true or false, got {values[name]!r}.", where=name, cure="Pass true or false."
+            )
         # a switch that is off counts as not given, unless it is on by default
         if not values[name] and default_values.get(name) is not True:
             del values[name]
@@ -171,7 +173,7 @@ def _read_file(command: str, file: Path) -> dict[str, Any]:
         table = tomllib.loads(read_input(file, "--options"))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise OptionError(
-            f"It is no TOML: {error}.", where=str(file), cure="Write lines such as top_p = 0.9."
+            f"The file is not TOML: {error}.", where=str(file), cure="Write lines such as top_p = 0.9."
         ) from error
     return {_resolve_name(command, name, str(file)): value for name, value in table.items()}
 
@@ -186,7 +188,7 @@ def _resolve_name(command: str, name: str, where: str = "-o") -> str:
         raise OptionError(
             f"structgen {command} has no option {name!r}.",
             where=where,
-            cure=f"It is one of structgen {' and of structgen '.join(commands)}.",
+            cure=f"The option belongs to structgen {' and to structgen '.join(commands)}.",
         )
     raise unknown_option(f"structgen {command}", name, NAMES[command], GONE.get(command, {}), where)
 

@@ -111,14 +111,14 @@ def file_error(error: OSError, name: str, option: str = "") -> OptionError:
     cure = {
         errno.ENOENT: "Check the path.",
         errno.EISDIR: "Name a file in it.",
-        errno.EACCES: "Give yourself the right to it, or name another file.",
-        errno.EPERM: "Give yourself the right to it, or name another file.",
-        errno.EROFS: "Name a file in a folder that can be written.",
+        errno.EACCES: "Get permission for it, or name another file.",
+        errno.EPERM: "Get permission for it, or name another file.",
+        errno.EROFS: "Name a file in a writable folder.",
         errno.ENOSPC: "Free some space there, or name a file on another disk.",
     }.get(error.errno or 0, "Check the path and the disk.")
     folder = Path(name).parent
     if error.errno == errno.ENOENT and not folder.exists():
-        cure = f"There is no folder {folder}: make it (mkdir -p), or check the path."
+        cure = f"The folder {folder} does not exist: make it (mkdir -p), or check the path."
     return OptionError(f"{name}: {error.strerror or error}.", where=option, cure=cure)
 
 
@@ -215,4 +215,4 @@ def _hint_of_name(option: str, context: Any) -> str:
     if name in NAMES.get(command, ()):
         return f". Write -o {name}=VALUE."
     commands = [command_name for command_name in NAMES if name in NAMES[command_name]]
-    return f". It is an option of structgen {commands[0]}." if commands and command in NAMES else ""
+    return f". The option belongs to structgen {commands[0]}." if commands and command in NAMES else ""

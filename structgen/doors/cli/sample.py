@@ -52,9 +52,9 @@ def sample(options: CommandOptions) -> None:
     SampleSettings(**_sample_options(requests))
     if requests.grammar is None:
         raise OptionError(
-            "A str is free text: the model's own texts are draws already.",
+            "Free text has no constraint to sample under.",
             where="--type",
-            cure="Take structgen generate --temperature 1.",
+            cure="Use structgen generate --temperature 1.",
         )
     samples = _draw_samples(requests, read_prompt())
     _print_samples(requests, samples)

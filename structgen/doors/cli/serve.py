@@ -107,7 +107,7 @@ def serve(
     names = ", ".join([*served.names, *["any other name"] * served.takes_any_name])
     echo(f"{names} is served at {where}{with_key}. {served.describe_calls()} Ctrl-C stops it.")
     if not keys and not is_loopback(address):
-        echo(f"Everybody who reaches {where} can use it. Give keys: --api-key-file FILE.", err=True)
+        echo(f"Everybody who reaches {where} can use it. Set keys: --api-key-file FILE.", err=True)
     sys.stdout.flush()
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal that stopped it again, once all is closed

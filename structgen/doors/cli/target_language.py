@@ -153,7 +153,7 @@ def read_pairs(value: Any, option: str, cure: str) -> Iterator[tuple[str, Path]]
         # a URI may have "=" in a query; a file name seldom has
         name, _equals, file = str(text).rpartition("=")
         if not name:
-            raise OptionError(f"{text!r} binds nothing.", where=option, cure=cure)
+            raise OptionError(f"{text!r} does not bind a name.", where=option, cure=cure)
         yield name, Path(file)
 
 
@@ -173,7 +173,7 @@ def read_languages(value: Any, option: str, read_schema: Callable[[Path], Any]) 
     for name, path in read_pairs(value, option, cure):
         suffix = ".lark" if grammar_name(path) else path.suffix
         if suffix not in readers:
-            raise OptionError(f"{f'{name}={path}'!r} binds nothing.", where=option, cure=cure)
+            raise OptionError(f"{f'{name}={path}'!r} does not bind a name.", where=option, cure=cure)
         languages[name] = readers[suffix](path)
     return languages
 
@@ -193,7 +193,7 @@ def resolve_target(name: str, option: str, cure: str) -> Any:
     except (ImportError, AttributeError, ValueError) as error:
         module_of_file = module.removeprefix("./").removesuffix(".py").replace("/", ".")
         cure = "Check the name." if module_of_file == module else f"Name the module: {module_of_file}:{path}."
-        raise OptionError(f"{name!r} is not there: {error}.", where=option, cure=cure) from error
+        raise OptionError(f"{name!r} cannot be imported: {error}.", where=option, cure=cure) from error
     except Exception as error:  # whatever the person's own module raises when it is imported
         raise OptionError(
             f"Importing {module} failed: {type(error).__name__}: {error}.",
@@ -211,6 +211,6 @@ def read_json_option(text: str, option: str, cure: str) -> tuple[Any, str]:
         return json.loads(text if is_text else read_input(Path(text), option)), name
     except json.JSONDecodeError as error:
         where = f"{name}, line {error.lineno}, column {error.colno}"
-        raise OptionError(f"It is no JSON: {error.msg}.", where=where, cure=cure) from error
+        raise OptionError(f"The text is not JSON: {error.msg}.", where=where, cure=cure) from error
     except RecursionError as error:
-        raise OptionError(f"It is no JSON: {error}.", where=name, cure=cure) from error
+        raise OptionError(f"The text is not JSON: {error}.", where=name, cure=cure) from error

@@ -37,7 +37,7 @@ def warmup(options: CommandOptions) -> None:
     if "target" in options:
         _write_target(str(options.get("target")), options.get("output"))
         return
-    echo("Compiling the inner loops where they are not there (up to a minute) ...")
+    echo("Compiling the inner loops that are missing (up to a minute) ...")
     compile_all(processes)
     structgen.preload()
     compiled_time = time.perf_counter()

@@ -146,7 +146,7 @@ def _prepare_call(
     # reading the form refuses a target that cannot be asked for, before documents are read
     _ = question.form
     if settings.workers is not None and not isinstance(model, str | Path):
-        cure = "Give the model's name, or its folder, which all machines have."
+        cure = "Pass the model's name, or its folder, which all machines must have."
         raise OptionError("Each worker loads the model by its name.", where="workers", cure=cure)
     return partial(_run_extraction, question, settings, document)
 
@@ -176,9 +176,8 @@ def _run_extraction(
     if extraction.is_stopped and not is_stopped:
         unasked_pages = format_count(len(pages) - len(lines) - len(failed_lines), "page")
         remark = (
-            f"max_requests={settings.max_requests:,} ended the work: "
-            f"{unasked_pages} of {len(pages):,} were not asked. "
-            "Set it higher, or call again with the same out."
+            f"max_requests={settings.max_requests:,} ended the run: {unasked_pages} of "
+            f"{len(pages):,} were not processed. Increase it, or call again with the same out."
         )
         extraction = replace(extraction, is_limited=True, remarks=(remark, *extraction.remarks))
     if settings.out is not None:

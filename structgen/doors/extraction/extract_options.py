@@ -72,8 +72,8 @@ def _check_path(name: str, value: Any) -> Path:
         # a folder cannot be written over
         if path.name not in ("", "..") and not path.is_dir():
             return path
-    cure = "Give the path of a file, such as results.jsonl."
-    raise OptionError(f"{checks.show_value(value)} is no path of a file.", where=name, cure=cure)
+    cure = "Pass the path of a file, such as results.jsonl."
+    raise OptionError(f"{checks.show_value(value)} is not the path of a file.", where=name, cure=cure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +101,10 @@ class ExtractSettings:
         check_fields(self)
         if (self.start_over or self.formulas) and self.out is None:
             name = "start_over" if self.start_over else "formulas"
-            raise OptionError("There is no file of results.", where=name, cure="Give out= too.")
+            raise OptionError("The file of results is missing.", where=name, cure="Pass out= too.")
         if self.unverified and not self.grounded:
-            fault = "All numbers and dates are free with grounded=False, so that none is verified."
-            raise OptionError(fault, where="unverified", cure="Leave one of them out.")
+            fault = "With grounded=False numbers and dates are not checked, so none is verified."
+            raise OptionError(fault, where="unverified", cure="Remove one of them.")
 
 
 OWN_OPTIONS: Final = tuple(field.name for field in fields(ExtractSettings))

@@ -112,8 +112,8 @@ class Extraction(Sequence[FoundItem], Generic[R]):
         the object."""
         count = len(self.documents) + sum(not part.page for part in self.failed)
         if count != 1:
-            fault = f"There are {count} documents."
-            raise OptionError(fault, where="value", cure="Take .values, which has them by name.")
+            fault = f"The result has {count} documents."
+            raise OptionError(fault, where="value", cure="Use .values, which has them by name.")
         return self.values[self.documents[0].name]
 
     @property
@@ -155,7 +155,7 @@ class Extraction(Sequence[FoundItem], Generic[R]):
         if self.doubtful:
             first = len(self) + 1
             last = len(self) + len(self.doubtful)
-            remarks.append(f"Items {first:,} to {last:,} are doubtful: all other results leave them out.")
+            remarks.append(f"Items {first:,} to {last:,} are doubtful: all other results omit them.")
         return page_of(
             {text.name: text.text for text in self.documents},
             (*self.items, *self.doubtful),
@@ -226,7 +226,7 @@ class _Objects:
 
     def document_value(self, items: Sequence[FoundItem], document: TextDocument) -> Any:
         """Return the object of a document, or the list of its items, or the error that it has none."""
-        cure = "Look at .items, or loosen the type."
+        cure = "Check .items, or relax the type."
         if not self._is_list:
             nothing = FoundItem(document.name, None, (), error="No page states a value.")
             item = items[0] if items else nothing
@@ -321,7 +321,7 @@ def _remarks_of(document: TextDocument, items: Sequence[FoundItem]) -> list[str]
     the type refuses."""
     remarks = [*document.remarks, *(f"An item was refused: {item.error}" for item in items if item.error)]
     if not remarks and not document.text.strip():
-        remarks = ["There is no text in it."]
+        remarks = ["The document contains no text."]
     return [f"{document.name}: {remark}" for remark in remarks]
 
 

@@ -47,9 +47,9 @@ def rows_of(items: Sequence[FoundItem]) -> list[dict[str, Any]]:
     cells = len(items) * len(empty)
     if cells > MOST_CELLS:
         raise LimitError(
-            f"The table has {cells:,} cells, of at most {MOST_CELLS:,}.",
+            f"The table has {cells:,} cells; the limit is {MOST_CELLS:,}.",
             limit="cells",
-            cure="Write JSON lines, which need no columns; or give fewer items.",
+            cure="Write JSON lines, which need no columns; or pass fewer items.",
         )
     return [
         {

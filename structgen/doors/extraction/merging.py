@@ -153,9 +153,9 @@ def keys_of(schema: Mapping[str, Any]) -> tuple[str, ...]:
                 pointers[path] = None
             todo += [(way, part, is_key, open_ | {name}) for way, part in reversed(below)]
     raise SchemaError(
-        f"A schema with keys has more than {MOST_MEMBERS:,} members, references followed.",
+        f"A schema with keys has more than {MOST_MEMBERS:,} members, including those of references.",
         where="#",
-        cure="Mark fields of the item itself with sg.Key, and ask for a smaller type.",
+        cure="Mark fields of the item itself with sg.Key, and use a smaller type.",
     )
 
 

@@ -138,8 +138,8 @@ class PageQuestion:
         form = replace(self._preparation.read_form(self.target), items=False)
         schema_grammar_of(form.grammar, "target")
         if "prefixItems" in (form.schema or {}):
-            cure = "Ask for an object with a name for each, or for list[T]."
-            raise OptionError("A tuple of several kinds is no list of items.", where="target", cure=cure)
+            cure = "Use an object with a name for each, or list[T]."
+            raise OptionError("A tuple of several types is not a list of items.", where="target", cure=cure)
         return form
 
     @cached_property
@@ -268,7 +268,7 @@ class PageQuestion:
         arguments, named_arguments = pair.call
         if len(arguments) != 1 or named_arguments or not isinstance(arguments[0], str):
             cure = 'Write examples=[("Ada is 36.", [Person(...)]), ...].'
-            raise OptionError("It has no text.", where=pair.where, cure=cure)
+            raise OptionError("The example has no text.", where=pair.where, cure=cure)
         with prefix_place(pair.where):
             return self._bare_source(arguments[0])
 
@@ -330,15 +330,15 @@ class PageQuestion:
         max_tokens = min(page_tokens, context - answer - prompt_tokens)
         if max_tokens < LEAST_PAGE:
             raise OptionError(
-                "The prompt, its outline, the examples and the answer leave no room for a page in a context "
-                f"of {context:,} tokens.",
+                "The prompt, its outline, the examples and the answer leave no room for a page in "
+                f"a context of {context:,} tokens.",
                 where="page",
-                cure="Lower max_tokens, give fewer examples, or take a model with a longer context.",
+                cure="Reduce max_tokens, pass fewer examples, or use a model with a longer context.",
             )
         overlap_tokens = (max_tokens // 20 if max_tokens >= _LONG else 0) if overlap is None else overlap
         if 2 * overlap_tokens >= max_tokens:
-            fault = f"Pages of {max_tokens:,} tokens cannot have {overlap_tokens:,} in common."
-            raise OptionError(fault, where="overlap", cure="Give less than half of a page.")
+            fault = f"Pages of {max_tokens:,} tokens cannot overlap by {overlap_tokens:,}."
+            raise OptionError(fault, where="overlap", cure="Set less than half of a page.")
         return max_tokens, replace(
             self, overlap=overlap_tokens, options={**self.options, "max_tokens": answer}
         )
@@ -356,10 +356,10 @@ class PageQuestion:
             max_tokens = self.typed_options.max_tokens
             if max_tokens is not None and min_tokens > max_tokens:
                 raise BudgetError(
-                    f"An answer has at most {max_tokens:,} tokens, and the shortest item has {min_tokens:,}.",
+                    f"An answer has up to {max_tokens:,} tokens, and the shortest item has {min_tokens:,}.",
                     minimum=min_tokens,
                     where="max_tokens",
-                    cure=f"Give at least {min_tokens:,}.",
+                    cure=f"Set at least {min_tokens:,}.",
                 )
         with suppress(NotStatedError):
             narrow_task(self.page_target, self.prompt_source(text))
@@ -456,7 +456,7 @@ class PageQuestion:
             stated_items = self._stated_items(result, item_target.form, line)
             return (None, outcome.error) if stated_items is None else (stated_items, "")
         if result.finish_reason in (FinishReason.STEERED, FinishReason.MAX_TOKENS):
-            why = f"The answer was cut at {self.writer.bound}."
+            why = f"The answer was truncated at {self.writer.bound}."
         return self._answer_part(result, page_target.form), why
 
     def _stated_items(

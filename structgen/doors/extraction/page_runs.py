@@ -104,9 +104,9 @@ def page_lines(
 def all_failed(lines: Sequence[Line]) -> GenerationError:
     """Return the error of a run in which all pages fail. `lines`: the lines of failed pages."""
     message = (
-        f"No page has an answer: {len(lines):,} failed, the first one so: {lines[0]['error'].rstrip('.')}."
+        f"No page has an answer: {len(lines):,} failed, the first one with: {lines[0]['error'].rstrip('.')}."
     )
-    return GenerationError(message, attempts=len(lines), where="model", cure="Mend it, and call again.")
+    return GenerationError(message, attempts=len(lines), where="model", cure="Correct it, and call again.")
 
 
 def _answer_lines(

@@ -83,7 +83,7 @@ def count_fault(
         upper = schema.get(high, count)
         if not lower <= count <= upper:
             name = low if count < lower else high
-            return f"{name} is {schema.get(name, usual)}, and there are {count:,}."
+            return f"{name} is {schema.get(name, usual)}, but the list has {count:,} items."
     is_twice = len({write_canonical(item) for item in items}) < len(items)
     return "uniqueItems is true, and two items are equal." if schema.get("uniqueItems") and is_twice else ""
 

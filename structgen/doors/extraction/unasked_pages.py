@@ -83,7 +83,7 @@ def unasked_remarks(
         pages = [f"page {piece.page}" for piece in group]
         places = [place for piece in group for place in piece.places]
         first_pages = _name_first(pages, len(pages))
-        remark = f"{name}: Not asked: {format_count(len(group), 'piece')} with {reason} ({first_pages})."
+        remark = f"{name}: Not processed: {format_count(len(group), 'piece')} with {reason} ({first_pages})."
         if places:
             words = (
                 f"characters {start:,} to {end:,} ({short_repr(texts[name][start:end], _LONGEST)})"

@@ -97,7 +97,9 @@ class EngineGrammars:
         try:
             grammar = requested_grammar(constraint, None, {**SERVED, **OF_A_STRANGER}, self._specials)
             if grammar is None:
-                raise OptionError("It asks for free text.", where="request", cure="Leave the constraint out.")
+                raise OptionError(
+                    "The request is for free text.", where="request", cure="Remove the constraint."
+                )
             making.set_result(compile(grammar, self.tokenizer))
         except BaseException as error:
             with self._lock:
@@ -234,9 +236,9 @@ class EngineText:
                 _set_token(mask, row, token, is_complete)
             if self.stops and not mask.array[row].any():
                 raise OptionError(
-                    "The grammar goes on with a stop token alone, at which the text would be cut off.",
+                    "The grammar can only continue with a stop token, which would truncate the text.",
                     where="stop_token_ids",
-                    cure="Leave it out: a text ends where the grammar ends it.",
+                    cure="Remove it: a text ends where the grammar ends it.",
                 )
         except StructgenError as error:
             self.failure = error
@@ -273,11 +275,10 @@ def check_room(compiled_grammar: CompiledGrammar, token_limit: int, option: str)
     min_tokens = compiled_grammar.cost(compiled_grammar.start.index, token_limit - 1)
     if min_tokens + 1 > token_limit:
         raise BudgetError(
-            f"The shortest text takes {min_tokens:,} tokens and an end token, and {token_limit:,} are "
-            "allowed.",
+            f"The shortest text needs {min_tokens:,} tokens and an end token; the limit is {token_limit:,}.",
             minimum=min_tokens,
             where=option,
-            cure=f"Allow {min_tokens + 1:,} or more.",
+            cure=f"Increase it to {min_tokens + 1:,} or more.",
         )
 
 

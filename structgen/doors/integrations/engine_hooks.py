@@ -30,9 +30,9 @@ class Hook:
             for name in path.split("."):
                 target = getattr(target, name)
         except (AttributeError, ImportError):
-            return f"{self.location} is not there"  # another release does not have it
+            return f"{self.location} is missing"  # another release does not have it
         if not callable(target):
-            return f"{self.location} is no function"
+            return f"{self.location} is not a function"
         names, expected = tuple(inspect.signature(target).parameters), self.parameters
         if names == expected or (expected[-1] == "..." and names[: len(expected) - 1] == expected[:-1]):
             return None
@@ -48,7 +48,7 @@ def check_engine(
     """Raise OptionError if `version` belongs to none of the known `releases` ("0.32" includes all 0.32.x), or
     if a hook differs from its record. `engine`: its name, for messages. Cost: the imports of the hooks'
     modules."""
-    cure = f"Install {engine} {' or '.join(releases)}, or choose a back end of {engine}'s own."
+    cure = f"Install {engine} {' or '.join(releases)}, or use a back end of {engine}'s own."
     if not any(version == release or version.startswith(f"{release}.") for release in releases):
         raise OptionError(
             f"structgen does not know {engine} {version}, whose hooks may have changed.",
@@ -59,7 +59,7 @@ def check_engine(
     faults = [fault for hook in hooks if (fault := hook.find_fault()) is not None]
     if faults:
         raise OptionError(
-            f"The hooks of {engine} {version} are not those that structgen knows: {'; '.join(faults)}.",
+            f"The hooks of {engine} {version} differ from those that structgen knows: {'; '.join(faults)}.",
             where=engine,
             cure=cure,
         )

@@ -83,9 +83,9 @@ def warn_of_difference(tokenizer: Tokenizer, ends: tuple[int, ...]) -> None:
     )
     message += f"{', '.join(map(str, own_ends))}. "
     if text_ends:
-        message += f"Texts are written without {texts}, at which they would be cut off. "
+        message += f"Texts are written without {texts}, at which they would be truncated. "
     if not special:
         message += (
-            "Behind a text come end tokens of the tokenizer, until generate has written all its tokens. "
+            "A text is followed by end tokens of the tokenizer, until generate has written all its tokens. "
         )
     warnings.warn(f"{message}Pass eos_token_id={[*own_ends]} to generate.", stacklevel=warning_level())

@@ -84,7 +84,7 @@ class MaskProcessor:
         elif count != self._token_count + 1:
             new_count = count - self._token_count
             raise OptionError(
-                f"{new_count} tokens have come since the last mask, not one: this is another text.",
+                f"{new_count} tokens were added since the last mask, not one: this is another text.",
                 where="logits_processor",
                 cure="Call constrained() for each text.",
             )
@@ -113,7 +113,7 @@ def constrained(
     """
     if llama.draft_model is not None:
         raise OptionError(
-            "llama-cpp-python swallows errors of processors in drafts, and goes on without a mask.",
+            "llama-cpp-python ignores errors of processors in drafts, and continues without a mask.",
             where="draft_model",
             cure="Load the model without draft_model.",
         )
@@ -123,7 +123,7 @@ def constrained(
     vocabulary = llama_cpp.llama_model_get_vocab(llama.model)
     if not any(llama_cpp.llama_vocab_is_eog(vocabulary, end) for end in compiled_grammar.end_tokens):
         raise OptionError(
-            "The model stops at none of the end tokens for which the grammar was compiled.",
+            "The model does not stop at any end token for which the grammar was compiled.",
             where="grammar",
             cure="Compile it for structgen.doors.integrations.llama_cpp.tokenizer_of(llama).",
         )

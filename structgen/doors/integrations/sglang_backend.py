@@ -55,7 +55,7 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
                 check_room(self.compiled, params.max_new_tokens, "max_new_tokens")
             if params.min_new_tokens:
                 raise OptionError(
-                    "It could forbid the end where only the end may come.",
+                    "The option could forbid the end where only the end is allowed.",
                     where="min_new_tokens",
                     cure="Bound the lengths in the grammar (minLength, minItems).",
                 )
@@ -200,9 +200,9 @@ def make_backend(tokenizer: Any, vocab_size: int, eos_token_ids: Any) -> BaseGra
     settings = get_serving()
     if settings.constrained_json_max_whitespace_cnt is not None:
         raise OptionError(
-            "It is a setting of xgrammar's back end.",
+            "The option belongs to xgrammar's back end.",
             where="constrained_json_max_whitespace_cnt",
-            cure="Leave it out, or set constrained_json_whitespace_pattern.",
+            cure="Remove it, or set constrained_json_whitespace_pattern.",
         )
     white_space = {
         "disable_any_whitespace": settings.constrained_json_disable_any_whitespace,

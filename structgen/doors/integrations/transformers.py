@@ -121,7 +121,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
     def __len__(self) -> int:
         """Raise OptionError: transformers asks for the length where it was given no list."""
         raise OptionError(
-            "A processor alone was given where transformers takes a list of them.",
+            "transformers takes a list of processors, got a single one.",
             where="logits_processor",
             cure="Write logits_processor=[processor].",
         )
@@ -145,9 +145,9 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
             )
         if input_ids.ndim != 2:
             raise OptionError(
-                f"Ids of the shape {[*input_ids.shape]} are no rows.",
+                f"Ids of the shape {[*input_ids.shape]} are not rows.",
                 where="input_ids",
-                cure="Pass one a prompt.",
+                cure="Pass one row for each prompt.",
             )
         row_grammars = _repeat_for_rows(self._grammars, len(input_ids))
         free = AnyText(self.tokenizer)
@@ -200,7 +200,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         except StructgenError as error:
             stops = ", ".join(map(str, ends))
             raise OptionError(
-                f"generate stops at {stops}, and nothing else writes a text: {error.what}",
+                f"generate stops at {stops}, and nothing else ends a text: {error.what}",
                 where="eos_token_id",
                 cure=f"Pass eos_token_id={[*self.tokenizer.eos_token_ids]} to generate.",
             ) from error
@@ -249,11 +249,11 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
                 masked_scores[row, self._ends_behind(matcher)[0]] = 0.0
                 continue
             raise OptionError(
-                f"Row {row}: another logits processor has forbidden all tokens that the grammar allows"
-                + (", and only the end of the text may come." if matcher.is_complete else "."),
+                (f"Row {row}: another logits processor has forbidden all tokens that the grammar allows")
+                + (", where only the end of the text is allowed." if matcher.is_complete else "."),
                 where="logits_processor",
-                cure="Leave out min_new_tokens, min_length, no_repeat_ngram_size, bad_words_ids: they know "
-                "nothing of the grammar. Bound lengths in the grammar (minLength, minItems).",
+                cure="Remove min_new_tokens, min_length, no_repeat_ngram_size, bad_words_ids: they "
+                "ignore the grammar. Bound lengths in the grammar (minLength, minItems).",
             )
 
     # --- which row is which ---------------------------------------------------------------------------------
@@ -298,7 +298,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
             if torch.equal(expected_ids, ids):
                 return
         raise OptionError(
-            "These prompts are not those that healed() has returned.",
+            "These prompts are not those that healed() returned.",
             where="input_ids",
             cure="Write model.generate(**processor.healed(**inputs), logits_processor=[processor]).",
         )
@@ -364,9 +364,9 @@ def _repeat_for_rows(grammars: Sequence[T], rows: int) -> list[T]:
     count = len(grammars)
     if not rows or rows % count:
         raise OptionError(
-            f"{rows} rows for {count} grammars.",
+            f"{rows} rows do not fit {count} grammars.",
             where="grammars",
-            cure="Give one grammar, or one for each prompt of the batch.",
+            cure="Pass one grammar, or one for each prompt of the batch.",
         )
     return [grammars[row // (rows // count)] for row in range(rows)]
 
@@ -402,14 +402,16 @@ def generate_batch(
         each *= len(inputs)
     if len(each) != len(inputs):
         raise OptionError(
-            f"{len(inputs)} prompts for {len(each)} grammars.",
+            f"{len(inputs)} prompts do not fit {len(each)} grammars.",
             where="grammars",
-            cure="Give one grammar, or one for each prompt.",
+            cure="Pass one grammar, or one for each prompt.",
         )
     config = copy.deepcopy(model.generation_config if generation_config is None else generation_config)
     config.max_new_tokens = max_new_tokens
     if (config.num_return_sequences or 1) > 1:
-        raise OptionError("It is one text a prompt.", where="num_return_sequences", cure="Repeat the prompt.")
+        raise OptionError(
+            "Each prompt has one text.", where="num_return_sequences", cure="Repeat the prompt."
+        )
     ends = {end for grammar in each if grammar is not None for end in grammar.end_tokens}
     config.eos_token_id = sorted(ends.union(ours.eos_token_ids))
     return write_batch(model, inputs, each, config, continuous_batching_config) if inputs else []
@@ -421,7 +423,9 @@ def _compile_targets(
     """Return the compiled grammars of targets, each compiled once. Raises OptionError for none."""
     targets: list[Any] = list(grammars) if isinstance(grammars, list | tuple) else [grammars]
     if not targets:
-        raise OptionError("There is no grammar.", where="grammars", cure="Give one, or one for each prompt.")
+        raise OptionError(
+            "The grammar is missing.", where="grammars", cure="Pass one, or one for each prompt."
+        )
     grammar_list = [read_target(target, usual={}, where="grammars").grammar for target in targets]
     compiled_grammars = {
         grammar: grammar

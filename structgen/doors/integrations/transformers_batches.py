@@ -87,9 +87,9 @@ def write_batch(
     for option in ("use_async_batching", "use_cuda_graph"):
         if getattr(config, option):
             raise OptionError(
-                "A mask is worked out when the token before it is known.",
+                "A mask can only be computed after the token before it.",
                 where=option,
-                cure="Leave it out, or set it to False.",
+                cure="Remove it, or set it to False.",
             )
         setattr(config, option, False)
     config.per_request_processors = True

@@ -62,9 +62,9 @@ def check_request(params: Any, grammars: EngineGrammars, room: int | None = None
     would be an error of the server."""
     if params.ignore_eos:
         raise OptionError(
-            "Behind the end of the document nothing would be constrained.",
+            "After the end of the document the text would not be constrained.",
             where="ignore_eos",
-            cure="Leave it out.",
+            cure="Remove it.",
         )
     compiled_grammar = grammars.compile_constraint(constraint_of(params.structured_outputs))
     bounds = [bound for bound in (params.max_tokens, room) if bound is not None]

@@ -33,13 +33,13 @@ from structgen.machines.core.forced_text import with_forced_text
 from structgen.machines.core.matcher import Matcher
 
 _REASONS = {"stop": FinishReason.STOP, "length": FinishReason.MAX_TOKENS}
-_CURE: Final = "Leave it out, or take the engine structgen."
+_CURE: Final = "Remove it, or use the engine structgen."
 _OTHERWISE: Final = "vLLM does not do what {name} asks for here. "
 
 
 def _bounded_penalty(penalty: str) -> Exclusion:
     """Return the row of a penalty, which vLLM takes within bounds."""
-    fault = f"{_OTHERWISE}vLLM takes -2 to 2."
+    fault = f"{_OTHERWISE}vLLM accepts -2 to 2."
     return Exclusion(
         penalty, fault, _CURE, when=lambda request, sampling: abs(getattr(sampling, penalty)) > 2
     )
@@ -67,24 +67,25 @@ _REFUSED: Final = Exclusions(
     Exclusion(
         "begun",
         "vLLM does not go on with the last message. It begins each text anew.",
-        "Say continue_final_message=False, or take the engine structgen.",
+        "Set continue_final_message=False, or use the engine structgen.",
     ),
     Exclusion("banned", f"{_OTHERWISE}Ban texts in the grammar: sg.without.", _CURE),
     Exclusion(
         "temperature",
-        f"{_OTHERWISE}vLLM takes 0, and 0.01 to 2.",
+        f"{_OTHERWISE}vLLM accepts 0, and 0.01 to 2.",
         _CURE,
         when=lambda request, sampling: sampling.temperature != 0 and not 0.01 <= sampling.temperature <= 2,
     ),
     _bounded_penalty("presence_penalty"),
     _bounded_penalty("frequency_penalty"),
-    Exclusion("min_p", f"{_OTHERWISE}It comes before top_p.", _CURE, beside="top_p"),
+    Exclusion("min_p", f"{_OTHERWISE}It is applied before top_p.", _CURE, beside="top_p"),
     Exclusion(
-        "logit_bias", f"{_OTHERWISE}It comes before repetition_penalty.", _CURE, beside="repetition_penalty"
+        "logit_bias",
+        f"{_OTHERWISE}It is applied before repetition_penalty.",
+        _CURE,
+        beside="repetition_penalty",
     ),
-    Exclusion(
-        "min_tokens", f"{_OTHERWISE}Stop strings are not looked for before them.", _CURE, beside="stop"
-    ),
+    Exclusion("min_tokens", f"{_OTHERWISE}Stop strings are not searched before them.", _CURE, beside="stop"),
 )
 """Of a request, and its sampling with all defaults: what vLLM cannot do, or would do otherwise."""
 
@@ -112,7 +113,7 @@ class VllmAnswers:
         device, of_engine = options["device"], options["engine_options"]
         if device is not None and device.partition(":")[0] != current_platform.device_type:
             raise OptionError(
-                f"This vLLM runs on {current_platform.device_type}.", where="device", cure="Leave it out."
+                f"This vLLM runs on {current_platform.device_type}.", where="device", cure="Remove it."
             )
         try:
             self._llm = vllm.LLM(
@@ -124,7 +125,7 @@ class VllmAnswers:
             )
         except Exception as error:  # of any of vLLM's parts
             raise StructgenError(
-                f"vLLM does not start: {error}", where="engine", cure="Mend it, or see engine_options."
+                f"vLLM did not start: {error}", where="engine", cure="Correct it, or check engine_options."
             ) from error
         from structgen.doors.integrations.vllm_backend import grammars_of  # optional: the engine
 

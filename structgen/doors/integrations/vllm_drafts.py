@@ -41,7 +41,7 @@ class Drafts:
         the scheduler would make drafts."""
         if vllm_config.structured_outputs_config.backend != "structgen":
             raise OptionError(
-                "It drafts from the grammars of structgen's back end alone.",
+                "The proposer drafts only from the grammars of structgen's back end.",
                 where="speculative_config.model",
                 cure="Set the back end structgen in structured_outputs_config, or another proposer.",
             )

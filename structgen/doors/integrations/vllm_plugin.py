@@ -247,15 +247,15 @@ def check_configuration(vllm_config: Any) -> None:
     model = vllm_config.model_config
     if model.skip_tokenizer_init:
         raise OptionError(
-            "Without a tokenizer no grammar can be read.",
+            "Without a tokenizer a grammar cannot be read.",
             where="skip_tokenizer_init",
-            cure="Leave it out, or choose no structured output back end.",
+            cure="Remove it, or use no structured output back end.",
         )
     if model.is_diffusion:
         raise OptionError(
             "This model does not write from left to right.",
             where="model",
-            cure="Serve an autoregressive one.",
+            cure="Serve an autoregressive model.",
         )
 
 
@@ -266,7 +266,7 @@ def _without_beams(others: Callable[..., Any], error_class: type[Exception]) -> 
     def to_beam_search_params(self: Any, *args: Any, **kwargs: Any) -> Any:
         if self.extract_structured_outputs() is not None:
             raise error_class(
-                "use_beam_search: a beam search over HTTP leaves the constraint out. Ask for n samples."
+                "use_beam_search: a beam search over HTTP ignores the constraint. Request n samples."
             )
         return others(self, *args, **kwargs)
 

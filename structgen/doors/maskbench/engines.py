@@ -61,7 +61,7 @@ def engine_configs(engines: str, tokenizer: str, policies: Mapping[str, Any]) ->
             config = EngineConfig(name, entry, tokenizer)
         else:
             raise OptionError(
-                f"{entry!r} is no engine.",
+                f"{entry!r} is not an engine.",
                 where="--engine",
                 cure="Write structgen, or module:function for another engine's adapter. bench/peers.py of "
                 "structgen's repository has those of llguidance, xgrammar and glrmask: "
@@ -70,7 +70,7 @@ def engine_configs(engines: str, tokenizer: str, policies: Mapping[str, Any]) ->
         # The same engine twice is one column. Two engines of one name could not be told apart.
         if configs.setdefault(name, config) != config:
             raise OptionError(
-                f"Two engines would be called {name}.", where="--engine", cure="Rename one of the functions."
+                f"Two engines have the name {name}.", where="--engine", cure="Rename one of the functions."
             )
     return list(configs.values())
 

@@ -109,8 +109,8 @@ def sources_of(path: Path) -> list[Source]:
                 # The file is read when its turn comes: all of them would not fit into memory.
                 sources.append((name, partial(_case_of_file, name, file, root)))
     if not sources:
-        fault = "there is no schema here." if path.exists() else "no such file or folder."
-        raise ReaderError(fault, where=str(path), cure="Give a folder or file of JSON schemas.")
+        fault = "the schema is missing." if path.exists() else ("the file or folder does not exist.")
+        raise ReaderError(fault, where=str(path), cure="Pass a folder or file of JSON schemas.")
     return sorted(sources, key=itemgetter(0))
 
 
@@ -181,7 +181,7 @@ def _read_rows(file: Path, folder: str, root: str) -> Iterator[Source]:
     try:
         rows = read_table(file).to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
-        cure = "Download or save the table anew."
+        cure = "Download or save the table again."
         raise ReaderError(str(error), where=str(file), cure=cure) from error
     for at, row in enumerate(rows):
         schema = row.get("json_schema", row.get("schema"))

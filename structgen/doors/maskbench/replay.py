@@ -227,7 +227,7 @@ def commit_token(session: Session, token: int, times: array[int]) -> None:
     is_taken = time_call(times, session.clock, session.commit, token)
     # An engine's call may return anything else, also None, for a token that it took.
     if is_taken is False:
-        raise RuntimeError(f"token {token} is in the mask, and refused.")
+        raise RuntimeError(f"token {token} is in the mask, but is refused.")
 
 
 def _verdict_on(error: Exception, times: array[int]) -> StepResult:

@@ -54,7 +54,7 @@ class EngineProcess:
                 self.end()
                 error_text = str(error).rstrip(".")
                 reason = f"{self._config.name} cannot run: {type(error).__name__}: {error_text}."
-                cure = f"Install it, or see whether python can import {self._config.adapter}."
+                cure = f"Install it, or check whether python can import {self._config.adapter}."
                 raise StructgenError(reason, where="--engine", cure=cure) from error
         return self._version
 
@@ -95,7 +95,7 @@ class EngineProcess:
         Raises LateError after `seconds`, and EndedError if the process died.
         """
         request = (question, *arguments)
-        cure = "Give a longer --timeout."
+        cure = "Increase --timeout."
         return self._process.call_function(request, seconds, f"to {question}", cure)
 
 

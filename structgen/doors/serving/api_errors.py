@@ -49,7 +49,7 @@ class ApiError(Exception):
         code: str | None = None,
     ):
         # the place may have names from the client, of any length, so it is shortened
-        if param and message.startswith(f"{param}: "):
+        if param and message.startswith(param):
             message = _shorten_place(param) + message[len(param) :]
         message = make_readable(abridge_text(message, MOST_MESSAGE))
         self.message = message
@@ -107,7 +107,9 @@ def client_cure(error: StructgenError) -> str:
     if not sentences:
         is_limit = isinstance(error, LimitError)
         return (
-            "Ask for less: the limits are the server's." if is_limit else "Change this part of the request."
+            "Reduce the request: the limits are set by the server."
+            if is_limit
+            else "Change this part of the request."
         )
     return " ".join(f"{part[0].upper()}{part[1:]}." for part in sentences)
 
@@ -115,7 +117,7 @@ def client_cure(error: StructgenError) -> str:
 def unsupported_member(name: str, hint: str = "") -> ApiError:
     """Return the answer to a member that is not offered."""
     return ApiError(
-        f"{shorten_text(name)} is not supported. {hint or 'Leave it out.'}",
+        f"{shorten_text(name)} is not supported. {hint or 'Remove it.'}",
         param=escape(name),
         code="unsupported_parameter",
     )

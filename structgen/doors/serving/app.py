@@ -130,8 +130,8 @@ class _OwnNames:
             host = http.headers.get("host", "")
             if not self.options.answers_to(host):
                 host_name = host.encode("latin-1").decode("utf-8", "replace")
-                fault = f"The server is not called {host_name[:80]!r}."
-                cure = "Ask it under its address, or have it started with --allowed-host NAME."
+                fault = f"The server does not have the name {host_name[:80]!r}."
+                cure = "Use its address, or start it with --allowed-host NAME."
                 refusal = ApiError(f"{fault} {cure}", code="unknown_host")
                 await _error_response(http, refusal)(scope, receive, send)
                 return
@@ -600,7 +600,7 @@ def _error_response(http: Request, error: Exception) -> Response:
     """Return the answer for an error, in the form that clients of the address read. The error is a refusal,
     an unknown address, or a fault of the server. The details of a fault are in the log only."""
     if isinstance(error, HTTPException):
-        fault = "There is no such address" if error.status_code == 404 else error.detail
+        fault = "The address does not exist" if error.status_code == 404 else error.detail
         if http.scope["path"] == "/v1/embeddings":
             fault = "Embeddings are not supported: the served model generates text"
         path, status = abridge_text(http.scope["path"], MOST_PLACE), error.status_code

@@ -93,13 +93,13 @@ def read_batch(
                     request = json.loads(line)
                 except (ValueError, RecursionError) as error:
                     cure = "Write a request, a JSON object, on each line."
-                    raise OptionError(f"No JSON: {error}.", cure=cure) from None
+                    raise OptionError(f"The line is not JSON: {error}.", cure=cure) from None
                 shapes.check(request, protocol, "")
                 # results are found by this id
                 custom_id, url = request["custom_id"], request.get("url", "/v1/messages")
                 if lines.setdefault(custom_id, BatchLine(custom_id, url, member, line)).data is not line:
-                    fault = f"A line before it has {custom_id[:80]!r} too."
-                    raise OptionError(fault, where="custom_id", cure="Give each request another one.")
+                    fault = f"An earlier line has {custom_id[:80]!r} too."
+                    raise OptionError(fault, where="custom_id", cure="Use a different one for each request.")
     if not lines:
         raise OptionError("The file has no request.", where=name, cure="Write one on each line.")
     return lines

@@ -84,7 +84,7 @@ class Batches:
     def store(self) -> RecordStore:
         """The store of the server. Raises ApiError where it has none."""
         if self.server.store is None:
-            fault = "The server keeps no files and no batches. Have it started with --files FOLDER."
+            fault = "The server keeps no files and no batches. Start it with --files FOLDER."
             raise ApiError(fault, status=404, code="no_files")
         store: RecordStore = self.server.store
         return store
@@ -129,7 +129,7 @@ class Batches:
             case "GET", _, name:
                 # a stored response has its end already
                 if http.query_params.get("stream") == "true":
-                    raise unsupported_member("stream", "What is kept is sent whole.")
+                    raise unsupported_member("stream", "Records are sent completely.")
                 return ObjectResponse(store.find(kind, name, owner).record)
             case "GET", "files", name, "content":
                 file = store.open_file(owner, name)
@@ -158,7 +158,7 @@ class Batches:
     async def _receive_upload(self, owner: str, http: Request) -> JsonObject:
         """Keep a file of requests, and return its record."""
         if "origin" in http.headers:  # a page in a browser may send a form to any address
-            raise ApiError("A page in a browser may send no files.", status=403)
+            raise ApiError("A page in a browser cannot send files.", status=403)
         pieces = self.server.receive_pieces(http, 20 * self.options.body_seconds)
         async with self.uploads.receive_upload(owner, self.store.incoming, http, pieces) as upload:
             form = upload.form
@@ -194,8 +194,8 @@ class Batches:
         _SHAPES.check(expiry, "expiry", where)
         seconds: int = expiry["seconds"]
         if not _SHORTEST <= seconds <= _LONGEST:
-            fault = f"It must be from {_SHORTEST:,} to {_LONGEST:,}, got {seconds:,}."
-            raise OptionError(fault, where=f"{where}/seconds", cure="Give seconds from an hour to 30 days.")
+            fault = f"must be from {_SHORTEST:,} to {_LONGEST:,}, got {seconds:,}."
+            raise OptionError(fault, where=f"{where}/seconds", cure="Set seconds from an hour to 30 days.")
         return min(seconds, longest)
 
     # --- batches --------------------------------------------------------------------------------------------
@@ -327,7 +327,7 @@ class Batches:
             # later servers compare their model with this one
             self.store.set_run_parts(batch.owner, batch.number, parts)
         elif fault := run_difference(earlier_parts, parts):
-            raise OptionError(fault, cure="Begin another batch with the same file.")
+            raise OptionError(fault, cure="Start another batch with the same file.")
 
     def _status_of_end(self, batch: StoredRecord) -> str:
         """Return the status that ends a batch now, or "". Raises ApiError where its owner has no room."""

@@ -87,7 +87,7 @@ def _import_record(store: RecordStore, path: Path) -> None:
     owner = path.parent.name
     _SHAPES.check(record, path.name[:-29], "")
     if record["id"] != path.stem:
-        raise ValueError("It is the record of another name.")
+        raise ValueError("The record belongs to another name.")
     if record["object"] == "file":
         size = path.with_suffix("").stat().st_size
         store.add(owner, "files", record, record["expires_at"], size=size)

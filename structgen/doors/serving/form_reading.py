@@ -85,7 +85,7 @@ class FormReader:
         """End the form. Raises ApiError where it is cut off, or has no file."""
         # a form ends with its boundary
         if not self._is_whole:
-            raise ApiError("The form was cut off. Send it whole.")
+            raise ApiError("The form was truncated. Send all of it.")
         if self.filename is None:
             raise ApiError("file: The form must have a file of this name.", param="file")
 
@@ -179,4 +179,4 @@ def _decode_extended(value: str) -> str:
 
 def _check_size(name: str, value: bytes) -> None:
     if len(value) > MOST_FIELD_BYTES:
-        raise ApiError(f"{name}: It must have at most {MOST_FIELD_BYTES:,} bytes.", param=name)
+        raise ApiError(f"{name}: The field must have at most {MOST_FIELD_BYTES:,} bytes.", param=name)

@@ -43,7 +43,7 @@ def chat_body(body: Body) -> JsonObject:
     """Return a body of `/v1/messages`, whose members are known, as one of chat completions. Errors: ApiError
     for what has no place there."""
     if body.get("thread") is not None:  # whose client then sends the whole conversation
-        fault = "thread: No conversation is kept here. Send it whole, without the member."
+        fault = "thread: Conversations are not stored here. Send all messages, without the member."
         raise ApiError(fault, param="thread", code=_THREAD)
     result = {name: body[name] for name in _SAME if body.get(name) is not None}
     system = content_text(body.get("system"), "system", "/{}")
@@ -145,7 +145,9 @@ class MessageShape(AnswerShape):
         """The documents of the conversation."""
         if request.is_held or not any(document.is_cited for document in self.documents):
             return request
-        remark = "citations: no citations, because the answer is not held to a text; set quotes or grounded"
+        remark = (
+            "citations: no citations, because the answer is not grounded in a text; set quotes or grounded"
+        )
         return replace(request, warnings=(*request.warnings, remark))
 
     def whole_body(self, results: Sequence[Result]) -> JsonObject:

@@ -131,12 +131,12 @@ class RecordStore:
             yield
         except Timeout:
             cure = "Name another one."
-            raise OptionError("Another server has this folder.", where="files", cure=cure) from None
+            raise OptionError("Another server is using this folder.", where="files", cure=cure) from None
         except (OSError, sqlite3.Error) as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if isinstance(error, OSError) or code in _UNWRITABLE:
                 message = f"The folder cannot be written: {getattr(error, 'strerror', None) or error}."
-                cure = "Name a folder that can be written, on a disk with room."
+                cure = "Name a writable folder, on a disk with room."
             else:
                 fault = " ".join(str(error).split())
                 message = f"{self.path} is damaged, or is not a database of structgen: {fault}."
@@ -257,7 +257,7 @@ class RecordStore:
                     return
             # expired records are removed first, to make room
             if not self.remove_expired():
-                fault = "The files of this key, or of all, would have more bytes than they may. Delete some."
+                fault = "The files of this key, or of all keys, would exceed their limit. Delete some."
                 raise ApiError(fault, status=413, code="too_large")
 
     # --- records --------------------------------------------------------------------------------------------
@@ -457,7 +457,7 @@ class RecordStore:
             statement = "SELECT number FROM items WHERE owner = ? AND id = ? AND record = ?"
             rows = self._select_rows(statement, (stored_record.owner, _item_id(after), stored_record.number))
             if not rows:
-                raise ApiError(f"after: There is no {after[:80]!r} here.", status=404, param="after")
+                raise ApiError(f"after: {after[:80]!r} does not exist here.", status=404, param="after")
             ((number,),) = rows
         where = f"{_ITEM} record = ? AND part = 'input'"
         return self._list_rows(where, [stored_record.number], "number", number, limit, order)
@@ -556,7 +556,7 @@ def make_printable(name: str) -> str:
 
 
 def _not_found(name: str) -> ApiError:
-    return ApiError(f"There is no {name[:80]!r} here.", status=404, code="not_found")
+    return ApiError(f"{name[:80]!r} does not exist here.", status=404, code="not_found")
 
 
 def _item_id(name: str | None) -> bytes | None:

@@ -95,7 +95,7 @@ def check_members(body: Body, address: str) -> JsonObject:
         # an empty form of another server asks for nothing, and any other one changes the reply
         if is_unknown and (value != {} if name in _INSTEAD else not are_noted):
             near = f"Write {_INSTEAD[name]}. " if name in _INSTEAD else suggest_name(name, known_members)
-            raise unsupported_member(name, f"{near}It is none of the members of {address}.")
+            raise unsupported_member(name, f"{near}The members of {address} do not include it.")
         has_turns = address != "completions" and name == "continue_final_message"
         is_idle = name in HANDED and name not in _OFFERED and not has_turns
         is_absent = address == "responses" and name in ("prompt", "prompt_logprobs")
@@ -141,19 +141,21 @@ def narrow_to_texts(
         if body.get("missing") == "free":
             raise idle_missing()
         if quoted is not None:
-            raise unsupported_member("quoted", "Nothing is quoted: write quotes, or x-quote in the schema.")
+            raise unsupported_member(
+                "quoted", "Quotes are not requested: set quotes, or x-quote in the schema."
+            )
         return grammar
     name = "quotes" if grounded in (None, False) else "grounded"
     texts = checked_texts(quoted or False if name == "quotes" else grounded)
     # the arguments of calls have their own grammars, which are not narrowed
     if body.get("tools"):
-        raise unsupported_member(name, "The arguments of calls are not held to texts.")
+        raise unsupported_member(name, "The arguments of calls are not grounded in texts.")
     if grammar is None:
         raise unsupported_member(name, "Free text has no values that a text could state.")
     # true stands for the prompt itself
     if isinstance(texts, bool):
         if isinstance(prompt, list) and prompt and isinstance(prompt[0], int):
-            raise unsupported_member("grounded", "Token ids are no text: send the text as grounded.")
+            raise unsupported_member("grounded", "Token ids are not text: send the text as grounded.")
         if not isinstance(prompt, str):
             prompt = next((turn["content"] for turn in reversed(prompt) if turn["role"] == "user"), "")
         texts = checked_texts(name_documents(documents)) if documents else (("prompt", prompt),)
@@ -208,7 +210,7 @@ def stop_tokens_of(body: Body, vocab_size: int) -> tuple[int, ...]:
             where = f"stop_token_ids/{index}"
             raise ApiError(f"{where}: must be from 0 to {vocab_size - 1:,}, got {token}.", param=where)
     if len(tokens) > MOST_STOPS:
-        fault = f"stop_token_ids has {len(tokens):,} ids, and may have at most {MOST_STOPS}."
+        fault = f"stop_token_ids has {len(tokens):,} ids; the limit is {MOST_STOPS}."
         raise ApiError(fault, param="stop_token_ids")
     return tokens
 
@@ -219,7 +221,7 @@ def stops_of(body: Body) -> tuple[str, ...]:
     stop = body.get("stop") or ()
     stops = (stop,) if isinstance(stop, str) else tuple(stop)
     if len(stops) > MOST_STOPS:
-        raise ApiError(f"stop: There are {len(stops):,}. Give at most {MOST_STOPS}.", param="stop")
+        raise ApiError(f"stop: The list has {len(stops):,} items. Send up to {MOST_STOPS}.", param="stop")
     return stops
 
 
@@ -229,7 +231,7 @@ def usage_wanted(body: Body) -> bool:
     if options is None:
         return False
     if not body.get("stream"):
-        raise ApiError("stream_options is of streams. Leave it out.", param="stream_options")
+        raise ApiError("stream_options applies to streams. Remove it.", param="stream_options")
     return bool(options.get("include_usage"))
 
 
@@ -243,7 +245,7 @@ def read_messages(
     format's template takes them. An earlier call has the name of its tool among `tools`. Errors: those of
     `checks.read_messages`, with JSON pointers as places."""
     if not source:
-        raise ApiError(f"{where} is a list of one message or more.", param=where)
+        raise ApiError(f"{where} must be a list of one message or more.", param=where)
     for number, sent in enumerate(source):
         if fault := checks.message_fault(number, sent):
             raise ApiError(f"{where}/{number}/content: {fault}", param=f"{where}/{number}/content")
@@ -317,18 +319,18 @@ def read_object(data: bytes | bytearray, member: str = "") -> JsonObject:
     try:
         text = data.decode(json.detect_encoding(data), "surrogatepass")
         if _depth(text) > MAX_DEPTH + bool(member):
-            fault = f"The body is nested too deeply: at most {MAX_DEPTH} brackets may be open."
+            fault = f"The body is nested too deeply: up to {MAX_DEPTH} brackets may be open."
             raise ApiError(fault)
         value = json.loads(text, parse_float=read_number, parse_constant=read_number)
         value = value[member] if member else value
     except (ValueError, RecursionError) as error:
-        raise ApiError(f"The body is no JSON: {str(error)[:200]}.") from None
+        raise ApiError(f"The body is not JSON: {str(error)[:200]}.") from None
     if numbers_refused:
         place = _first_place_not_finite(value)
-        message = f"{place}: The body is no JSON: the number {numbers_refused[0][:40]} is not finite."
+        message = f"{place}: The body is not JSON: the number {numbers_refused[0][:40]} is not finite."
         raise ApiError(message, param=place)
     if not isinstance(value, dict):
-        raise ApiError(f"The body is a {type(value).__name__}, and must be an object.")
+        raise ApiError(f"The body must be an object, got {type(value).__name__}.")
     return value
 
 

@@ -94,7 +94,7 @@ def response_messages(
                 messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
         elif kind == "item_reference":
             where = f"input/{index}/type"
-            raise ApiError(f"{where}: It is {kind!r}, which is not read. Leave it out.", param=where)
+            raise ApiError(f"{where}: {kind!r} is not supported. Remove it.", param=where)
         elif kind in _OUTPUTS and item["call_id"] not in passed_calls:
             result = {"content": content_text(item["output"], f"input/{index}/output", "/{}"), "role": "tool"}
             messages.append({**result, "tool_call_id": item["call_id"], "place": f"input/{index}/call_id"})
@@ -147,18 +147,20 @@ class ResponseShape(AnswerShape):
         body = self.body
         if unknown := [index for index, member in enumerate(included) if member not in _INCLUDED]:
             where = f"include/{unknown[0]}"
-            raise ApiError(f"{where}: It is none of {', '.join(_INCLUDED)}.", param=where)
+            raise ApiError(f"{where}: must be one of {', '.join(_INCLUDED)}.", param=where)
         if _LOGPROBS in included:
             body = {**body, "logprobs": True}
         items = body.get("input")
         previous = body.get("previous_response_id")
         if not items:
-            raise ApiError("input is a text, or a list of one item or more.", param="input")
+            raise ApiError("input must be a text, or a list of one item or more.", param="input")
         items = [{"role": "user", "content": items}] if isinstance(items, str) else items
         earlier = list[JsonObject]()
         # a reply without the conversation would be one to something else
         if self.responses is None and previous is not None:
-            raise unsupported_member("previous_response_id", "The server keeps no responses. Send all items.")
+            raise unsupported_member(
+                "previous_response_id", "The server does not store responses. Send all items."
+            )
         if self.responses is not None:
             earlier = [] if previous is None else self.responses.read_conversation(previous)
             items = [self._resolve_item(item, index) for index, item in enumerate(items)]

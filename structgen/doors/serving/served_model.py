@@ -196,7 +196,7 @@ class ServedModel:
         if self.takes_any_name and (name is None or isinstance(name, str)):
             return self.name
         if not isinstance(name, str):
-            raise ApiError("model is a text, and must be given.", param="model")
+            raise ApiError("model must be a text, and is required.", param="model")
         served = ", ".join(map(repr, self.names[:10]))
         raise ApiError(
             f"The model {name[:80]!r} is not served; {served} is.",
@@ -366,7 +366,7 @@ class ServedModel:
         policies, specials = {**self.policies, **own_policies}, self.engine.specials
         reading = read_request(body, policies=policies, limits=self.limits, specials=specials)
         if own_policies and not reading.tools and getattr(reading.answer, "policies", None) is None:
-            raise unsupported_member("policies", "There is no schema to be written under them.")
+            raise unsupported_member("policies", "The policies have no effect without a schema.")
         return reading
 
     def read_prompts(self, body: Body) -> BodyRequest:
@@ -484,7 +484,9 @@ class ServedModel:
         if self.format_warning:
             cure = "--tool-format NAME sets another (--help lists them)."
             description = f"Warning: {self.format_warning}; {cure}"
-        plain = "There is no chat template: messages are told plainly, or by --chat-template FILE."
+        plain = (
+            "The model has no chat template: messages are written plainly. Set one with --chat-template FILE."
+        )
         return description if self._has_turns else f"{description} {plain}"
 
     @cached_property
@@ -565,7 +567,7 @@ class ServedModel:
         Errors: ApiError for examples of an embedded model; those of `read_messages`."""
         examples = body.get("examples") or ()
         if examples and self.engine.prompts.is_embedded:
-            raise unsupported_member("examples", "The embedded models read one text and no turns before it.")
+            raise unsupported_member("examples", "The embedded models read one text, without earlier turns.")
         pairs = []
         for example in examples:
             prompt = example["prompt"]
@@ -604,9 +606,9 @@ class ServedModel:
         # two values for one variable of the template contradict each other
         if reserved_names:
             raise OptionError(
-                "The server itself says it.",
+                "The server sets it itself.",
                 where=f"chat_template_kwargs/{min(reserved_names)}",
-                cure="Leave it out.",
+                cure="Remove it.",
             )
         # what the client says of the template goes before our own words
         flags |= template_options if effort is None else {"reasoning_effort": effort, **template_options}
@@ -670,13 +672,13 @@ def _list_prompts(prompt: Any) -> list[str | list[int]]:
     if prompt and len(prompt) <= MOST_SAMPLES:
         return list(prompt)
     raise ApiError(
-        f"prompt is a text, token ids, or a list of at most {MOST_SAMPLES} of either.", param="prompt"
+        f"prompt must be a text, token ids, or a list of up to {MOST_SAMPLES} of either.", param="prompt"
     )
 
 
 def _refuse_file(_: bytes, files: str = "PDF files") -> str:
     """Raise OptionError for a file. `files`: which ones are refused."""
-    cure = "Send the text of the file, or have the server started with --documents."
+    cure = "Send the text of the file, or start the server with --documents."
     raise OptionError(f"{files} are not supported by this server.", cure=cure)
 
 

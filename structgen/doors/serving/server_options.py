@@ -72,7 +72,7 @@ def named_server(
     wrong = next((name for name in host_names if name != "*" and not _NAME.fullmatch(name)), None)
     if wrong is not None:
         raise OptionError(
-            f"{wrong!r} is no name of a host.",
+            f"{wrong!r} is not the name of a host.",
             where="--allowed-host",
             cure="Write it without http:// and without a port: models.example, *.example, or * for any.",
         )
@@ -111,11 +111,13 @@ def read_keys(file: Path | None, environment: Mapping[str, str] = os.environ) ->
             ) from None
         if not any(lines[1:]):
             raise OptionError(
-                "The file of keys holds none.", where="--api-key-file", cure="Write one a line."
+                "The file of keys is empty.", where="--api-key-file", cure="Write one on each line."
             )
     keys = tuple(line for line in lines if line)
     if not all(key.isascii() and key.isprintable() and " " not in key for key in keys):
         raise OptionError(
-            "A key has a character that no header can have.", where="API key", cure="Use letters and digits."
+            "A key contains a character that a header cannot contain.",
+            where="API key",
+            cure="Use letters and digits.",
         )
     return keys

@@ -42,7 +42,7 @@ class StoredResponses(NamedTuple):
             size += len(content)
             if size > self.store.options.max_body:
                 fault = f"The conversation has more than {self.store.options.max_body:,} bytes."
-                raise ApiError(f"{fault} Begin another one.", param="previous_response_id")
+                raise ApiError(f"{fault} Start another one.", param="previous_response_id")
             items.append(json.loads(content))
         self._response_number(name)  # what is there still was there all the time
         return items

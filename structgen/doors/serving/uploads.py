@@ -91,7 +91,10 @@ class Uploads:
         upload = Upload(owner, path, http.headers.get("content-type", ""))
         length = http.headers.get("content-length", "")
         if sum(other_upload.owner == owner for other_upload in self._uploads) >= MOST_UPLOADS:
-            fault = f"This key sends {MOST_UPLOADS} files already. Send this one when one of them has come."
+            fault = (
+                f"This key is already sending {MOST_UPLOADS} files. Send this one when one of "
+                "them has arrived."
+            )
             raise ApiError(fault, status=429, code="too_many_uploads")
         self._uploads.append(upload)
         try:

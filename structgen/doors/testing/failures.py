@@ -17,11 +17,11 @@ class Failure:
 
     status: Annotated[int, WholeCheck(400, 599)] | None = None
     """The status of an answer that is an HTTP error."""
-    retry_after: Annotated[float, NumberCheck(0.0, 86400.0, "seconds, at most a day")] | None = None
+    retry_after: Annotated[float, NumberCheck(0.0, 86400.0, "a number of seconds up to a day")] | None = None
     """The header `Retry-After` in seconds, sent with a status."""
     message: NonemptyText = "A failure of the script."
     """The message of the error, sent with a status."""
-    delay: Annotated[float, NumberCheck(0.0, 86400.0, "seconds, at most a day")] = 0.0
+    delay: Annotated[float, NumberCheck(0.0, 86400.0, "a number of seconds up to a day")] = 0.0
     """The seconds before anything is sent. A client that waits less runs into its timeout."""
     reply: Any = None
     """A reply that is sent in spite of the failure. `cut` and `unchecked` need one."""
@@ -48,7 +48,7 @@ class Failure:
             needs = next((f"no {name}" for name, is_given in others.items() if is_given), "")
         if needs:
             raise OptionError(
-                f"It needs {needs}.",
+                f"The failure needs {needs}.",
                 where="Failure",
                 cure='Write Failure(status=429), Failure(reply="...", cut=200), Failure(reply="...", '
                 "unchecked=True) or Failure(delay=60).",

@@ -72,10 +72,10 @@ class ReplyForm(NamedTuple):
             return ""
         items = self.machine.expected(stop.state)
         expected = [item.what for item in items if item.what != "white space"]
-        fault = "it ends too early" if stop.character is None else f"{stop.character!r} cannot come"
+        fault = "end of text" if stop.character is None else repr(stop.character)
         line, caret = stop.excerpt_lines()
         could = f"\nexpected {' or '.join(expected[:6])}" if expected else ""
-        return f"{fault} at line {stop.line}, column {stop.column}\n  {line}\n  {caret}{could}\n"
+        return f"unexpected {fault} at line {stop.line}, column {stop.column}\n  {line}\n  {caret}{could}\n"
 
     def spell_reply(self, reply: Any, where: str) -> str:
         """Return the text of a reply: a text as it is, calls in a format of calls, any other object as JSON.
@@ -121,9 +121,9 @@ class ReplyForm(NamedTuple):
         lead, calls = ("", parts) if isinstance(parts[0], Call) else (parts[0], parts[1:])
         if not isinstance(lead, str) or not all(isinstance(call, Call) for call in calls):
             raise OptionError(
-                "It has calls, and other parts.",
+                "The reply has calls, and other parts.",
                 where=where,
-                cure="Before the calls of a reply one text may stand: ['Let me see.', sg.Call(...)].",
+                cure="The calls of a reply may follow one text: ['Let me see.', sg.Call(...)].",
             )
         first_refused = ""
         # as pydantic writes the arguments of all calls, then as the types read them
@@ -259,9 +259,9 @@ def plain_values(reply: Any, where: str) -> Iterator[Any]:
 def _no_json(reply: Any, where: str) -> OptionError:
     """Return the error for a reply that JSON cannot express."""
     return OptionError(
-        f"{show_value(reply)} is no value of JSON.",
+        f"{show_value(reply)} is not a JSON value.",
         where=where,
-        cure="Give a text, an object of the type, a dict, an sg.Call or a list of these.",
+        cure="Pass a text, an object of the type, a dict, an sg.Call or a list of these.",
     )
 
 

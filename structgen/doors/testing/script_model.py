@@ -140,8 +140,8 @@ class ScriptModel:
         token_ids = [self._ids[part] for size in sizes if (part := text[offset : offset + size]) in self._ids]
         if not token_ids:
             raise StructgenError(
-                f"No token of the vocabulary writes the byte 0x{text[offset]:02x}.",
+                f"The vocabulary has no token for the byte 0x{text[offset]:02x}.",
                 where="like",
-                cure="Take another tokenizer, or leave like= out.",
+                cure="Use another tokenizer, or remove like=.",
             )
         return token_ids

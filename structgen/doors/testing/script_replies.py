@@ -44,10 +44,10 @@ class TakenReply(NamedTuple):
             return self._replace(reply=reply)
         except StopIteration as error:
             raise ScriptError(
-                "The replies have come to StopIteration, and nothing answers this request: "
+                "The replies ended with StopIteration, and this request has no reply: "
                 f"{_show_prompt_end(prompt)}.",
                 where=self.location,
-                cure="Have a reply for each request. A list of replies counts them.",
+                cure="Add a reply for each request. A list of replies counts them.",
             ) from error
 
 
@@ -71,9 +71,9 @@ class Replies:
         if isinstance(replies, Mapping):
             if not all(isinstance(part, str) and part for part in replies):
                 raise OptionError(
-                    "The keys of a dict of replies are parts of prompts, as texts.",
+                    "The keys of a dict of replies must be parts of prompts, as texts.",
                     where="replies",
-                    cure="Write a reply that is an object into a list: Scripted([{...}]).",
+                    cure="Put a reply that is an object into a list: Scripted([{...}]).",
                 )
             self._by_part = dict(replies)
         elif callable(replies) and not isinstance(replies, type):  # a class may be an exception to raise
@@ -116,15 +116,15 @@ class Replies:
             raise ScriptError(
                 f"The prompt of request {number + 1} has {parts} of the script: {_show_prompt_end(prompt)}.",
                 where="replies",
-                cure="Write a part that this prompt alone has; a list has replies in their order.",
+                cure="Use a part that only this prompt has; a list has replies in their order.",
             )
         if number >= len(self._reply_list):
             count = len(self._reply_list)
             raise ScriptError(
-                f"The script has {count} {'reply' if count == 1 else 'replies'}, and this is request "
-                f"{number + 1}, which nothing answers: {_show_prompt_end(prompt)}.",
+                f"The script has {count} {('reply' if count == 1 else 'replies')}, and this is "
+                f"request {number + 1}, which has none: {_show_prompt_end(prompt)}.",
                 where="replies",
-                cure="Add a reply. A refused answer is asked for again: attempts=1 asks once.",
+                cure="Add a reply. A refused answer is requested again: attempts=1 requests once.",
             )
         return TakenReply(self._reply_list[number], f"replies[{number}]")
 

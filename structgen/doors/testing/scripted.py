@@ -112,8 +112,8 @@ class Scripted(Engine):
         if self.errors:
             raise self.errors[0]
         if unused := self._replies.unused_replies:
-            fault = f"{len(unused)} of the replies had no request: {'; '.join(unused[:8])}."
-            cure = "Take them out, or look why the program asked less often."
+            fault = f"{len(unused)} of the replies were not used: {'; '.join(unused[:8])}."
+            cure = "Remove them, or check why the program sent fewer requests."
             raise ScriptError(fault, where="replies", cure=cure)
 
     def __enter__(self) -> Self:
@@ -230,8 +230,8 @@ class Scripted(Engine):
         form = ReplyForm(machine, self._call_format, self.specials)
         try:
             if isinstance(reply, Failure):
-                cure = "Give an exception, or serve the replies with sg.testing.server."
-                raise OptionError("A Failure is a server's.", where=where, cure=cure)
+                cure = "Pass an exception, or serve the replies with sg.testing.server."
+                raise OptionError("A Failure is only for servers.", where=where, cure=cure)
             text = form.spell_reply(reply, where)
             if not text.startswith(request.begun):
                 text = request.begun + text
@@ -259,10 +259,9 @@ class Scripted(Engine):
             self._check_size("thoughts", thoughts, request.thinking.max_tokens, where)
         if fault := form.describe_fault(text):
             raise ScriptError(
-                f"The form forbids this reply: {fault}The prompt: {short_repr(prompt)}.",
+                f"The form rejects this reply: {fault}The prompt: {short_repr(prompt)}.",
                 where=where,
-                cure="Mend the reply, or the form; an object in place of a text is written as the form "
-                "wants it.",
+                cure="Correct the reply, or the form; an object is written as the form requires.",
             )
         self._check_size("reply", text.removeprefix(request.begun), request.most_tokens, where)
         is_plain = not any(special in text for special in self.specials)
@@ -284,7 +283,7 @@ class Scripted(Engine):
             raise ScriptError(
                 f"The {part_name} of {count:,} tokens is longer than max_tokens={limit:,}.",
                 where=where,
-                cure="Shorten the text, or raise max_tokens.",
+                cure="Shorten the text, or increase max_tokens.",
             )
 
     @property
@@ -317,9 +316,9 @@ class Scripted(Engine):
         offset = next(differing, len(pairs))
         written, expected = (short_repr(text[offset:], 60) for text in (result.text, reply_text.text))
         error = ScriptError(
-            f"The engine left the reply at character {offset}: it wrote {written} in place of {expected}.",
+            f"The engine left the reply at character {offset}: it wrote {written} instead of {expected}.",
             where=reply_text.where,
-            cure="Look at the options of the request that choose other tokens, such as logit_bias.",
+            cure="Check the options of the request that choose other tokens, such as logit_bias.",
         )
         self.errors.append(error)
         raise error

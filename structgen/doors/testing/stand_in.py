@@ -144,7 +144,7 @@ def server(replies: Any, *, like: Any = None) -> Iterator[Address]:
 
 def _hanging_error(fault: str) -> StructgenError:
     """Return the error of a server that does not start or end in time. `fault`: "start" or "end"."""
-    cure = "Look at what a function among the replies waits for, and at the load of the machine."
+    cure = "Check what a function among the replies waits for, and the load of the machine."
     return StructgenError(f"The server for tests does not {fault}.", where="testing.server", cure=cure)
 
 
@@ -180,9 +180,9 @@ class _FailureLayer:
             if taken_reply.is_raised and not isinstance(
                 taken_reply.reply, Exception
             ):  # it would end the server
-                cure = "Give an sg.testing.Failure, or an exception that is an Exception."
+                cure = "Pass an sg.testing.Failure, or an exception that is an Exception."
                 raise OptionError(
-                    f"{show_value(taken_reply.reply)} is for no client.",
+                    f"{show_value(taken_reply.reply)} cannot be sent to a client.",
                     where=taken_reply.location,
                     cure=cure,
                 )

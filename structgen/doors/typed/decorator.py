@@ -161,9 +161,9 @@ def generate(
     def decorate(function: Callable[..., Any]) -> Any:
         if isinstance(function, staticmethod | classmethod):
             raise OptionError(
-                f"@{type(function).__name__} stands below @sg.generate.",
+                f"@{type(function).__name__} is below @sg.generate.",
                 where="generate",
-                cure="Put it above.",
+                cure="Move it above.",
             )
         spec = _make_spec(function, all_options, names)
         return AsyncTypedFunction(spec) if spec.is_async else TypedFunction(spec)
@@ -233,7 +233,7 @@ def _return_annotation(function: Callable[..., Any]) -> Any:
         raise make_refusal(
             f"{function.__qualname__} has no return type.",
             "type",
-            "Annotate what comes back: `-> Person`.",
+            "Annotate the return type: `-> Person`.",
             "return",
         )
     return annotation
@@ -250,8 +250,8 @@ def _resolve_annotation(annotation: Any, function: Callable[..., Any], names: Ma
         return eval(annotation, module, {**names}) if isinstance(annotation, str) else annotation
     except (SyntaxError, IndexError) as error:  # the text is no expression, or empty
         raise make_refusal(
-            f"The annotation {annotation!r} is no expression of Python.",
+            f"The annotation {annotation!r} is not a Python expression.",
             "type",
-            "Annotate a type, such as `-> Person`, or write target=.",
+            "Annotate a type, such as `-> Person`, or pass target=.",
             "return",
         ) from error

@@ -124,7 +124,7 @@ class CallSpec:
             return self.read_form()
         except NameError as error:
             raise UnsupportedError(
-                f"{self.name} returns a type in which {error.name!r} is not defined.",
+                f"The return type of {self.name} uses {error.name!r}, which is not defined.",
                 keyword="type",
                 where="return",
                 cure="Define it at the top of the module, before the first call.",
@@ -218,9 +218,9 @@ class CallSpec:
             return  # the error tells more
         messages, bound = list[str](), self.model().bound
         if result.usage.outline:
-            cure = "Shorten the prompt, or lower max_tokens=; outline=False leaves the outline out."
+            cure = "Shorten the prompt, or reduce max_tokens=; outline=False omits the outline."
             messages.append(f"{result.usage.outline} {cure}")
-        cure = f"Raise {bound}=; `finish_reason` of a detailed result says whether it is enough."
+        cure = f"Increase {bound}=; `finish_reason` of a detailed result shows whether it is enough."
         match result.finish_reason:
             case FinishReason.STEERED:
                 messages.append(f"The document was closed early, so that it ends within {bound}. {cure}")
@@ -555,8 +555,8 @@ class _FunctionBase(Generic[P, R]):
         if error is not None:
             error = check_number("error", error, 1e-6, 0.999, "a share of wrong answers between 0 and 1")
             if not isinstance(self._spec.model(), Local):
-                fault = "This model tells nothing of how sure it is."
-                raise OptionError(fault, where="error", cure="Leave it out, or ask an engine.")
+                fault = "This model reports no confidences."
+                raise OptionError(fault, where="error", cure="Remove it, or use an engine.")
         held_out = check_number("held_out", held_out, 0.0, 1.0, "a share of the pairs from 0 to 1")
         seed = check_whole("seed", seed, 0)
         return await fit_function(self, self._read_pairs(pairs), error, held_out, seed)
@@ -565,7 +565,7 @@ class _FunctionBase(Generic[P, R]):
         """Return pairs of this function's arguments and values. Errors: OptionError."""
         pairs = read_pairs(pairs_like, "pairs")
         if not pairs:
-            raise OptionError("There are no pairs.", where="pairs", cure="Give at least one.")
+            raise OptionError("is empty.", where="pairs", cure="Pass at least one pair.")
         check_calls(pairs, self.__signature__)
         return pairs
 
@@ -590,9 +590,8 @@ class _FunctionBase(Generic[P, R]):
         """Return the calls of a batch. Errors: OptionError for what is one call, or no iterable."""
         is_single = isinstance(calls, str | bytes | bytearray | Mapping)
         if is_single or not isinstance(calls, Iterable):
-            kind = "one call" if is_single else "no list"
             raise OptionError(
-                f"A {type(calls).__name__} is {kind}: batch takes many calls.",
+                f"batch() expects a list of calls, got {type(calls).__name__}.",
                 where="calls",
                 cure="Write batch([call]), with one item for each call.",
             )
@@ -603,7 +602,7 @@ class FilledPrompt(Exception):
     """Raised by `sg.filled()`, and caught by the decorator: the prompt that was given, if any."""
 
     def __init__(self, prompt: object = None) -> None:
-        super().__init__("sg.filled() stands in the body of a function that sg.generate decorates.")
+        super().__init__("sg.filled() may only be used in the body of a function that sg.generate decorates.")
         self.prompt = prompt
 
 

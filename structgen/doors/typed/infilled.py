@@ -156,7 +156,7 @@ class Infiller:
             raise NoFillingError(
                 f"No document fits: {error.what}",
                 where="max_tokens",
-                cure=f"Give as many with max_tokens=; the context leaves room for {room:,}.",
+                cure=f"Set max_tokens= to as many; the context leaves room for {room:,}.",
             ) from error
         except OptionError as error:
             if error.where != "grammar":
@@ -165,7 +165,7 @@ class Infiller:
             raise OptionError(
                 error.what,
                 where="return",
-                cure=f"depth= and max_states= are said in model=sg.Infilling(model, depth=...). {error.cure}",
+                cure=f"Set depth= and max_states= in model=sg.Infilling(model, depth=...). {error.cure}",
             ) from error
         return _engine_result(infilled, len(prompt))
 
@@ -183,7 +183,7 @@ class Infiller:
             raise OptionError(
                 error.what,
                 where=error.where,
-                cure=f"{error.cure} What load_masked_model returns goes into sg.Infilling(model, tokenizer).",
+                cure=f"{error.cure} Pass what load_masked_model returns to sg.Infilling(model, tokenizer).",
             ) from error
 
 
@@ -212,9 +212,9 @@ def _engine_result(infilled: Infilled, prompt: int) -> Result:
 def no_calls() -> UnsupportedError:
     """Return the error for tools."""
     return make_refusal(
-        "A masked-diffusion model fills the slots of a document, and writes no calls.",
+        "A masked-diffusion model fills the slots of a document, and does not write calls.",
         "tools",
-        "Ask a causal model; or ask this one for the type of one tool's arguments.",
+        "Use a causal model; or ask this one for the type of one tool's arguments.",
         "tools",
     )
 
@@ -222,10 +222,10 @@ def no_calls() -> UnsupportedError:
 def no_stream() -> UnsupportedError:
     """Return the error for a stream."""
     return make_refusal(
-        "A masked-diffusion model fills a document in any order: there is no beginning to stream.",
+        "A masked-diffusion model fills a document in any order, so it cannot be streamed.",
         "stream",
-        "Call the function for the whole, with list[T] in place of Iterator[T]; sg.infill(listen=...) "
-        "tells each canvas.",
+        "Call the function for the whole document, with list[T] instead of Iterator[T]; "
+        "sg.infill(listen=...) reports each canvas.",
         "model",
     )
 

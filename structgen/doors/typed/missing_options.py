@@ -11,7 +11,7 @@ from structgen.decoding.engine.thinking import Thinking
 from structgen.decoding.runs.exclusions import Exclusion, Exclusions
 from structgen.doors.typed.signatures.call_options import CallOptions
 
-_OR_AN_ENGINE: Final = "Leave it out, or use an engine."
+_OR_AN_ENGINE: Final = "Remove it, or use an engine."
 _OF_OTHERS: Final = ("sampling", "max_tokens", "stop", "timeout", "outline", "choices")
 _OF_ENGINES: Final = tuple(
     name for name in CallOptions.__annotations__.keys() & Request.__annotations__ if name not in _OF_OTHERS
@@ -22,33 +22,33 @@ _OF_OWN_SERVERS: Final = ("thinking", "continue_final_message")
 OWN_NUMBERS: Final = ("top_k", "min_p", "repetition_penalty", "min_tokens")
 """Options of a sampling that structgen's own server takes, and OpenAI's protocol lacks."""
 OF_SERVERS: Final = Exclusions(
-    Exclusion(("strategy", "banned"), "{} is not in OpenAI's protocol.", "Leave it out."),
+    Exclusion(("strategy", "banned"), "{} is not in OpenAI's protocol.", "Remove it."),
     Exclusion(
         "thinking",
-        "The closing tag of thoughts is the server's own.",
-        "Leave it out, or pass sg.Thinking(max_tokens=...) without until; or use an engine.",
+        "The closing tag of thoughts is set by the server.",
+        "Remove it, or pass sg.Thinking(max_tokens=...) without until; or use an engine.",
         beside=lambda options, sampling: options.thinking and options.thinking.until != Thinking().until,
     ),
     Exclusion(
         "choices",
-        "The probabilities of values after a prompt that says nothing are not available with a server.",
-        'Leave it out, or pass choices="tokens"; or use an engine.',
+        "The probabilities of values after a neutral prompt are not available with a server.",
+        'Remove it, or pass choices="tokens"; or use an engine.',
         beside=lambda options, sampling: options.choices == "calibrated",
     ),
     Exclusion(
         "policies",
         "{} cannot be sent to a server.",
-        "Leave it out: a server reads the draft that $schema names, and what the schema itself has.",
+        "Remove it: a server reads the draft that $schema names, and what the schema itself has.",
         when=lambda options, sampling: next(
             (name for name in ("draft", "resources") if name in (options.policies or ())), None
         ),
     ),
     Exclusion(
         ("canonical", "healing"),
-        "A server chooses its tokens itself, so {} cannot be had from it.",
+        "{} is not available with a server, which chooses its tokens itself.",
         _OR_AN_ENGINE,
     ),
-    Exclusion("speculation", "Whether a server speculates is the server's own affair.", _OR_AN_ENGINE),
+    Exclusion("speculation", "Speculation is a setting of the server.", _OR_AN_ENGINE),
     Exclusion(
         tuple(name for name in _OF_ENGINES if name not in _OF_OWN_SERVERS),
         "{} is not available with a server.",
@@ -60,18 +60,18 @@ OF_OTHER_SERVERS: Final = Exclusions(
     Exclusion(
         (*OWN_NUMBERS, "repetition"),
         "{} is not in OpenAI's protocol.",
-        "Leave it out; a server of structgen's has it.",
+        "Remove it, or use a server of structgen's.",
     ),
     Exclusion(
         "continue_final_message",
         "OpenAI's protocol has no such field; servers may ignore it.",
-        "Leave it out, and write what your server reads into the last message; a server of structgen's has "
-        "it, and so has an engine.",
+        "Remove it, and write what your server reads into the last message; or use a server of "
+        "structgen's, or an engine.",
     ),
     Exclusion(
         ("thinking", "policies"),
         "{} is not available with a server that is not structgen's.",
-        "Leave it out, or use a server of structgen's, or an engine.",
+        "Remove it, or use a server of structgen's, or an engine.",
     ),
 )
 """Of a typed function's options and its sampling, with a server that is not structgen's own."""
@@ -81,8 +81,8 @@ def _left_out(option: str) -> Exclusion:
     """Return the row of an option of a sampling that an `sg.Server` may leave out."""
     return Exclusion(
         option,
-        "{} is given, and sg.Server leaves it out.",
-        "Take it out of one of them.",
+        "{} is set, but sg.Server(leave_out=...) excludes it.",
+        "Remove it from one of them.",
         when=lambda options, server: getattr(options.sampling, option) and option in server.leave_out,
     )
 
@@ -92,8 +92,8 @@ OF_SERVER_FIELDS: Final = Exclusions(
     _left_out("seed"),
     Exclusion(
         "max_tokens",
-        "{} is given, and sg.Server leaves it out.",
-        "Take it out of one of them.",
+        "{} is set, but sg.Server(leave_out=...) excludes it.",
+        "Remove it from one of them.",
         beside=lambda options, server: {"max_tokens", "max_completion_tokens"} <= {*server.leave_out},
     ),
 )
@@ -101,8 +101,8 @@ OF_SERVER_FIELDS: Final = Exclusions(
 OF_BEGUN_ANSWERS: Final = Exclusions(
     Exclusion(
         "thinking",
-        "Thoughts come before an answer, and this one has begun in the last message.",
-        "Leave thinking out, or pass continue_final_message=False.",
+        "Thoughts precede an answer, and this answer has already begun in the last message.",
+        "Remove thinking, or pass continue_final_message=False.",
     )
 )
 """Of a typed function's options, where an answer of structgen's server continues the last message."""
@@ -110,21 +110,21 @@ OF_ANTHROPIC: Final = Exclusions(
     Exclusion(
         ("seed", "presence_penalty", "frequency_penalty", "logit_bias"),
         "{} is not in Anthropic's protocol.",
-        "Leave it out.",
+        "Remove it.",
     )
 )
 """Of a sampling."""
 OF_SERVER_FORMS: Final = Exclusions(
     Exclusion(
         "thinking",
-        "thinking cannot be had from a server.",
-        "Leave it out: what a server sends of thoughts is in reply.thinking.",
+        "thinking is not available with a server.",
+        "Remove it: the thoughts that a server sends are in reply.thinking.",
         when=lambda options, form: form.tools is not None and form.tools.thinking is not False,
     ),
     Exclusion(
         "stop",
-        "A stop string would cut a document short.",
-        "Leave it out, or return str.",
+        "Stop strings would truncate the document.",
+        "Remove it, or return str.",
         beside="grammar",
     ),
 )
@@ -132,43 +132,43 @@ OF_SERVER_FORMS: Final = Exclusions(
 OF_INFILLING: Final = Exclusions(
     Exclusion(
         tuple(option.name for option in fields(Sampling) if option.name not in ("temperature", "seed")),
-        "{} is about the next token behind those before it; slots are filled in any order.",
-        "Leave it out; temperature and seed are there.",
+        "{} is about the next token after those before it; slots are filled in any order.",
+        "Remove it; temperature and seed are supported.",
     ),
     Exclusion(
         "stop",
         "A stop string ends a text that is written from left to right; slots are filled in any order.",
-        "Leave it out; the grammar says where the document ends.",
+        "Remove it; the grammar ends the document.",
     ),
     Exclusion(
         "thinking",
-        "A masked-diffusion model writes no thoughts before the document.",
-        "Leave it out, or give the type a field for them.",
+        "A masked-diffusion model does not write thoughts before the document.",
+        "Remove it, or add a field for them to the type.",
     ),
     Exclusion(
         ("canonical", "healing"),
         "{} is about texts that are written from left to right; slots are filled in any order.",
-        "Leave it out.",
+        "Remove it.",
     ),
     Exclusion(
         "continue_final_message",
-        "Slots are filled in any order, and a document has no beginning to go on with.",
-        "Leave it out; sg.infill takes given fields, and templates.",
+        "Slots are filled in any order, so a document has no beginning to continue.",
+        "Remove it; sg.infill takes given fields, and templates.",
     ),
     Exclusion(
         "examples",
-        "A masked-diffusion model fills slots, and was trained on no examples before its text.",
-        "Leave it out, or ask a causal chat model.",
+        "A masked-diffusion model fills slots, and was not trained on examples before its text.",
+        "Remove it, or use a causal chat model.",
     ),
     Exclusion(
         "speculation",
         "Speculation guesses next tokens, and infilling has none.",
-        "Leave it out; sg.Infilling(model, sure=0.8) makes larger steps.",
+        "Remove it; sg.Infilling(model, sure=0.8) makes larger steps.",
         beside=lambda options, sampling: options.speculation != "off",
     ),
     Exclusion(
         tuple(name for name in _OF_ENGINES if name not in ("chat", "speculation")),
-        "{} cannot be had from a masked-diffusion model.",
+        "{} is not available with a masked-diffusion model.",
         _OR_AN_ENGINE,
     ),
 )
@@ -176,8 +176,8 @@ OF_INFILLING: Final = Exclusions(
 OF_DRAWS: Final = Exclusions(
     Exclusion(
         "model",
-        "A masked-diffusion model gives no probabilities of whole documents, so its own distribution cannot "
-        "be drawn from.",
+        "A masked-diffusion model does not compute the probability of a whole document, so it "
+        "cannot draw from its own distribution.",
         "Call the function with sampling=sg.Sampling(temperature=1.0, seed=...) for each draw, or use a "
         "causal model.",
         when=lambda options, form, writer: writer.kind == "infilling",
@@ -185,15 +185,15 @@ OF_DRAWS: Final = Exclusions(
     ),
     Exclusion(
         "model",
-        "A server gives texts, not the probability of each token behind each prefix, so the model's own "
-        "distribution cannot be drawn from.",
+        "A server returns texts, not the probability of each token after each prefix, so draws "
+        "from the model's own distribution are not available.",
         "Load the model in this process: a folder, structgen/extract, or an sg.Engine.",
         when=lambda options, form, writer: writer.kind == "server",
         keyword="openai:",
     ),
     Exclusion(
         "return",
-        "A draw is a whole document, and an Iterator hands out its items one by one.",
+        "sample() draws whole documents; Iterator[T] yields single items.",
         "Annotate list[T].",
         when="items",
         keyword="Iterator",
@@ -207,34 +207,34 @@ OF_DRAWS: Final = Exclusions(
     ),
     Exclusion(
         "return",
-        "Free text is not conditioned on anything: the model's own texts are draws already.",
+        "Free text has no constraint to sample under.",
         "Annotate a type that has a schema, or call the function with a temperature of 1.",
         when=lambda options, form, writer: form.grammar is None,
         keyword="str",
     ),
-    Exclusion("thinking", "Draws have no thoughts before the document.", "Leave thinking out."),
+    Exclusion("thinking", "Draws have no thoughts before the document.", "Remove thinking."),
 )
 """Of a typed function's options, the form of what is wanted, and its writer."""
 OF_TOOLS: Final = Exclusions(
     Exclusion(
         ("grounded", "quotes", "missing"),
-        "The arguments of calls are not held to texts.",
-        "Leave it out, or ask for the type of one tool's arguments.",
+        "The arguments of calls are not grounded in texts.",
+        "Remove it, or ask for the type of one tool's arguments.",
     ),
     Exclusion(
         ("outline", "stop", "wrap"),
-        "{} has no meaning beside tools.",
-        "Leave it out: the prompt tells the tools, and their format where a reply ends.",
+        "{} has no effect with tools.",
+        "Remove it: the prompt lists the tools, and their format where a reply ends.",
     ),
     Exclusion(
         "examples",
-        "An example is a document, and a reply beside tools may be calls.",
-        "Leave it out, or write the turns of the examples into the messages.",
+        "An example is a document, and a reply with tools may be calls.",
+        "Remove it, or write the turns of the examples into the messages.",
     ),
     Exclusion(
         "thinking",
-        "The thoughts of a format stand before calls alone.",
-        "Pass thinking=sg.Thinking(), whose thoughts stand before the answer too.",
+        "The thoughts of a format only precede calls.",
+        "Pass thinking=sg.Thinking(), whose thoughts precede the answer too.",
         when=lambda options, use: use.thinking and use.reply_shape.answer is not None,
     ),
 )
@@ -242,16 +242,16 @@ OF_TOOLS: Final = Exclusions(
 OF_EMBEDDED: Final = Exclusions(
     Exclusion(
         "examples",
-        "The embedded models read one text below one outline, and no turns before them.",
-        "Leave it out, or ask a chat model.",
+        "The embedded models read one text below one outline, without earlier turns.",
+        "Remove it, or use a chat model.",
     )
 )
 """Of a typed function's options."""
 WITHOUT_TOOLS: Final = Exclusions(
     Exclusion(
         ("tool_choice", "parallel", "tool_format"),
-        "{} is given, and no tools.",
-        "Give tools=[...], or leave it out.",
+        "{} is set, but no tools are given.",
+        "Pass tools=[...], or remove it.",
         without="tools",
     )
 )

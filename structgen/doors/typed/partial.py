@@ -67,7 +67,7 @@ class Partial(Generic[T_co]):
     def outcome(self) -> Outcome[T_co]:
         """The result, and how its text came to be. Errors: OptionError before the end."""
         if self._outcome is None:
-            raise OptionError("The stream has not ended.", where="result", cure="Ask the last partial.")
+            raise OptionError("The stream has not ended.", where="result", cure="Use the last partial.")
         return self._outcome
 
     def __getitem__(self, key: str | int) -> Any:

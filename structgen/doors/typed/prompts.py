@@ -111,20 +111,22 @@ class Template:
             self._pieces = list(string.Formatter().parse(inspect.cleandoc(docstring)))
         except ValueError as error:
             raise OptionError(
-                f"The docstring is no template: {error}.",
+                f"The docstring is not a template: {error}.",
                 where="docstring",
-                cure="Double braces that are meant as such: {{ and }}.",
+                cure="Double literal braces: {{ and }}.",
             ) from error
         names = list(signature.parameters)
         for _, field, _, _ in self._pieces:
             # `user.name` and `user[name]` are fields of the parameter `user`
             root = None if field is None else field.partition(".")[0].partition("[")[0]
             if root is not None and root not in names:
-                field_list = ", ".join(f"{{{name}}}" for name in names) or "none, for there are no parameters"
+                field_list = ", ".join(f"{{{name}}}" for name in names) or (
+                    "none, because the function has no parameters"
+                )
                 raise OptionError(
-                    f"{{{field}}} is no parameter of the function.",
+                    f"{{{field}}} is not a parameter of the function.",
                     where="docstring",
-                    cure=f"Fields are {field_list}; braces that are meant as such are doubled.",
+                    cure=f"The fields are {field_list}; double literal braces.",
                 )
 
     def fill_in(self, arguments: Mapping[str, Any]) -> PromptSource:
@@ -179,9 +181,9 @@ def _format_field(
             cure="Pass a value that str.format takes, or convert it: {name!r}.",
         ) from error
     raise OptionError(
-        f"The value of {{{field}}} is None, and the prompt would hold the word None.",
+        f"The value of {{{field}}} is None, and the prompt would contain the word None.",
         where=field,
-        cure=f"Pass a text, or write {{{field}!r}} in the docstring if None may stand there.",
+        cure="Pass a text, or write {{field}!r} in the docstring if None is allowed.",
     )
 
 
@@ -193,9 +195,9 @@ def source_of_call(prompt: object, template: Template | None, arguments: Mapping
     if prompt is None:
         if template is None:
             raise OptionError(
-                "There is no docstring, and the body returned no prompt.",
+                "The function has no docstring, and its body returned no prompt.",
                 where="prompt",
-                cure="Write what is wanted as the docstring, or return sg.filled(prompt).",
+                cure="Describe the task in the docstring, or return sg.filled(prompt).",
             )
         return template.fill_in(arguments)
     return source_of_prompt(prompt)
@@ -205,8 +207,8 @@ def source_of_prompt(prompt: Any) -> PromptSource:
     """Return the source of a text or of chat messages. Errors: OptionError."""
     if isinstance(prompt, str):
         return PromptSource(prompt, (prompt,))
-    fault = f"An object of the type {type(prompt).__name__} is not a prompt."
-    cure = 'Give text, or messages such as [{"role": "user", "content": "..."}].'
+    fault = f"A prompt must be a text or messages, got {type(prompt).__name__}."
+    cure = 'Pass text, or messages such as [{"role": "user", "content": "..."}].'
     match prompt:
         case None:
             fault = "None is not a prompt."
@@ -248,7 +250,9 @@ def narrow_task(
     report = None if is_again or source.refused_attempt is not None else warn_grounded
     is_whole_prompt = options.grounded is True and not source.named_values
     if report is not None and is_whole_prompt and isinstance(source.prompt, str):
-        message = "The numbers and dates of the whole prompt count as stated, those of the question too."
+        message = (
+            "The numbers and dates of the whole prompt count as stated, including those of the question."
+        )
         report(f"{message} Name the document: grounded=text.")
     stated = _stated_text_of(task, source) if stated is None else stated
     grammar = grounded_grammar(

@@ -50,10 +50,10 @@ from structgen.doors.typed.tool_use import rewrite_history
 from structgen.doors.typed.waiting import pieces_of, run_coroutine
 
 LOST = (
-    "That every token keeps the schema: a server that is not structgen's own may ignore parts of it. A "
-    "document that breaks it is asked for again, up to `attempts` times.",
-    "That a document is complete within max_tokens: it may be cut off, which is an error with the text so "
-    "far.",
+    "That every token keeps the schema: a server that is not structgen's own may ignore parts of "
+    "it. A document that breaks it is requested again, up to `attempts` times.",
+    "That a document is complete within max_tokens: it may be truncated, which is an error with "
+    "the text so far.",
     "Log-probabilities, the mass removed and traces; the same text for the same seed in any batch.",
     "Policies (white space, numbers, escapes), and thoughts with a budget; a server of structgen's has them.",
 )
@@ -67,24 +67,28 @@ MOST_SECONDS: Final = 600.0
 """The time limit of an answer, and between two pieces of a stream, where `timeout` says none."""
 _HOST: Final = re.compile(r"://(?:[^/@]*@)?(\[[^\]]*\]|[^:/?#]*)(?::(\d+))?")
 """The host and the port of an address, without a name and a password before them."""
-_REQUEST = "The server does not take this request: its message says which part."
+_REQUEST = "The server rejected the request; its message says why."
 _CURES = {
     **dict.fromkeys(
         ("AuthenticationError", "PermissionDeniedError", "CredentialsError", "AnthropicError"),
         "Set the environment variable {key} to a key of this server.",
     ),
     **dict.fromkeys(("BadRequestError", "UnprocessableEntityError"), _REQUEST),
-    "NotFoundError": "Check the URL, which mostly ends in /v1, and the model's name {name!r}: "
-    "curl {url}/models lists the names.",
+    "NotFoundError": (
+        "Check the URL, which usually ends in /v1, and the model's name {name!r}: "
+        "curl {url}/models lists the names."
+    ),
     "APIConnectionError": "Check that the server runs and that the URL is right (host, port).",
-    "RateLimitError": "Wait, ask for fewer texts at a time, or raise the quota at the server.",
-    "EOFError": "Ask again; a proxy's time limit, or the server's log, may say why it ends.",
-    "APITimeoutError": f"Raise timeout=, in seconds (by default {MOST_SECONDS:.0f}), or look whether the "
-    "server is overloaded.",
+    "RateLimitError": "Wait, request fewer texts at a time, or raise the quota at the server.",
+    "EOFError": "Retry; a proxy's time limit, or the server's log, may explain why it ends.",
+    "APITimeoutError": (
+        f"Increase timeout=, in seconds (by default {MOST_SECONDS:.0f}), or check "
+        "whether the server is overloaded."
+    ),
 }
 """The cure for a person, by the name of a client's error."""
-_URL = "Check that the URL is that of an OpenAI-compatible server: it mostly ends in /v1."
-_WHOLE = "Call the function itself, without .stream and with list[T] in place of Iterator[T]."
+_URL = "Check that the URL is that of an OpenAI-compatible server: it usually ends in /v1."
+_WHOLE = "Call the function itself, without .stream and with list[T] instead of Iterator[T]."
 
 
 class Remote:
@@ -129,7 +133,7 @@ class Remote:
         client = make(base_url=self.url, api_key=key, max_retries=1, timeout=time_limits)
         # a client may be made without a key, and fails at its first request in other words
         if not (client.api_key or client.auth_token or getattr(client, "credentials", None)):
-            raise self._faults[0]("There is no key")
+            raise self._faults[0]("No API key is set")
         return client
 
     # --- what is sent ---------------------------------------------------------------------------------------
@@ -269,20 +273,21 @@ class Remote:
     def _error_for(self, error: Exception, text: str) -> StructgenError:
         """Return our error for one of the client, of JSON, or of a shape. `text`: the pieces that had
         come."""
-        words, fault = words_of_error(error), "The server failed"
+        words, kind = words_of_error(error), type(error).__name__
+        fault = "Cannot reach the server" if kind == "APIConnectionError" else "The server failed"
         cures = {**_CURES, **self._protocol.cures}
-        cure = cures.get(type(error).__name__, "See the server's log.")
+        cure = cures.get(kind, "Check the server's log.")
         if text:
-            fault = f"The server's stream broke off behind {text[-60:]!r}"
+            fault = f"The server closed the stream after {text[-60:]!r}"
         elif isinstance(error, ValueError):
             fault, cure = "The server's reply is not JSON", _URL
         elif isinstance(error, (TypeError, AttributeError)):
-            fault, cure = "The server's reply is not of its protocol's shape", _URL
+            fault, cure = "The server's reply is not valid in its protocol", _URL
         elif cure == _REQUEST and not words:
-            cure = "The server does not take this request, and does not say why: see its log."
+            cure = "The server rejected the request without a reason: check its log."
         # many clients repeat the server's words in their own message
         detail = "" if words in " ".join(str(error).split()) else f" - {words}"
-        fault = f"{fault}: {type(error).__name__}: {str(error).rstrip('.')}{detail.rstrip('.')}."
+        fault = f"{fault}: {kind}: {str(error).rstrip('.')}{detail.rstrip('.')}."
         cure = cure.format(name=self.name, url=self.url, key=self._protocol.key)
         failure = StructgenError(fault, where=self.url, cure=cure)
         failure.__cause__ = error
@@ -292,7 +297,7 @@ class Remote:
         """Return the error of a reply of status 200 that is no answer, with the words of its body."""
         words = words_of(error_body)
         if words:
-            fault = f"{fault} It says: {words.rstrip('.')}."
+            fault = f"{fault} Its message: {words.rstrip('.')}."
             cure = cure if isinstance(error_body, str) else _REQUEST  # a page is of another server
         return StructgenError(fault, where=self.url, cure=cure)
 
@@ -364,7 +369,7 @@ class Remote:
             # a server that knows no streams sends one JSON object
             if stream.response.headers.get("content-type", "").startswith("application/json"):
                 error_body = await stream.response.aread() if task.is_async else stream.response.read()
-                fault = "The server did not stream: it answered with one object."
+                fault = "The server does not support streaming: it returned a single JSON object."
                 raise self._error_of_reply(fault, json.loads(error_body), _WHOLE)
             async with aclosing(pieces_of(stream)) as chunks:
                 async for chunk in chunks:

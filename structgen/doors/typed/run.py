@@ -50,9 +50,9 @@ def _ask_model(
     form = preparation.read_form(Reply if target is None and tools is not None else target)
     if form.items:
         raise OptionError(
-            "Items one by one come from a function.",
+            "Single items are only available from a function.",
             where="target",
-            cure="Ask for list[T], with sg.run.stream(...) for what there is of it; or decorate a function.",
+            cure="Use list[T], with sg.run.stream(...) for a part of it; or decorate a function.",
         )
     detailed, is_async = checks.check_switch("detailed", detailed), name == "sg.arun"
     spec = CallSpec(name, lambda: form, preparation.writer, preparation.options, is_async)
@@ -73,7 +73,7 @@ def _prompt_of(pair: Pair) -> PromptSource:
     arguments, keywords = pair.call
     if len(arguments) != 1 or keywords:
         cure = 'Write examples=[("Ada is 36.", Person(...)), ...].'
-        raise OptionError("It has no prompt.", where=pair.where, cure=cure)
+        raise OptionError("The call has no prompt.", where=pair.where, cure=cure)
     with prefix_place(pair.where):
         return source_of_prompt(*arguments)
 
@@ -87,7 +87,7 @@ def _read_old_options(name: str, detailed: bool | None, stream: bool | None) -> 
     is_stream = checks.check_flag("stream", stream)
     if (is_detailed, is_stream) != (None, None):
         method = "stream" if is_stream else "detailed" if is_detailed else ""
-        cure = f"Call {name}.{method}(...)." if method else "Leave them out."
+        cure = f"Call {name}.{method}(...)." if method else "Remove them."
         fault = f"The options detailed and stream of {name} will be removed in the next minor version."
         warnings.warn(f"{fault} {cure}", FutureWarning, stacklevel=warning_level())
     return bool(is_detailed), bool(is_stream)

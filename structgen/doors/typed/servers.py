@@ -70,8 +70,12 @@ PROTOCOLS: Final = {
         "OLLAMA_API_KEY",
         "ollama",
         {
-            "NotFoundError": "Download the model: ollama pull {name}. What is there, says ollama list.",
-            "APIConnectionError": "Start it: ollama serve. OLLAMA_HOST says where, if not on this machine.",
+            "NotFoundError": (
+                "Download the model: ollama pull {name}. `ollama list` shows the local models."
+            ),
+            "APIConnectionError": (
+                "Start it: ollama serve. OLLAMA_HOST is its address, if not this machine."
+            ),
         },
     ),
     "anthropic": Protocol(
@@ -87,7 +91,7 @@ def _check_address(value: Any) -> str:
     """Return the address of a server, as it is given. Errors: OptionError."""
     if not checks.check_text("url", value).startswith(("http://", "https://")):
         raise OptionError(
-            f"{value!r} is no address of a server.",
+            f"{value!r} is not the address of a server.",
             where="url",
             cure="Write it with http:// or https://, such as http://localhost:8000/v1.",
         )
@@ -180,7 +184,7 @@ def server_of(name: str) -> Server:
     address = _ADDRESS.fullmatch(name)
     if address is None:
         raise OptionError(
-            f"{name!r} names no model on a server.",
+            f"{name!r} does not name a model on a server.",
             where="model",
             cure="Write openai:URL#NAME, such as openai:http://localhost:8000/v1#llama; ollama:NAME; or "
             "anthropic:NAME.",
@@ -193,7 +197,7 @@ def _ollama_address(host_setting: str) -> str:
     parts = _HOST.fullmatch(host_setting.strip(" \"'"))
     if parts is None:
         raise OptionError(
-            f"{host_setting!r} is no host.", where="OLLAMA_HOST", cure="Write it as 127.0.0.1:11434."
+            f"{host_setting!r} is not a host.", where="OLLAMA_HOST", cure="Write it as 127.0.0.1:11434."
         )
     scheme, host, port, path = parts.groups()
     port = port or {"http": "80", "https": "443"}.get(scheme, "11434")
@@ -255,8 +259,9 @@ class ServerHabits:
             if self.sent_name_of(field_name) is None:
                 leave_out = tuple(_OTHER) if field_name in _OTHER else field_name
                 message = (
-                    f"{name} at {url} takes no {field_name}: it is left out from now on. To say so "
-                    f"beforehand, pass sg.Server({url!r}, {name!r}, {leave_out=})."
+                    f"{name} at {url} does not support {field_name}: it is omitted from now on. To "
+                    f"avoid this warning, pass sg.Server({url!r}, {name!r}, "
+                    f"leave_out={leave_out!r})."
                 )
                 warnings.warn(message, stacklevel=2)
         return True

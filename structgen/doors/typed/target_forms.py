@@ -268,16 +268,16 @@ def form_of(
     """
     if names_calls(target):
         raise make_refusal(
-            f"{type_text(target)} has calls of tools, and there are no tools.",
+            f"{type_text(target)} returns tool calls, but no tools are given.",
             "type",
-            "Give tools=[...].",
+            "Pass tools=[...].",
             where,
         )
     if any(target is nothing for nothing in (type(None), typing.NoReturn, typing.Never)):
         raise make_refusal(
-            f"{type_text(target)} leaves nothing to write.",
+            f"{type_text(target)} has no values to generate.",
             "type",
-            "Annotate what comes back: `-> Person`.",
+            "Annotate the return type: `-> Person`.",
             where,
         )
     origin, items, asynchronous = typing.get_origin(target) or target, False, False
@@ -355,16 +355,16 @@ def form_of_calls(
     form = form_of(use.reply_shape.answer, options.policies, default_policies, wrap, where)
     if is_quoted or form.has_quotes:
         raise make_refusal(
-            "Quotes of a reply that may call tools are held to no text.",
+            "sg.Quote is not checked in replies that may call tools.",
             "x-quote",
-            "Take sg.Quote out, or ask for the type without tools.",
+            "Remove sg.Quote, or use the type without tools.",
             where,
         )
     if form.items:
         raise make_refusal(
-            "Items one by one are no answer beside calls.",
+            "Iterator[T] cannot be combined with tools.",
             "type",
-            "Write list[T] in place of Iterator[T].",
+            "Use list[T] instead of Iterator[T].",
             where,
         )
     # a reply whose answer has no schema may be any text of its grammar
@@ -374,10 +374,10 @@ def form_of_calls(
 
 def _unsent_grammar() -> UnsupportedError:
     return make_refusal(
-        "A grammar that no JSON Schema says cannot be sent.",
+        "This grammar cannot be expressed as a JSON Schema, so it cannot be sent to a server.",
         "grammar",
-        "Ask an engine, or for a schema, a choice or a regular expression; a server of structgen's takes the "
-        "text of a grammar too.",
+        "Use an engine; or a schema, a choice or a regular expression; a server of structgen's "
+        "takes the text of a grammar too.",
         "target",
     )
 
@@ -386,11 +386,15 @@ def check_wrap(form: TargetForm, wrap: bool | None) -> None:
     """Raise OptionError where a person asks to wrap what is never wrapped."""
     if wrap and form.reader is None:
         is_free = form.grammar is None
-        fault = "Free text is no document" if is_free else "A schema or a grammar is taken as it is"
+        fault = (
+            "wrap= has no effect on free text"
+            if is_free
+            else ("wrap= has no effect on a schema or a grammar")
+        )
         raise OptionError(
-            f"{fault}: there is nothing to wrap.",
+            f"{fault}.",
             where="wrap",
-            cure="Leave wrap out, or ask for a Python type such as list[str].",
+            cure="Remove wrap, or use a Python type such as list[str].",
         )
 
 
@@ -404,6 +408,7 @@ def generation_error(
     """Return the error of a text that the target refuses. `where`: the JSON pointer of the fault; `cure`: ""
     for a fault of the text. For example, `generation_error("It is no date", text, 3, "/born")`."""
     if not cure:
-        attempt_text = "one attempt" if attempts == 1 else f"{attempts} attempts"
-        cure = f"This was after {attempt_text}; the text is in `.text`. Ask again, or loosen what refuses it."
+        attempt_text = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+        cure = f"Gave up after {attempt_text}; error.text holds the reply. "
+        cure += "Retry, or relax the constraint that rejects it."
     return GenerationError(fault, text=text, attempts=attempts, where=where, cure=cure)

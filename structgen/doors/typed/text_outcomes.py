@@ -92,12 +92,12 @@ def outcome_of(
     """
     if isinstance(text, bytes) or not isinstance(text, Iterable):
         cure = "Pass a str: a message's content is None where the model refuses, or calls a tool."
-        raise OptionError(f"It is of the type {type(text).__name__}.", where="text", cure=cure)
+        raise OptionError(f"must be a str, got {type(text).__name__}.", where="text", cure=cure)
     form = form_of(target)
     answer = Answer(form, "text", reason="length" if cut else "stop")
     texts = checked_texts(False if grounded is None else grounded)
     if texts is True:
-        raise OptionError("True names no text.", where="grounded", cure="Give the text: there is no prompt.")
+        raise OptionError("grounded=True needs a prompt.", where="grounded", cure="Pass the text itself.")
     stated = None if texts is False else stated_text(texts)
     if stated is not None:
         schema_grammar_of(form.grammar)  # raises for a target without a schema

@@ -167,7 +167,7 @@ def model_format(prompts: ModelPrompts) -> ToolFormat:
     if prompts.is_embedded:
         return FORMATS[EMBEDDED_FORMAT]
     raise OptionError(
-        f"{prompts.name or 'The model'} has no chat template that would show how it writes calls.",
+        f"{prompts.name or 'The model'} has no chat template that shows how it writes calls.",
         where="tool_format",
         cure=f"Name its format: {', '.join(FORMATS)}; or make an sg.ToolFormat.",
     )

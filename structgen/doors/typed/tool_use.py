@@ -106,10 +106,11 @@ class ToolUse:
         is_open = reply.partial is not None or not (reply.complete or reply.problems)
         has_too_many = call_limit is not None and count > call_limit
         faults = {
-            "The reply breaks off inside of a call.": is_open,
-            "The reply calls no tool, and it must call one.": must and not count,
-            "Text follows the calls, where only calls may.": must and "".join(reply.texts[1:]).strip(),
-            f"The reply has {count} calls, and may have {call_limit}.": has_too_many,
+            "The reply ends inside a call.": is_open,
+            "The reply calls no tool, but a call is required.": must and not count,
+            "Text follows the calls, where only calls are allowed.": must
+            and "".join(reply.texts[1:]).strip(),
+            f"The reply has {count} calls; the limit is {call_limit}.": has_too_many,
         }
         for fault, is_there in faults.items():
             if is_there:
@@ -117,7 +118,7 @@ class ToolUse:
         for call in reply.calls:
             fault = first_fault(self._argument_grammars[call.name], call.document)
             if fault:
-                return ValidatorError(f"The arguments are none of the schema's: {fault}.", where=call.name)
+                return ValidatorError(f"The arguments do not match the schema: {fault}.", where=call.name)
         return None
 
     @cached_property
@@ -149,15 +150,15 @@ def read_tool_use(options: TypedOptions, hint: Any, where: str) -> ToolUse:
     tool_choice = read_choice(tools, choice, parallel)
     if not (may_be_text or tool_choice.must_call):
         raise OptionError(
-            f"A reply may be a text, and {type_text(hint)} has no place for one.",
+            f"A reply may be a text, but {type_text(hint)} cannot hold one.",
             where="tool_choice",
-            cure='Give "required" or the name of a tool, or annotate str | Call.',
+            cure='Pass "required" or the name of a tool, or annotate str | Call.',
         )
     if reply_shape.calls == "one" and tool_choice.max_calls not in (0, 1):
         raise OptionError(
-            f"A reply may have several calls, and {type_text(hint)} takes one.",
+            f"A reply may have several calls, but {type_text(hint)} holds one.",
             where="parallel",
-            cure="Leave parallel out, or annotate list[Call].",
+            cure="Remove parallel, or annotate list[Call].",
         )
     if tool_choice.must_call:  # calls alone: nothing is left to answer
         reply_shape = reply_shape._replace(answer=None)
@@ -192,7 +193,7 @@ def _reply_shape_of(hint: Any, where: str) -> ReplyShape:
     if is_list and typing.get_args(with_calls[0]) == (Call,):
         return ReplyShape(text, "list", answer)
     raise UnsupportedError(
-        f"{type_text(hint)} says nothing of a reply that may call tools.",
+        f"{type_text(hint)} cannot hold a reply that may call tools.",
         keyword="type",
         where=where,
         cure=_CURE,
@@ -227,7 +228,7 @@ def _rewrite_call(call: Any, form: str, index: int) -> Any:
             raise ValueError  # the same message as for a text that is no JSON
     except ValueError as error:
         raise OptionError(
-            f"A call in message {index} is not one of OpenAI's, or its arguments are no JSON.",
+            f"A call in message {index} is not one of OpenAI's, or its arguments are not JSON.",
             where="prompt",
             cure="Pass reply.message(), or the assistant's message as OpenAI's API returned it.",
         ) from error

@@ -65,8 +65,10 @@ def draw_samples(
     request = writer.request(TextRequest(task, source))
     max_tokens = writer.engine.reading.bound_tokens(request.max_tokens, len(request.prompt))
     if request.begun:
-        cure = "Leave this message out, or write continue_final_message=False."
-        raise OptionError("Draws are whole, and the last message begins one.", where="prompt", cure=cure)
+        cure = "Remove this message, or set continue_final_message=False."
+        raise OptionError(
+            "Draws are whole documents, and the last message begins one.", where="prompt", cure=cure
+        )
     # the documents of the function's policies, read and checked as the type has it
     grammar = ReadTarget(form.grammar, form.reader)
     all_options = {**sample_options, "name": writer.name}

@@ -105,7 +105,7 @@ def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
     else:
         cure = "Pass a name, a folder, an sg.Engine, or sg.Infilling(model, tokenizer)."
     raise OptionError(
-        f"A {type(model).__name__} is not taken as a model here.",
+        f"{type(model).__name__} is not a model that can be used here.",
         where="model",
         cure=cure,
     )

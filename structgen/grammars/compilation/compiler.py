@@ -137,5 +137,5 @@ def _make_refusal(
 
     cure = BYTES
     if isinstance(error, UnsatisfiableUnderPolicy) and "escapes" in error.policies:
-        cure = f'Give escapes="any": escapes write what tokens do not; or u{BYTES[1:]}'
+        cure = f'Pass escapes="any": escapes write what tokens do not; or u{BYTES[1:]}'
     return no_text_error(as_text(grammar), tokenizer, error.where, cure)

@@ -67,17 +67,17 @@ def explain(
             raise OptionError(
                 "A grammar of texts has no outline and no keywords.",
                 where="lines",
-                cure="Leave lines, openai, prove out.",
+                cure="Remove lines, openai, prove.",
             )
         return explain_grammar(inner, sentences, seed)
     if inner is None or inner.schema is None:
         raise OptionError(
-            f"A {type(grammar).__name__} is not explained.",
+            f"A {type(grammar).__name__} cannot be explained.",
             where="grammar",
             cure="Make one with sg.json_schema(...), sg.lark(...), sg.ebnf(...) or sg.regex(...).",
         )
     if sentences or seed:
-        raise OptionError("Random texts are of grammars of texts.", where="sentences", cure="Leave it out.")
+        raise OptionError("Random texts need a grammar of texts.", where="sentences", cure="Remove it.")
     compiled_grammar = compile(inner, byte_tokenizer(), store=False, first_mask=False)
     network = compiled_grammar.network
     assert isinstance(network, SchemaNetwork)

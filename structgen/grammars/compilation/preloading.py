@@ -79,7 +79,8 @@ def preload(*kinds: Kind, tokenizer: Tokenizer | None = None, jobs: int | None =
             )
     if jobs is not None:
         message = (
-            "jobs of sg.preload has no effect and goes in the next version. Use structgen warmup --jobs."
+            "jobs of sg.preload has no effect and will be removed in the next version. Use "
+            "structgen warmup --jobs."
         )
         warnings.warn(message, FutureWarning, stacklevel=warning_level())
     if tokenizer is not None:

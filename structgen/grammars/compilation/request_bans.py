@@ -67,7 +67,7 @@ def _without_ids(tokenizer: Tokenizer, ids: frozenset[int]) -> Tokenizer:
     for token in ids:
         if token >= tokenizer.vocab_size:
             raise OptionError(
-                f"There is no token {token:,}: the vocabulary has {tokenizer.vocab_size:,}.",
+                f"Token {token:,} does not exist: the vocabulary has {tokenizer.vocab_size:,}.",
                 where="banned",
                 cure="Check that the id is of the model's tokenizer.",
             )
@@ -75,13 +75,13 @@ def _without_ids(tokenizer: Tokenizer, ids: frozenset[int]) -> Tokenizer:
             raise OptionError(
                 f"Token {token} ends texts, and cannot be banned.",
                 where="banned",
-                cure="Leave it out; min_tokens makes a free text longer.",
+                cure="Remove it; min_tokens makes a free text longer.",
             )
         if tokenizer.token_bytes[token] is None:
             raise OptionError(
-                f"Token {token} is special and has no bytes: no text has it unless its grammar names it.",
+                f"Token {token} is special and has no bytes: it is in no text unless its grammar names it.",
                 where="banned",
-                cure="Leave it out, or take it out of the grammar.",
+                cure="Remove it, or remove it from the grammar.",
             )
     # The other tokens keep their ids: a token without bytes is in no text.
     remaining_bytes = [None if token in ids else data for token, data in enumerate(tokenizer.token_bytes)]

@@ -86,7 +86,7 @@ class Explanation(Shown):
         title = "What a server for OpenAI's strict structured outputs refuses"
         yield from section_lines(title, (f"{refusal.pointer}  {refusal.why}" for refusal in self.openai))
         if not self.complete:
-            yield "The schema is larger than what was searched for parts that cannot hold."
+            yield "The schema exceeds the size that is searched for impossible parts."
         yield from section_lines("What says nothing here", [*report.notes, *_idle_lines(report)])
         plain = sorted({finding.keyword for finding in report.annotations if not finding.why})
         if plain:

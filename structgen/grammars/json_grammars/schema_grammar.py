@@ -229,7 +229,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         alternatives are written otherwise."""
         if self._read_as.startswith("3"):
             raise UnsupportedError(
-                "A schema of draft 3 is not held to texts.",
+                "A schema of draft 3 cannot be grounded in texts.",
                 keyword="grounded",
                 where="#/$schema",
                 cure="Write it in draft 4 or a later one.",
@@ -249,7 +249,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         from structgen.schema.reading.grammar_places import pointer_error, with_grammars
 
         if not isinstance(grammars, Mapping) or not all(isinstance(pointer, str) for pointer in grammars):
-            raise checks.option_error("grammars", grammars, 'Give {"#/properties/query": grammar}.')
+            raise checks.option_error("grammars", grammars, 'a dict such as {"#/properties/query": grammar}')
         grammars_by_pointer: dict[str, Grammar] = {}
         for pointer, part in grammars.items():
             with prefix_place(f"grammars, {pointer}"):
@@ -263,9 +263,9 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         findings = [finding for finding in report.findings if finding.keyword == GRAMMAR]
         reasons = {finding.pointer: finding.why for finding in findings}
         for place in places:
-            why = reasons.get(place, "no value is held to it")
+            why = reasons.get(place, "no value is checked against it")
             if why:  # "": the grammar is enforced there
-                raise pointer_error(f"A grammar says nothing at {place}: {why}.")
+                raise pointer_error(f"A grammar has no effect at {place}: {why}.")
         return new_grammar
 
     def without_bytes(self, missing: frozenset[int]) -> JsonSchemaGrammar:
@@ -519,7 +519,7 @@ def json_schema(
     looks like a key of `properties`, and a schema none of whose keys is a keyword. With `strict=True` they
     raise a `SchemaError`, and with `strict=None` there is no warning.
     """
-    checks.InstanceCheck(bool | None, "Give True, False or None.")("strict", strict)
+    checks.InstanceCheck(bool | None, "Pass True, False or None.")("strict", strict)
     policies = _make_policies(
         whitespace,
         property_order,
@@ -603,7 +603,7 @@ def _given_schema(schema: dict[str, Any] | bool | str | Path) -> tuple[Json, str
         cure = error.cure
         where = error.where
         if isinstance(schema, Path):
-            cure = "Mend the file."
+            cure = "Correct the file."
             where = f"{schema}, {where}"
         elif _names_file(text):
             cure = f"To read a file: sg.json_schema(pathlib.Path({text!r}))."
@@ -616,7 +616,11 @@ def _schema_type_error(schema: object) -> OptionError:
         cure = "Pass its schema (with pydantic: T.model_json_schema()); sg.generate and sg.run take types."
     else:
         cure = "Pass a dict, a boolean, a JSON text, or the pathlib.Path of a file."
-    return OptionError(f"A schema is not given as a {type(schema).__name__}.", where="schema", cure=cure)
+    return OptionError(
+        f"A schema must be a dict, a boolean, a text or a Path, got {type(schema).__name__}.",
+        where="schema",
+        cure=cure,
+    )
 
 
 def _names_file(text: str) -> bool:

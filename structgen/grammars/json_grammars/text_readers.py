@@ -23,6 +23,8 @@ from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
 from structgen.tokens.vocabulary import Vocabulary
 
 _BYTE: Final = tuple(bytes((byte,)) for byte in range(256))
+_PLAIN: Final = ("a ", "an ", "any ", "the ", "more ", '"')
+"""The beginnings of items that are clear without the name of their grammar; others are names of terminals."""
 _one_byte_each: Final = lru_cache(1)(byte_tokenizer)
 
 
@@ -54,10 +56,13 @@ class CompiledTexts:
             return self.machine.completions.alike(state)
 
     def expected(self, state: int) -> list[Expected]:
-        """Return the items that may follow, in words that name the grammar."""
+        """Return the items that may follow. The name of a terminal is followed by that of its grammar."""
         grammar = self.machine.grammar.texts_named
         following = self.machine.expected(State(self.machine, state))
-        return [replace(item, what=f"{item.what} in {grammar}") for item in following]
+        return [
+            item if item.what.startswith(_PLAIN) else replace(item, what=f"{item.what} in {grammar}")
+            for item in following
+        ]
 
     def rest(self, state: int) -> bytes:
         """Return a shortest rest of the text. The rest of each state on the way is an end of this rest: it is
@@ -118,7 +123,8 @@ class TextReaders:
             return None
         if not compiled_grammar.reads_bytes_alone:
             raise unsupported_error(
-                f"A string cannot be {grammar.texts_named}: it has special tokens, or counts tokens.",
+                f"A string cannot be {grammar.texts_named}: the grammar has special tokens, or "
+                "counts tokens.",
                 "Put the grammar outside of strings; maxLength bounds how long a string is.",
             )
         self.compiled_grammars.append(compiled_grammar)

@@ -132,14 +132,9 @@ def lark(
     column of the pattern) for one that is refused, `LimitError` beyond `limits.grammar_rules` and, for the
     terminals of the shortest text, `limits.oracle_steps`; `OptionError`.
     """
-    if lexer not in _LEXERS:
-        raise OptionError(
-            f"lexer={lexer!r} is not offered.", where="lexer", cure=f"Choose one of {', '.join(_LEXERS)}."
-        )
+    checks.ChoiceCheck(_LEXERS)("lexer", lexer)
     if not isinstance(text_only, bool):
-        raise OptionError(
-            f"text_only={text_only!r} is neither True nor False.", where="text_only", cure="Pass one."
-        )
+        raise checks.option_error("text_only", text_only, "True or False")
     check_options(start, import_paths)
     bounds = checks.check_limits(limits)
     bound = _bound_grammars(bind)
@@ -158,7 +153,9 @@ def lark(
     if lexer != "contextual":
         if postlex is not None:
             raise OptionError(
-                f"lexer={lexer!r} has no post-lexer.", where="postlex", cure='Choose lexer="contextual".'
+                f"lexer={lexer!r} does not support a post-lexer.",
+                where="postlex",
+                cure='Set lexer="contextual".',
             )
         kept_rules = KeptRules(*source_options, None, names)
         plain = kept_rules.read_rules(bounds)
@@ -209,7 +206,7 @@ def _bound_grammars(bind: Mapping[str, Operand] | None) -> dict[str, TextGrammar
         return {}
     if not isinstance(bind, Mapping) or not all(isinstance(name, str) for name in bind):
         raise OptionError(
-            f"bind maps names to grammars; this is {bind!r}.",
+            f"must be a dict of names and grammars, got {bind!r}.",
             where="bind",
             cure='Pass bind={"NAME": grammar}.',
         )
@@ -227,7 +224,7 @@ def _text_alone(grammar: Any, import_paths: Sequence[Importer]) -> tuple[str, st
     """Return the text of a grammar, and no path. Raises OptionError for a path, and for folders."""
     if not isinstance(grammar, str) or import_paths:
         raise OptionError(
-            "With text_only=True no file is read.",
+            "With text_only=True files are not read.",
             where="text_only",
             cure="Pass the text of the grammar, and no import_paths.",
         )

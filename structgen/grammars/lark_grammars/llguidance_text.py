@@ -123,7 +123,7 @@ def _read_object(directive: str, text: str, offset: int) -> tuple[Any, int]:
         _, end = _JSON.raw_decode(text, offset)
         return exact_json.read_exact(text[offset:end]), end
     except (ValueError, RecursionError) as error:
-        raise GrammarError(f"%{directive}: {error}. Write a JSON object behind it.") from None
+        raise GrammarError(f"%{directive}: {error}. Write a JSON object after it.") from None
 
 
 def _without_attributes(
@@ -158,7 +158,7 @@ def _token_grammar(token_name: str, specials: Mapping[str, int | None]) -> Gramm
     token = int(number[1]) if number else specials.get(token_name)
     if token is None:
         raise UnsupportedError(
-            f"{token_name} names no special token that is known.",
+            f"{token_name} is not the name of a special token.",
             keyword="token",
             where="grammar",
             cure='Name it in specials, or by its id as in <[7]>; a text stands in quotes ("<a>").',
@@ -182,8 +182,8 @@ def _document_grammar(
 
 def _unsupported_error(fault: str, keyword: str) -> UnsupportedError:
     return UnsupportedError(
-        f"{fault} (llguidance's dialect of Lark) is not read.",
+        f"{fault} (llguidance's dialect of Lark) is not supported.",
         keyword=keyword,
         where="grammar",
-        cure="Leave it out, or write the grammar in Lark.",
+        cure="Remove it, or write the grammar in Lark.",
     )

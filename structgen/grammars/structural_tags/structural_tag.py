@@ -124,14 +124,14 @@ def structural_tag(
     kind = value.get("type") if isinstance(value, dict) and "format" not in value else None
     if isinstance(kind, str) and kind in _KINDS:
         raise OptionError(
-            f"It is the format {kind} alone.",
+            f"The value is only the format {kind}.",
             where=place,
             cure='Wrap it: {"type": "structural_tag", "format": {...}}.',
         )
     _SHAPES.check(value, "whole", place)
     if value.get("type", "structural_tag") != "structural_tag" or "format" not in value:
         raise OptionError(
-            "There is no format in it.",
+            "The format is missing.",
             where=place,
             cure='Write {"type": "structural_tag", "format": {"type": "triggered_tags", ...}}.',
         )
@@ -157,18 +157,18 @@ class _Reader:
         """Return the grammar of a format. `place`: the JSON pointer of the format, for errors; `ends`: the
         end texts of the tag around it, if the tag's end follows it."""
         if not isinstance(value, dict):
-            raise OptionError("It is no format.", where=place, cure='Write {"type": ...}.')
+            raise OptionError("The value is not a format.", where=place, cure='Write {"type": ...}.')
         kind = value.get("type")
         if not isinstance(kind, str) or kind not in _KINDS:
             raise UnsupportedError(
-                f"The format {kind!r} is not offered.",
+                f"The format {kind!r} is not supported.",
                 keyword=str(kind),
                 where=f"{place}/type",
                 cure=self._suggest_cure(value),
             )
         if self.depth > MOST_NESTED:
             raise OptionError(
-                f"More than {MOST_NESTED} formats are inside one another.", where=place, cure="Nest less."
+                f"More than {MOST_NESTED} formats are nested.", where=place, cure="Reduce the nesting."
             )
         _SHAPES.check(value, "format", place)
         self.check_excluded(value, place)
@@ -188,7 +188,7 @@ class _Reader:
         if names and all(isinstance(name, str) and name in TYPES for name in names):
             return 'Write {"type": "json_schema", "json_schema": {...}} around a schema.'
         close = get_close_matches(kind, _KINDS, 1, 0.8) if isinstance(kind, str) else []
-        return f"Write {close[0]}." if close else f"Offered are {', '.join(_KINDS)}."
+        return f"Did you mean {close[0]}?" if close else f"The supported ones are {', '.join(_KINDS)}."
 
     # --- texts ----------------------------------------------------------------------------------------------
 
@@ -212,10 +212,10 @@ class _Reader:
         style = value.get("style") or "json"
         if style not in ("json", *ARGUMENT_STYLES):
             raise UnsupportedError(
-                f"style={style!r} is not offered.",
+                f"style={style!r} is not supported.",
                 keyword="style",
                 where=f"{place}/style",
-                cure=f"Offered are json, {', '.join(ARGUMENT_STYLES)}.",
+                cure=f"The styles are json, {', '.join(ARGUMENT_STYLES)}.",
             )
         return self.styled_values(value, style, place)
 
@@ -262,7 +262,9 @@ class _Reader:
         if schema is True and takes_any:
             schema = {}
         if not isinstance(schema, dict):
-            raise OptionError("It names no arguments.", where="#", cure="Give an object that describes them.")
+            raise OptionError(
+                "The schema names no arguments.", where="#", cure="Pass an object that describes them."
+            )
         # `additionalProperties: true` says nothing: without properties that is a schema of any arguments.
         if "properties" not in schema and schema.get("additionalProperties") is True:
             schema = {name: subschema for name, subschema in schema.items() if name != "additionalProperties"}
@@ -283,10 +285,10 @@ class _Reader:
         """Return the grammar of a special token, which is named by its id or its text."""
         if isinstance(token, str) and token not in self.specials:
             raise UnsupportedError(
-                f"The token {token!r} is named by its text.",
+                f"The token {token!r} is given by its text.",
                 keyword="token",
                 where=place,
-                cure=f"Give its id, or pass specials={{{token!r}: its id}}.",
+                cure=f"Pass its id, or specials={{{token!r}: its id}}.",
             )
         with prefix_place(place):
             return special(self.specials[token] if isinstance(token, str) else token)
@@ -302,7 +304,7 @@ class _Reader:
             self.special_token(token, token_place)
             if token not in self.specials and token not in self.specials.values():
                 raise UnsupportedError(
-                    f"Nothing says that the token {token} is special.",
+                    f"The token {token} is not declared as special.",
                     keyword="exclude_tokens",
                     where=token_place,
                     cure=f'Pass specials={{"its text": {token}}}, or exclude a text: any_text has excludes.',
@@ -324,7 +326,7 @@ class _Reader:
             raise OptionError(
                 f"The tags begin with the tokens {sorted(begins)}, and the triggers are {sorted(triggers)}.",
                 where=f"{place}/trigger_tokens",
-                cure="Have each tag begin with a trigger, and each trigger begin a tag.",
+                cure="Begin each tag with a trigger, and use each trigger in a tag.",
             )
         tag = either(*tags)
         free = free_of(self.ends)
@@ -475,10 +477,14 @@ class _Reader:
             rule_place = f"{place}/rules/{index}"
             is_pair = isinstance(rule, list) and len(rule) == 2
             if not is_pair or not isinstance(rule[0], kinds) or rule[0] == "":
-                raise OptionError("It is no rule.", where=rule_place, cure='Write ["a text", {"type": ...}].')
+                raise OptionError(
+                    "The value is not a rule.", where=rule_place, cure='Write ["a text", {"type": ...}].'
+                )
             beginning, body = rule
             if beginning in beginnings:
-                raise OptionError(f"{beginning!r} has two rules.", where=rule_place, cure="Leave one out.")
+                raise OptionError(
+                    f"{beginning!r} has two rules.", where=rule_place, cure="Remove one of them."
+                )
             beginnings.append(beginning)
             yield rule_place, beginning, body
 

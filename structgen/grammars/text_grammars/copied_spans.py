@@ -56,10 +56,12 @@ def without_spans_of(corpus: str, longest: int) -> SpanFree:
     larger the vocabulary. Raises OptionError for a corpus that is no text, and a `longest` that is not 1 to
     1,000; LimitError for a corpus of more than 67,108,864 characters.
     """
-    checks.InstanceCheck(str, "Give its text.")("corpus", corpus)
+    checks.InstanceCheck(str, "Pass its text.")("corpus", corpus)
     longest = checks.check_whole("longest", longest, 1, _LONGEST)
     if len(corpus) > _MOST:
-        raise LimitError(f"The corpus has {len(corpus):,} characters, of at most {_MOST:,}.", limit="corpus")
+        raise LimitError(
+            f"The corpus has {len(corpus):,} characters; the limit is {_MOST:,}.", limit="corpus"
+        )
     return SpanFree(corpus, longest)
 
 
@@ -107,10 +109,10 @@ class SpanFree(TextFilter):
             first = spans[0]
             shown_run = repr(text[first.start : first.end])
         return GrammarError(
-            f"Each text of the grammar has a run of more than {self.longest} characters that stands in the "
-            f"corpus, such as {shown_run}.",
+            f"Each text of the grammar contains more than {self.longest} consecutive characters of "
+            f"the corpus, such as {shown_run}.",
             where="grammar",
-            cure="Raise longest, or ask for something else.",
+            cure="Increase longest, or relax the grammar.",
         )
 
     def copied(self, text: str) -> list[CopiedSpan]:

@@ -48,7 +48,7 @@ def ebnf(
         parsed = parse_ebnf(source, bounds.grammar_rules, MOST_LETTERS, special_tokens)
         if start not in parsed.lines:
             raise GrammarError(
-                f"There is no rule {start}.",
+                f"The rule {start} does not exist.",
                 where="start",
                 cure=f"Name one of {', '.join(list(parsed.lines)[:8])}.",
             )

@@ -90,7 +90,7 @@ def _regex_macro(arguments: Sequence[str], named_arguments: NamedArguments) -> I
     unknown = set(letters).difference(_FLAGS)
     if unknown:
         raise GrammarError(
-            f"There is no flag {min(unknown)!r}.", where="flags", cure="Write some of i, s and u."
+            f"The flag {min(unknown)!r} does not exist.", where="flags", cure="Use i, s and u."
         )
     flags = re.ASCII
     for letter in letters:
@@ -149,7 +149,7 @@ def _token_tag_dispatch(
     both = set(avoided_tokens).intersection(triggers)
     if both:
         raise GrammarError(
-            f"The token {min(both)} is a trigger, and excluded.", where="excludes", cure="Leave one out."
+            f"The token {min(both)} is a trigger, and excluded.", where="excludes", cure="Remove one of them."
         )
     free = PlainText(text(), tuple(sorted(set(avoided_tokens))))
     yield (free,)
@@ -243,7 +243,7 @@ def ways_of_macro(name: str, arguments: Sequence[Any], named_arguments: NamedArg
     if not fits:
         shapes += [f"{argument}={shape}" for argument, shape in named_shapes.items()]
         raise GrammarError(
-            f"{name} takes other arguments than ({', '.join(shapes)}).", cure=f"Write {macro.example}."
+            f"{name} does not accept the arguments ({', '.join(shapes)}).", cure=f"Write {macro.example}."
         )
     return macro.ways(arguments, named_arguments)
 

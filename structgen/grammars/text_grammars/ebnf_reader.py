@@ -51,24 +51,24 @@ _COUNTS: Final[Mapping[str, tuple[int, int | None]]] = MappingProxyType(
 _DIGITS: Final = {"x": 2, "u": 4, "U": 8}
 """For each escape of a code point the number of hexadecimal digits after it."""
 _HEX: Final = frozenset("0123456789abcdefABCDEF")
-_LARK: Final = "Pass a grammar of Lark's to sg.lark."
+_LARK: Final = "Pass a Lark grammar to sg.lark."
 _FOREIGN: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "<": ("<...> (names of BNF)", "Write a rule's name without brackets."),
-        "!": ("!... (all but some)", "Write what may come; of tokens all but one are !<[7]>."),
-        "@": ("@... (attributes)", "Take it out."),
+        "!": ("!... (all but some)", "Write what is allowed; for all tokens but one, write !<[7]>."),
+        "@": ("@... (attributes)", "Remove it."),
         "%": ("%... (directives of Lark and llguidance)", _LARK),
         "/": ("/.../ (regular expressions)", f'Write it with "", [] and (), or use sg.regex. {_LARK}'),
         "\\": ("\\... outside of quotation marks", "Write a class in [], or a string in quotation marks."),
         "{": ("{...} (repetitions of ISO's EBNF)", "Write (...)*."),
-        ";": ("; (the end of a rule)", "Take it out: a rule ends where the next one begins."),
-        ",": (", (sequences of ISO's EBNF)", "Take it out: items one after the other are a sequence."),
+        ";": ("; (the end of a rule)", "Remove it: a rule ends where the next one begins."),
+        ",": (", (sequences of ISO's EBNF)", "Remove it: items one after the other are a sequence."),
         "=": ("= (rules of ISO's EBNF)", "Write a rule as name ::= items."),
         ":": (": (rules of Lark)", f"Write a rule as name ::= items. {_LARK}"),
         "~": ("~ (counts of Lark)", "Write {m,n}."),
         "&": ("& (what must hold as well)", "Join two grammars with &."),
-        "^": ("^ (anchors)", "Take it out: a grammar derives whole texts."),
-        "$": ("$ (anchors, parameters)", "Take it out: a grammar derives whole texts."),
+        "^": ("^ (anchors)", "Remove it: a grammar generates whole texts."),
+        "$": ("$ (anchors, parameters)", "Remove it: a grammar generates whole texts."),
     }
 )
 """For the first character of each construct of another notation: its name, and what to write instead."""
@@ -185,7 +185,7 @@ class _Reader(CountedRules):
         while self.offset < len(self.text):
             self.read_rule()
         if not self.lines:
-            self.raise_error("There is no rule.", 'Write at least root ::= "...".')
+            self.raise_error("The grammar has no rule.", 'Write at least root ::= "...".')
         # only now: a rule may be used before its definition
         for name, offset in self.used.items():
             if name not in self.lines:
@@ -206,7 +206,7 @@ class _Reader(CountedRules):
         name = self.read_pattern(_NAME)
         if not name:
             self.refuse_notation()
-            self.raise_error("Here a rule should begin.", "Write a name and ::=.")
+            self.raise_error("A rule is expected here.", "Write a name and ::=.")
         self.read_options(name)
         self.read_pattern(_SPACE)
         if not self.text.startswith("::=", self.offset):
@@ -229,7 +229,7 @@ class _Reader(CountedRules):
         """Raise `GrammarError` for a name without a rule. `offset`: the place of its first use."""
         if self.text[max(offset - 1, 0)] in "\"']":
             self.raise_error(
-                f"not supported: {name} right behind a string or a class (flags of Lark).",
+                f"not supported: {name} directly after a string or a class (flags of Lark).",
                 f"Write [aA] for a letter in either case; if {name} is a rule, define it.",
                 offset,
             )
@@ -260,10 +260,10 @@ class _Reader(CountedRules):
         for mark in (":=", "->", "\u2192"):
             if self.text.startswith(mark, self.offset):
                 self.raise_error(
-                    f"not supported: {mark} behind a rule's name.", "Write a rule as name ::= items."
+                    f"not supported: {mark} after a rule's name.", "Write a rule as name ::= items."
                 )
         self.refuse_notation()
-        self.raise_error(f"After the name {name} there should be ::=.", "Write a rule as name ::= items.")
+        self.raise_error(f"::= is expected after the name {name}.", "Write a rule as name ::= items.")
 
     def is_macro(self, name: str) -> bool:
         """Return whether a name that no rule has is followed at once by a parenthesis."""
@@ -296,7 +296,7 @@ class _Reader(CountedRules):
         """Raise `LimitError` where there are too many rules."""
         if len(self.rules) > self.max_rules:
             raise LimitError(
-                f"The grammar comes to more than {self.max_rules:,} rules.",
+                f"The grammar expands to more than {self.max_rules:,} rules.",
                 limit="grammar_rules",
                 where="grammar",
             )
@@ -309,7 +309,7 @@ class _Reader(CountedRules):
                 return
             if char in "|)":
                 if char == ")" and not self.depth:
-                    self.raise_error("There is no parenthesis to close.", "Take it out.")
+                    self.raise_error("The parenthesis was not opened.", "Remove it.")
                 return
             if _RULE.match(self.text, self.offset):  # nothing marks the end of a rule but the next one
                 return
@@ -331,7 +331,7 @@ class _Reader(CountedRules):
             return CharacterClass(ANY)
         if char == "(":
             if text.startswith("(=", start):
-                self.raise_error("A look-ahead stands in parentheses.", "Write it at the end of a rule.")
+                self.raise_error("A look-ahead is inside parentheses.", "Write it at the end of a rule.")
             return self.read_parentheses(start)
         token = _TOKEN.match(text, start)
         if token is not None:
@@ -339,7 +339,7 @@ class _Reader(CountedRules):
         name = self.read_pattern(_NAME)
         if not name:
             if char in _COUNTS:
-                self.raise_error(f"There is nothing before {char} to repeat.", "Write an item before it.")
+                self.raise_error(f"{char} has no item before it to repeat.", "Write an item before it.")
             self.refuse_notation()
             self.raise_error(
                 f"not supported: {char!r}.",
@@ -350,7 +350,7 @@ class _Reader(CountedRules):
         if name.startswith("-"):
             self.raise_error(
                 "not supported: - (exceptions of ISO's and W3C's EBNF).",
-                "Write what is left, or take grammars from each other with -.",
+                "Write what remains, or subtract grammars with -.",
                 start,
             )
         self.used.setdefault(name, start)
@@ -375,7 +375,7 @@ class _Reader(CountedRules):
         while self.next_character not in (mark, "\n", ""):
             text += chr(self.read_character())
         if self.next_character != mark:
-            self.raise_error("The string does not end in its line.", f"Write {mark} behind it.", start)
+            self.raise_error("The string does not end in its line.", f"Write {mark} after it.", start)
         self.offset += 1
         return text
 
@@ -387,7 +387,7 @@ class _Reader(CountedRules):
         """
         self.depth += 1
         if self.depth > DEPTH:
-            self.raise_error(f"Parentheses are nested deeper than {DEPTH}.", "Give the inner ones a rule.")
+            self.raise_error(f"Parentheses are nested deeper than {DEPTH}.", "Move the inner ones to a rule.")
         self.offset += 1
         self.read_pattern(_SPACE)
         name = self.new_symbol()
@@ -403,7 +403,7 @@ class _Reader(CountedRules):
         negation, number, text = match.groups()
         if number is None and f"<{text}>" not in self.specials:
             self.raise_error(
-                f"Nothing says which token <{text}> is.",
+                f"The token <{text}> has no id.",
                 f'Pass specials={{"<{text}>": its id}}, or write <[id]>; the name of a rule has no brackets.',
             )
         token = int(number) if number else self.specials[f"<{text}>"]
@@ -446,7 +446,7 @@ class _Reader(CountedRules):
             value = self.read_value(named_arguments is not None)
             if named_arguments is not None and name:
                 if name in named_arguments:
-                    self.raise_error(f"The argument {name} stands twice.", "Take one out.", start)
+                    self.raise_error(f"The argument {name} is repeated.", "Remove one of them.", start)
                 named_arguments[name] = value
             else:
                 values.append(value)
@@ -455,7 +455,10 @@ class _Reader(CountedRules):
                 self.offset += 1
                 self.read_pattern(_SPACE)
             elif self.next_character != ")":
-                self.raise_error("Here a comma or ) should stand.", "Write the arguments with commas, and ).")
+                self.raise_error(
+                    "A comma or ) is expected here.",
+                    "Separate the arguments by commas, and close them with ).",
+                )
         self.offset += 1
         return tuple(values)
 
@@ -470,7 +473,8 @@ class _Reader(CountedRules):
         word = self.read_pattern(_NAME)
         if not word:
             self.raise_error(
-                "This is no argument of a macro.", 'Write a text in "", an id, true, false, a rule, or (...).'
+                "The value is not an argument of a macro.",
+                'Write a text in "", an id, true, false, a rule, or (...).',
             )
         if word in ("true", "false"):
             return word == "true"
@@ -500,7 +504,7 @@ class _Reader(CountedRules):
             self.offset += size
             return self.check_scalar(int(digits, 16), start)
         self.raise_error(
-            f"\\{char} is no escape.", "Write \\\\ for a backslash, \\xHH, \\uHHHH or \\UHHHHHHHH.", start
+            f"\\{char} is not an escape.", "Write \\\\ for a backslash, \\xHH, \\uHHHH or \\UHHHHHHHH.", start
         )
 
     def check_scalar(self, point: int, offset: int) -> int:
@@ -509,7 +513,9 @@ class _Reader(CountedRules):
         # U+D800 to U+DFFF are the surrogates
         if 0xD800 <= point < 0xE000:
             self.raise_error(
-                "A lone surrogate cannot be written in UTF-8.", "Write the character as \\UHHHHHHHH.", offset
+                "A single surrogate cannot be written in UTF-8.",
+                "Write the character as \\UHHHHHHHH.",
+                offset,
             )
         return point
 
@@ -529,7 +535,7 @@ class _Reader(CountedRules):
                 self.offset += 1
                 high = self.read_character()
                 if high < low:
-                    self.raise_error("The range is empty.", "Write the smaller character first.", range_start)
+                    self.raise_error("The range is empty.", "Put the smaller character first.", range_start)
             ranges.append((low, high))
         if self.offset >= len(text):
             self.raise_error("The class is not closed.", "Write ] where it ends.", start)
@@ -563,8 +569,8 @@ class _Reader(CountedRules):
         low, comma, high = match.groups("") if match else ("", "", "")
         if match is None or not (low or high):
             self.raise_error(
-                "A count is {m}, {m,}, {,n} or {m,n}.",
-                "Write it so; a repetition without one is (...)*.",
+                "A count must be {m}, {m,}, {,n} or {m,n}.",
+                "Correct it; a repetition without a count is (...)*.",
                 start,
             )
         self.offset = match.end()
@@ -576,8 +582,8 @@ class _Reader(CountedRules):
             maximum = None if high in ("", "-1") else int(high)
         if maximum is not None and maximum < minimum:
             self.raise_error(
-                f"At least {minimum} and at most {maximum} are never both.",
-                "Write the smaller one first.",
+                f"At least {minimum} and at most {maximum} contradict each other.",
+                "Put the smaller one first.",
                 start,
             )
         return minimum, maximum

@@ -132,7 +132,7 @@ class TextLanguage(Language):
         description = "any text"
         if tokens_left == 0:
             if self._includes_end:
-                description = "the rest of " + self._end_text
+                description = self._end_text
         elif self._has_end:
             description += " up to " if self._includes_end else " without "
             description += self._end_text

@@ -66,9 +66,9 @@ def regex(
     else:
         if flags:
             raise OptionError(
-                "The ecma dialect takes no flags.",
+                "The ecma dialect does not support flags.",
                 where="flags",
-                cure='Leave them out, or use dialect="python".',
+                cure='Remove them, or use dialect="python".',
             )
         try:
             ecma_syntax.parse_ecma(pattern, True)

@@ -94,7 +94,7 @@ def spell_formula(formula: Formula) -> str:
         case All() | Any_():
             name = "all" if isinstance(formula, All) else "any"
             return f"{name}({','.join(map(spell_formula, formula.of))})"
-    raise AssertionError(f"{type(formula).__name__} is no formula of texts")
+    raise AssertionError(f"{type(formula).__name__} is not a formula of texts")
 
 
 def body_of(formula: Formula) -> tuple[str | None, int]:

@@ -25,9 +25,7 @@ from structgen.grammars.text_grammars.machine.language import Config, Language
 
 
 def _no_text(description: str) -> GrammarError:
-    return GrammarError(
-        f"No text is {description}.", where="grammar", cure="Ask for less, or for something that can be."
-    )
+    return GrammarError(f"No text is {description}.", where="grammar", cure="Relax one of the conditions.")
 
 
 class RegularLanguage(Language):

@@ -89,7 +89,7 @@ def as_text(operand: Operand) -> TextGrammar:
         if isinstance(part, TextGrammar):
             return part
     raise OptionError(
-        f"A {type(operand).__name__} is no part of a grammar.",
+        f"{type(operand).__name__} is not a part of a grammar.",
         where="grammar",
         cure="Use a grammar, or a text that stands for itself.",
     )
@@ -125,7 +125,9 @@ def either(*parts: Operand) -> TextGrammar:
         # equal alternatives are kept once; equal grammars have equal spellings
         flat = list({part.spelling: part for part in flat}.values())
     if not flat:
-        raise OptionError("There are no alternatives.", where="sg.either", cure="Give one grammar at least.")
+        raise OptionError(
+            "The list of alternatives is empty.", where="sg.either", cure="Pass at least one grammar."
+        )
     if len(flat) == 1:
         return flat[0]
     if all(isinstance(part, RegularGrammar) for part in flat):
@@ -197,7 +199,7 @@ def intersect_grammars(first: Operand, second: Operand, *, complement: bool = Fa
             grammar, regular = regular, grammar
     if not isinstance(regular, RegularGrammar):
         raise OptionError(
-            "A regular grammar must stand on one side of &, and on the right of -.",
+            "& needs a regular grammar on one side, and - on the right.",
             where="grammar",
             cure="Intersect with a regular expression.",
         )
@@ -225,7 +227,7 @@ def complement_of(of: TextGrammar) -> TextGrammar:
     """Return the grammar of all texts that a regular grammar does not have. Raises `OptionError`."""
     if not isinstance(of, RegularGrammar):
         raise OptionError(
-            "The complement of a grammar that is not regular is not offered.",
+            "The complement of a grammar that is not regular is not supported.",
             where="~",
             cure="Use it on a regular expression.",
         )
@@ -348,9 +350,7 @@ class RegularGrammar(TextGrammar):
         for word in words:
             checks.check_encodable("texts", word)
         if not words:
-            raise OptionError(
-                "There is nothing to choose from.", where="texts", cure="Give one text at least."
-            )
+            raise OptionError("choice() needs at least one text.", where="texts", cure="Pass one.")
         chosen = frozenset(words)
         # nsmallest, so that a large vocabulary of words is not sorted for four of them
         shown_words = [_quote(checks.shorten_text(word)) for word in nsmallest(4, chosen)]
@@ -520,9 +520,9 @@ class TextBefore(TextGrammar):
             contained = next((inner for inner in texts if inner != word and inner in word), None)
             if contained is not None or word in self.avoided_texts:
                 raise OptionError(
-                    f"{word!r} contains {contained or word!r}, which comes first.",
+                    f"{word!r} contains {contained or word!r}, which is found first.",
                     where=place,
-                    cure="Choose texts that do not contain one another.",
+                    cure="Use texts that do not contain one another.",
                 )
 
     @property
@@ -828,7 +828,7 @@ class PartLanguages:
                 alternatives = [language for language in languages if language is not None]
                 if not alternatives:
                     raise GrammarError(
-                        "None of the alternatives has a text.", where="grammar", cure="Give one that has."
+                        "None of the alternatives has a text.", where="grammar", cure="Pass one that has."
                     )
                 return combined.Union(alternatives)
             case Operation.REPEAT:

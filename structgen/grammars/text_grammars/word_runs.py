@@ -122,7 +122,7 @@ def substring_of(document: str, *, limits: Limits | None = None) -> Spans:
     for each byte; of a text so far, linear in the places where it stands.
     """
     if not checks.check_encodable("document", document):
-        raise GrammarError("An empty document has no spans.", where="document", cure="Give a text.")
+        raise GrammarError("An empty document has no spans.", where="document", cure="Pass a text.")
     return Spans(document, checks.check_limits(limits))
 
 
@@ -150,7 +150,7 @@ class Spans(TextGrammar):
         borders = (np.frombuffer(text, np.uint8) & 0xC0 != 0x80).nonzero()[0]
         description = "a span of the document"
         if self.pieces:
-            description = "a run of the pieces"
+            description = "more of the pieces"
             borders = borders[np.unique(np.cumsum((0, *self.pieces)))]
         first = borders[:-1]
         shortest_ends = first + 1
@@ -232,7 +232,7 @@ class WordRuns(TextGrammar):
         borders = borders_of(text) if members.of == "words" else _pieces_of(members.of, text)
         begins, ends, pieces = borders
         if not len(pieces):
-            cure = "Give a text that has some."
+            cure = "Pass a text that has some."
             raise GrammarError(f"The text has no {members.of}.", where="text", cure=cure)
         self.first: Numbers = byte_places[begins]
         """The bytes at which a run may begin, ascending."""
@@ -260,7 +260,12 @@ class WordRuns(TextGrammar):
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return RunLanguage(
-            "a run of the text", self.folded_text, self.first, self.shortest_ends, self.last, self.bytes_left
+            f"more {self.members.of} of the text",
+            self.folded_text,
+            self.first,
+            self.shortest_ends,
+            self.last,
+            self.bytes_left,
         )
 
 

@@ -93,7 +93,7 @@ def fill_masks(
     row_numbers = range(count) if rows is None else _whole_numbers(rows, "rows")
     check_rows(mask, count, row_numbers, "matchers")
     if budgets is not None:
-        check_count("budgets", budgets, count, "matchers", "Give one each, or None.")
+        check_count("budgets", budgets, count, "matchers", "Pass one each, or None.")
     # Compiled code passes over a row whose address is 0.
     contexts = [0 if matcher is None or matcher._words != words else matcher._address for matcher in matchers]
     if 0 in contexts:
@@ -135,7 +135,7 @@ def _whole_numbers(values: Iterable[int], where: str) -> list[int]:
     try:
         return list(map(as_index, values))
     except TypeError as error:
-        raise OptionError(f"{error}.", where=where, cure="Give whole numbers.") from None
+        raise OptionError(f"{error}.", where=where, cure="Pass whole numbers.") from None
 
 
 def _join_columns(*columns: Iterable[int]) -> tuple[array[int], int]:
@@ -223,7 +223,9 @@ def check_count(name: str, arguments: Sized, count: int, argument_name: str, cur
     the last sentence of the message.
     """
     if len(arguments) != count:
-        raise OptionError(f"{len(arguments)} {name} for {count} {argument_name}.", where=name, cure=cure)
+        raise OptionError(
+            f"{len(arguments)} {name} do not fit {count} {argument_name}.", where=name, cure=cure
+        )
 
 
 def check_rows(mask: TokenMask, count: int, rows: Sequence[int], argument_name: str) -> None:
@@ -232,12 +234,12 @@ def check_rows(mask: TokenMask, count: int, rows: Sequence[int], argument_name: 
     Raises OptionError where there are not `count` rows, MaskError where a row is not in the mask or is named
     twice. `argument_name` names the things, for example `"matchers"`.
     """
-    check_count("rows", rows, count, argument_name, "Give one row each.")
+    check_count("rows", rows, count, argument_name, "Pass one row each.")
     # The least and the greatest row are in the mask only if all are.
     for row in (min(rows), max(rows)) if count else ():
         mask.row(row)
     if len(set(rows)) != count:
-        raise MaskError("A row is named twice.", where="rows", cure="Give each of them a row of its own.")
+        raise MaskError("A row is repeated.", where="rows", cure="Pass a separate row for each of them.")
 
 
 def advance_all(matchers: Sequence[Matcher | None], tokens: Sequence[int]) -> Int8Array:
@@ -248,7 +250,7 @@ def advance_all(matchers: Sequence[Matcher | None], tokens: Sequence[int]) -> In
     whose grammar no other thread uses. The others are taken one by one. Cost: some 0.6 us a row.
     """
     count = len(matchers)
-    check_count("tokens", tokens, count, "matchers", "Give one token each.")
+    check_count("tokens", tokens, count, "matchers", "Pass one token each.")
     # A free row takes no token: 0 is in its place.
     token_column = (0 if matcher is None else token for matcher, token in zip(matchers, tokens, strict=True))
     token_ids = _whole_numbers(token_column, "tokens")

@@ -111,9 +111,9 @@ class State:
 
     def __reduce__(self) -> NoReturn:
         raise OptionError(
-            "A State cannot be pickled: it is a number of this process.",
+            "A State cannot be pickled: it is a number in this process.",
             where="State",
-            cure="Send the compiled grammar and the text, and take step_bytes(start, text) there.",
+            cure="Send the compiled grammar and the text, and call step_bytes(start, text) there.",
         )
 
     def __repr__(self) -> str:
@@ -471,7 +471,7 @@ class CompiledGrammar(ABC):
         state. Raises OptionError for free text, and where masks are narrower than the grammar's.
         """
         raise OptionError(
-            f"{type(self).__name__} has no automaton.", where="to_dfa", cure="Ask that of a plain grammar."
+            f"{type(self).__name__} has no automaton.", where="to_dfa", cure="Call it on a plain grammar."
         )
 
     @property
@@ -615,15 +615,16 @@ class CompiledGrammar(ABC):
                 return state.index
         except AttributeError:
             raise OptionError(
-                f"A state is a State, not a {type(state).__name__}.",
+                f"must be a State, got {type(state).__name__}.",
                 where="state",
-                cure="Begin at compiled.start, or give matcher.state.",
+                cure="Begin at compiled.start, or pass matcher.state.",
             ) from None
         raise OptionError(
-            f"The state is one of {state.compiled!r}, compiled apart from this grammar.",
+            f"The state belongs to {state.compiled!r}, which was compiled separately.",
             where="state",
-            cure="Ask state.compiled, or reach the state again from the start of this grammar. A Matcher may "
-            "have gone on in a grammar compiled anew (compiled.fresh()): ask matcher.compiled.",
+            cure="Use state.compiled, or reach the state again from the start of this grammar. A "
+            "Matcher may have moved to a grammar compiled again (compiled.fresh()): use "
+            "matcher.compiled.",
         )
 
     def step(self, state: State, token: int) -> State | None:
@@ -674,7 +675,7 @@ class CompiledGrammar(ABC):
         """Raise MaskError where a mask is too narrow for the vocabulary."""
         if not isinstance(mask, TokenMask):
             raise MaskError(
-                f"A mask is a TokenMask, not a {type(mask).__name__}.",
+                f"A mask must be a TokenMask, got {type(mask).__name__}.",
                 cure="Use sg.allocate_mask(rows, vocab_size), or TokenMask.wrap(array).",
             )
         if mask.words < self._words:
@@ -786,7 +787,7 @@ class CompiledGrammar(ABC):
             raise BudgetError(
                 f"The document needs {cost} more tokens, and the budget is {budget}.",
                 minimum=cost,
-                cure=f"Give it at least {cost} (the end token is not counted).",
+                cure=f"Increase it to at least {cost} (the end token is not counted).",
             )
         self.fill_index(index, mask, row)
         with self.lock, self._begin_call():
@@ -955,10 +956,10 @@ def first_fault(
 ) -> str:
     """Return, in words, where a text leaves a grammar and what was expected there; "" for a text of it.
 
-    For example, `first_fault(compiled, "[1,]")` may be "']' cannot come at byte 3, where a number was
-    expected". `text_before` is read before the text, and its bytes are not counted. The place is a byte of
-    the text; with `in_lines` it is a line and a column, from 1. Where earlier texts have used up the
-    grammar's memory, a grammar compiled anew reads the text (`fresh`). Cost: linear in the text.
+    For example, `first_fault(compiled, "[1,]")` may be "unexpected ']' at byte 3: expected a number".
+    `text_before` is read before the text, and its bytes are not counted. The place is a byte of the text;
+    with `in_lines` it is a line and a column, from 1. Where earlier texts have used up the grammar's memory,
+    a grammar compiled anew reads the text (`fresh`). Cost: linear in the text.
     """
     data = text.encode("utf-8", "surrogatepass")
     data_before = text_before.encode()
@@ -985,11 +986,11 @@ def first_fault(
         if inside := place_in_string(following, data[:offset]):
             location += " (line {}, column {} of the string)".format(*inside)
     if is_whole:
-        fault = "it ends too early"
+        fault = "end of text"
     else:
         character = data[offset:].decode("utf-8", "replace")[:1]
-        fault = f"{character!r} cannot come"
-    return f"{fault} at {location}, where {' or '.join(expected[:3])} was expected"
+        fault = repr(character)
+    return f"unexpected {fault} at {location}: expected {' or '.join(expected[:3])}"
 
 
 def place_in_string(following: Iterable[Expected], text_before: bytes) -> tuple[int, int] | None:
@@ -1013,5 +1014,6 @@ def line_and_column(text: str) -> tuple[int, int]:
 def _finished_error() -> FinishedError:
     """Return the error of a call that asks a finished document for more tokens."""
     return FinishedError(
-        "The document is finished: an end token was taken.", cure="Roll back, or start anew."
+        "The document is complete: an end token was already consumed.",
+        cure="Call rollback(), or create a new Matcher.",
     )

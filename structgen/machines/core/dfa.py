@@ -88,7 +88,8 @@ def explicit_automaton(
         is_live = steps_to(table, accepting) < FAR
         if not is_live[0] and depth is None:
             raise UnsatisfiableSchema(
-                "Every document has a key that the schema does not name in an object of which it names keys.",
+                "Every document has a key that the schema does not name, in an object of which it "
+                "names keys.",
                 where="named_keys",
                 cure="Name the keys that are needed.",
             )
@@ -96,7 +97,7 @@ def explicit_automaton(
             raise UnsatisfiableSchema(
                 f"Every document has more than {depth} brackets open at some point.",
                 where="depth",
-                cure="Raise depth.",
+                cure="Increase depth.",
             )
         # a kept state is reached through kept states only: every predecessor of a live state is live
         live_states = np.flatnonzero(is_live).astype(np.int32)
@@ -142,8 +143,9 @@ def _by_bytes(
                     raise LimitError(
                         f"The automaton has more than {max_states:,} states.",
                         limit="max_states",
-                        cure="Raise max_states, give a depth, or bound the grammar: keys that the schema "
-                        "does not name make endlessly many states, for none may come twice.",
+                        cure="Increase max_states, set a depth, or bound the grammar: keys that "
+                        "the schema does not name need infinitely many states, because a key "
+                        "cannot be repeated.",
                     )
                 known_state = known_states[after] = len(numbers)
                 numbers.append(after)

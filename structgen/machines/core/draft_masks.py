@@ -69,9 +69,9 @@ class DraftMasks:
         """
         if len(counts) != len(matchers):
             raise OptionError(
-                f"{len(counts)} drafts for {len(matchers)} matchers.",
+                f"{len(counts)} drafts do not fit {len(matchers)} matchers.",
                 where="counts",
-                cure="Give the number of nodes of each matcher's draft, which may be 0.",
+                cure="Pass the number of nodes of each matcher's draft, which may be 0.",
             )
         self._matchers = matchers
         self._mask = mask
@@ -101,10 +101,11 @@ class DraftMasks:
             places.append(place_count)
         if len(tokens) != node_count or len(parents) != node_count or min(counts, default=0) < 0:
             raise OptionError(
-                f"{len(tokens)} tokens and {len(parents)} parents for {node_count} nodes, "
+                f"{len(tokens)} tokens and {len(parents)} parents do not fit {node_count} nodes, "
                 f"{list(counts)} by draft.",
                 where="parents",
-                cure="Give one token and one parent for each node, and for each draft how many it has.",
+                cure="Pass one token and one parent for each node, and for each draft the number "
+                "of its nodes.",
             )
         self._tokens = _as_int32(tokens, "tokens")
         self._parents = _as_int32(parents, "parents")
@@ -117,7 +118,7 @@ class DraftMasks:
             raise OptionError(
                 f"The parent of node {wrong_node - nodes[draft]} is {self._parents[wrong_node]}.",
                 where="parents" if len(counts) == 1 else f"parents of draft {draft}",
-                cure="Parents come before their children; -1 is the root.",
+                cure="Parents precede their children; -1 is the root.",
             )
 
     @property
@@ -342,4 +343,4 @@ def _as_int32(values: Ints, where: str) -> array[int]:
         # Only the nodes with these numbers are refused later.
         return array("i", [min(max(value, -2), _MAX_INT32) for value in items])
     except TypeError as error:
-        raise OptionError(f"{error}.", where=where, cure="Give a list or a row of integers.") from None
+        raise OptionError(f"{error}.", where=where, cure="Pass a list or a row of integers.") from None

@@ -323,10 +323,10 @@ def with_forced_text(
     tokenizer = compiled.tokenizer
     if canonical and not tokenizer.has_encoder:
         raise OptionError(
-            "The tokenizer was made from the bytes of its tokens. It does not say which tokens of a text are"
-            " the canonical ones.",
+            "The tokenizer was made from the bytes of its tokens, so the canonical tokens of a "
+            "text are not known.",
             where="canonical",
-            cure="Make it of the model's own files (sg.Tokenizer.from_huggingface), or leave canonical out.",
+            cure="Make it from the model's own files (sg.Tokenizer.from_huggingface), or remove canonical.",
         )
     if canonical:
         tokenizer.canonical(b"a")  # raises here, and not in the midst of a text
@@ -353,9 +353,9 @@ def start_after_prefix(
         answer_prefix = prefix.decode("utf-8", "surrogateescape").removeprefix(prompt_end)
         fault = first_fault(compiled, answer_prefix, prompt_end)
         raise OptionError(
-            f"No document begins so: {fault}.",
+            f"No document begins with this text: {fault}.",
             where=where,
-            cure="Mend it, or have the answer begin anew.",
+            cure="Correct it, or begin the answer anew.",
         )
     return compiled.index_of(state)
 

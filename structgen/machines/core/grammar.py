@@ -53,7 +53,7 @@ class Grammar(ABC):
         if inner is None or isinstance(inner, Grammar):
             return inner
         raise OptionError(
-            f"{type(self).__name__} is around a {type(inner).__name__}, which is no grammar.",
+            f"{type(self).__name__} contains a {type(inner).__name__}, which is not a grammar.",
             where="around",
             cure="Make one with sg.json_schema(...), sg.lark(...) or sg.regex(...).",
         )
@@ -66,7 +66,7 @@ class Grammar(ABC):
         """
         if self._inner_grammar is None:
             raise OptionError(
-                f"The grammar {type(self).__name__} does not say its canonical form.",
+                f"The grammar {type(self).__name__} has no canonical form.",
                 where="canonical",
                 cure="Give the class a property `canonical`, or its objects the grammar inside as `around`.",
             )
@@ -187,9 +187,9 @@ class Grammar(ABC):
             inner == self._inner_grammar
         ):
             raise OptionError(
-                f"{type(self).__name__} does not follow the grammar that it is around.",
+                f"{type(self).__name__} does not follow the grammar that it contains.",
                 where="around",
-                cure="Keep it in an attribute `around`, and work `canonical` out of it when asked.",
+                cure="Keep it in an attribute `around`, and compute `canonical` from it.",
             )
         return changed_grammar
 

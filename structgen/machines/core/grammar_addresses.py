@@ -47,7 +47,7 @@ class GrammarAddresses(ctypes.Structure):
 
     def __init__(self, compiled: CompiledGrammar) -> None:
         """`compiled`: what `sg.compile` returns. Raises OptionError for all else. Cost: 10 us."""
-        is_compiled = InstanceCheck(CompiledGrammar, "Give what sg.compile(grammar, tokenizer) returns.")
+        is_compiled = InstanceCheck(CompiledGrammar, "Pass what sg.compile(grammar, tokenizer) returns.")
         is_compiled("compiled", compiled)
         self.compiled = compiled
         costs = compiled.publish_costs()
@@ -65,7 +65,7 @@ class GrammarAddresses(ctypes.Structure):
 
     def __reduce__(self) -> NoReturn:
         raise OptionError(
-            "Addresses cannot be pickled or copied: they are of this process.",
+            "Addresses cannot be pickled or copied: they belong to this process.",
             where="GrammarAddresses",
             cure="Send the compiled grammar, and make its addresses there.",
         )

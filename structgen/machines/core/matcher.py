@@ -86,7 +86,7 @@ class Matcher:
         """Return what another process needs: the compiled grammar and the tokens, which it takes again."""
         if self._states[0] != self.compiled.start.index:
             raise OptionError(
-                "A Matcher that began inside a document cannot be pickled: a State is of this process.",
+                "A Matcher that began inside a document cannot be pickled: a State belongs to this process.",
                 where="Matcher",
                 cure="Send the compiled grammar and all tokens of the document, and advance by them there.",
             )
@@ -146,9 +146,9 @@ class Matcher:
             self.compiled.check_mask(mask)
             if not _is_whole(row):
                 raise MaskError(
-                    f"The row {row!r} is not a whole number.",
+                    f"Rows must be whole numbers, got {row!r}.",
                     where="row",
-                    cure="Give a row's number, from 0.",
+                    cure="Pass a row's number, from 0.",
                 ) from None
             raise
         self.compiled.check_mask(mask)
@@ -226,13 +226,14 @@ class Matcher:
         """Raise the error of a token that the grammar does not allow now."""
         if self.is_finished:
             raise FinishedError(
-                f"Token {token} after the end of the document.", cure="Roll back, or start a new matcher."
+                f"Token {token} follows the end of the document.",
+                cure="Call rollback(), or create a new Matcher.",
             )
         text = self.compiled.tokenizer.token_bytes[token]
         raise TokenError(
-            f"Token {token} ({text!r}) is not allowed here, after {len(self._tokens)} tokens.",
+            f"Token {token} ({text!r}) is not allowed after {len(self._tokens)} tokens.",
             where=self._place_of_fault(text),
-            cure="Choose among the tokens of fill_mask(); expected() says what may come.",
+            cure="matcher.expected() lists what is allowed.",
         )
 
     def _place_of_fault(self, token_text: bytes | None) -> str:
@@ -299,9 +300,9 @@ class Matcher:
         """
         if isinstance(since, bool) or not _is_whole(since) or not 0 <= since <= len(self._tokens):
             raise StructgenError(
-                f"There is no token {since!r}: {len(self._tokens)} were taken.",
+                f"Token {since!r} does not exist: {len(self._tokens)} were consumed.",
                 where="since",
-                cure="Give the number of tokens taken when events were last asked.",
+                cure="Pass the number of tokens at the last call of events.",
             )
         if not self.compiled.has_events:
             raise StructgenError(
@@ -309,9 +310,9 @@ class Matcher:
             )
         if self._states[0] != self.compiled.start.index:
             raise StructgenError(
-                "This matcher began inside a document, whose earlier text it does not know.",
+                "This matcher began inside a document, whose earlier text is not known to it.",
                 where="events",
-                cure="Ask a matcher that began at compiled.start, or a fork of it.",
+                cure="Use a matcher that began at compiled.start, or a fork of it.",
             )
         # An exception in the midst of reading must leave no log that is half read: then there is none.
         log = self._events or EventLog()
@@ -389,9 +390,9 @@ class Matcher:
         """Undo the last `count` tokens; an end token counts as one."""
         if isinstance(count, bool) or not _is_whole(count) or not 0 <= count <= len(self._tokens):
             raise StructgenError(
-                f"{count!r} tokens cannot be undone: {len(self._tokens)} were taken.",
+                f"{count!r} tokens cannot be undone: {len(self._tokens)} were consumed.",
                 where="rollback",
-                cure=f"Give a whole number from 0 to {len(self._tokens)}.",
+                cure=f"Pass a whole number from 0 to {len(self._tokens)}.",
             )
         if count:
             # The log of events is put back last, so an exception leaves none that has too many events.
@@ -461,9 +462,9 @@ def _is_whole(value: Any) -> bool:
 def _raise_no_token(value: object) -> NoReturn:
     """Raise the error of a value that is not a token id."""
     raise TokenError(
-        f"{value!r:.60} is no token id.",
+        f"Token ids must be int, got {value!r:.60}.",
         where="token",
-        cure="Give a token's number; of a text, those of tokenizer.encode(text).",
+        cure="Use tokenizer.encode(text) for text.",
     )
 
 

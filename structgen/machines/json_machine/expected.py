@@ -120,9 +120,9 @@ class _Reading:
                 self._inside_string(closing, rest)
             # Every allowed byte has an item, also one that no description covers.
             bytes_explained = set[int]().union(*(first for _, first in self.items.values()))
-            self.add_item("the rest of the string", (), self.after.keys() - bytes_explained)
+            self.add_item("more of the string", (), self.after.keys() - bytes_explained)
         elif self.mode == L.M_LITERAL:
-            self.add_item(f"the rest of {_LITERALS[self.lexeme >> 4]}", self.sources, self.after)
+            self.add_item(_LITERALS[self.lexeme >> 4], self.sources, self.after)
         else:
             self._between_tokens()
         if self.machine.may_end(self.index):
@@ -145,7 +145,7 @@ class _Reading:
                 holder = machine.place_in(frame_below)
             digits = bytes(byte for byte in self.after if byte in _NUMERAL)
             whole = " or ".join(wording.number_descriptions(machine.network.entry(self.place)))
-            self.add_item(f"the rest of {whole}{_next_characters(digits)}", self.sources, digits)
+            self.add_item(_name_characters(digits, whole), self.sources, digits)
             bytes_explained.update(digits)
         # Bytes that begin the same kind of value: its mode, and which literal it is.
         first_bytes: dict[tuple[int, int], list[int]] = {}
@@ -257,8 +257,8 @@ class _Reading:
             name = decode_text(word)
             if name in names:
                 sources, rank = self._demand_of_key(residue, name)
-                rest_of_key = f"the rest of the key {wording.quote_text(name)}"
-                self.add_item(rest_of_key, sources, self._bytes_of_word(word).intersection(rest), rank)
+                name_of_key = f"more of the key {wording.quote_text(name)}"
+                self.add_item(name_of_key, sources, self._bytes_of_word(word).intersection(rest), rank)
         # After these bytes the automaton of extra keys goes on, too.
         states = {byte: machine.registers(self.after[byte]).lexeme & L.STATE_BITS for byte in rest}
         extra = [byte for byte, state in states.items() if state != L.NO_STATE]
@@ -269,7 +269,7 @@ class _Reading:
             if len(kinds) == 1:
                 descriptions, _ = kinds[0]
             for description in descriptions:
-                self.add_item(f"the rest of {description}", sources, extra)
+                self.add_item(f"more of {description}", sources, extra)
 
     # --- strings ---
 
@@ -289,14 +289,14 @@ class _Reading:
             all_bytes = set[int]().union(*bytes_of_words.values())
             words_going_on = [word for word, following in bytes_of_words.items() if following]
             for description in _word_descriptions(words_going_on):
-                self.add_item(f"the rest of {description}", self.sources, all_bytes)
+                self.add_item(description, self.sources, all_bytes)
         elif self._escape:
-            self.add_item("the rest of an escape", self.sources, rest)
+            self.add_item("an escape sequence", self.sources, rest)
         elif all(byte & 0xC0 == 0x80 for byte in rest):  # continuation bytes of UTF-8
-            self.add_item("the rest of a character", self.sources, rest)
+            self.add_item("the next byte of a character in UTF-8", self.sources, rest)
         elif self.live is None or not self._rest_of_texts(self.live):
-            wording_of_item = self._more_characters() or f"the rest of {whole or 'the string'}"
-            self.add_item(wording_of_item + _next_characters(rest), self.sources, rest)
+            wording_of_item = self._more_characters() or whole or "more of the string"
+            self.add_item(_name_characters(rest, wording_of_item), self.sources, rest)
 
     def _rest_of_texts(self, live: LiveState) -> bool:
         """Add how texts of grammars go on. Returns whether the string can only be such a text."""
@@ -318,7 +318,7 @@ class _Reading:
             return ""
         at_most = max_length - length if max_length >= 0 else None
         remaining = wording.describe_count(max(min_length - length, 0), at_most, "more character")
-        return f"a string of {remaining}" if remaining else "the rest of the string"
+        return remaining or "more of the string"
 
     def _bytes_of_word(self, word: bytes) -> set[int]:
         """Return the bytes with which a listed word or key may go on.
@@ -396,11 +396,12 @@ def _begun_escape(lex: int) -> bytes:
     return (first_unit + unit[:written_count]).encode()
 
 
-def _next_characters(following: bytes) -> str:
-    """Return the next characters in brackets, e.g. ` (next: a digit)`; "": they are many, or not ASCII."""
+def _name_characters(following: bytes, whole: str) -> str:
+    """Return the characters that may come next in a value, and its description: `a digit (an integer)`.
+    Where they are many, or not ASCII, the description alone."""
     runs = byte_runs(following)
     if not runs or following[-1] >= 127 or len(runs) > 6:
-        return ""
+        return whole
     parts = []
     for low, high in runs:
         if (low, high) == (48, 57):
@@ -409,4 +410,4 @@ def _next_characters(following: bytes) -> str:
             parts += [json.dumps(chr(byte)) for byte in range(low, high + 1)]
         else:
             parts.append(f"{json.dumps(chr(low))} to {json.dumps(chr(high))}")
-    return f" (next: {', '.join(parts)})"
+    return f"{wording.join_words(parts, ' or ')} ({whole})"

@@ -246,7 +246,8 @@ class GrowingTables:
             return
         if slots and count + extra > self._limits.parser_states:
             raise LimitError(
-                f"More than {self._limits.parser_states:,} parser states are needed.", limit="parser_states"
+                f"The grammar needs more than {self._limits.parser_states:,} parser states.",
+                limit="parser_states",
             )
         words = self._plan.words[table]
         growth = GROWTH if table == LISTS else 2

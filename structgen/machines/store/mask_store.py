@@ -221,9 +221,9 @@ def store_of(store: StoreOption | StrPath) -> StoreOption:
         return store
     if not isinstance(store, str | os.PathLike) or not os.fspath(store):
         raise OptionError(
-            f"store={store!r} is no mask store.",
+            f"store={store!r} is not a mask store.",
             where="store",
-            cure="Pass a folder, a sg.MaskStore(...), False for none, or nothing for the one of the process.",
+            cure="Pass a folder, an sg.MaskStore(...), False for none, or None for that of the process.",
         )
     path = os.path.abspath(store)
     with _Folders.lock:

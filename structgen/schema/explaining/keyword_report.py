@@ -215,7 +215,7 @@ def _find_standings(
         standing = KeywordStanding.ANNOTATION
         why = ""
         if is_hidden and keyword != "$ref":
-            why = f"void beside $ref in draft {dialect.draft}"
+            why = f"void next to $ref in draft {dialect.draft}"
         elif (pointer, keyword) in refusals:
             standing = KeywordStanding.REFUSED
             why = refusals[pointer, keyword]
@@ -262,7 +262,7 @@ def _idle_reason(document: Document, place: Schema, keyword: str) -> str:
         return "says nothing unless items is a list"
     if keyword.startswith("exclusive") and isinstance(value, bool):
         beside = keyword.removeprefix("exclusive").lower()
-        return "" if value and beside in raw else f"says nothing unless it is true beside {beside}"
+        return "" if value and beside in raw else f"says nothing unless it is true next to {beside}"
     if keyword != "format":
         return ""
     if policies.formats != "assert" and not dialect.asserts_formats:
@@ -299,7 +299,7 @@ def redundancy_reason(document: Document, place: Schema, keyword: str) -> str:
         may_exclude_numbers = enum_types & TYPE_BITS["number"] and "number" not in place.types
         if may_exclude_numbers or enum_types & ~types:
             return ""
-        return "the values listed beside it are of such types"
+        return "the values listed next to it are of such types"
     # For `unevaluated*` even `true` matters: it makes members evaluated.
     is_applied = field in ("additional", "property_names", "items")
     if is_applied and not document.has_unevaluated and value in (True, {}):

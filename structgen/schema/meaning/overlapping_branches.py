@@ -225,8 +225,8 @@ class _BranchComparison:
         pairs = self.find_overlapping()
         if pairs is None:
             raise LimitError(
-                f"oneOf has {len(self.facts):,} branches that no key tells apart: too many pairs of them may "
-                f"hold at once.",
+                f"oneOf has {len(self.facts):,} branches that no key distinguishes: too many pairs "
+                "of them may match together.",
                 limit="alternatives",
                 where=self.schema.pointer,
             )

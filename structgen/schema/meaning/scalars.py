@@ -393,7 +393,7 @@ class Scalars:
         )
         if overlaps is None:
             raise LimitError(
-                f"oneOf has {len(possible)} branches that are compared pair by pair.",
+                f"oneOf has {len(possible)} branches; comparing every pair exceeds the limit.",
                 limit="alternatives",
                 where=schema.pointer,
             )

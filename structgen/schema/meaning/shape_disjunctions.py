@@ -216,7 +216,7 @@ class Shapes:
         return done
 
     def _too_many(self, demand: int, limit: str, count: int) -> LimitError:
-        fault = f"the alternatives of this place multiply past {count:,}."
+        fault = f"the alternatives at this place multiply to more than {count:,}."
         return self.tables.too_many(fault, limit, (demand,))
 
     def _apply_steps(self, facts: FactConjunction, kind: int) -> bool:

@@ -226,21 +226,21 @@ class Document(OpenDocument):
             target = self.references.find_target(schema.scope, reference)
         except NowhereError as error:
             raise SchemaError(
-                f"{reference!r} leads nowhere: {error}.",
+                f"{reference!r} does not exist: {error}.",
                 where=f"{schema.pointer}/{keyword}",
                 cure=reference_cure(self.value, reference),
             ) from None
         except RemoteError as error:
-            fault = f"{reference!r} leads to {str(error)!r}, which is not among the resources."
+            fault = f"{reference!r} refers to {str(error)!r}, which is not among the resources."
             cure = "Pass it: resources={uri: schema}."
             # Such a reference looks like a name: often its definition exists, and "#/$defs/" is missing.
             if "/" not in reference and "." not in reference:
-                cure = f"{reference_cure(self.value, reference)} Another document is passed in resources=."
+                cure = f"{reference_cure(self.value, reference)} Pass other documents in resources=."
             self.refuse_keyword(schema, keyword, fault, cure)
             return None
         if target.raw.__class__ is not dict and target.raw.__class__ is not bool:
             raise SchemaError(
-                f"{reference!r} leads to {kind_name(target.raw)}, which is not a schema.",
+                f"{reference!r} refers to {kind_name(target.raw)}, which is not a schema.",
                 where=f"{schema.pointer}/{keyword}",
                 cure="Refer to an object or a boolean.",
             )
@@ -305,9 +305,9 @@ class Document(OpenDocument):
         uri = self.value["$schema"]
         if not isinstance(uri, str):
             raise SchemaError(
-                f"$schema takes a URI in a string, not {show_value(uri)}.",
+                f"$schema must be a URI in a string, got {show_value(uri)}.",
                 where="#/$schema",
-                cure="Name the draft, as https://json-schema.org/draft/2020-12/schema, or leave it out.",
+                cure="Name the draft, such as https://json-schema.org/draft/2020-12/schema, or remove it.",
             )
         if not self.references.knows_dialect(uri):
             self.notes.append(f"$schema {uri!r} is not a known draft: read as {DEFAULT_DRAFT}.")
@@ -321,7 +321,7 @@ class Document(OpenDocument):
                         scope.prefix,
                         "$schema",
                         f"Its meta-schema requires the vocabulary {uri!r}, which is not known.",
-                        "Let its $vocabulary say false for it, or name a draft in $schema.",
+                        "Set it to false in its $vocabulary, or name a draft in $schema.",
                     )
                 )
 
@@ -406,7 +406,7 @@ class Document(OpenDocument):
         if faults:
             first = faults[0]
             others = dict.fromkeys(fault.where for fault in faults if fault.where != first.where)
-            more_text = f" There are more faults: {', '.join(others)}." if others else ""
+            more_text = f" Other faults: {', '.join(others)}." if others else ""
             raise SchemaError(first.what + more_text, where=first.where, cure=first.cure)
 
     def _read_identifier(self, schema: Schema, raw: dict[str, Any]) -> None:
@@ -414,7 +414,7 @@ class Document(OpenDocument):
         if not isinstance(raw[key], str):
             if key == "id":
                 return  # in draft 4 often a forgotten `properties`; it names nothing and asks for nothing
-            self._faults.append(self.keyword_error(schema, key, "takes a URI reference in a string"))
+            self._faults.append(self.keyword_error(schema, key, "a URI reference in a string"))
             return
         schema.scope = self.references.enter_schema(schema.scope, raw, schema.at)
 
@@ -427,7 +427,7 @@ def _no_schema(
 ) -> SchemaError:
     """Return the error for a value that stands where a schema is expected, for example `"string"`."""
     takes = "an object, true or false" if scope.dialect.booleans else "an object"
-    fault = f"A schema is {takes}, not {show_value(raw)}."
+    fault = f"A schema must be {takes}, got {show_value(raw)}."
     if raw.__class__ is bool:
         fault = f"In draft {scope.dialect.draft} {show_value(raw)} is not a schema."
     return SchemaError(fault, where=where, cure=cure)

@@ -69,7 +69,7 @@ def _split_types(
         if member.__class__ is dict and value.__class__ is list
     ]
     if not members or len(names) + len(schemas) < len(members):
-        raise document.keyword_error(schema, keyword, "takes a type's name, or a list of names and schemas")
+        raise document.keyword_error(schema, keyword, "a type's name, or a list of names and schemas")
     # Section 5.1: other names may be used for custom purposes, and allow any value elsewhere.
     simple = frozenset(names) if TYPES.keys() >= set(names) else None
     return simple, tuple(schemas)
@@ -110,7 +110,7 @@ def read_properties(document: OpenDocument, schema: Schema, keyword: str, value:
             assert isinstance(property_, Schema), "it was read from the text"
             # A list of names is that of later drafts.
             cure = "Set $schema (or draft=) to the draft the schema is written in."
-            raise document.keyword_error(property_, "required", "takes true or false in draft 3", cure)
+            raise document.keyword_error(property_, "required", "true or false in draft 3", cure)
         if is_required:
             required_keys.append(name)
     if required_keys:

@@ -49,7 +49,7 @@ def _find_schema(top: Any, pointer: str) -> tuple[Any, str | int, list[str]]:
     plain_pointer = unquote(pointer[1:]) if pointer.startswith("#") else pointer
     first, *way = map(unescape_segment, plain_pointer.split("/"))
     if first:
-        raise pointer_error(f"{pointer!r} is no JSON Pointer.")
+        raise pointer_error(f"{pointer!r} is not a JSON Pointer.")
     container: Any = top
     key: str | int = ""
     node = top[""]
@@ -63,16 +63,18 @@ def _find_schema(top: Any, pointer: str) -> tuple[Any, str | int, list[str]]:
         if token not in keys:
             place = f"#{pointer_of(way[:depth])}"
             if "$ref" in keys:
-                fault = f"{place} refers to {node['$ref']!r}, and the pointer goes on behind the reference."
+                fault = f"{place} refers to {node['$ref']!r}, and the pointer continues after the reference."
                 target_text = f'"{node["$ref"]}{pointer_of(way[depth:])}"'
-                raise pointer_error(fault, f"Name the place where it is written: {target_text}.")
+                raise pointer_error(fault, f"Name the place of the definition: {target_text}.")
             fault = f"{place} is {show_value(node)}, and has no member {token!r}."
             raise pointer_error(fault, f"{suggest_name(token, keys)}{_CURE}")
         container = node
         key = keys[token]
         node = container[key]
     if not isinstance(node, dict) and node is not True:
-        raise pointer_error(f"#{pointer_of(way)} is {show_value(node)}, and no schema that takes a string.")
+        raise pointer_error(
+            f"#{pointer_of(way)} is {show_value(node)}, which is not a schema that allows a string."
+        )
     return container, key, way
 
 

@@ -143,7 +143,7 @@ class JsonPieces:
                 raise LimitError(
                     f"the shortest document from here has {self.length:,} bytes.",
                     limit="oracle_steps",
-                    cure=f"It is not written out: texts of up to {MOST_BYTES:,} bytes are.",
+                    cure=f"Completions are written for texts of up to {MOST_BYTES:,} bytes.",
                 )
             out: list[bytes] = []
             stack = list(reversed(self.parts))

@@ -167,7 +167,7 @@ def read_type(document: OpenDocument, schema: Schema, keyword: str, value: Any) 
         raise document.keyword_error(
             schema,
             "type",
-            "takes object, array, string, number, integer, boolean, null, or a list of these",
+            "object, array, string, number, integer, boolean, null, or a list of these",
             type_cure(value),
         )
     if "integer" in schema.types and schema.scope.dialect.plain_integers:
@@ -179,7 +179,7 @@ def read_enum(document: OpenDocument, schema: Schema, keyword: str, value: Any) 
     both must hold."""
     if keyword == "enum" and value.__class__ is not list:
         raise document.keyword_error(
-            schema, "enum", "takes a list of values", "For one value, use const or a list of one."
+            schema, "enum", "a list of values", "For one value, use const or a list of one."
         )
     # `const` is an `enum` of one value.
     listed_values = [value] if keyword == "const" else value
@@ -203,8 +203,10 @@ def read_bound(document: OpenDocument, schema: Schema, keyword: str, value: Any)
     `{"minimum": 0, "exclusiveMinimum": true}`."""
     bound = number_of(exact_copy(value, of_point=document.policies.of_point))
     if bound is None:
-        old = "In draft 4 alone it is true or false beside the bound." if value.__class__ is bool else ""
-        raise document.keyword_error(schema, keyword, "takes a number", old or number_cure(value))
+        old = (
+            "In draft 4 only, it is true or false and modifies the bound." if value.__class__ is bool else ""
+        )
+        raise document.keyword_error(schema, keyword, "a number", old or number_cure(value))
     flag = _FLAGS.get(keyword)
     if flag is not None and schema.raw.get(flag) is True:
         # Draft 4's boolean. From draft 6 on a keyword of that name is a number and never true.
@@ -218,7 +220,7 @@ def read_exclusive_flag(document: OpenDocument, schema: Schema, keyword: str, va
         raise document.keyword_error(
             schema,
             keyword,
-            "takes true or false in draft 4",
+            "true or false in draft 4",
             "Set $schema to the draft the schema is written in; from draft 6 on it is a number.",
         )
 
@@ -228,7 +230,7 @@ def read_multiple_of(document: OpenDocument, schema: Schema, keyword: str, value
     divisor = number_of(value)
     must_be_positive = keyword == "multipleOf"
     if not divisor or (must_be_positive and divisor < 0):
-        takes = "takes a number " + ("greater than 0" if must_be_positive else "other than 0")
+        takes = "a number " + ("greater than 0" if must_be_positive else "other than 0")
         raise document.keyword_error(schema, keyword, takes)
     schema.multiple_of = abs(divisor)
 
@@ -240,7 +242,7 @@ def read_count(document: OpenDocument, schema: Schema, keyword: str, value: Any)
     """Read a bound of lengths or counts, such as `minLength` or `maxContains`."""
     bound = count_of(value)
     if bound is None:
-        raise document.keyword_error(schema, keyword, "takes an integer of at least 0", number_cure(value))
+        raise document.keyword_error(schema, keyword, "an integer of at least 0", number_cure(value))
     # `minContains` and `maxContains` have no effect without `contains` beside them.
     if not keyword.endswith("Contains") or "contains" in schema.raw:
         setattr(schema, field_of(keyword), bound)
@@ -249,7 +251,7 @@ def read_count(document: OpenDocument, schema: Schema, keyword: str, value: Any)
 def read_pattern(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read `pattern`. Its syntax is checked later (`Document.require_handled`), once for equal patterns."""
     if value.__class__ is not str:
-        raise document.keyword_error(schema, "pattern", "takes a regular expression in a string")
+        raise document.keyword_error(schema, "pattern", "a regular expression in a string")
     schema.pattern = value
     document.patterns.setdefault(value, schema)
 
@@ -260,7 +262,7 @@ def read_format(document: OpenDocument, schema: Schema, keyword: str, value: Any
     A custom format is a pattern, or pairs of a keyword and a number; it becomes a derived schema.
     """
     if value.__class__ is not str:
-        raise document.keyword_error(schema, "format", "takes a string")
+        raise document.keyword_error(schema, "format", "a string")
     if document.policies.formats != "assert" and not schema.scope.dialect.asserts_formats:
         return
     # The caller's own formats come first: they may give a name of the standard another meaning.
@@ -290,7 +292,7 @@ def read_grammar(document: OpenDocument, schema: Schema, keyword: str, value: An
 def read_properties(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read `properties`: `{"a": {"type": "null"}}` has one child, under the path `("properties", "a")`."""
     if value.__class__ is not dict:
-        raise document.keyword_error(schema, "properties", "takes an object of schemas")
+        raise document.keyword_error(schema, "properties", "an object of schemas")
     schema.properties = {
         name: document.add_child(schema, member, ("properties", name)) for name, member in value.items()
     }
@@ -300,7 +302,7 @@ def read_properties(document: OpenDocument, schema: Schema, keyword: str, value:
 def read_pattern_properties(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read `patternProperties`: regular expressions of keys, each with a schema."""
     if value.__class__ is not dict:
-        raise document.keyword_error(schema, "patternProperties", "takes an object of schemas")
+        raise document.keyword_error(schema, "patternProperties", "an object of schemas")
     schema.pattern_properties = tuple(
         (source, document.add_child(schema, member, ("patternProperties", source)))
         for source, member in value.items()
@@ -315,7 +317,7 @@ def read_required(document: OpenDocument, schema: Schema, keyword: str, value: A
         cure = ""
         if value.__class__ is bool:  # draft 3 has a boolean in the schema of each property
             cure = "Name the property in `required` of the object around it."
-        raise document.keyword_error(schema, "required", "takes a list of names", cure)
+        raise document.keyword_error(schema, "required", "a list of names", cure)
     if value:
         schema.required = tuple(dict.fromkeys(value))
         properties = schema.raw.get("properties")
@@ -333,7 +335,7 @@ def read_dependencies(document: OpenDocument, schema: Schema, keyword: str, valu
     """
     takes = _DEPENDENT[keyword]
     if value.__class__ is not dict:
-        raise document.keyword_error(schema, keyword, f"takes an object of {takes}")
+        raise document.keyword_error(schema, keyword, f"an object of {takes}")
     # `dependencies` maps a key to a list of names or to a schema. `names` has the lists; schemas come below.
     names = {
         key: listed
@@ -341,7 +343,7 @@ def read_dependencies(document: OpenDocument, schema: Schema, keyword: str, valu
         if keyword != "dependentSchemas" and _is_text_list(listed)
     }
     if keyword == "dependentRequired" and len(names) < len(value):
-        raise document.keyword_error(schema, keyword, f"takes an object of {takes}")
+        raise document.keyword_error(schema, keyword, f"an object of {takes}")
     if any(names.values()):
         required_by_key = dict(schema.dependent_required)
         for key, dependents in names.items():
@@ -391,7 +393,7 @@ def read_items(document: OpenDocument, schema: Schema, keyword: str, value: Any)
         raise document.keyword_error(
             schema,
             "items",
-            "takes one schema in draft 2020-12",
+            "one schema in draft 2020-12",
             "Name the list prefixItems, or set $schema (or draft=) to the draft the schema is written in.",
         )
     else:
@@ -407,7 +409,7 @@ def read_additional_items(document: OpenDocument, schema: Schema, keyword: str, 
 def read_unique_items(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read `uniqueItems`; false is the default and sets nothing."""
     if value.__class__ is not bool:
-        raise document.keyword_error(schema, "uniqueItems", "takes true or false")
+        raise document.keyword_error(schema, "uniqueItems", "true or false")
     if value:
         schema.unique_items = True
 
@@ -444,7 +446,7 @@ def read_children(document: OpenDocument, schema: Schema, keyword: str, value: A
     # draft 3 alone lets the list be empty
     may_be_empty = schema.scope.dialect.draft == "3"
     if value.__class__ is not list or not (value or may_be_empty):
-        raise document.keyword_error(schema, keyword, "takes a list of at least one schema")
+        raise document.keyword_error(schema, keyword, "a list of at least one schema")
     return tuple([document.add_child(schema, member, (keyword, index)) for index, member in enumerate(value)])
 
 
@@ -462,9 +464,9 @@ def read_if(document: OpenDocument, schema: Schema, keyword: str, value: Any) ->
 def read_reference(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read `$ref`, `$dynamicRef` or `$recursiveRef`."""
     if keyword == "$recursiveRef" and value != "#":
-        raise document.keyword_error(schema, keyword, 'takes "#" alone')
+        raise document.keyword_error(schema, keyword, '"#"')
     if value.__class__ is not str:
-        raise document.keyword_error(schema, keyword, "takes a URI reference in a string")
+        raise document.keyword_error(schema, keyword, "a URI reference in a string")
     document.follow_reference(schema, keyword, value)
 
 
@@ -472,7 +474,7 @@ def read_property_dependencies(document: OpenDocument, schema: Schema, keyword: 
     """Read `propertyDependencies`, a proposal of v1: where a property equals a listed string, the schema
     under that string must hold, too. For example `{"kind": {"cat": {"required": ["claws"]}}}`."""
     if value.__class__ is not dict or not all(member.__class__ is dict for member in value.values()):
-        raise document.keyword_error(schema, "propertyDependencies", "takes an object of objects of schemas")
+        raise document.keyword_error(schema, "propertyDependencies", "an object of objects of schemas")
     for name, members in value.items():
         for word, member in members.items():
             pointer = f"{schema.pointer}/propertyDependencies/{escape(name)}/{escape(word)}"

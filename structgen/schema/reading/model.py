@@ -369,8 +369,8 @@ class OpenDocument(ABC):
         `fault` and `cure` are sentences for `UnsupportedError`; empty: the usual ones, for example
         `contains is not handled.`
         """
-        fault = fault or f"{keyword} is not handled."
-        cure = cure or f"Leave {keyword} out, or check it on the finished document."
+        fault = fault or f"{keyword} is not supported."
+        cure = cure or f"Remove {keyword}, or check it on the finished document."
         self.refusals.append(KeywordRefusal(schema.pointer, keyword, fault, cure))
 
     def keyword_error(
@@ -382,11 +382,11 @@ class OpenDocument(ABC):
     ) -> SchemaError:
         """Return the error for a keyword of `schema` whose value is of the wrong kind.
 
-        `takes` completes a sentence that begins with the keyword, for example `takes a number`; `cure` is the
-        last sentence, by default that the keyword is to be corrected.
+        `takes`: the allowed values in words, for example `a number`; `cure`: the last sentence, by default
+        that the keyword is to be corrected.
         """
         return SchemaError(
-            f"{keyword} {takes}, not {show_value(schema.raw[keyword])}.",
+            f"must be {takes}, got {show_value(schema.raw[keyword])}.",
             where=f"{schema.pointer}/{escape(keyword)}",
             cure=cure or f"Correct {keyword}.",
         )

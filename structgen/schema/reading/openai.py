@@ -92,7 +92,7 @@ def find_refusals(schema: Json) -> list[OpenAIRefusal]:
         node, pointer, level = stack.pop()
         if not isinstance(node, dict):
             refusals_so_far.append(
-                OpenAIRefusal(pointer, "", "A schema is an object here, not true or false.")
+                OpenAIRefusal(pointer, "", "A schema must be an object here, not true or false.")
             )
             continue
         # Only objects count as a level; arrays and anyOf hand the level on.
@@ -115,10 +115,10 @@ def check_subset(schema: Json) -> None:
         first = all_refusals[0]
         more_text = f" ({len(all_refusals) - 1} more like it.)" if len(all_refusals) > 1 else ""
         raise UnsupportedError(
-            f"A server for OpenAI's strict structured outputs refuses this: {first.why}{more_text}",
+            f"A server for OpenAI's strict structured outputs rejects this: {first.why}{more_text}",
             keyword=first.keyword,
             where=first.pointer,
-            cure="Change the schema, or leave out subset.",
+            cure="Change the schema, or remove subset.",
         )
 
 
@@ -126,11 +126,11 @@ def _root_refusals(schema: Json) -> Iterator[_Told]:
     """Yield the rules for the root that a schema breaks."""
     if isinstance(schema, dict):
         if "anyOf" in schema:
-            yield "anyOf", "The root is no anyOf."
+            yield "anyOf", "The root must not be an anyOf."
         elif schema.get("type") != "object":
-            yield "type", 'The root has the type "object".'
+            yield "type", 'The root must have the type "object".'
         if "enum" in schema:
-            yield "enum", "The root has no enum."
+            yield "enum", "The root must not have an enum."
 
 
 def _types_of(node: JsonObject) -> list[Any]:
@@ -167,14 +167,18 @@ def _subschema_refusals(node: JsonObject, is_root: bool, level: int) -> Iterator
             (keyword not in _SUPPORTED, keyword, f"{keyword} is not among the supported keywords.")
             for keyword in node
         ),
-        (target is not None and siblings, "$ref", f"Beside $ref stands nothing else: {siblings}."),
+        (
+            target is not None and siblings,
+            "$ref",
+            f"$ref must not have other keywords next to it: {siblings}.",
+        ),
         (not leads, "$ref", f"{target!r} is neither the root (#) nor a definition (#/$defs/NAME)."),
-        (not is_root and not node.keys() & _TYPED, "type", "Each schema says a type."),
-        ("array" in types and "items" not in node, "items", "Each array has items."),
-        (looks_around, "pattern", "A pattern has no look-ahead and no look-behind."),
+        (not is_root and not node.keys() & _TYPED, "type", "Each schema must have a type."),
+        ("array" in types and "items" not in node, "items", "Each array must have items."),
+        (looks_around, "pattern", "A pattern must not have a look-ahead or look-behind."),
         *((name not in [*TYPES], "type", f"{name!r} is not among the supported types.") for name in types),
         (form not in (None, *FORMATS), "format", f"{form!r} is not among the supported formats."),
-        (is_open, "additionalProperties", "Each object has additionalProperties: false."),
+        (is_open, "additionalProperties", "Each object must have additionalProperties: false."),
     ):
         if is_broken:
             yield keyword, why
@@ -230,7 +234,7 @@ def _total_refusals(nodes: Sequence[JsonObject]) -> Iterator[_Told]:
         ("enum", sum(map(len, enums)), ENUM_VALUES, "values of enum"),
     ):
         if count > maximum:
-            yield keyword, f"The schema has {count:,} {unit}, and {maximum:,} are supported."
+            yield keyword, f"The schema has {count:,} {unit}; the limit is {maximum:,}."
     for values, size in zip(enums, sizes, strict=True):
         if len(values) > LONG_ENUM and size > LONG_ENUM_CHARACTERS:
             limit_text = f"and {LONG_ENUM_CHARACTERS:,} are supported."

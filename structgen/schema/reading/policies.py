@@ -96,9 +96,7 @@ READABLE_DUMPS: Mapping[str, Any] = MappingProxyType({**JSON_DUMPS, "escapes": "
 def _read_whitespace(value: object) -> str:
     is_long = isinstance(value, int) and value > MOST_INDENT
     if is_long or (isinstance(value, str) and len(value) > len("indent:") + MOST_INDENT):
-        raise OptionError(
-            f"whitespace must be at most {MOST_INDENT} blanks.", where="whitespace", cure="Pass fewer."
-        )
+        raise OptionError(f"must be at most {MOST_INDENT} blanks.", where="whitespace", cure="Pass fewer.")
     if isinstance(value, int) and not isinstance(value, bool):
         # json.dumps takes a negative indent as 0.
         return "indent:" + " " * max(value, 0)
@@ -116,11 +114,8 @@ def _read_whitespace(value: object) -> str:
         return f"{counted_kind}:{count}"
     if isinstance(value, str) and not value.strip(" \t\n\r"):
         return "indent:" + value
-    raise OptionError(
-        f"whitespace={value!r} is not a policy.",
-        where="whitespace",
-        cure=f"Use one of {', '.join(WHITESPACE)}, or json.dumps's indent (an int or blanks).",
-    )
+    takes = f"one of {', '.join(WHITESPACE)}, or json.dumps's indent (an int or blanks)"
+    raise checks.option_error("whitespace", value, takes)
 
 
 def counted_space(whitespace: object, max_blanks: int) -> str:
@@ -137,11 +132,8 @@ def _any_value(value: Any) -> int | None:
         return None if value == "any" else 0
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= DEEPEST_ANY_VALUE:
         return value
-    raise OptionError(
-        f"any_value={value!r} is not a policy.",
-        where="any_value",
-        cure=f"Use one of {', '.join(ANY_VALUE)}, or a depth from 0 to {DEEPEST_ANY_VALUE}.",
-    )
+    takes = f"one of {', '.join(ANY_VALUE)}, or a depth from 0 to {DEEPEST_ANY_VALUE}"
+    raise checks.option_error("any_value", value, takes)
 
 
 def _read_own_formats(formats: Any) -> tuple[tuple[str, CustomFormat], ...]:
@@ -159,7 +151,7 @@ def _read_own_formats(formats: Any) -> tuple[tuple[str, CustomFormat], ...]:
         for name, meaning in formats.items()
     ):
         raise OptionError(
-            "custom_formats does not map names to patterns, or to bounds of numbers.",
+            "must be a dict of names and patterns, or bounds of numbers.",
             where="custom_formats",
             cure='Pass a dict such as {"sku": "^[A-Z]{3}-[0-9]+$", "percent": {"minimum": 0}}.',
         )

@@ -37,9 +37,9 @@ class QuoteMembers:
         check_fields(self)
         if self.words is not None and self.of != "words":
             raise OptionError(
-                f"words counts the words of a quote, and of is {self.of!r}.",
+                f"cannot be combined with of={self.of!r}.",
                 where="words",
-                cure="Leave one of them out.",
+                cure="Remove one of them.",
             )
 
 
@@ -50,7 +50,9 @@ def read_quote(value: Any, where: str) -> dict[str, Any]:
     """
     if not isinstance(value, Mapping):
         raise SchemaError(
-            f"{QUOTE} is {show_value(value)}.", where=where, cure='Write an object: {"words": 6} or {}.'
+            f"{QUOTE} must be an object, got {show_value(value)}.",
+            where=where,
+            cure='Write an object: {"words": 6} or {}.',
         )
     # An option's error becomes one of the schema: it names the member by its pointer.
     try:

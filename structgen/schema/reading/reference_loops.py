@@ -34,8 +34,7 @@ def settle_loops(document: OpenDocument, referring: Iterable[Schema]) -> None:
         referring_schemas = (candidate for candidate in others if following in _same_value(candidate))
         schema = next(referring_schemas, following)
         raise SchemaError(
-            f"This schema refers back to itself ({following.pointer}) without going down into "
-            "a value, so that no value can be judged.",
+            f"{following.pointer} refers to itself without a property or item in between.",
             where=schema.pointer,
             cure="Refer to it from within properties or items, or define what was meant.",
         )
@@ -114,5 +113,5 @@ def _open_loop(document: OpenDocument, group: list[Schema]) -> None:
         schema.all_of = tuple(conjuncts)
         schema.applicators = ("allOf",)
     document.notes.append(
-        f"{group[0].pointer} refers back to itself by $ref and allOf: it means what else is said there."
+        f"{group[0].pointer} refers to itself by $ref and allOf: only its other keywords have an effect."
     )

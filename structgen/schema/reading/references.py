@@ -124,7 +124,7 @@ class References:
                 if token in node:
                     node = node[token]
                 else:
-                    fault = f"has no member {token!r}"
+                    fault = f"has no {token!r}"
             elif node.__class__ is list:
                 # RFC 6901, section 4: digits without leading zeros.
                 # The bound on their number keeps a pointer of a million digits cheap.

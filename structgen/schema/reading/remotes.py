@@ -75,13 +75,13 @@ def check_resources(resources: object) -> None:
     """Raise `OptionError` where the option `resources` is no mapping from URIs."""
     if resources is None:
         return
-    fault = f"is a {type(resources).__name__}"
+    fault = f"must map URIs to schemas, got {type(resources).__name__}"
     if isinstance(resources, Mapping):
         if all(isinstance(uri, str) and uri.strip("#") for uri in resources):
             return
-        fault = "has a key that is no URI"
+        fault = "must map URIs to schemas, but one key is not a URI"
     raise OptionError(
-        f"resources {fault}.",
+        f"{fault}.",
         where="resources",
         cure="Map URIs to schemas (dict, boolean or JSON text), or pass a referencing.Registry.",
     )
@@ -99,8 +99,8 @@ def _exact_schema(name: str, value: Any) -> Json:
         raise SchemaError(error.what, where=f"resources[{name!r}] {error.where}", cure=error.cure) from None
     if not isinstance(value, (dict, bool)):
         raise OptionError(
-            f"The resource is a {type(value).__name__}, which is no schema.",
+            f"The resource must be a schema, got {type(value).__name__}.",
             where=f"resources[{name!r}]",
-            cure="Give a dict, a boolean or a JSON text.",
+            cure="Pass a dict, a boolean or a JSON text.",
         )
     return value

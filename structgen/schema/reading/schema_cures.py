@@ -30,7 +30,7 @@ def type_cure(value: object) -> str:
     if value is None:
         return 'Write "null", in quotes.'
     if value == "any":
-        return "Leave type out where any type may come."
+        return "Remove type where any type is allowed."
     if value == "function":
         return (
             'This looks like a tool around a schema. Pass the schema alone: tool["function"]["parameters"].'
@@ -39,7 +39,7 @@ def type_cure(value: object) -> str:
     # `[*TYPES]`, a list: a name may be an object, which has no hash.
     wrong = next((name for name in names if name not in [*TYPES]), None)
     meant = _likely_type(wrong)
-    return f'Write "{meant}" for {wrong!r}.' if meant else ""
+    return f'Did you mean "{meant}"?' if meant else ""
 
 
 def schema_cure(raw: object, at: tuple[str | int, ...]) -> str:
@@ -49,7 +49,7 @@ def schema_cure(raw: object, at: tuple[str | int, ...]) -> str:
     """
     is_property = at[:1] == ("properties",)
     if is_property and isinstance(raw, (list, int)) and at[1] in _BESIDE:
-        return f"Write {at[1]} beside properties, not among them."
+        return f"Move {at[1]} out of properties."
     if isinstance(raw, str):
         if raw.lower() in ("true", "false"):
             return f"Write {raw.lower()}, without quotes."

@@ -24,7 +24,7 @@ def annotate_schema(
     schema: dict[str, Any] = handler(core)
     if not _has_strings(schema, handler):
         raise UnsupportedError(
-            f"{annotation} in Annotated, beside a type without strings, would be passed over.",
+            f"{annotation} in Annotated would be ignored: the type has no strings.",
             keyword="Annotated",
             where="type",
             cure="Annotate the strings inside: list[Annotated[str, ...]].",

@@ -84,7 +84,7 @@ def grammar_of(
     """
     cure = 'Write {"syntax": "lark", "definition": "start: ..."}; the syntaxes are lark, ebnf and regex.'
     if not isinstance(value, Mapping):
-        raise SchemaError(f"x-grammar takes an object, not {show_value(value)}.", where=where, cure=cure)
+        raise SchemaError(f"x-grammar must be an object, got {show_value(value)}.", where=where, cure=cure)
     unknown = [name for name in value if name not in _MEMBERS]
     if unknown:
         raise SchemaError(
@@ -97,23 +97,25 @@ def grammar_of(
     start = value.get("start")
     if syntax not in (*_SYNTAXES, OBJECT):
         raise SchemaError(
-            f"The syntax of a grammar is not {show_value(syntax)}.", where=f"{where}/syntax", cure=cure
+            f"The syntax of a grammar must be lark, ebnf or regex, got {show_value(syntax)}.",
+            where=f"{where}/syntax",
+            cure=cure,
         )
     if not isinstance(definition, str):
         raise SchemaError(
-            f"The definition of a grammar is a text, not {show_value(definition)}.",
+            f"The definition of a grammar must be a text, got {show_value(definition)}.",
             where=f"{where}/definition",
             cure=cure,
         )
     if start is not None and (syntax in ("regex", OBJECT) or not isinstance(start, str)):
         raise SchemaError(
-            f"start is {show_value(start)}.",
+            f"start must be the name of a rule, got {show_value(start)}.",
             where=f"{where}/start",
             cure="Name a rule of a Lark or EBNF grammar.",
         )
     if held_grammars is None and syntax == OBJECT:
         raise SchemaError(
-            "A schema of a request names no grammar object of this process.",
+            "A schema of a request cannot refer to a grammar object of this process.",
             where=f"{where}/syntax",
             cure='Write the text of the grammar, with the syntax "lark", "ebnf" or "regex".',
         )
@@ -123,9 +125,9 @@ def grammar_of(
         grammar = _find_grammar(value, held_grammars)
     if grammar is None and syntax == OBJECT:
         raise SchemaError(
-            "The schema names a grammar object that this process does not hold.",
+            "The schema refers to a grammar object that this process does not have.",
             where=f"{where}/definition",
-            cure="Hand the grammar in with sg.json_schema(schema, grammars={pointer: grammar}).",
+            cure="Pass the grammar with sg.json_schema(schema, grammars={pointer: grammar}).",
         )
     with prefix_place(where):
         return grammar or _read_grammar(syntax, definition, start, limits)

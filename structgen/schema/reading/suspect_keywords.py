@@ -50,21 +50,21 @@ _ELSEWHERE: Final = MappingProxyType(
     {
         "inclusivemaximum": ("maximum", ""),
         "inclusiveminimum": ("minimum", ""),
-        "max": ("maximum", "Write maximum, maxLength or maxItems, whichever is meant."),
+        "max": ("maximum", "Did you mean maximum, maxLength or maxItems?"),
         "maxvalue": ("maximum", ""),
-        "min": ("minimum", "Write minimum, minLength or minItems, whichever is meant."),
+        "min": ("minimum", "Did you mean minimum, minLength or minItems?"),
         "minvalue": ("minimum", ""),
         "options": ("enum", ""),
-        "optional": ("required", 'Each key is optional that "required" of its object does not list.'),
+        "optional": ("required", 'A key is optional unless "required" of its object lists it.'),
         "nullable": (
             "type",
-            'It is OpenAPI 3.0\'s: here null is not allowed by it. Write "type": [..., "null"].',
+            'The keyword belongs to OpenAPI 3.0 and does not allow null here. Write "type": [..., "null"].',
         ),
         "property": ("properties", ""),
         "ref": ("$ref", ""),
         "regex": ("pattern", ""),
         "regexp": ("pattern", ""),
-        "schema": ("allOf", "Write what it holds in its place."),
+        "schema": ("allOf", "Replace it by its content."),
     }
 )
 """Words of other schema languages, in small letters, each with the keyword and the advice for it."""
@@ -79,12 +79,12 @@ _FOREIGN: Final = MappingProxyType(
             (r"\\h", ("\\h is the letter h in ECMA-262, not a blank.", "Write [ \\t] for a blank, or h")),
             (
                 r"\[:[a-z]{5,6}:\]",
-                ("[[:alpha:]] is no class in ECMA-262.", "Write [A-Za-z], or escape the inner bracket"),
+                ("[[:alpha:]] is not a class in ECMA-262.", "Write [A-Za-z], or escape the inner bracket"),
             ),
-            (r"\{,[0-9]+\}", ("{,n} is no count in ECMA-262.", "Write {0,n}, or escape the brace")),
+            (r"\{,[0-9]+\}", ("{,n} is not a count in ECMA-262.", "Write {0,n}, or escape the brace")),
             (
                 r"^/\^|\$/[a-z]*$|^/(?:[^/\\]|\\.)+/(?:i|g|gi|ig|gm|im)$",
-                ("A pattern is not written between slashes.", "Leave them out, or escape ^ and $"),
+                ("A pattern must not be written between slashes.", "Leave them out, or escape ^ and $"),
             ),
         )
     }
@@ -125,10 +125,9 @@ def all_suspects(document: Document) -> tuple[Suspect, ...]:
         first_keys = ", ".join(map(repr, unknown[:4]))
         if len(unknown) > 4:
             first_keys += ", ..."
-        fault = f"No key of it restricts anything in JSON Schema: {first_keys}."
+        fault = f"None of its keys restricts anything in JSON Schema: {first_keys}."
         cure = (
-            "Pass the schema itself, without what is wrapped around it; {} or true is the schema that allows "
-            "every value."
+            "Pass the schema itself, without its wrapper; {} or true is the schema that allows every value."
         )
         remarks.insert(0, Suspect("#", fault, cure))
     remarks += (*foreign_constructs(document), *misspelt_formats(document), *misspelt_keys(document))
@@ -161,7 +160,7 @@ def foreign_constructs(document: Document) -> Iterator[Suspect]:
         advice = next(matches, None)
         if advice is not None:
             fault, cure = advice
-            yield Suspect(f"{schema.pointer}/{keyword}", fault, f"{cure} where this is meant.")
+            yield Suspect(f"{schema.pointer}/{keyword}", fault, f"{cure} where this is intended.")
 
 
 def misspelt_formats(document: Document) -> Iterator[Suspect]:
@@ -177,8 +176,8 @@ def misspelt_formats(document: Document) -> Iterator[Suspect]:
         if meant := likely.get(name):
             yield Suspect(
                 f"{pointer}/format",
-                f"{name!r} is an unknown format and restricts nothing.",
-                f"Write {meant}, if that is meant.",
+                f"Unknown format {name!r} is ignored.",
+                f"Did you mean {meant}?",
                 meant,
             )
 
@@ -208,8 +207,8 @@ def misspelt_keys(document: Document) -> Iterator[Suspect]:
             if meant:
                 yield Suspect(
                     f"{asking.pointer}/required",
-                    f"{key!r} is no key of properties.",
-                    f"Write {meant if meant.isidentifier() else repr(meant)}, if that is meant.",
+                    f"{key!r} is not a key of properties.",
+                    f"Did you mean {(meant if meant.isidentifier() else repr(meant))}?",
                     meant,
                 )
 

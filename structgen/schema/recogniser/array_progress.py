@@ -160,7 +160,7 @@ class ArrayProgress:
         ways = self._item_parts(shape, progress, index, repeated)
         if prod(map(len, ways)) > self.limits.alternatives:
             raise LimitError(
-                "one item of this array can meet its obligations in too many ways.",
+                "one item of this array has too many ways to satisfy the schema.",
                 limit="alternatives",
                 where=self.source_pointer(shape),
             )

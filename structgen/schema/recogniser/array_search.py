@@ -196,7 +196,7 @@ class ArrayWitness:
     def _spend_steps(self, steps: int, so_far: int = 0) -> None:
         where = partial(self.effects.source_pointer, self.shape)
         if so_far > self.effects.limits.oracle_steps:
-            fault = "the ways to complete an array here are too many."
+            fault = "the array has too many ways to be completed."
             raise LimitError(fault, limit="oracle_steps", where=where())
         THIS_CALL.spend_steps(steps, self.effects.limits, "How an array is completed", where)
 

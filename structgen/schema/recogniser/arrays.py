@@ -291,7 +291,7 @@ class Arrays:
             self._held_count += len(values_so_far)
             if self._held_count > self.limits.parser_states:
                 raise LimitError(
-                    "the items that were compared, of all arrays written so far, are too many to remember.",
+                    "the items to compare, of all arrays written so far, are too many to remember.",
                     limit="parser_states",
                     where=self.progress.source_pointer(threads[0][1]),
                 )

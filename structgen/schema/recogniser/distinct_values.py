@@ -72,7 +72,7 @@ class DistinctValues:
                 value = read_exact(text.decode("utf-8", "surrogatepass"), self.of_point)
             except SchemaError:  # the only possible fault of a text that was accepted as JSON
                 raise LimitError(
-                    "A number among items that must differ has an exponent beyond 10^18.",
+                    "uniqueItems: a number has an exponent above 10^18.",
                     limit="number_chars",
                     cure='Write numbers as numbers="bounded" allows.',
                 ) from None
@@ -343,7 +343,7 @@ class DistinctValues:
         return [(text, self.literal_of_text(text.to_bytes())) for text in texts]
 
     def _endless_error(self, demand: int) -> LimitError:
-        fault = "how many values are possible here could not be decided."
+        fault = "the number of possible values could not be determined."
         return self.tables.too_many(fault, "oracle_steps", (demand,))
 
     # All different

@@ -217,7 +217,7 @@ class Witness:
         self._steps += 1
         if self._steps > self.effects.limits.oracle_steps:
             raise self.tables.too_many(
-                "the ways to complete an object here are too many.",
+                "the object has too many ways to be completed.",
                 "oracle_steps",
                 self.frame.demands,
             )

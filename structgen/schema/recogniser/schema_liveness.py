@@ -166,7 +166,7 @@ class Oracle:
             steps += 1
             if steps > self.limits.oracle_steps:
                 raise self.tables.too_many(
-                    "whether any value is possible here could not be decided.", "oracle_steps", (root,)
+                    "it could not be determined whether a value exists.", "oracle_steps", (root,)
                 )
             self.tables.spend_steps(3, self.limits, "Which values are possible", (root,))
             lookups.clear()

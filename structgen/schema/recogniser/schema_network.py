@@ -644,13 +644,13 @@ class SchemaNetwork:
                     policies=named_policies,
                     places=contradiction.places,
                     where=contradiction.places[-1],
-                    cure=f"Widen {choice}them (sg.WIDEST holds the widest).",
+                    cure=f"Widen {choice}them (sg.WIDEST is the widest).",
                 )
         # Some formats are read more strictly than the standard: that may be why no document is left.
         used_formats = {schema.format for schema in self.tables.schemas.values()}
         custom_formats = dict(policies.custom_formats)
         cut = sorted(name for name in CUTS if name in used_formats and name not in custom_formats)
-        but = f" (but for what is cut from the format {' and '.join(cut)})" if cut else ""
+        but = f" (except for texts removed from the format {' and '.join(cut)})" if cut else ""
         cure = contradiction.cure
         if document.banned_texts:
             cure = cure.removesuffix(".") + ", or ban fewer texts."

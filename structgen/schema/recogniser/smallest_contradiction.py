@@ -114,7 +114,7 @@ def find_contradiction(
         explanation += " (perhaps fewer of them do: the search ended at Limits.oracle_steps)"
     elif _has_loop(search.keywords):
         explanation += ": they ask for another such value inside itself, without end"
-        cure = "Take a key out of required, lower minItems to 0, or allow null there."
+        cure = "Remove a key from required, reduce minItems to 0, or allow null there."
     places = tuple(texts_by_place) or (roots[0].schema.pointer or "#",)
     return Contradiction(tuple(pointers), places, explanation, cure)
 

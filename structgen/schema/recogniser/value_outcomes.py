@@ -115,8 +115,8 @@ class ValueOutcomes:
             cells = new_cells
             if len(cells) > max_cells:
                 raise tables.too_many(
-                    f"one value of this object can lie in more than {max_cells:,} combinations of the "
-                    f"{len(set_literals):,} sets that tell the alternatives apart.",
+                    f"one value of this object can lie in more than {max_cells:,} combinations of "
+                    f"the {len(set_literals):,} sets that distinguish the alternatives.",
                     "alternatives",
                     (base,),
                 )

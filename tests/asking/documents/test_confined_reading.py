@@ -81,7 +81,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (work, "The file cannot be read within 0.2 seconds of processor time"),
         (work_without_python, "The file cannot be read within 0.2 seconds of processor time"),
-        (die, "ended, with exit code 3"),
+        (die, "ended with exit code 3"),
         (fill, "The file cannot be read: MemoryError"),
         (raising, "The file cannot be read: ValueError\\('a fault'\\)"),
         (connect, "This process has no network"),

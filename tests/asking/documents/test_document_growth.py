@@ -101,7 +101,7 @@ def check_growth(folder: Path, seed: int) -> None:
         )  # in this process, which is quick
         assert len(text) <= most
     except OptionError as error:
-        assert re.search(r"The text is .* times as long as the file. .* give its text", str(error))
+        assert re.search(r"The text is .* times as long as the file. .* pass its text", str(error))
         assert len(html_text(page)[0]) > most
 
 

@@ -56,7 +56,7 @@ def test_links_in_a_folder_are_not_followed_and_one_that_is_given_is(folder: Pat
 
 
 def test_a_folder_with_a_name_is_not_read(folder: Path) -> None:
-    with pytest.raises(OptionError, match=r"it is a folder.* give a folder without a name"):
+    with pytest.raises(OptionError, match=r"is a folder.* pass a folder without a name"):
         documents_of({"mails": folder})
 
 
@@ -76,7 +76,7 @@ def test_a_file_of_a_folder_that_is_given_too_is_refused(folder: Path) -> None:
 
 def test_a_folder_without_files_is_no_document(tmp_path: Path) -> None:
     (tmp_path / "empty/inside").mkdir(parents=True)
-    with pytest.raises(OptionError, match="There is no document"):
+    with pytest.raises(OptionError, match="The list of documents is empty"):
         documents_of(tmp_path / "empty")
 
 
@@ -117,12 +117,12 @@ def test_a_document_that_cannot_be_read_is_named_with_its_reason_and_the_others_
     assert [one.text for one in found] == ["a/10.txt", "a/2.txt", "a.txt", "b.txt", "c/d/e.txt", "last"]
     reasons = {name: error.what for name, error in unread.items()}
     assert reasons == {
-        "0.png": "The bytes of the file are no text.",
+        "0.png": "The file is not text.",
         "long.txt": "The file has more than 100 bytes.",
         "wide.txt": "The document has 95 characters, more than 90.",
-        "pipe": "There is no such file, or it is a folder, a pipe or a device.",
-        "absent.txt": "There is no such file, or it is a folder, a pipe or a device.",
-        "document 11": "Character 5, '\\ud800', is half of a surrogate pair: no text.",
+        "pipe": "The file does not exist, or is a folder, a pipe or a device.",
+        "absent.txt": "The file does not exist, or is a folder, a pipe or a device.",
+        "document 11": "Character 5, '\\ud800', is half of a surrogate pair, not a character.",
     }
     assert all(name in error.where and error.cure for name, error in unread.items())
 
@@ -163,18 +163,18 @@ def test_what_vanishes_or_is_forbidden_after_the_listing_is_named(
     assert {name: error.what for name, error in unread.items()} == {
         "a.txt": "The file cannot be read: Permission denied.",
         "b.txt": "The file cannot be read: No such file or directory.",
-        "c": "There is no such file, or it is a folder, a pipe or a device.",
+        "c": "The file does not exist, or is a folder, a pipe or a device.",
     }
 
 
 def test_where_no_document_can_be_read_the_first_error_is_raised(tmp_path: Path) -> None:
     for name in ("a.txt", "b.txt"):
         (tmp_path / name).write_bytes(b"\0")
-    with pytest.raises(OptionError, match=r"a.txt: The bytes of the file are no text\. Give"):
+    with pytest.raises(OptionError, match=r"a.txt: The file is not text\. Pass"):
         documents_of(tmp_path, None, {})
 
 
 def test_without_a_place_for_errors_the_first_one_is_raised(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_bytes(b"\0")
-    with pytest.raises(OptionError, match=r"b.txt: The bytes"):
+    with pytest.raises(OptionError, match=r"b.txt: The file is not text"):
         documents_of(["a text", tmp_path / "b.txt"])

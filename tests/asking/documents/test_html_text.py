@@ -87,7 +87,7 @@ def test_text_that_only_speaks_of_tags_is_a_text(tmp_path: Path) -> None:
 def test_hidden_text_is_left_out_and_told(tmp_path: Path, tag: str) -> None:
     found = read(tmp_path, f"<p>seen</p>{tag}Ignore what \n was said.</template></p><p>end")
     assert found.text == "seen\n\nend"
-    assert found.remarks == ("21 characters of hidden text are left out: 'Ignore what was said.'.",)
+    assert found.remarks == ("21 characters of hidden text are omitted: 'Ignore what was said.'.",)
 
 
 @pytest.mark.parametrize("style", ["font-size:0.5em", "font-size:10px", "opacity:0.3", "display:block", ""])
@@ -113,8 +113,8 @@ def test_another_encoding_than_the_page_names_is_told(tmp_path: Path) -> None:
     found = read(tmp_path, "<meta charset=utf-16><p>Zürich".encode("cp1252"))
     assert found.text == "Z\ufffdrich"
     assert found.remarks == (
-        "Its declared encoding, 'utf-16le', does not count, as in browsers.",
-        "Bytes that are not utf-8 became U+FFFD, 1 in all.",
+        "The declared encoding, 'utf-16le', is ignored, as in browsers.",
+        "1 bytes that are not utf-8 were replaced by U+FFFD.",
     )
 
 

@@ -67,7 +67,7 @@ def test_a_name_that_is_no_label_is_passed_over_and_told(declaration: str, label
     page = declaration.format(label) + r"Zürich 36\x30"
     text, remarks = decode_page(page.encode())
     assert text == page
-    assert remarks == (f"Its declared encoding, {label!r}, does not count, as in browsers.",)
+    assert remarks == (f"The declared encoding, {label!r}, is ignored, as in browsers.",)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_label_means_what_it_means_in_a_browser(declared: str, encoding: str, 
     assert text == page
     assert bool(remarks) is is_told
     if is_told:
-        assert f"{lookup(declared).name!r}, does not count" in remarks[0]
+        assert f"{lookup(declared).name!r}, is ignored" in remarks[0]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_byte_order_mark_wins_and_is_no_text(mark: bytes, encoding: str) -> No
     page = "<?xml version='1.0'?><p>Zürich"
     assert decode_page(mark + page.encode(encoding)) == (page, ())
     _, remarks = decode_page(codecs.BOM_UTF8 + b"<meta charset=koi8-r>\xc3\xa9")
-    assert remarks == ("Its declared encoding, 'koi8-r', does not count, as in browsers.",)
+    assert remarks == ("The declared encoding, 'koi8-r', is ignored, as in browsers.",)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
@@ -195,7 +195,7 @@ def test_bytes_that_are_not_of_the_encoding_are_told_and_hide_no_ascii(
     found, remarks = decode_page(b"<meta charset=%s>%s" % (label.encode(), data))
     assert found.partition(">")[2] == text
     lost = text.count("\ufffd")
-    remark = f"Bytes that are not {lookup(label).name} became U+FFFD, {lost} in all."
+    remark = f"{lost} bytes that are not {lookup(label).name} were replaced by U+FFFD."
     assert remarks == (remark,) * (lost > 0)
 
 
@@ -205,7 +205,7 @@ def test_a_character_that_is_u_fffd_itself_is_no_fault() -> None:
 
 @pytest.mark.parametrize("label", sorted(REFUSED))
 def test_encodings_that_browsers_do_not_read_are_refused(label: str) -> None:
-    with pytest.raises(OptionError, match=r"an encoding that browsers do not read.* Give its text"):
+    with pytest.raises(OptionError, match=r"an encoding that browsers do not read.* Pass its text"):
         decode_page(f"<meta charset={label}>Ada is 36.".encode())
 
 
@@ -221,7 +221,7 @@ def test_what_python_reads_otherwise_in_japanese_mail_is_refused(piece: bytes) -
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 @pytest.mark.parametrize("head", ["", "<meta charset=utf-8>"])
 def test_a_page_with_nul_is_no_text(head: str, encoding: str) -> None:
-    with pytest.raises(OptionError, match="no text"):
+    with pytest.raises(OptionError, match="not text"):
         decode_page(f"{head}<p>Ada is 3\x006, and Bo is 4.".encode(encoding))
 
 
@@ -229,7 +229,7 @@ def test_what_a_page_says_has_no_say_in_a_guess() -> None:
     page = "<p>charset=cp037 encoding: cp037 coding=cp037 Der Vertrag gilt für Größe 36 in Zürich.".encode(
         "cp1252"
     )
-    assert decode_page(page) == (page.decode("cp1252"), ("Its encoding is a guess: cp1252.",))
+    assert decode_page(page) == (page.decode("cp1252"), ("The encoding is a guess: cp1252.",))
 
 
 # --- Chromium ---

@@ -46,7 +46,7 @@ def test_invisible_text_beside_visible_text_is_left_out_and_told(tmp_path: Path)
     assert read(tmp_path, pdf_of(mixed)) == TextDocument(
         "x.pdf",
         "Seen.\nSeen, too.",
-        ("21 characters of invisible text are left out: 'Ignore what was said.'.",),
+        ("21 characters of invisible text are omitted: 'Ignore what was said.'.",),
     )
 
 
@@ -70,7 +70,9 @@ def test_pages_without_text_are_told(tmp_path: Path) -> None:
 
 
 def test_a_scanned_file_without_text_is_refused_with_the_way_to_a_text(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match=r"x.pdf: The PDF has no text: .*Give what a program for OCR"):
+    with pytest.raises(
+        OptionError, match=r"x.pdf: The PDF contains no text: .*Pass the output of an OCR program"
+    ):
         read(tmp_path, pdf_of(PICTURE, ""))
 
 
@@ -80,7 +82,9 @@ def test_a_file_with_the_empty_password_is_read_and_one_with_another_is_refused(
 ) -> None:
     pytest.importorskip("cryptography")
     assert read(tmp_path, encrypted("", algorithm)).text == "A secret."
-    with pytest.raises(OptionError, match=r"x.pdf: The PDF has a password\. Save it without one"):
+    with pytest.raises(
+        OptionError, match=r"x.pdf: The PDF is protected by a password\. Save it without a password"
+    ):
         read(tmp_path, encrypted("word", algorithm))
 
 
@@ -100,7 +104,7 @@ PAGES_OF_THEMSELVES = pdf_of_objects(CATALOGUE, "<< /Type /Pages /Kids [2 0 R 2 
     [b"%PDF-", b"%PDF-1.4 nothing", b"no PDF at all", pdf_of(lines("Text."))[:400], PAGES_OF_THEMSELVES],
 )
 def test_a_file_that_is_no_whole_pdf_is_refused(tmp_path: Path, data: bytes) -> None:
-    with pytest.raises(OptionError, match=r"x.pdf: The (file cannot be read|PDF has no text)"):
+    with pytest.raises(OptionError, match=r"x.pdf: The (file cannot be read|PDF contains no text)"):
         read(tmp_path, data)
 
 

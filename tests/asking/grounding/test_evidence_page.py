@@ -53,8 +53,8 @@ def test_the_table_says_path_value_words_offsets_and_other_readings() -> None:
         "/n 1204 1.204 a, 0 to 5 1.204",
         "/s gone not stated in the text: inferred, or chosen from a list",
     ]
-    assert "1 of 2 values stated in the text." in page.data["p"]
-    assert "Stated is not true" in page.data["p"]
+    assert "1 of 2 values found in the text." in page.data["p"]
+    assert "A match shows that the text contains these words" in page.data["p"]
 
 
 def test_a_place_in_the_table_leads_to_its_mark() -> None:

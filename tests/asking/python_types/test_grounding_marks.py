@@ -182,9 +182,9 @@ def test_a_class_behind_a_reference_is_held_to_as_before() -> None:
         (lambda: sg.Quote(words=True), "at least 1"),
         (lambda: sg.Quote(words="6"), "at least 1"),  # type: ignore[arg-type]
         (lambda: sg.Quote(of="word"), "words, sentences, lines"),
-        (lambda: sg.Quote(of="sentences", words=3), "Leave one of them out"),
+        (lambda: sg.Quote(of="sentences", words=3), "Remove one of them"),
         (lambda: sg.Quote(6), "sg.Quote"),  # type: ignore[misc]
-        (lambda: sg.Quote(word=6), "Write words="),  # type: ignore[call-arg]
+        (lambda: sg.Quote(word=6), r"Did you mean words\?"),  # type: ignore[call-arg]
         (lambda: sg.Inferred(3), "sg.Inferred"),  # type: ignore[call-arg]
         (lambda: sg.Key("id"), "sg.Key"),  # type: ignore[call-arg]
     ],

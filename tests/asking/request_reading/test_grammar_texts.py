@@ -125,5 +125,5 @@ def test_a_byte_order_mark_and_a_schema_in_place_of_a_grammar() -> None:
         for given in ("", syntax):
             compiled = sg.compile(grammar_of_text(text, syntax=given), byte_tokenizer())
             assert compiled.completion(compiled.start) == b"x"
-    with pytest.raises(sg.StructgenError, match="a JSON Schema goes into response_format"):
+    with pytest.raises(sg.StructgenError, match="pass a JSON Schema as response_format"):
         grammar_of_text('{"type": "object"}')

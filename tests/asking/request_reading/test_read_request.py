@@ -174,12 +174,12 @@ def test_what_is_read_survives_a_pickle() -> None:
         ),
         ({"response_format": {"type": "json_object"}, "regex": "a"}, "response_format and regex both"),
         ({"structured_outputs": {"json": SCHEMA, "choice": ["a"]}}, "json and choice"),
-        ({"guided_regex": "a", "tools": [CLOCK], "tool_choice": "required"}, "demands a call"),
+        ({"guided_regex": "a", "tools": [CLOCK], "tool_choice": "required"}, "requires a call"),
         ({"response_format": {"type": "json_object", "schemas": SCHEMA}}, "'schema'"),
         ({"structured_outputs": {"regex": "a", "whitespace_pattern": " ?"}}, "does not apply to regex"),
-        ({"structured_outputs": {"json": SCHEMA, "whitespace_pattern": " "}}, "demands white space"),
+        ({"structured_outputs": {"json": SCHEMA, "whitespace_pattern": " "}}, "requires white space"),
         ({"structured_outputs": {"json": SCHEMA, "whitespace_pattern": "("}}, "missing"),
-        ({"text": {"format": None, "verbosity": "lo"}}, "text/verbosity: It is 'lo'"),
+        ({"text": {"format": None, "verbosity": "lo"}}, "text/verbosity must be .*, got 'lo'"),
         ({"guided_json": "{"}, "line 1"),
         ({"ebnf": LARK}, "line 1"),
         ({"functions": [{"name": "f"}], "tools": [CLOCK]}, "tools stands in place of functions"),
@@ -193,7 +193,7 @@ def test_what_excludes_or_is_not_known_is_refused_by_name(said: dict[str, Any], 
 
 @pytest.mark.parametrize("wrong", ["text", None, 3, [SCHEMA]])
 def test_what_is_no_dict_is_refused(wrong: Any) -> None:
-    with pytest.raises(sg.errors.OptionError, match="A request is a dict"):
+    with pytest.raises(sg.errors.OptionError, match="A request must be a dict"):
         sg.read_request(wrong)
 
 
@@ -308,6 +308,6 @@ def test_tools_without_a_form_leave_text_free() -> None:
 
 
 def test_tools_without_a_format_are_refused() -> None:
-    with pytest.raises(sg.errors.OptionError, match="how a call is written"):
+    with pytest.raises(sg.errors.OptionError, match="the format of a call depends"):
         sg.read_request({**WHOLE, "tools": [CLOCK]}).grammar()
     assert sg.read_request({**WHOLE, "tools": [CLOCK], "tool_choice": "none"}).grammar() is None

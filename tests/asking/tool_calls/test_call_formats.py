@@ -174,11 +174,11 @@ def test_a_format_is_found_by_the_chat_template(format: str) -> None:
 
 
 def test_an_unknown_template_or_name_lists_the_formats() -> None:
-    with pytest.raises(sg.errors.OptionError, match=r"shows none .* hermes, qwen_3, .*ToolFormat"):
+    with pytest.raises(sg.errors.OptionError, match=r"does not contain any .* hermes, qwen_3, .*ToolFormat"):
         sg.tools(TOOLS, format="{{ messages }}")
     with pytest.raises(sg.errors.OptionError, match=r"'nope' is not known.*hermes"):
         sg.tools(TOOLS, format="nope")
-    with pytest.raises(sg.errors.OptionError, match=r"Write 'qwen_3_coder'"):
+    with pytest.raises(sg.errors.OptionError, match=r"Did you mean 'qwen_3_coder'"):
         sg.tools(TOOLS, format="qwen3_coder")
     with pytest.raises(sg.errors.OptionError, match=r"int has no chat template"):
         sg.tools(TOOLS, format=3)
@@ -202,14 +202,20 @@ def test_a_format_of_the_user_s_own_with_raw_strings() -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"calls": "<call>$arguments</call>"}, "where the name stands"),
-        ({"calls": ("<a>$name$arguments", "<a><b>$name$arguments"), "trigger": "<b>"}, "begins no call"),
+        ({"calls": "<call>$arguments</call>"}, "does not contain .name"),
+        (
+            {"calls": ("<a>$name$arguments", "<a><b>$name$arguments"), "trigger": "<b>"},
+            "does not begin a call",
+        ),
         ({"calls": ("[f]$name: $arguments", "[[f]$name: $arguments")}, "contains '\\[f\\]'"),
-        ({"calls": "$name: $arguments"}, "Nothing tells where a call begins"),
-        ({"calls": "<c>$name$id:$arguments"}, "Nothing separates"),
-        ({"calls": "<c>$name$arguments</c>", "member": "<p>$value</p>"}, "has not the places"),
-        ({"calls": "<c>$name$arguments</c>", "member": "$key>$value."}, "where an argument begins"),
-        ({"calls": "<c>$name$arguments</c>", "member": "<$key>$value"}, "where a raw string ends"),
+        ({"calls": "$name: $arguments"}, "No text marks where a call begins"),
+        ({"calls": "<c>$name$id:$arguments"}, "are not separated"),
+        ({"calls": "<c>$name$arguments</c>", "member": "<p>$value</p>"}, "lacks a place"),
+        (
+            {"calls": "<c>$name$arguments</c>", "member": "$key>$value."},
+            "beginning of an argument is not marked",
+        ),
+        ({"calls": "<c>$name$arguments</c>", "member": "<$key>$value"}, "end of a raw string is not marked"),
         ({"calls": "<c>$name$arguments</c>", "member": "<$key>$value||x||"}, "can overlap itself"),
         ({"calls": "<c>$name$arguments</c>", "member": "<$key $type>$value<>"}, "Some types have no word"),
         ({"calls": "<c>$name: $arguments", "thinking": ("<think>",)}, "beginning and an end"),

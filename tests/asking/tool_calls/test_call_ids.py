@@ -169,6 +169,6 @@ def test_calls_with_and_without_ids_stand_in_one_turn(format: str) -> None:
 @pytest.mark.parametrize("id", ["call_9", ""])
 def test_a_result_of_no_call_is_refused_by_its_place(id: str) -> None:
     given = [{"role": "user", "content": "x"}, {"role": "tool", "tool_call_id": id, "content": "5"}]
-    with pytest.raises(sg.errors.OptionError, match="no message before it has") as caught:
+    with pytest.raises(sg.errors.OptionError, match="no earlier message contains that call") as caught:
         FORMATS["hermes"].renamed(given)
     assert caught.value.where == "messages/1/tool_call_id" and "tool_calls" in caught.value.cure

@@ -329,8 +329,8 @@ def test_a_head_that_names_no_tool_is_told_and_stays_text(head: str) -> None:
     for format, text in (("kimi", kimi(head)), ("harmony", harmony(f"commentary to={head}"))):
         read = sg.parse_calls(text, format, tools=NAMED)
         assert read.calls == [] and read.text == text
-        assert head in read.problems[0].what.partition(" It reads")[0]
-        assert "cmd" not in read.problems[0].what.partition(" It reads")[0]
+        assert head in read.problems[0].what.partition(" The text there is")[0]
+        assert "cmd" not in read.problems[0].what.partition(" The text there is")[0]
 
 
 @for_each("name", ["EXEC", "nope", "exec_1"])

@@ -72,11 +72,11 @@ def test_white_space_and_a_missing_end_do_not_matter(format: str, text: str) -> 
     [
         (
             "<tool_call>\nget_weather\n</tool_call>",
-            "What begins like a call is none",
+            "A text begins like a call, but is not one",
         ),
         ('<tool_call>\n{"name": "f", "arguments": {"a": NaN}}\n</tool_call>', "no JSON"),
         ('<tool_call>\n{"name": "f", "arguments": [1]}\n</tool_call>', "no object"),
-        ('<tool_call>\n{"na', "breaks off"),
+        ('<tool_call>\n{"na', "ends before its arguments"),
     ],
 )
 def test_what_is_no_call_is_told_and_stays_text_or_has_an_error(text: str, said: str) -> None:
@@ -97,7 +97,7 @@ def test_a_half_written_call_is_partial() -> None:
         {"city": "Os"},
         "call_1",
     )
-    with pytest.raises(sg.errors.GenerationError, match="not written to its end"):
+    with pytest.raises(sg.errors.GenerationError, match="is incomplete"):
         reply.partial.value()
 
 
@@ -143,7 +143,7 @@ def test_results_are_messages() -> None:
     assert other.result({"t": 5})["content"] == '{"t": 5}'
     assert other.result("no such city", error=True)["content"] == '{"error": "no such city"}'
     assert other.result(ValueError("bad"))["content"] == '{"error": "bad"}'
-    with pytest.raises(sg.errors.OptionError, match="no JSON text"):
+    with pytest.raises(sg.errors.OptionError, match="cannot be written as JSON"):
         one.result(object())
 
 

@@ -109,7 +109,7 @@ EMPTY = 'start: "+" LINE "."\nLINE: /[a-z]*/\n'
 @for_each("name", ["hermes", "qwen_3_coder", "kimi_k3", "harmony"])
 def test_a_grammar_that_lark_refuses_is_read_as_llguidance_reads_it(name: str) -> None:
     tool = tool_of({"type": "grammar", "syntax": "lark", "definition": EMPTY})
-    with pytest.warns(sg.errors.GrammarWarning, match="Lark refuses the grammar.*may match the empty text"):
+    with pytest.warns(sg.errors.GrammarWarning, match="Lark rejects the grammar.*may match the empty string"):
         grammar = sg.tools([tool], format=name, tool_choice="sum")
     for said, is_one in (("+ab.", True), ("+.", True), ("+a", False), ("+a..", False)):
         text = reply_of([sg.Call("sum", {"input": said}, "call_0")], FORMATS[name])

@@ -150,7 +150,7 @@ def test_grammars_that_are_denied_or_hold_together_are_refused_by_name_and_place
     rules = sg.ebnf('root ::= "(" root ")" | "x"').keyword
     other = sg.ebnf('root ::= "(" root | "x"').keyword
     both = {"x-grammar": rules, "allOf": [{"x-grammar": other}]}
-    for held, said in (({"not": {"x-grammar": rules}}, "not regular"), (both, "neither of which is regular")):
+    for held, said in (({"not": {"x-grammar": rules}}, "not regular"), (both, "neither is regular")):
         tool = {
             "name": "f",
             "inputSchema": {"type": "object", "properties": {"a": {"type": "string", **held}}},

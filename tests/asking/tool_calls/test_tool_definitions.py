@@ -128,7 +128,7 @@ def test_a_function_or_a_type_stands_for_a_list_of_it() -> None:
 
 @pytest.mark.parametrize("cursor", ["nextCursor", "next_cursor"])
 def test_one_page_of_several_is_told(cursor: str) -> None:
-    with pytest.warns(sg.errors.ToolWarning, match="the tools of other pages cannot be called"):
+    with pytest.warns(sg.errors.ToolWarning, match="tools on the other pages cannot be called"):
         assert read_tools({"tools": [camel(SCHEMA)], cursor: "page 2"}) == (KNOWN,)
 
 
@@ -138,14 +138,14 @@ def test_one_page_of_several_is_told(cursor: str) -> None:
         ({"jsonrpc": "2.0", "id": 1, "error": {"code": -32601}}, "tools/error", "-32601"),
         ({"jsonrpc": "2.0", "id": 1}, "tools/result", "does not list tools"),
         ({"jsonrpc": "2.0", "id": 1, "result": {"content": []}}, "tools/result", "does not list tools"),
-        ({"tools": 3}, "tools/tools", "are a int"),
+        ({"tools": 3}, "tools/tools", "must be a list, got int"),
         ({"tools": [], "messages": []}, "tools/messages", "'messages' is not known"),
         ({**camel(SCHEMA), "input_schema": SCHEMA}, "tools/input_schema", "stands beside inputSchema"),
         ({"name": "f", "inputSchema": {}, "nmae": "g"}, "tools/nmae", "'name' meant"),
         ({"inputSchema": SCHEMA}, "tools/name", "Its name is None"),
-        ([[camel(SCHEMA)]], "tools/0", "A list is no tool"),
+        ([[camel(SCHEMA)]], "tools/0", "list is not a tool"),
         (b"[]", "tools", "are a bytes"),
-        (5, "tools", "are a int"),
+        (5, "tools", "must be a list, got int"),
         (None, "tools", "are a NoneType"),
     ],
 )

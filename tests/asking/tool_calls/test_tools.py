@@ -186,7 +186,7 @@ def undefined(a: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F8
 @for_each(
     ("tools", "options", "where", "said"),
     [
-        ([TWO[0], TWO[0]], {}, "tools/1/name", "second tool is called 'one'"),
+        ([TWO[0], TWO[0]], {}, "tools/1/name", "Two tools have the name 'one'"),
         ([{"name": "a b", "inputSchema": PARAMETERS}], {}, "the tool a b", "cannot write the name 'a b'"),
         ([{"name": "f", "inputSchema": {"type": "array"}}], {}, "tools/0/inputSchema", "an object"),
         ([{"name": "f", "inputSchema": []}], {}, "tools/0/inputSchema", "must be an object"),
@@ -199,8 +199,8 @@ def undefined(a: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F8
         ([placed], {}, "tools/0", "a of placed"),
         ([undefined], {}, "tools/0", "'Nowhere'"),
         ([lambda a: a], {}, "tools/0", "lambda"),
-        ([list[int]], {}, "tools/0", "GenericAlias is no tool"),
-        ([5], {}, "tools/0", "int is no tool"),
+        ([list[int]], {}, "tools/0", "GenericAlias is not a tool"),
+        ([5], {}, "tools/0", "int is not a tool"),
         (TWO, {"tool_choice": "three"}, "tool_choice", "No tool is called 'three'.*one, two"),
         (TWO, {"tool_choice": {"type": "function", "function": {"name": "x"}}}, "tool_choice", "'x'"),
         (TWO, {"tool_choice": {"type": "any"}}, "tool_choice", "any"),

@@ -97,7 +97,7 @@ def test_a_schema_that_its_author_closed_stays_so() -> None:
 def test_ten_thousand_undeclared_arguments_are_told_at_once(schema: Any) -> None:
     for format in ("hermes", "qwen_3_coder", "gemma"):
         with pytest.raises(
-            sg.errors.SchemaError, match=r"the tool f: #: It asks for 10,000 .*properties.*\."
+            sg.errors.SchemaError, match=r"the tool f: #: The schema requires 10,000 .*properties.*\."
         ):
             compiled(schema, format)
 

@@ -87,7 +87,7 @@ with FileLock({str(lock)!r}) as held:
             assert other.stdout is not None
             assert other.stdout.readline() == "True\n"
             engine = _engine()
-            with pytest.raises(sg.errors.OptionError, match="Another process writes to these results"):
+            with pytest.raises(sg.errors.OptionError, match="Another process is writing to these results"):
                 run_bulk(engine, prompts, out, _request)
             assert not out.exists()
         finally:
@@ -154,7 +154,7 @@ def test_results_of_another_kind_are_left_alone(tmp_path: Path) -> None:
     ):
         out.write_text(text)
         for start_over in (False, True):
-            with pytest.raises(sg.errors.OptionError, match="none of ours"):
+            with pytest.raises(sg.errors.OptionError, match="structgen did not write"):
                 run_bulk(_engine(), prompts, out, _request, start_over=start_over)
             assert out.read_text() == text and not run_file(out).exists()
 

@@ -152,7 +152,7 @@ def test_results_of_another_run_are_refused_also_where_none_are_missing(
 
 @pytest.mark.usefixtures("workers")
 def test_a_folder_takes_no_results(tmp_path: Path, prompts: Path) -> None:
-    with pytest.raises(sg.errors.OptionError, match="no plain file"):
+    with pytest.raises(sg.errors.OptionError, match="must be a plain file"):
         _run(prompts, tmp_path)
 
 
@@ -217,4 +217,4 @@ def test_the_command_works_on_ray_and_goes_on(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize("wrong", [["--workers", "2"], ["-o", "shard_size=2"], ["-o", "engine=vllm"]])
 def test_the_command_takes_ray_for_many_prompts_alone(wrong: list[str]) -> None:
     refused = CliRunner().invoke(app(), ["bulk", "--schema", "{}", "--prompts", "p", "--out", "o", *wrong])
-    assert refused.exit_code == 2 and "It is for workers on Ray. Add --ray" in refused.stderr
+    assert refused.exit_code == 2 and "The option is for workers on Ray. Add --ray" in refused.stderr

@@ -39,10 +39,10 @@ def test_without_a_draft_model_nothing_is_loaded(monkeypatch: pytest.MonkeyPatch
 def test_a_draft_model_with_another_tokenizer_is_refused() -> None:
     other = Function(tokenizer().vocab_size), tokenizer()
     with pytest.raises(
-        sg.errors.OptionError, match=r"^draft_model: It has another tokenizer: token \d+ is"
+        sg.errors.OptionError, match=r"^draft_model: The draft model has another tokenizer: token \d+ is"
     ) as told:
         drafters_of(sg.Speculation(draft_model=other), embedded_tokenizer())
-    assert str(told.value).endswith("the tokenizer of the model, or leave draft_model out.")
+    assert str(told.value).endswith("the tokenizer of the model, or remove draft_model.")
 
 
 def test_other_end_tokens_are_no_other_tokenizer() -> None:
@@ -63,7 +63,7 @@ def test_a_model_and_its_tokenizer_may_be_objects() -> None:
 
 def test_a_model_with_too_few_logits_is_refused() -> None:
     own = tokenizer()
-    with pytest.raises(sg.errors.OptionError, match=r"^draft_model: It has logits for 7 tokens"):
+    with pytest.raises(sg.errors.OptionError, match=r"^draft_model: The draft model has logits for 7 tokens"):
         draft_model_of(sg.Speculation(draft_model=(Function(7), own)), own)
 
 

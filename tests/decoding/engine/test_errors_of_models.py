@@ -56,7 +56,7 @@ def test_a_folder_whose_tokenizer_has_another_form_says_how_to_pass_it(tmp_path:
 
 
 def test_a_model_that_fills_masks_is_told_where_it_belongs() -> None:
-    belongs = r"'structgen/infill' fills masks .*by sg\.infill.*; in a shell by structgen infill, .*\."
+    belongs = r"'structgen/infill' fills masks .*with sg\.infill.*; in a shell with structgen infill, .*\."
     with pytest.raises(sg.StructgenError, match=belongs):
         sg.Engine("structgen/infill")
 
@@ -76,7 +76,7 @@ def test_a_stream_of_what_is_no_request(engine: sg.Engine) -> None:
     ("file", "message"),
     [
         ("model.gguf", "llama.cpp's format, GGUF. Name the file: .*model.gguf"),
-        ("adapter_config.json", r"an adapter \(LoRA\) alone.*merge_and_unload\(\)"),
+        ("adapter_config.json", r"only an adapter \(LoRA\).*merge_and_unload\(\)"),
         ("pytorch_model.bin", "it has no config.json. Name the folder that save_pretrained"),
     ],
 )

@@ -258,7 +258,7 @@ def test_an_interrupted_step_loses_nothing() -> None:
 def test_a_tokenizer_without_rules_is_refused_when_it_is_asked() -> None:
     own = sg.Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None], 256)
     engine = sg.Engine(Function(own.vocab_size), own)
-    with pytest.raises(sg.errors.OptionError, match="does not say which tokens of a text"):
+    with pytest.raises(sg.errors.OptionError, match="canonical tokens of a text are not known"):
         engine.submit(sg.Request([65], URL, canonical=True))
 
 

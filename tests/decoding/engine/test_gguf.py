@@ -132,7 +132,7 @@ def test_what_is_no_gguf_file_is_told_by_its_first_bytes(tmp_path: Path) -> None
     wrong.write_bytes(b"<html>")
     with pytest.raises(sg.StructgenError, match=r"no GGUF file: it begins with b'<htm'"):
         sg.Engine(wrong)
-    with pytest.raises(sg.StructgenError, match=r"There is no file"):
+    with pytest.raises(sg.StructgenError, match=r"does not exist"):
         sg.Engine(tmp_path / "missing.gguf")
 
 

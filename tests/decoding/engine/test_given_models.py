@@ -103,12 +103,12 @@ def test_ends_of_the_generation_config_end_a_text_too(model: Any, fast: Any) -> 
 
 @pytest.mark.parametrize("handed_over", [7, object(), None, [], {}])
 def test_what_is_no_model_is_refused(handed_over: Any) -> None:
-    with pytest.raises(OptionError, match=r"model: A \w+ is no model: it has no vocab_size.*Pass a name"):
+    with pytest.raises(OptionError, match=r"model: \w+ is not a model: it has no vocab_size.*Pass a name"):
         sg.Engine(handed_over, tokenizer())
 
 
 def test_models_that_write_no_next_token_are_refused(model: Any, fast: Any) -> None:
-    with pytest.raises(OptionError, match=r"LlamaModel is no causal language model.*AutoModelForCausalLM"):
+    with pytest.raises(OptionError, match=r"LlamaModel is not a causal language model.*AutoModelForCausalLM"):
         sg.Engine(model.model, fast)
     small = {"d_model": 16, "d_ff": 16, "d_kv": 8, "num_heads": 2, "num_layers": 1, "vocab_size": 1536}
     reader = transformers.T5ForConditionalGeneration(transformers.T5Config(**small))
@@ -123,5 +123,5 @@ def test_an_object_needs_its_tokenizer(model: Any) -> None:
 
 @pytest.mark.parametrize("option", [{"device": "cpu"}, {"dtype": "float32"}])
 def test_options_of_loading_are_refused_for_an_object(option: dict[str, str], model: Any, fast: Any) -> None:
-    with pytest.raises(OptionError, match="is for a model that is loaded by its name"):
+    with pytest.raises(OptionError, match="applies only to a model that is loaded by its name"):
         sg.Engine(model, fast, **option)

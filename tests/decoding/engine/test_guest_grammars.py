@@ -298,7 +298,9 @@ def test_a_guest_around_special_tokens_is_part_of_others_unless_it_narrows(guest
     for change in (*CHANGES[1:], lambda of: sg.in_json_string(of), lambda of: of & sg.regex("[a-z]*")):
         assert change(guest(special())) == change(special())
     for narrow in (FewerWords(guest(special()), ["ab"]), OwnTokens(guest(special()))):
-        with pytest.raises(sg.errors.OptionError, match=f"{type(narrow).__name__} is no part of a grammar"):
+        with pytest.raises(
+            sg.errors.OptionError, match=f"{type(narrow).__name__} is not a part of a grammar"
+        ):
             narrow + "x"
 
 
@@ -368,7 +370,7 @@ def test_a_guest_that_narrows_writes_its_own_texts() -> None:
 
 def test_a_guest_that_narrows_is_no_part_of_others_and_no_schema_for_servers() -> None:
     guest = FewerWords(sg.choice(COLOURS), ["red", "blue"])
-    with pytest.raises(sg.errors.OptionError, match="FewerWords is no part of a grammar"):
+    with pytest.raises(sg.errors.OptionError, match="FewerWords is not a part of a grammar"):
         guest + "x"
     with pytest.raises(sg.errors.UnsupportedError, match="cannot be sent"):
         sg.outcome_of("green", guest)
@@ -415,7 +417,7 @@ def test_a_grammar_without_a_canonical_form_says_so() -> None:
         def compiled(self, *_asked: Any) -> Any:
             raise NotImplementedError
 
-    with pytest.raises(sg.errors.OptionError, match="Alone does not say its canonical form"):
+    with pytest.raises(sg.errors.OptionError, match="Alone has no canonical form"):
         hash(Alone())
 
 
@@ -444,7 +446,7 @@ def test_a_guest_without_a_hash_is_refused_where_it_is_handed_in(dress: Callable
 
 @pytest.mark.parametrize("inside", [{"type": "string"}, "text", int, None.__class__])
 def test_what_is_no_grammar_is_refused_inside_a_guest(inside: Any) -> None:
-    with pytest.raises(sg.errors.OptionError, match=r"is around a \w+, which is no grammar"):
+    with pytest.raises(sg.errors.OptionError, match=r"contains a \w+, which is not a grammar"):
         sg.run("structgen/extract", "x", Guest(inside))
 
 

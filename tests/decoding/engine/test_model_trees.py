@@ -150,11 +150,11 @@ def test_what_is_no_tree_is_refused(
 def test_what_is_no_path_is_refused(model: Llama, path: list[int]) -> None:
     _, cache = model.prefill(prompt_of(3))
     model.decode_tree([1, 2, 3], [-1, 0, 1], [3], [cache])
-    with pytest.raises(OptionError, match="are no path of a tree"):
+    with pytest.raises(OptionError, match="are not a path of a tree"):
         model.keep([path], [cache])
     assert cache.length == 3
     model.keep([[0, 1, 2]], [cache])
-    with pytest.raises(OptionError, match="are no path of a tree"):
+    with pytest.raises(OptionError, match="are not a path of a tree"):
         model.keep([[0]], [cache])
 
 

@@ -114,7 +114,7 @@ def test_prompts_that_transformers_reads_together_are_those_it_reads_alone(folde
 
 
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StructgenError, match="There is no folder"):
+    with pytest.raises(StructgenError, match="does not exist"):
         load_model(tmp_path / "nothing")
 
 

@@ -117,7 +117,7 @@ def test_a_trace_that_is_too_long_for_a_cell_says_how_it_is_written(tmp_path: An
 
 
 def test_a_trace_of_something_else_is_refused() -> None:
-    with pytest.raises(sg.errors.OptionError, match="A str is no result of an engine"):
+    with pytest.raises(sg.errors.OptionError, match="str is not a result of an engine"):
         ENGINE.trace("a text")
 
 

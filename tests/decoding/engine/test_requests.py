@@ -112,7 +112,7 @@ def test_numbers_of_numpy_are_numbers_and_kept_as_pythons() -> None:
 def test_ids_that_the_model_does_not_have_are_refused() -> None:
     engine = Engine(Function(TOKENIZER.vocab_size), TOKENIZER)
     for wrong in (TOKENIZER.vocab_size, 10**20):
-        with pytest.raises(sg.errors.OptionError, match=r"^prompt\[1\]: .* Give ids from 0 to"):
+        with pytest.raises(sg.errors.OptionError, match=r"^prompt\[1\]: .* Pass ids from 0 to"):
             engine.submit(Request([1, wrong]))
 
 

@@ -163,5 +163,5 @@ def test_thoughts_count_for_the_context() -> None:
     engine = sg.Engine(Function(TOKENIZER.vocab_size, context=64), TOKENIZER)
     with pytest.raises(sg.errors.OptionError, match="context"):
         engine.submit(sg.Request("?", SIZE, max_tokens=16, thinking=sg.Thinking(max_tokens=60)))
-    with pytest.raises(sg.errors.OptionError, match="no token"):
+    with pytest.raises(sg.errors.OptionError, match="does not exist"):
         engine.submit(sg.Request("?", SIZE, max_tokens=16, thinking=sg.Thinking(until=10**6, max_tokens=6)))

@@ -62,7 +62,7 @@ def test_the_page_tells_calls_and_what_was_taken_of_whom() -> None:
     result = _guessed()
     page = ENGINE.trace(result).page
     each = result.usage.tokens / 4
-    assert f"4 calls of the model behind the prompt ({each:.2f} tokens a call)" in page
+    assert f"4 calls of the model after the prompt ({each:.2f} tokens a call)" in page
     assert html.escape("9 guesses checked, taken: forced 2, model 1, <own> 1; it drafts <chains>") in page
     assert "<own>" not in page
 

@@ -275,11 +275,11 @@ def test_a_tree_is_kept_once_and_before_the_next_call() -> None:
     model.decode_tree([5, 6], [-1, -1], [1, 1], [one, other])
     model.keep([[0]], [one])
     for cache in (one, other):
-        with pytest.raises(OptionError, match="are no path of a tree"):
+        with pytest.raises(OptionError, match="are not a path of a tree"):
             model.keep([[0]], [cache])
     model.decode_tree([5], [-1], [1], [one])
     model.decode([5], [one])
-    with pytest.raises(OptionError, match="are no path of a tree"):
+    with pytest.raises(OptionError, match="are not a path of a tree"):
         model.keep([[0]], [one])
 
 
@@ -294,7 +294,7 @@ def test_what_is_no_tree_or_no_path_changes_no_text() -> None:
         model.decode_tree([1] * deep, list(range(-1, deep - 1)), [deep], [cache])
     model.decode_tree([1, 2, 3], [-1, 0, 0], [3], [cache])
     for path in ([], [1], [0, 1, 2], [0, 3]):
-        with pytest.raises(OptionError, match="are no path of a tree"):
+        with pytest.raises(OptionError, match="are not a path of a tree"):
             model.keep([path], [cache])
     model.keep([[0, 2]], [cache])
     expected = model.prefill([5, 6, 7, 1, 3, 9])[0]
@@ -321,4 +321,4 @@ def test_many_rollbacks_keep_the_batch_narrow() -> None:
 def test_the_trial_sees_a_mask_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     model, eye = HuggingFace(made("gpt2")), torch.eye
     monkeypatch.setattr(torch, "eye", lambda size, **kind: eye(size, **kind) | True)
-    assert "In the trial of a tree, logits differed" in model.draft_support.reason
+    assert "In the test of a tree, logits differed" in model.draft_support.reason

@@ -162,7 +162,7 @@ def test_a_known_prefix_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> No
         ([0.5], OptionError, "one canvas"),
         ([], OptionError, "one canvas|Shorten"),
         ([3] * 65, OptionError, "65 positions; the model reads 1 to 64. Shorten"),
-        ([3, 40], TokenError, r"ids\[1\]: 40 is no token id"),
+        ([3, 40], TokenError, r"ids\[1\]: 40 is not a token id"),
         ([-1], TokenError, "own tokenizer"),
     ],
 )

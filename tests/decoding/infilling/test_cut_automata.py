@@ -107,7 +107,7 @@ def test_without_a_depth_a_recursive_grammar_is_cut_at_one_or_refused_with_the_c
     (depth,) = (one for one in STACKS if found.exactness == f"depth<={one}")
     cut = language_of(make(), tokenizer(), "grammar", depth=depth).automaton
     assert np.array_equal(found.automaton.transitions, cut.transitions)
-    with pytest.raises(sg.errors.OptionError, match=r"no automaton of at most 1 states.*Give depth="):
+    with pytest.raises(sg.errors.OptionError, match=r"no automaton of at most 1 states.*Set depth="):
         language_of(make(), tokenizer(), "grammar", max_states=1)
 
 

@@ -27,7 +27,7 @@ def _schema(kind: Any) -> dict[str, Any]:
     ],
 )
 def test_a_value_of_a_wrong_type_is_named(kind: Any, value: Any) -> None:
-    with pytest.raises(sg.errors.NoFillingError, match="and the schema wants") as caught:
+    with pytest.raises(sg.errors.NoFillingError, match="and the schema requires") as caught:
         parts_of_given(_schema(kind), {"who": {"age": value}})
     assert caught.value.where == "given['who']['age']"
 

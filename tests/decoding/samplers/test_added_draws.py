@@ -105,14 +105,16 @@ def test_draws_of_a_file_are_not_continued_but_joined(method, tmp_path):
     found = MANY.sample(20, method)
     found.to_jsonl(tmp_path / "draws.jsonl")
     again = sg.Samples.from_jsonl(tmp_path / "draws.jsonl")
-    with pytest.raises(sg.errors.OptionError, match="Draws of a file are not continued") as caught:
+    with pytest.raises(sg.errors.OptionError, match="Draws of a file cannot be continued") as caught:
         again.add(5)
     assert caught.value.where == "add" and "cars" in caught.value.cure
 
 
 @pytest.mark.parametrize("method", ["smc", "awrs", "beams", "masked", "asap"])
 def test_draws_without_intervals_are_not_continued(method):
-    with pytest.raises(sg.errors.OptionError, match=f"Draws by {method} are not continued|are not continued"):
+    with pytest.raises(
+        sg.errors.OptionError, match=f"Draws by {method} cannot be continued|cannot be continued"
+    ):
         MANY.sample(32, method).add(5)
 
 
@@ -164,7 +166,7 @@ def test_joining_files_is_joining_the_runs(method, tmp_path):
 @pytest.mark.parametrize(
     ("second", "said"),
     [
-        ({"method": "importance"}, "by cars, the other by importance"),
+        ({"method": "importance"}, "cars, the other importance"),
         ({"temperature": 0.5}, "different targets"),
         ({"max_tokens": 4}, "different targets"),
         ({"checkers": [Even()]}, "different targets"),

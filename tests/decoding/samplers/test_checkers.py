@@ -369,8 +369,8 @@ def test_a_predicate_that_raises_is_an_error_with_its_cause():
         ([object()], "none of the methods"),
         ([3], "none of the methods"),
         ([NoTwins], "The class NoTwins"),
-        ([NotTwice()], "would never be asked"),
-        *((wrong, "is no list of checkers") for wrong in (NoTwins(), len, None, "abc")),
+        ([NotTwice()], "would never be called"),
+        *((wrong, "must be a list") for wrong in (NoTwins(), len, None, "abc")),
     ],
 )
 def test_what_is_no_list_of_checkers_is_refused(given, what):
@@ -382,7 +382,7 @@ def test_an_answer_that_is_no_bool_is_an_error():
     def says_nothing(value):
         return None
 
-    with pytest.raises(sg.StructgenError, match="says_nothing returned None, which is no bool"):
+    with pytest.raises(sg.StructgenError, match="says_nothing returned None, which is not a bool"):
         target_of(WORDS, says_nothing).accepts_text(target_of(WORDS, says_nothing).start())
 
 

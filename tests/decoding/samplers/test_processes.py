@@ -242,7 +242,7 @@ class Stuck(NoTwins):
     ("checker", "said", "cause"),
     [
         (Broken(), "Broken raised KeyError", KeyError),
-        (Dies(), "process of the checker Dies ended, with exit code 3", object),
+        (Dies(), "process of the checker Dies ended with exit code 3", object),
         (Stuck(), r"state of the checker Stuck cannot be sent.*cannot pickle", object),
     ],
     ids=["raises", "dies", "keeps a lock"],

@@ -233,7 +233,7 @@ def test_each_way_says_the_same_sentences(plain, tmp_path, monkeypatch, asked, s
     whole = " ".join(said)
     assert ("12 of 20 draws" in whole) == (asked == 20)
     assert ("favours short texts" in whole) == (stopped in CUT_SHORT)
-    assert ("another law" in whole) == is_biased
+    assert ("another distribution" in whole) == is_biased
     assert ("by the budget of model rows" in whole) == (stopped == "budget")
     assert ("as the particles that are missing died" in whole) == (stopped == "n" and asked == 20)
     assert not (asked == 20 and "as many draws as were asked for" in whole)
@@ -260,7 +260,7 @@ def test_each_way_says_the_same_sentences(plain, tmp_path, monkeypatch, asked, s
 
 def test_a_warning_names_the_prompt_of_several():
     options = {"tokenizer": TOKENIZER, "name": "bigram", "max_tokens": 5, "method": "cars", "budget": 1}
-    with pytest.warns(DrawsWarning, match=r"^prompt\[1\]: The run gave 0 of 3 draws"):
+    with pytest.warns(DrawsWarning, match=r"^prompt\[1\]: The run returned 0 of 3 draws"):
         sg.sample(Bigram(1, (b"a", b"b")), [[97], [98]], sg.regex("[ab]{2,4}"), 3, **options)
 
 

@@ -148,9 +148,9 @@ def test_a_file_of_the_older_form_is_refused_with_the_way(written, tmp_path):
     said = json.loads(head) | {"format": "structgen samples 1", "seconds": 1.0}
     del said["attempts"], said["ranges"]
     (tmp_path / "draws.jsonl").write_text("\n".join([json.dumps(said), *lines]) + "\n")
-    with pytest.raises(sg.StructgenError, match=r"structgen samples 1.*earlier ones do not say") as caught:
+    with pytest.raises(sg.StructgenError, match=r"structgen samples 1.*earlier formats lack") as caught:
         sg.Samples.from_jsonl(tmp_path / "draws.jsonl")
-    assert "draw anew" in caught.value.cure
+    assert "draw again" in caught.value.cure
 
 
 def test_json_values_are_read_back(tmp_path):
@@ -198,9 +198,9 @@ def test_masses_of_texts_that_an_earlier_run_found_come_from_the_tree():
     ("line", "change", "said"),
     [
         (1, "{", "line 1: .*not JSON"),
-        (1, "[]", "line 1: .*no object"),
+        (1, "[]", "line 1: .*not an object"),
         (1, {"format": "structgen samples 9"}, "line 1: .*reads 'structgen samples 2'"),
-        (1, {"draws": 13}, "line 14: .*13 draws follow, and 12"),
+        (1, {"draws": 13}, "line 14: .*13 draws, and 12"),
         (1, {"draws": -1}, "line 1: .*'draws'"),
         (1, {"log_z": "much"}, "line 1: .*'log_z'"),
         (1, {"bracket": [0]}, "line 1: .*'bracket'"),

@@ -161,7 +161,7 @@ def test_samples_of_another_target_are_refused(other):
 
 
 def test_samples_that_say_nothing_of_z_are_refused():
-    with pytest.raises(sg.errors.OptionError, match="say nothing of Z"):
+    with pytest.raises(sg.errors.OptionError, match="carry no information about Z"):
         score(samples=draw(5, method="masked"))
     with pytest.raises(sg.errors.OptionError, match=r"no option 'budget'.*samples=sg\.sample"):
         score(budget=5)

@@ -39,7 +39,7 @@ def test_a_folder_is_refused_with_what_to_do_instead() -> None:
 
 
 def test_tokens_out_of_range_are_refused() -> None:
-    with pytest.raises(sg.errors.OptionError, match="none of the tokenizer's"):
+    with pytest.raises(sg.errors.OptionError, match="not one of the tokenizer's"):
         AnswerHistory(tokenizer()).add("a", "s", [1 << 20])
 
 

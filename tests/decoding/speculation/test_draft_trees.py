@@ -40,7 +40,7 @@ def random_draft(chooser: random.Random, nodes: int, vocabulary: int) -> Draft:
         ([1, 1], [-1, -1], [0.5, 0.5], "so is an earlier node"),
         ([[1]], [-1], [0.5], "shape"),
         ([1.5], [-1], [0.5], "float64"),
-        ([2**40], [-1], [0.5], "no int32"),
+        ([2**40], [-1], [0.5], "not an int32"),
     ],
 )
 def test_what_is_no_tree_is_refused(tokens: Any, parents: Any, chances: Any, said: str) -> None:

@@ -88,7 +88,7 @@ def test_a_second_row_that_fails_ends_its_own_texts_alone() -> None:
 @pytest.mark.parametrize(
     ("strategy", "where", "said"),
     [
-        (sg.strategies.Guidance([0, 77]), "prompt[1]", "none of the model's"),
+        (sg.strategies.Guidance([0, 77]), "prompt[1]", "not in the model's"),
         (sg.strategies.Guidance([0] * 99_999), "without", "context"),
     ],
     ids=["ids", "context"],

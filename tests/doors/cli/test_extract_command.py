@@ -114,11 +114,11 @@ def test_pages_that_are_not_asked_are_told_and_strict_exits_with_1(how: list[str
             *hints, last = (line for line in told.stderr.splitlines() if not line.endswith(" torch ..."))
             assert last == "0 items, 0 of 2 pages, 0 tokens; not asked: 2 pieces with no date for /made"
             assert [hint.partition(" Possible")[0] for hint in hints] == [
-                "Hint: deed.txt: Not asked: 1 piece with no date for /made (page 1).",
-                "Hint: other.txt: Not asked: 1 piece with no date for /made (page 1).",
+                "Hint: deed.txt: Not processed: 1 piece with no date for /made (page 1).",
+                "Hint: other.txt: Not processed: 1 piece with no date for /made (page 1).",
             ]
             assert "characters 8 to 24 ('3 Bealtaine 2024')" in hints[0] and "unverified=True" in hints[0]
-    assert "Not asked: 1 piece with no date for /made" in (folder / "found.html").read_text()
+    assert "Not processed: 1 piece with no date for /made" in (folder / "found.html").read_text()
 
 
 def test_strict_is_content_where_all_pages_are_asked(folder: Path) -> None:
@@ -175,7 +175,7 @@ def test_each_file_that_cannot_be_read_is_told_and_exits_with_1(how: list[str], 
             lines = [line for line in told.stderr.splitlines() if line.startswith("Failed: ")]
             names = [f"mails/{number}.bin" for number in range(5)]
             assert [line.split(":")[1].strip() for line in lines] == [*names, "absent.txt"]
-            assert "no text" in lines[0] and "There is no such file" in lines[-1]
+            assert "not text" in lines[0] and "The file does not exist" in lines[-1]
 
 
 def test_formulas_are_guarded_in_the_table_and_left_by_the_option(folder: Path) -> None:
@@ -190,14 +190,14 @@ def test_formulas_are_guarded_in_the_table_and_left_by_the_option(folder: Path) 
             rows = list(csv.DictReader((folder / name).open()))
             assert {row["document"] for row in rows} == {document}
         told = run(*command, "-o", "formulas=true")
-        assert told.exit_code == 2 and "no file of results" in told.stderr
+        assert told.exit_code == 2 and "The file of results is missing" in told.stderr
 
 
 def test_a_page_in_a_folder_that_is_read_is_refused(mails: Path) -> None:
     with serving(answer) as server:
         how = ["--model", server.model, "--schema", "people.json", "--page", "mails/more/found.html"]
         told = run("mails", *how)
-        assert told.exit_code == 2 and "what is read" in told.stderr and not server.bodies
+        assert told.exit_code == 2 and "overwrite an input" in told.stderr and not server.bodies
         assert run("mails/ada.txt", *how).exit_code == 0
 
 
@@ -210,7 +210,7 @@ def test_standard_input_is_a_file(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "There is no file to read"),
+        ([], "does not exist to read"),
         (["people.txt"], "One of --schema and --type is needed"),
         (["nothing.txt", "--schema", "people.json"], "nothing.txt: There is no such file"),
         (["people.txt", "--schema", "people.json", "-o", "merge=all"], "places"),

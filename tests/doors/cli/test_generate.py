@@ -79,8 +79,8 @@ def test_a_document_that_the_type_refuses_has_exit_status_1() -> None:
         (["--type", "./people_types.py:Person"], "Name the module: people_types:Person."),
         (["--type", "people_types:Nobody"], "people_types:Nobody"),
         (["--type", "people_types:delete_account"], "delete_account is a function, not a type"),
-        (["--regex", "[0-9]+", "-o", "wrap=false"], "-o wrap: It is of types. Add --type"),
-        (["--type", "builtins:str", "-o", "wrap=true"], "Free text is no document"),
+        (["--regex", "[0-9]+", "-o", "wrap=false"], "-o wrap: The option is for types. Add --type"),
+        (["--type", "builtins:str", "-o", "wrap=true"], "no effect on free text"),
     ],
 )
 def test_what_is_no_type_of_a_document_has_exit_status_2(options: list[str], said: str) -> None:
@@ -138,15 +138,15 @@ def test_the_name_of_a_tool_a_format_and_tools_on_the_command_line() -> None:
     ("arguments", "said"),
     [
         (["--tools", "absent.json"], "--tools: absent.json: No such file"),
-        (["--tools", "broken.json"], "broken.json, line 2, column 11: It is no JSON"),
-        (["--tools", "twice.json"], "twice.json, tools/1/name: A second tool is called 'f'"),
-        (["--tools", "[3]"], "--tools, tools/0: A int is no tool"),
+        (["--tools", "broken.json"], "broken.json, line 2, column 11: The text is not JSON"),
+        (["--tools", "twice.json"], "twice.json, tools/1/name: Two tools have the name 'f'"),
+        (["--tools", "[3]"], "--tools, tools/0: A int is not a tool"),
         (["--tools", "tools.json", "-o", "tool_choice=clock"], "-o tool_choice: No tool is called 'clock'"),
-        (["--tools", "tools.json", "-o", "parallel=some"], "-o parallel: parallel is 'some'"),
+        (["--tools", "tools.json", "-o", "parallel=some"], "-o parallel must be True, False, .*, got 'some'"),
         (["--tools", "tools.json", "-o", "tool_format=herms"], "-o tool_format: .*Write 'hermes'"),
-        (["--tools", "tools.json", "--regex", "a"], "--regex: It has no meaning beside --tools"),
-        (["--tools", "tools.json", "-o", "stop=a"], "-o stop: It has no meaning beside --tools"),
-        (["-o", "tool_choice=auto"], "-o tool_choice: It needs tools"),
+        (["--tools", "tools.json", "--regex", "a"], "--regex: The option has no effect with --tools"),
+        (["--tools", "tools.json", "-o", "stop=a"], "-o stop: The option has no effect with --tools"),
+        (["-o", "tool_choice=auto"], "-o tool_choice: The option needs tools"),
     ],
 )
 def test_bad_tools_are_told_with_their_place(arguments: list[str], said: str) -> None:

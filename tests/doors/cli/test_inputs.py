@@ -112,7 +112,7 @@ def test_a_pipe_is_the_prompt_and_an_empty_one_is_none() -> None:
     done = run("generate", "--schema", PERSON, "-o", "device=cpu", text="Ada is 36.\n")
     assert (done.exit_code, json.loads(done.stdout)) == (0, {"name": "Ada"})
     none = run("generate", "--schema", PERSON, text="\n")
-    assert none.exit_code == 2 and "A prompt is needed" in none.stderr
+    assert none.exit_code == 2 and "The prompt is missing" in none.stderr
 
 
 def test_a_closed_input_is_no_prompt(

@@ -86,8 +86,8 @@ def test_a_server_answers_with_its_keys_and_ends_a_stream_before_it_stops(keyed:
         (["extract", "--thinking", ""], "until|thinking"),
         (["extract", "--chat-template", "nowhere"], "nowhere"),
         (["extract", "--name", "a", "--name", "b", "--name", "a"], "got 'a' twice"),
-        (["extract", "--unknown", "ignore"], "Choose from error, warn"),
-        (["extract", "--chat-template", __file__], "reads no messages"),
+        (["extract", "--unknown", "ignore"], "must be one of error, warn"),
+        (["extract", "--chat-template", __file__], "does not read messages"),
     ],
 )
 def test_what_is_wrong_is_said_before_the_server_begins(arguments: list[str], said: str) -> None:

@@ -38,7 +38,7 @@ def test_a_folder_has_the_items_of_its_files(folder: Path) -> None:
 
 def test_documents_that_cannot_be_read_are_failed_and_the_others_go_on(folder: Path) -> None:
     (folder / "b.png").write_bytes(b"\x89PNG\0")
-    with pytest.warns(ShortenedWarning, match=r"b\.png: .*no text.*absent\.txt: There is no"):
+    with pytest.warns(ShortenedWarning, match=r"b\.png: .*not text.*absent\.txt: The file does not exist"):
         found = extracted(finder()[0], [folder, folder / "absent.txt"])
     assert values(found) == WANTED and not found.is_complete and not found.is_stopped
     assert [(one.document, one.page, one.start, one.end) for one in found.failed] == [
@@ -47,7 +47,7 @@ def test_documents_that_cannot_be_read_are_failed_and_the_others_go_on(folder: P
     ]
     assert [str(folder / one.document) in one.error for one in found.failed] == [True, True]
     assert [*found.values] == [one.name for one in found.documents] == ["ada.txt", "bert.md"]
-    assert "The bytes of the file are no text" in found.page()
+    assert "The file is not text" in found.page()
 
 
 def test_the_one_value_of_two_documents_is_refused_though_one_could_not_be_read(folder: Path) -> None:
@@ -90,5 +90,5 @@ def test_a_file_that_is_named_as_a_formula_is_none_in_the_table(formulas: bool, 
 
 
 def test_formulas_without_a_file_of_results_are_refused(folder: Path) -> None:
-    with pytest.raises(OptionError, match=r"formulas: There is no file of results"):
+    with pytest.raises(OptionError, match=r"formulas: does not exist of results"):
         extracted(finder()[0], folder, formulas=True)

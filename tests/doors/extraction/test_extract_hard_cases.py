@@ -114,7 +114,7 @@ def test_results_are_not_written_over_a_document(tmp_path: Path) -> None:
     path.write_text(TEXT)
     (tmp_path / "link.txt").symlink_to(path)
     for out in (path, tmp_path / "link.txt"):
-        with pytest.raises(OptionError, match=r"over the document .*sales\.txt"):
+        with pytest.raises(OptionError, match=r"overwrite the document .*sales\.txt"):
             extracted(finder()[0], [path], out=out)
     assert path.read_text() == TEXT and len([*tmp_path.iterdir()]) == 2
 
@@ -126,7 +126,7 @@ def test_what_is_no_path_of_a_file_is_refused_before_a_page_is_asked(
     monkeypatch.chdir(tmp_path)
     Path("results").mkdir()
     engine, model = finder()
-    with pytest.raises(OptionError, match=r"out: .* is no path of a file"):
+    with pytest.raises(OptionError, match=r"out: .* is not the path of a file"):
         extracted(engine, TEXT, out=out)
     assert not model.prompts and [one.name for one in tmp_path.iterdir()] == ["results"]
 

@@ -26,8 +26,8 @@ def test_a_run_ends_after_so_many_requests_with_what_is_there(most: int, at_once
     assert part.is_limited and part.is_stopped and not part.is_complete
     left = part.pages - part.asked - len(part.unasked)
     assert part.remarks[0] == (
-        f"max_requests={most} ended the work: {left} pages of {part.pages} were not asked. "
-        "Set it higher, or call again with the same out."
+        f"max_requests={most} ended the run: {left} of {part.pages} pages were not processed. "
+        "Increase it, or call again with the same out."
     )
     assert part.items and all(one.value in sales_in(text) for one in part)
 

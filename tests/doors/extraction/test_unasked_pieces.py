@@ -65,7 +65,9 @@ def check_counts(found: Any, prompts: list[str]) -> None:
     assert found.pages == found.asked + len(found.unasked) and found.asked == len(prompts) == found.requests
     places = [(one.document, one.start, one.end) for one in found.unasked]
     assert len({*places}) == len(places)
-    named = [re.search(r"(.*): Not asked: ([\d,]+) pieces? with (.*?) \(page", one) for one in found.remarks]
+    named = [
+        re.search(r"(.*): Not processed: ([\d,]+) pieces? with (.*?) \(page", one) for one in found.remarks
+    ]
     told = {(match[1], match[3]): int(match[2].replace(",", "")) for match in named if match}
     assert len(told) == sum(match is not None for match in named)
     for one in found.unasked:
@@ -158,8 +160,8 @@ def test_the_halves_of_a_page_are_told_too() -> None:
     made = extracted(engine, text, list[Sale], page=800, max_tokens=60, overlap=0)
     assert made.unasked and made.asked == made.pages == 1 and made.requests == len(model.prompts) > 1
     assert all(0 < one.start < one.end <= len(text) for one in made.unasked)
-    (remark,) = (one for one in made.remarks if "Not asked" in one)
-    what = rf"document: Not asked: {len(made.unasked)} pieces? with no number for /count \(page 1"
+    (remark,) = (one for one in made.remarks if "Not processed" in one)
+    what = rf"document: Not processed: {len(made.unasked)} pieces? with no number for /count \(page 1"
     assert re.match(what, remark)
 
 
@@ -173,7 +175,9 @@ def test_a_million_characters_of_an_unread_language_are_one_remark() -> None:
     found = extracted(engine, text, list[Deed], page=3000, overlap=0)
     assert len(text) > 900_000 and not model.prompts and len(found.unasked) == found.pages > 100
     (remark,) = found.remarks
-    assert len(remark) < 600 and f"Not asked: {found.pages:,} pieces" in remark and "13,997 more" in remark
+    assert (
+        len(remark) < 600 and f"Not processed: {found.pages:,} pieces" in remark and "13,997 more" in remark
+    )
 
 
 # --- unverified ---------------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def test_a_schema_of_an_engine_s_request_holds_strings_to_texts_alone() -> None:
         )
         assert takes(compiled, '"((x))"') and not takes(compiled, '"((x)"')
     for bad, said in (
-        (object_keyword(held), "names no grammar object"),
+        (object_keyword(held), "cannot refer to a grammar object"),
         ({"syntax": "lark", "definition": "start: A\n%import .a.A"}, "not in lark's own library"),
     ):
         with pytest.raises(sg.StructgenError, match=said):

@@ -166,7 +166,9 @@ def test_a_loop_of_ones_own_writes_one_document_too(named: bool) -> None:
 @pytest.mark.parametrize("given", [True, False])
 def test_an_end_token_that_the_grammar_cannot_do_without_is_refused(given: bool) -> None:
     model = of(TOKENIZER.token_bytes.index(b"~"))
-    with pytest.raises(sg.errors.OptionError, match=rf"nothing else writes.*Pass eos_token_id=\[{END}\]"):
+    with pytest.raises(
+        sg.errors.OptionError, match=rf"nothing else ends a text.*Pass eos_token_id=\[{END}\]"
+    ):
         processor = LogitsProcessor(sg.regex("a~+"), TOKENIZER, model=model if given else None)
         model.generate(**batch("one"), logits_processor=[processor], max_new_tokens=8)
 

@@ -83,7 +83,7 @@ def test_the_tokenizer_is_the_models(ours: Any) -> None:
 def test_a_grammar_for_other_end_tokens_is_refused(ours: Any) -> None:
     other = sg.Tokenizer.from_bytes(OURS.token_bytes, OURS.special_ids[-1])
     with (
-        pytest.raises(sg.errors.OptionError, match=r"stops at none.*tokenizer_of\(llama\)"),
+        pytest.raises(sg.errors.OptionError, match=r"does not stop at any.*tokenizer_of\(llama\)"),
         ours.constrained(Llama(), sg.compile(sg.json_schema(SCHEMA), other)),
     ):
         pass

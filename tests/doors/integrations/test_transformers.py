@@ -58,7 +58,7 @@ def test_what_forbids_all_that_is_allowed_is_refused_by_name(
         config = copy.deepcopy(model.generation_config)
         config.update(**other)
         monkeypatch.setattr(model, "generation_config", config)
-    with pytest.raises(sg.errors.OptionError, match=r"forbidden all tokens.* Leave out min_new_tokens"):
+    with pytest.raises(sg.errors.OptionError, match=r"forbidden all tokens.* Remove min_new_tokens"):
         model.generate(
             torch.tensor([[5, 6]]),
             logits_processor=[LogitsProcessor(sg.regex("aaaa"), TOKENIZER)],
@@ -302,7 +302,7 @@ def test_healing_needs_the_prompts_that_were_healed(model: Any) -> None:
         LogitsProcessor(PATH, TOKENIZER).healed(**inputs)
     processor = LogitsProcessor(PATH, TOKENIZER, healing=True)
     processor.healed(**inputs)
-    with pytest.raises(sg.errors.OptionError, match=r"not those that healed\(\) has returned"):
+    with pytest.raises(sg.errors.OptionError, match=r"not those that healed\(\) returned"):
         model.generate(**inputs, logits_processor=[processor], max_new_tokens=10)
     with pytest.raises(sg.errors.OptionError, match=r"3 rows for 2 grammars"):
         LogitsProcessor([PATH, None], TOKENIZER, healing=True).healed(**batch("a", "b", "c"))

@@ -279,7 +279,7 @@ def test_a_vllm_that_is_missing_or_does_not_start_is_told(
     with pytest.raises(sg.StructgenError, match="This vLLM runs on cpu"):
         run(prompts, Asks(), device="xpu")
     for name in ("unheard_of", "max_num_seqs"):
-        with pytest.raises(sg.StructgenError, match=rf"vLLM does not start: .*{name}"):
+        with pytest.raises(sg.StructgenError, match=rf"vLLM did not start: .*{name}"):
             run(prompts, Asks(), engine_options={name: 3})
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(sg.StructgenError, match=r"vLLM needs vllm, which is not installed.*pip install vllm"):

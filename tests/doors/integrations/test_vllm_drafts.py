@@ -257,7 +257,9 @@ def test_drafts_are_made_where_they_save_time(
 
 def test_another_back_end_is_refused_at_start(vllm: SimpleNamespace) -> None:
     settings = vllm.settings.StructuredOutputsConfig(backend="xgrammar")
-    with pytest.raises(OptionError, match=r"grammars of structgen's back end alone.*Set the back end"):
+    with pytest.raises(
+        OptionError, match=r"only from the grammars of structgen's back end.*Set the back end"
+    ):
         Drafts(SimpleNamespace(structured_outputs_config=settings))
 
 

@@ -303,8 +303,8 @@ def test_a_mask_that_cannot_be_filled_ends_that_request_alone(vllm: SimpleNamesp
         ({"choice": [1]}, "choice/0: It is 1, and must be a text"),
         ({"grammar": "%import .secret.X\nstart: X"}, "import"),
         ({"structural_tag": "{}"}, "format"),
-        ({"json": SCHEMA, "whitespace_pattern": " "}, "demands white space"),
-        ({"json": SCHEMA, "disable_additional_properties": True}, "is not offered"),
+        ({"json": SCHEMA, "whitespace_pattern": " "}, "requires white space"),
+        ({"json": SCHEMA, "disable_additional_properties": True}, "is not supported"),
     ],
 )
 def test_what_is_refused_is_the_clients_error_with_our_message(

@@ -80,7 +80,7 @@ def test_a_run_that_was_cut_does_what_is_missing_and_another_one_is_refused(tmp_
         ({"configs": _configs("RefusesEverything")}, "version of an engine"),
         ({"timeout": 21.0}, "timeout, policy or tokenizer"),
     ):
-        with pytest.raises(OptionError, match=f"another run, which had another {told}"):
+        with pytest.raises(OptionError, match=f"another run, with another {told}"):
             _kept(out, **{"cases": cases, "configs": configs, **other})
 
 

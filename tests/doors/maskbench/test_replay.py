@@ -161,7 +161,7 @@ def test_a_fault_in_telling_why_does_not_change_the_verdict():
 def test_commit_refusing_what_the_mask_allows_is_a_crash():
     found = played(fake_engines.Contradicts, enum(1, valid=[1]))
     assert kinds(found) == [Verdict.CRASHED]
-    assert "in the mask, and refused" in found.steps[1].detail
+    assert "in the mask, but is refused" in found.steps[1].detail
 
 
 def test_an_instance_without_a_mask_for_its_first_token_takes_nothing():

@@ -140,7 +140,7 @@ def test_an_unknown_engine_is_refused_by_name(name):
 
 
 def test_two_engines_of_one_name_are_refused():
-    with pytest.raises(OptionError, match="Two engines would be called made"):
+    with pytest.raises(OptionError, match="Two engines have the name made"):
         engine_configs("one:made,other:made", "bytes", {})
 
 

@@ -479,7 +479,9 @@ def test_nothing_is_cited_where_nothing_is_held_or_stated() -> None:
     for more in ({}, {"grounded": False}):
         answer = ask(app, document, **more)
         assert "citations" not in answer.json()["content"][0]
-        assert answer.headers[HEADER].startswith("citations: no citations, because the answer is not held")
+        assert answer.headers[HEADER].startswith(
+            "citations: no citations, because the answer is not grounded"
+        )
     free = post(scripted("Ada."), "/v1/messages", {**message_body(document), "output_config": None})
     assert free.headers[HEADER].startswith("citations: ") and "citations" not in free.json()["content"][0]
     answer = ask(app, text_document("Nobody.", **CITED), grounded=True, missing="free")
@@ -508,7 +510,7 @@ def test_images_sounds_and_files_elsewhere_are_refused_by_their_type() -> None:
         (search_result(""), messages, ": The document contains no text."),
         (search_result(), messages, ": The document contains no text."),
         (text_document(" \n"), messages, ": The document contains no text."),
-        ({**search_result(), "content": None}, messages, "/content: It is missing."),
+        ({**search_result(), "content": None}, messages, "/content is missing."),
         (
             sourced({"type": "content", "content": [image]}),
             messages,
@@ -535,7 +537,7 @@ def test_images_sounds_and_files_elsewhere_are_refused_by_their_type() -> None:
             "/source/data: PDF files are not supported by this server.",
         ),
         (sourced({"type": "txt", "data": "x"}), messages, "/source/type: It is 'txt'"),
-        (sourced({"type": "text"}), messages, "/source/data: It is missing."),
+        (sourced({"type": "text"}), messages, "/source/data is missing."),
         (text_document(TEXT, citations={"enabled": "yes"}), messages, "/citations/enabled"),
         (
             {"type": "tool_result", "tool_use_id": "t", "content": [search_result("")]},
@@ -621,7 +623,7 @@ def test_a_document_of_ten_megabytes_is_refused_in_a_sentence(engine: sg.Engine)
     assert answer.status_code == 413 and "more than 8,388,608 bytes" in answer.json()["error"]["message"]
     app = scripted(ADA, options=ServerOptions(max_body=32 << 20))
     message = refusal(app, document, grounded=True, quotes=True)
-    assert message.startswith("grounded: The texts have 11,000,000 characters, and may have 4,000,000.")
+    assert message.startswith("grounded: The texts have 11,000,000 characters; the limit is 4,000,000.")
     app = app_of(engine)
     assert refusal(app, text_document("Ada is 36. " * 10_000)).startswith("prompt is too long: 90018 tokens")
 

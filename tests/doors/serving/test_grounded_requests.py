@@ -111,7 +111,7 @@ def test_quotes_may_be_held_to_other_texts_than_the_prompt(app: Any, address: st
         assert "age" not in found or found["age"] == 36  # the numbers are not
     for wrong in ({}, {"grounded": False}, {"schema": LABEL}):
         error = refused(post(app, f"/v1/{address}", body_of(address, quoted={"a": "Bob"}, **wrong)))
-        assert error["param"] == "quoted" and "Nothing is quoted" in error["message"]
+        assert error["param"] == "quoted" and "Quotes are not requested" in error["message"]
     for value in ("Bob", {"a": 5}, True):
         body = body_of(address, quotes=True, quoted=value)
         assert refused(post(app, f"/v1/{address}", body))["message"].startswith("quoted")
@@ -149,7 +149,7 @@ def test_a_schema_without_a_value_that_a_text_states_is_told_in_the_header(app: 
 def test_they_are_refused_beside_tools_and_for_free_text(app: Any, member: str) -> None:
     chat = {"model": "extract", "messages": MESSAGES, member: True}
     error = refused(post(app, "/v1/chat/completions", {**chat, "tools": [TOOL]}))
-    assert error["param"] == member and "not held to texts" in error["message"]
+    assert error["param"] == member and "not grounded in texts" in error["message"]
     assert "Free text has no values" in refused(post(app, "/v1/chat/completions", chat))["message"]
 
 

@@ -125,7 +125,7 @@ def check_flattened(seeds: range) -> None:
         items = [{"type": "additional_tools", "role": "developer", "tools": later}]
         request = {"input": [*items, {"role": "user", "content": "x"}], "tools": tools}
         if len(set(names)) < len(names):
-            with pytest.raises(sg.errors.OptionError, match="A second tool"):
+            with pytest.raises(sg.errors.OptionError, match="Two tools"):
                 sg.read_request(request)
             continue
         found = sg.read_request(request).tools

@@ -42,7 +42,7 @@ def test_a_patch_is_a_call_and_the_header_tells_how_the_grammar_is_read() -> Non
     assert (item["type"], item["name"], item["input"]) == ("custom_tool_call", "apply_patch", INPUT)
     header = answer.headers["x-structgen-warning"]
     assert (
-        "tools/0/format/definition: Lark refuses the grammar, which is read as llguidance reads it" in header
+        "tools/0/format/definition: Lark rejects the grammar, so it is read as llguidance reads it" in header
     )
 
 
@@ -55,7 +55,7 @@ def test_a_grammar_that_lark_takes_is_read_in_silence() -> None:
     ("definition", "reasons"),
     [
         ("start: A x\nA: /a*/", ["Rule 'x' used but not defined"]),
-        ('start: a | b\na[lazy]: "x"\nb: "x"', ["lark refuses the grammar", "lazy of a rule"]),
+        ('start: a | b\na[lazy]: "x"\nb: "x"', ["the grammar: ", "lazy of a rule"]),
     ],
 )
 def test_the_refusal_of_a_grammar_that_neither_reads_has_both_reasons(

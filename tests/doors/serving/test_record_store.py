@@ -570,7 +570,7 @@ def test_a_folder_that_cannot_be_written_is_told(
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(record_store.os, function, refuse)
-    with pytest.raises(OptionError, match=r"Read-only.*can be written"):
+    with pytest.raises(OptionError, match=r"Read-only.*a writable folder"):
         opened(tmp_path / "files")
     monkeypatch.undo()
     (tmp_path / "other" / "records.sqlite3").mkdir(parents=True)

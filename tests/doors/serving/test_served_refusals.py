@@ -53,7 +53,7 @@ def refused(app: Any, status: int, path: str = "/v1/chat/completions", **body: A
         ({"type": "integer", "minimum": 3, "maximum": 2}, "no document satisfies the schema"),
         ({"$ref": "https://localhost/person.json"}, "https://localhost/person.json"),
         ({"foo": 1}, "would allow every value"),
-        ([], "response_format/json_schema/schema: It is [], and must be an object"),
+        ([], "response_format/json_schema/schema must be an object, got []"),
         ("{", "line 1"),
     ],
 )
@@ -72,13 +72,13 @@ def test_the_client_raises_its_own_error(app: Any) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"", "no JSON"),
-        (b"{", "no JSON"),
-        (b"\xff\xfe", "no JSON"),
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
         (b"[" * 100_000, "nested too deeply"),
         (b"[]", "must be an object"),
         (b'"x"', "must be an object"),
-        (b'{"model": ' + b"9" * 5000 + b"}", "no JSON"),
+        (b'{"model": ' + b"9" * 5000 + b"}", "not JSON"),
         (b'{"metadata": {"a": NaN}}', "no JSON: the number NaN is not finite"),
         (b'{"metadata": {"a": [-1e999]}}', "no JSON: the number -1e999 is not finite"),
     ],
@@ -321,7 +321,7 @@ def test_keys_come_from_a_file_and_the_environment(tmp_path: Path) -> None:
     for wrong in (file, tmp_path / "nowhere", tmp_path):
         with pytest.raises(sg.errors.OptionError, match="api-key-file"):
             read_keys(wrong, {})
-    with pytest.raises(sg.errors.OptionError, match="no header"):
+    with pytest.raises(sg.errors.OptionError, match="a header cannot contain"):
         read_keys(None, {"STRUCTGEN_API_KEY": "a b"})
 
 

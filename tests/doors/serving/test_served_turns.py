@@ -117,7 +117,7 @@ def test_anthropics_address_goes_on_with_a_last_turn_always_and_repeats_nothing(
     assert json.loads(BEGUN + said) == ADA and told is False
     prose = {**body, "messages": [*MESSAGES[1:], {"role": "assistant", "content": "So:"}]}
     error = post(app, "/v1/messages", prose).json()["error"]
-    assert "No document begins so: 'S' cannot come at byte 0" in error["message"]
+    assert "No document begins with this text: unexpected 'S' at byte 0" in error["message"]
 
 
 def test_a_call_that_has_begun_is_whole_in_the_reply(app: Any) -> None:

@@ -89,7 +89,7 @@ FOREIGN = {
 def names_in(message: str) -> set[str]:
     """Return the members that an error names: in the place before it, and by words with an underscore."""
     place = re.match(r"[\w/#$]+(?=:)", message)
-    said = re.split(" Known are|--tool-format", message)[0]
+    said = re.split(" The known ones are|--tool-format", message)[0]
     return {*re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", said), *(place[0].split("/") if place else ())}
 
 
@@ -141,9 +141,11 @@ def test_a_cure_for_clients_leaves_out_what_only_a_program_can_do() -> None:
         assert told[-1:] == cure[-1:] and "sg." not in told, (cure, told)
         if "sg." not in cure and "=" not in cure and "Python" not in cure:
             assert told == cure
-    mixed = StructgenError("x", cure='Leave it out, give its pattern, or compile with formats="annotate".')
+    mixed = StructgenError("x", cure='Remove it, use its pattern, or compile with formats="annotate".')
     assert client_cure(mixed) == "Leave it out, or give its pattern."
-    assert client_cure(LimitError("x", limit="depth")) == "Ask for less: the limits are the server's."
+    assert (
+        client_cure(LimitError("x", limit="depth")) == "Reduce the request: the limits are set by the server."
+    )
 
 
 @pytest.mark.parametrize(

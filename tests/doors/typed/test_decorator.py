@@ -240,11 +240,11 @@ def _no_type(text: str):  # type: ignore[no-untyped-def]
     ("make", "hint", "prompt", "error"),
     [
         (asked, Callable[[], int], "{text}", "CallableSchema"),
-        (asked, None, "{text}", "nothing to write"),
+        (asked, None, "{text}", "no values to generate"),
         (awaited, Iterator[int], "{text}", "AsyncIterator"),
-        (asked, int, "{txt}", "{txt} is no parameter"),
-        (asked, int, "{}", "is no parameter"),
-        (asked, int, "{text", "no template"),
+        (asked, int, "{txt}", "{txt} is not a parameter"),
+        (asked, int, "{}", "is not a parameter"),
+        (asked, int, "{text", "not a template"),
     ],
 )
 def test_what_can_be_known_is_an_error_at_decoration(make: Any, hint: Any, prompt: str, error: str) -> None:

@@ -231,16 +231,16 @@ def test_a_value_is_written_in_the_object_that_the_model_writes() -> None:
     [
         ([*PAIRS, ("x", {"name": "E", "age": "old"})], "examples[2]/age", "valid integer"),
         ([("x", {"name": "E"})], "examples[0]/age", "required"),
-        ([("x", object())], "examples[0]", "no value of JSON|should be a valid"),
+        ([("x", object())], "examples[0]", "not a JSON value|should be a valid"),
         ([("x", float("nan"))], "examples[0]", "object"),
-        ([*PAIRS, ("x",)], "examples[2]", "no pair"),
-        (["xy", *PAIRS], "examples[0]", "no pair"),
-        ("xy", "examples", "no list of pairs"),
-        (5, "examples", "no list of pairs"),
-        ([(("a", "b"), BOB)], "examples[0]", "no arguments"),
-        ([({"wrong": "b"}, BOB)], "examples[0]", "no arguments"),
+        ([*PAIRS, ("x",)], "examples[2]", "not a pair"),
+        (["xy", *PAIRS], "examples[0]", "not a pair"),
+        ("xy", "examples", "not a list of pairs"),
+        (5, "examples", "not a list of pairs"),
+        ([(("a", "b"), BOB)], "examples[0]", "do not fit the function"),
+        ([({"wrong": "b"}, BOB)], "examples[0]", "do not fit the function"),
         ([("x", Person.model_construct(name="\ud800", age=1))], "examples[0]", "surrogate"),
-        (Path("no such file"), "examples", "no file"),
+        (Path("no such file"), "examples", "not a file"),
     ],
 )
 def test_what_is_no_example_is_told_where_it_is_declared(examples: Any, where: str, told_of: str) -> None:
@@ -271,7 +271,7 @@ def test_an_example_without_a_prompt_is_none(prompt: Any) -> None:
 
 def test_where_examples_cannot_be_read_they_are_refused_by_name() -> None:
     for model in ("structgen/extract", "structgen/infill"):
-        with pytest.raises(sg.errors.OptionError, match=r"examples: .*Leave it out") as caught:
+        with pytest.raises(sg.errors.OptionError, match=r"examples: .*Remove it") as caught:
             asked(Person, model=model, examples=PAIRS)
         assert caught.value.where == "examples"
         assert asked(Person, model=model, examples=[]).schema

@@ -222,7 +222,7 @@ def test_a_model_that_reads_no_examples_is_told_so_in_the_report() -> None:
     function = asked(Person, model="structgen/extract", max_tokens=20)
     fitted = function.fit([PAIRS[0]] * 4)
     assert fitted.chosen == "none"
-    assert all("Leave it out" in one.fault for one in fitted.candidates if one.name != "none")
+    assert all("Remove it" in one.fault for one in fitted.candidates if one.name != "none")
 
 
 def test_what_cannot_be_fitted_is_refused() -> None:
@@ -241,7 +241,7 @@ def test_what_cannot_be_fitted_is_refused() -> None:
         with pytest.raises(sg.errors.OptionError) as caught:
             function.fit(pairs, **how)
         assert caught.value.where == where, how
-    with pytest.raises(sg.errors.OptionError, match="how sure"):
+    with pytest.raises(sg.errors.OptionError, match="no confidences"):
         asked(Person, model="openai:http://127.0.0.1:9/v1#x").fit(PAIRS * 4, error=0.1)
 
 

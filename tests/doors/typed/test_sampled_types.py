@@ -491,5 +491,5 @@ def test_what_has_no_such_law_is_refused(hint: Any, options: Any, said: str) -> 
 def test_options_that_mean_nothing_are_refused() -> None:
     with pytest.raises(sg.errors.OptionError, match="temperature"):
         verdict.sample(3, temperature=0)
-    with pytest.raises(sg.errors.OptionError, match=r"sample has no option 'metod'\. Write method=\."):
+    with pytest.raises(sg.errors.OptionError, match=r"sample has no option 'metod'\. Did you mean method\?"):
         verdict.sample(3, metod="cars")  # type: ignore[call-arg]

@@ -260,7 +260,7 @@ def test_the_reader_of_a_type_goes_along_with_its_grammar() -> None:
 
 @for_each("free", [None, str, {"type": "text"}])
 def test_draws_are_of_what_has_a_grammar(free: Any) -> None:
-    with pytest.raises(sg.errors.OptionError, match="Free text is not conditioned"):
+    with pytest.raises(sg.errors.OptionError, match="Free text has no constraint"):
         sg.sample(ENGINE, "x", free, 1)
 
 
@@ -325,7 +325,7 @@ def test_a_stream_is_asked_for_by_a_flag(stream: Any) -> None:
     if stream is None:
         assert sg.run(told("abc")[0], "x", WORD, stream=stream) == "abc"
         return
-    with pytest.raises(sg.errors.OptionError, match=r"stream: .*Give True or False"):
+    with pytest.raises(sg.errors.OptionError, match=r"stream: .*Pass True or False"):
         sg.run(ENGINE, "x", WORD, stream=stream)
 
 
@@ -347,7 +347,7 @@ def warned(call: Any) -> list[str]:
 def test_a_function_warns_at_its_first_call_that_is_shortened() -> None:
     few = letters()
     (told_once,) = warned(lambda: (few(), few(), few.batch([()])))
-    assert "closed early, so that it ends within max_tokens. Raise max_tokens=" in told_once
+    assert "truncated to fit max_tokens. Increase max_tokens=" in told_once
     assert warned(few) == []
 
 

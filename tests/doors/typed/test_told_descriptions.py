@@ -363,7 +363,7 @@ def test_a_text_of_a_pattern_is_asked_for_as_a_string_in_an_object(engine: sg.En
 def test_a_template_that_raises_is_told_with_its_words(tmp_path: Path, template: str) -> None:
     made = write_llama(tmp_path)
     (made / "chat_template.jinja").write_text(template)
-    with pytest.raises(sg.errors.OptionError, match="chat template refuses") as caught:
+    with pytest.raises(sg.errors.OptionError, match="chat template rejects") as caught:
         sg.run(str(made), "Hi", int, max_tokens=8)
     if "raise" in template:
         assert "No users!" in str(caught.value)

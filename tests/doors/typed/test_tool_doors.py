@@ -474,31 +474,31 @@ def test_a_budget_shorter_than_any_call_is_refused_with_the_least() -> None:
 
 
 BAD = [
-    ({"tools": [get_weather, get_weather]}, sg.errors.OptionError, "tools/1/name: A second tool is called"),
+    ({"tools": [get_weather, get_weather]}, sg.errors.OptionError, "tools/1/name: Two tools have the name"),
     ({"tool_format": "herms"}, sg.errors.OptionError, "Write 'hermes'"),
     ({"tool_format": None}, sg.errors.OptionError, "tool_format: .*no chat template"),
     ({"thinking": True, "tool_format": "llama"}, sg.errors.OptionError, "llama has no thoughts"),
-    ({"outline": True}, sg.errors.OptionError, "outline has no meaning beside tools"),
-    ({"stop": "x"}, sg.errors.OptionError, "stop has no meaning beside tools"),
-    ({"wrap": True}, sg.errors.OptionError, "wrap has no meaning beside tools"),
+    ({"outline": True}, sg.errors.OptionError, "outline has no effect with tools"),
+    ({"stop": "x"}, sg.errors.OptionError, "stop has no effect with tools"),
+    ({"wrap": True}, sg.errors.OptionError, "wrap has no effect with tools"),
     (
         {"target": sg.Call | sg.Reply},
         sg.errors.UnsupportedError,
-        "says nothing of a reply.*Annotate Call, str",
+        "cannot hold a reply.*Annotate Call, str",
     ),
-    ({"target": sg.Call | list[sg.Call]}, sg.errors.UnsupportedError, "says nothing of a reply"),
-    ({"target": Iterator[Even] | sg.Call}, sg.errors.UnsupportedError, "Write list"),
-    ({"target": Even, "parallel": True}, sg.errors.OptionError, "takes one"),
+    ({"target": sg.Call | list[sg.Call]}, sg.errors.UnsupportedError, "cannot hold a reply"),
+    ({"target": Iterator[Even] | sg.Call}, sg.errors.UnsupportedError, "Use list"),
+    ({"target": Even, "parallel": True}, sg.errors.OptionError, "holds one"),
     ({"target": Even, "thinking": True, "tool_format": "qwen_3"}, sg.errors.OptionError, "sg.Thinking"),
     ({"target": object()}, sg.errors.UnsupportedError, "object"),
     ({"target": {"typ": 1}}, sg.errors.OptionError, "typ"),
-    ({"target": sg.Call, "tool_choice": "auto"}, sg.errors.OptionError, "has no place for one"),
-    ({"target": sg.Call, "parallel": True, "tool_choice": "required"}, sg.errors.OptionError, "takes one"),
-    ({"tools": None}, sg.errors.OptionError, "tool_format is given, and no tools"),
+    ({"target": sg.Call, "tool_choice": "auto"}, sg.errors.OptionError, "cannot hold one"),
+    ({"target": sg.Call, "parallel": True, "tool_choice": "required"}, sg.errors.OptionError, "holds one"),
+    ({"tools": None}, sg.errors.OptionError, "tool_format is set, but no tools are given"),
     (
         {"tools": None, "tool_format": None, "target": str | sg.Call},
         sg.errors.UnsupportedError,
-        "Give tools=",
+        "Pass tools=",
     ),
     ({"policies": {"colour": 1}}, sg.errors.OptionError, "no option 'colour'"),
 ]
@@ -511,11 +511,11 @@ def test_bad_input_is_told_with_its_cure(options: dict[str, Any], kind: type[Exc
 
 
 def test_bad_input_is_told_at_decoration() -> None:
-    with pytest.raises(sg.errors.OptionError, match="A second tool"):
+    with pytest.raises(sg.errors.OptionError, match="Two tools"):
         ask(sg.Call, "x", tools=[get_weather, get_weather])
-    with pytest.raises(sg.errors.UnsupportedError, match=r"says nothing of a reply.*Person \| Call"):
+    with pytest.raises(sg.errors.UnsupportedError, match=r"cannot hold a reply.*Person \| Call"):
         ask(int, "x")
-    with pytest.raises(sg.errors.UnsupportedError, match="has calls of tools"):
+    with pytest.raises(sg.errors.UnsupportedError, match="returns tool calls"):
         asked(str | sg.Call, model="structgen/extract")
 
 
@@ -531,7 +531,7 @@ def test_a_message_whose_call_is_none_is_told() -> None:
 
 
 def test_infilling_and_draws_have_no_calls() -> None:
-    with pytest.raises(sg.errors.UnsupportedError, match="writes no calls"):
+    with pytest.raises(sg.errors.UnsupportedError, match="does not write calls"):
         sg.run("structgen/infill", "x", tools=[get_weather])
     with pytest.raises(sg.errors.UnsupportedError, match=re.escape("sg.tools(...)")):
         ask(sg.Call, "x").sample(3)("y")

@@ -212,10 +212,10 @@ def test_a_text_stands_for_itself_and_a_lark_grammar_for_its_texts() -> None:
 @pytest.mark.parametrize(
     ("grammar", "bind", "said"),
     [
-        ('start: "a" J\n%declare J\n', {"K": "x"}, "There is no terminal K"),
+        ('start: "a" J\n%declare J\n', {"K": "x"}, "The terminal K does not exist"),
         ('start: "a" J\nJ: "b"\n', {"J": "x"}, "J has a pattern"),
-        ('start: "a" J\n%declare J\n', {}, "The terminal J is declared, and nothing makes it"),
-        ('start: "a"\n%ignore J\n%declare J\n', {}, "The terminal J is declared, and nothing makes it"),
+        ('start: "a" J\n%declare J\n', {}, "The terminal J is declared, but never made"),
+        ('start: "a"\n%ignore J\n%declare J\n', {}, "The terminal J is declared, but never made"),
     ],
 )
 @pytest.mark.parametrize("lexer", ["contextual", "characters"])
@@ -226,7 +226,7 @@ def test_names_that_do_not_fit(grammar: str, bind: dict[str, str], said: str, le
 
 
 def test_a_bound_grammar_of_the_empty_text_is_refused_by_name() -> None:
-    with pytest.raises(sg.errors.GrammarError, match="J is bound to has the empty text"):
+    with pytest.raises(sg.errors.GrammarError, match="grammar bound to J matches the empty string"):
         _language(sg.regex("x*"))
 
 

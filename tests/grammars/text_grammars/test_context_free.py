@@ -268,10 +268,10 @@ def test_many_rules_take_time_in_proportion() -> None:
     ("rules", "start", "said"),
     [
         ([("s", ("q",))], "s", "q is used"),
-        ([("s", ("a",))], "r", "no rule r"),
-        ([("s", ("s", "a"))], "s", "No text is derived"),
+        ([("s", ("a",))], "r", "rule r does not exist"),
+        ([("s", ("s", "a"))], "s", "generates no text"),
         ([("a", ("b",))], "a", "terminal and a rule"),
-        ([("s", ("n",))], "s", "No text is derived"),
+        ([("s", ("n",))], "s", "generates no text"),
     ],
 )
 def test_rules_without_words_are_refused(rules: Rules, start: str, said: str) -> None:

@@ -170,25 +170,29 @@ def test_a_token_that_the_vocabulary_lacks_is_refused() -> None:
 
 def test_wrong_calls_are_told_with_their_place_and_a_right_one() -> None:
     for call, what, cure in [
-        ("Regex()", r"Regex takes other arguments than \(\)", "Regex("),
-        ('Regex("a", "b")', r"than \(text, text\)", "Regex("),
-        ("Regex(x)", r"than \(rule\)", "Regex("),
-        ('Regex("a", flags=true)', r"than \(text, flags=flag\)", "Regex("),
-        ('Regex("a", case="i")', r"than \(text, case=text\)", "Regex("),
-        ('Regex("a", flags="x")', "There is no flag 'x'", "i, s and u"),
-        ("Substring(1)", r"than \(id\)", "Substring("),
-        ("Token()", r"than \(\)", "Token("),
-        ('Token("<a>")', r"than \(text\)", "Token("),
-        ("ExcludeToken(1, x)", r"than \(id, rule\)", "ExcludeToken("),
-        ('TagDispatch("a", x)', r"than \(text, rule\)", "TagDispatch("),
-        ('TagDispatch(("", x))', r"than \(\(empty, rule\)\)", "TagDispatch("),
-        ('TagDispatch(("a", x), excludes="b")', r"than \(\(text, rule\), excludes=text\)", "TagDispatch("),
+        ("Regex()", r"Regex does not accept the arguments \(\)", "Regex("),
+        ('Regex("a", "b")', r"arguments \(text, text\)", "Regex("),
+        ("Regex(x)", r"arguments \(rule\)", "Regex("),
+        ('Regex("a", flags=true)', r"arguments \(text, flags=flag\)", "Regex("),
+        ('Regex("a", case="i")', r"arguments \(text, case=text\)", "Regex("),
+        ('Regex("a", flags="x")', "The flag 'x' does not exist", "i, s and u"),
+        ("Substring(1)", r"arguments \(id\)", "Substring("),
+        ("Token()", r"arguments \(\)", "Token("),
+        ('Token("<a>")', r"arguments \(text\)", "Token("),
+        ("ExcludeToken(1, x)", r"arguments \(id, rule\)", "ExcludeToken("),
+        ('TagDispatch("a", x)', r"arguments \(text, rule\)", "TagDispatch("),
+        ('TagDispatch(("", x))', r"arguments \(\(empty, rule\)\)", "TagDispatch("),
+        (
+            'TagDispatch(("a", x), excludes="b")',
+            r"arguments \(\(text, rule\), excludes=text\)",
+            "TagDispatch(",
+        ),
         ('TagDispatch(("ab", x), ("b", x))', "'ab' contains 'b'", "do not contain"),
         ('TagDispatch(("ab", x), excludes=("a",))', "'ab' contains 'a'", "do not contain"),
-        ("TokenTagDispatch((7, x), excludes=(8, 7))", "The token 7 is a trigger, and excluded", "Leave one"),
+        ("TokenTagDispatch((7, x), excludes=(8, 7))", "The token 7 is a trigger, and excluded", "Remove one"),
         ("Unknown(1)", r"not supported: Unknown\(\.\.\.\)", "TokenTagDispatch"),
         ('listed(x | "a" x)', r"not supported: listed\(\.\.\.\)", "TokenTagDispatch"),
-        ("<think>", "Nothing says which token <think> is", "specials="),
+        ("<think>", "The token <think> has no id", "specials="),
     ]:
         with pytest.raises(StructgenError, match=what) as caught:
             sg.ebnf(f'root ::= "a"\n  | {call}\nx ::= "x"')
@@ -220,7 +224,7 @@ def test_ids_by_texts_are_a_mapping(specials: Any) -> None:
 
 def test_a_pattern_that_is_refused_is_told_with_its_place_in_the_grammar() -> None:
     with pytest.raises(
-        RegexError, match=r"line 2, column 7: pattern, line 1, column 2: .* Write it as Python's"
+        RegexError, match=r"line 2, column 7: pattern, line 1, column 2: .* Use the syntax of Python's"
     ):
         sg.ebnf('root ::= x\nx ::= Regex("a(b")')
 

@@ -121,13 +121,13 @@ def special_next(one: Case, at: Reader) -> bool:
     return one.of.has_special and not one.accepts(at)
 
 
-@pytest.mark.parametrize("every_byte", [True, False], ids=["all bytes", "few texts"])
+@pytest.mark.parametrize("every_byte", [True, False], ids=["all bytes", "Write the texts out"])
 def test_masks_and_counts_are_those_of_the_automaton(every_byte: bool) -> None:
     assert sum(check(seed, every_byte) for seed in range(60)) > 150
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("every_byte", [True, False], ids=["all bytes", "few texts"])
+@pytest.mark.parametrize("every_byte", [True, False], ids=["all bytes", "Write the texts out"])
 def test_masks_and_counts_are_those_of_the_automaton_whole(every_byte: bool) -> None:
     assert sum(check(seed, every_byte) for seed in range(60, 1500)) > 4000
 

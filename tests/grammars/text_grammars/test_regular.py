@@ -165,8 +165,8 @@ def test_a_literal_and_a_choice_have_their_texts_alone() -> None:
         (lambda: sg.regex(b"a"), sg.errors.OptionError, "bytes"),
         (lambda: sg.regex("a", dialect="perl"), sg.errors.OptionError, "perl"),
         (lambda: sg.regex("a", dialect="ecma", flags=re.I), sg.errors.OptionError, "flags"),
-        (lambda: sg.choice([]), sg.errors.OptionError, "nothing"),
-        (lambda: sg.choice(["a", 1]), sg.errors.OptionError, "texts: 1 is not allowed"),
+        (lambda: sg.choice([]), sg.errors.OptionError, "needs at least one text"),
+        (lambda: sg.choice(["a", 1]), sg.errors.OptionError, "texts must be .*, got 1"),
         (lambda: sg.literal("\ud800"), sg.errors.OptionError, "surrogate"),
         (
             lambda: sg.compile(sg.regex("(?!)"), byte_tokenizer(), store=False),

@@ -298,13 +298,13 @@ def test_tokens_of_free_text_are_counted_up_to_the_end_of_its_tag() -> None:
 @for_each(
     ("value", "said"),
     [
-        ([], "structural_tag: It is [], and must be an object"),
-        ({"type": "structural_tag"}, "There is no format"),
+        ([], "structural_tag must be an object, got []"),
+        ({"type": "structural_tag"}, "The format is missing"),
         ({"format": ANY, "x": 1}, "'x'"),
         ({"format": {"type": "all_text"}}, "structural_tag/format/type: The format 'all_text' is not"),
-        ({"format": {"type": ["tag"]}}, "not offered"),
+        ({"format": {"type": ["tag"]}}, "not supported"),
         (triggered(["ab"], AB), 'Wrap it: {"type": "structural_tag", "format": {...}}.'),
-        ({"format": {"type": "trigered_tags"}}, "is not offered. Write triggered_tags."),
+        ({"format": {"type": "trigered_tags"}}, "is not supported. Did you mean triggered_tags?"),
         (
             {"format": {**AB, "content": {"type": "object"}}},
             'Write {"type": "json_schema", "json_schema": {...}} around a schema.',
@@ -318,24 +318,24 @@ def test_tokens_of_free_text_are_counted_up_to_the_end_of_its_tag() -> None:
         ),
         (
             {"format": {"type": "json_schema", "json_schema": False, "style": "qwen_xml"}},
-            "structural_tag/format/json_schema: #: It names no arguments",
+            "structural_tag/format/json_schema: #: The schema names no arguments",
         ),
         (
             {"format": {"type": "json_schema", "json_schema": True, "style": "minimax_m3_xml"}},
-            "structural_tag/format/json_schema: #: It names no arguments",
+            "structural_tag/format/json_schema: #: The schema names no arguments",
         ),
         (
             {"format": {"type": "json_schema", "json_schema": {"type": "string"}, "style": "gemma"}},
-            "structural_tag/format/json_schema: #/type: Arguments are an object",
+            "structural_tag/format/json_schema: #/type: Arguments must be an object",
         ),
         ({"format": {"type": "grammar", "grammar": "", "syntax": "gbnf"}}, "format/syntax: It is 'gbnf'"),
         (lark("start: x"), "structural_tag/format/grammar: "),
-        (lark('start: "a" <|tool|>'), "<|tool|> names no special token that is known"),
-        (lark('start: a\na[lazy]: "b"'), "lazy of a rule (llguidance's dialect of Lark) is not read"),
+        (lark('start: "a" <|tool|>'), "<|tool|> is not the name of a special token"),
+        (lark('start: a\na[lazy]: "b"'), "lazy of a rule (llguidance's dialect of Lark) is not supported"),
         (lark('start: "a" @b'), "structural_tag/format/grammar: "),
         (
             {"format": {"type": "json_schema", "json_schema": {"type": "string"}, "style": "glm_xml"}},
-            "structural_tag/format/json_schema: #/type: Arguments are an object",
+            "structural_tag/format/json_schema: #/type: Arguments must be an object",
         ),
         (
             {
@@ -346,7 +346,7 @@ def test_tokens_of_free_text_are_counted_up_to_the_end_of_its_tag() -> None:
                     "excludes": ["b"],
                 }
             },
-            "#/properties/ab: 'ab' is required, and holds 'b'",
+            "#/properties/ab: 'ab' is required, and contains 'b'",
         ),
         (
             {"format": {"type": "json_schema", "json_schema": {}, "any_order": 1}},
@@ -358,7 +358,7 @@ def test_tokens_of_free_text_are_counted_up_to_the_end_of_its_tag() -> None:
         ),
         (
             {"format": {"type": "any_tokens", "exclude_tokens": [7]}},
-            "Nothing says that the token 7 is special",
+            "The token 7 is not declared as special",
         ),
         (
             {"format": {"type": "exclude_token", "exclude_tokens": ["<x>"]}},
@@ -370,7 +370,7 @@ def test_tokens_of_free_text_are_counted_up_to_the_end_of_its_tag() -> None:
         ),
         (
             {"format": {"type": "token_triggered_tags", "trigger_tokens": [7], "tags": [AB]}},
-            "tags/0/begin: It is 'ab', and must be an object",
+            "tags/0/begin: must be an object, got 'ab'",
         ),
         ({"format": {"type": "token_dispatch", "rules": [[7, ANY], [7, ANY]]}}, "7 has two rules"),
         (
@@ -378,12 +378,12 @@ def test_tokens_of_free_text_are_counted_up_to_the_end_of_its_tag() -> None:
             "structural_tag/format/json_schema: ",
         ),
         ({"format": {"type": "regex", "pattern": "("}}, "structural_tag/format/pattern: "),
-        ({"format": {"type": "token", "token": "<x>"}}, "Give its id"),
+        ({"format": {"type": "token", "token": "<x>"}}, "Pass its id"),
         (
             {"format": {"type": "sequence", "elements": []}},
             "elements: It is [], and must be a list that is not empty",
         ),
-        ({"format": {"type": "repeat", "min": 2, "max": 1, "content": ANY}}, "format/max: 1 is not allowed"),
+        ({"format": {"type": "repeat", "min": 2, "max": 1, "content": ANY}}, "format/max must be .*, got 1"),
         (
             {"format": {**AB, "end": []}},
             "end: It is [], and must be a text or a list that is not empty or an object",
@@ -393,10 +393,10 @@ def test_tokens_of_free_text_are_counted_up_to_the_end_of_its_tag() -> None:
         ({"format": triggered(["ab", "b"], AB, BB)}, "contains 'b'"),
         ({"format": triggered(["ab"], AB, excludes=["a"])}, "contains 'a'"),
         ({"format": triggered(["ab", "x"], AB)}, "No tag begins with the trigger 'x'"),
-        ({"format": {"type": "dispatch", "rules": [["a"]]}}, "is no rule"),
+        ({"format": {"type": "dispatch", "rules": [["a"]]}}, "is not a rule"),
         (
             {"structures": [{"begin": "a", "schema": {}}], "triggers": ["a"]},
-            "structures/0/end: It is missing",
+            "structures/0/end is missing",
         ),
     ],
 )

@@ -89,11 +89,11 @@ def test_what_is_left_to_write_is_counted() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"until": ""}, "until: '' is not allowed"),
-        ({"until": 3}, "until: 3 is not allowed"),
+        ({"until": ""}, "until must be .*, got ''"),
+        ({"until": 3}, "until must be .*, got 3"),
         ({"until": "\ud800"}, "surrogate"),
-        ({"max_tokens": 0}, "max_tokens: 0 is not allowed"),
-        ({"max_tokens": 1.5}, "max_tokens: 1.5 is not allowed"),
+        ({"max_tokens": 0}, "max_tokens must be .*, got 0"),
+        ({"max_tokens": 1.5}, "max_tokens must be .*, got 1.5"),
     ],
 )
 def test_bad_arguments_are_refused(arguments: dict[str, object], said: str) -> None:

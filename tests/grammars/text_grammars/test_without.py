@@ -529,11 +529,11 @@ def test_a_ban_is_a_value() -> None:
 @pytest.mark.parametrize(
     ("texts", "said"),
     [
-        ([""], "texts: '' is not allowed"),
-        ("foo", "in a list"),
-        ([1], "texts: 1 is not allowed"),
+        ([""], "texts must be .*, got ''"),
+        ("foo", "must be a list"),
+        ([1], "texts must be .*, got 1"),
         (["\ud800"], "surrogate pair"),
-        (3, "texts: 3 is not allowed"),
+        (3, "texts must be .*, got 3"),
     ],
 )
 def test_what_cannot_be_banned_is_refused(texts: Any, said: str) -> None:

@@ -309,12 +309,12 @@ def test_equal_texts_and_counts_are_equal_grammars() -> None:
 @for_each(
     ("text", "said", "error", "told"),
     [
-        (b"ab", {}, "OptionError", "Give a text"),
+        (b"ab", {}, "OptionError", "must be a text"),
         ("a\udc00", {}, "OptionError", "surrogate"),
         ("a", {"words": 0}, "OptionError", "at least 1"),
         ("a", {"words": 2.0}, "OptionError", "at least 1"),
         ("a", {"of": "chapters"}, "OptionError", "words, sentences, lines"),
-        ("a", {"of": "lines", "words": 3}, "OptionError", "Leave one of them out"),
+        ("a", {"of": "lines", "words": 3}, "OptionError", "Remove one of them"),
         *(("", {"of": of}, "GrammarError", f"no {of}") for of in ("words", "sentences", "lines")),
         *((" \n", {"of": of}, "GrammarError", f"no {of}") for of in ("words", "sentences", "lines")),
         ("?!", {}, "GrammarError", "no words"),

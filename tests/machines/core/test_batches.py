@@ -216,7 +216,7 @@ def test_rows_may_be_numbers_of_numpys_and_others_are_refused_before_anything_is
     sg.core.fill_masks(matchers, mask, np.array([2, 3, 0], np.int32))  # type: ignore[arg-type]
     assert (mask.array == other.array).all()
     for wrong in ([0, 1.0, 2], [0, 1.5, 2], ["0", 1, 2], [None, 1, 2]):
-        with pytest.raises(sg.errors.OptionError, match=r"rows: .* Give whole numbers"):
+        with pytest.raises(sg.errors.OptionError, match=r"rows: .* Pass whole numbers"):
             sg.core.fill_masks(matchers, mask, wrong)  # type: ignore[arg-type]
         assert (mask.array == other.array).all()
 
@@ -225,7 +225,7 @@ def test_rows_may_be_numbers_of_numpys_and_others_are_refused_before_anything_is
 def test_a_token_that_is_no_whole_number_is_refused_before_any_is_taken(wrong: object) -> None:
     compiled = sg.compile(sg.json_schema({"enum": ["a", "b"]}), TOKENIZER, store=False)
     matchers = [sg.Matcher(compiled) for _ in range(3)]
-    with pytest.raises(sg.errors.OptionError, match=r"tokens: .* Give whole numbers"):
+    with pytest.raises(sg.errors.OptionError, match=r"tokens: .* Pass whole numbers"):
         sg.core.advance_all(matchers, [ord('"'), wrong, ord('"')])  # type: ignore[list-item]
     assert [one.tokens for one in matchers] == [(), (), ()]
     assert sg.core.advance_all([None, matchers[0]], [wrong, ord('"')]).tolist() == [1, 0]  # type: ignore[list-item]

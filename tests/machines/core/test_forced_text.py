@@ -201,7 +201,9 @@ def test_a_special_token_that_may_come_is_no_forced_text() -> None:
 def test_a_tokenizer_without_rules_is_refused() -> None:
     own = sg.Tokenizer.from_bytes([b"a", b"b", b"ab", None], 3)
     compiled = sg.compile(sg.literal("ab"), own)
-    with pytest.raises(sg.errors.OptionError, match=r"does not say which tokens.*leave canonical out"):
+    with pytest.raises(
+        sg.errors.OptionError, match=r"canonical tokens of a text are not known.*remove canonical"
+    ):
         with_forced_text(compiled, canonical=True)
     # a border needs none
     policy = with_forced_text(compiled, border=b"a")

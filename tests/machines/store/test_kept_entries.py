@@ -29,7 +29,7 @@ from structgen.tokens import vocabulary
 from structgen.tokens.vocabulary import Vocabulary
 
 TOKENIZER = sg.Tokenizer.from_huggingface(Path(__file__).parents[2] / "data" / "bpe" / "tokenizer.json")
-WRITABLE = "Set STRUCTGEN_CACHE to a folder that can be written."
+WRITABLE = "Set STRUCTGEN_CACHE to a folder that is writable."
 LARK = 'start: WORD ("," WORD)*\nWORD: /[a-z]+/\n'
 
 
@@ -98,7 +98,7 @@ def test_an_entry_of_other_sources_is_not_read_nor_touched_and_refused_under_the
     assert {path: path.read_bytes() for path in older} == older
     for path in newer:
         shutil.copy(next(iter(older)), path)
-    with pytest.warns(StoreWarning, match="not made by this version"):
+    with pytest.warns(StoreWarning, match="not written by this version"):
         assert make(folder) == expected
     assert not any(path.exists() and path.read_bytes() in older.values() for path in newer)
 
@@ -117,7 +117,7 @@ def test_an_entry_of_an_older_kind_is_refused_and_replaced(
         expected = make(folder)
     before = {path: path.read_bytes() for path in folder.rglob(f"*{suffix}")}
     assert before
-    with pytest.warns(StoreWarning, match="not made by this version"):
+    with pytest.warns(StoreWarning, match="not written by this version"):
         assert make(folder) == expected
     now = {path: path.read_bytes() for path in folder.rglob(f"*{suffix}")}
     assert now and not set(now.values()) & set(before.values())
@@ -218,7 +218,7 @@ def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
 def test_a_file_of_somebody_else_names_what_to_delete(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     (tmp_path / "file").chmod(0o666)
-    (said,) = told(lambda: open_trusted(tmp_path / "file", "it is made anew."))
+    (said,) = told(lambda: open_trusted(tmp_path / "file", "it is built again."))
     assert f"Delete {tmp_path / 'file'} if nobody needs it, or set STRUCTGEN_CACHE to a folder that" in said
 
 
@@ -226,7 +226,7 @@ def test_a_folder_in_a_files_place_is_told_once_for_reading_and_writing(tmp_path
     (tmp_path / "file").mkdir()
 
     def used() -> None:
-        open_trusted(tmp_path / "file", "it is made anew.")
+        open_trusted(tmp_path / "file", "it is built again.")
         write_atomically(tmp_path / "file", [b"x"])
 
     assert len(told(used)) == 1

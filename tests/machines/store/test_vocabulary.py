@@ -151,7 +151,7 @@ def test_every_character_boundary_of_utf_8_is_judged_as_python_judges_it() -> No
 
 def test_a_string_past_the_depth_is_refused_by_its_id() -> None:
     assert len(build([b"x" * 4095]).nodes) == 4095
-    with pytest.raises(TokenizerError, match=r"token 1: 4,096 bytes are more than the 4,095"):
+    with pytest.raises(TokenizerError, match=r"token 1: 4,096 bytes exceed .* 4,095"):
         build([b"x", b"x" * 4096])
 
 

@@ -48,17 +48,17 @@ def depths_of(
     has_all_nodes = len(tokens) == len(parents) == sum(counts)
     if len(counts) != len(caches) or not has_all_nodes:
         raise OptionError(
-            f"There are {len(tokens)} tokens and {len(parents)} parents of {sum(counts)} nodes, for"
-            f" {len(counts)} trees of {len(caches)} texts.",
+            f"The draft has {len(tokens)} tokens and {len(parents)} parents of {sum(counts)} nodes, "
+            f"for {len(counts)} trees of {len(caches)} texts.",
             where="counts",
-            cure="Give a token and a parent for every node, and a tree for every text.",
+            cure="Pass a token and a parent for every node, and a tree for every text.",
         )
     depths: list[int] = []
     for count, cache in zip(counts, caches, strict=True):
         start = len(depths)
         if not 1 <= count <= MOST_NODES:
             raise OptionError(
-                f"A tree has {count} nodes.", where="counts", cure=f"Give it 1 to {MOST_NODES} nodes."
+                f"A tree has {count} nodes.", where="counts", cure=f"Use 1 to {MOST_NODES} nodes."
             )
         for node in range(count):
             parent = parents[start + node]
@@ -67,16 +67,16 @@ def depths_of(
                 raise OptionError(
                     f"The parent of node {node} is {parent}.",
                     where="parents",
-                    cure="The first node's parent is -1; each other one comes after its parent.",
+                    cure="The first node's parent is -1; each other parent precedes its node.",
                 )
             # a parent comes before its children, so its depth is known
             depths.append(depths[start + parent] + 1 if node else 0)
         deepest = cache.length + max(depths[start:])
         if deepest >= context:
             raise OptionError(
-                f"A path of a tree ends at place {deepest}, and the context has {context} places.",
+                f"A path of a tree ends at position {deepest}, and the context has {context} positions.",
                 where="parents",
-                cure="Cut the tree to what has room behind its text.",
+                cure="Cut the tree to the positions that are left after its text.",
             )
     return depths
 
@@ -89,7 +89,8 @@ def check_paths(paths: Sequence[Sequence[int]], caches: Sequence[GrownCache]) ->
         # on a path each node is the parent of the next one
         if not path or parents_of_path != [-1, *path[:-1]]:
             raise OptionError(
-                f"The nodes {list(path)} are no path of a tree whose parents are {parents}.",
+                f"The nodes {list(path)} are not a path of a tree whose parents are {parents}.",
                 where="paths",
-                cure="Give the first node, a child of it, a child of that one, and so on, once a tree.",
+                cure="Pass the first node, a child of it, a child of that one, and so on, once for "
+                "each tree.",
             )

@@ -69,9 +69,9 @@ class GgufHeader:
         reader.read_bytes(len(MAGIC))  # `gguf_file` has checked these bytes
         if (version := reader.read_number("I")) not in _VERSIONS:
             raise StructgenError(
-                f"{path.name} is of version {version} of GGUF, and this reads versions 2 and 3.",
+                f"{path.name} has version {version} of GGUF; versions 2 and 3 are supported.",
                 where=str(path),
-                cure="Convert the model again with a llama.cpp of today.",
+                cure="Convert the model again with a current llama.cpp.",
             )
         tensor_count = reader.read_number("Q")
         pair_count = reader.read_number("Q")
@@ -124,9 +124,7 @@ class _Reader:
         file is too small for so many."""
         # This is checked before a list of that length is made: a damaged count would take all memory.
         if count > len(self.data):
-            raise self.make_fault(
-                f"byte {self.offset:,} speaks of {count:,} values, which it is too short for"
-            )
+            raise self.make_fault(f"byte {self.offset:,} announces {count:,} values, more than the file has")
         return count
 
     def read_string(self) -> str:
@@ -134,7 +132,7 @@ class _Reader:
         try:
             return self.read_bytes(size).decode()
         except UnicodeDecodeError as error:
-            raise self.make_fault(f"the text before byte {self.offset:,} is no UTF-8") from error
+            raise self.make_fault(f"the text before byte {self.offset:,} is not UTF-8") from error
 
     def read_value(self, kind: int) -> Any:
         if kind == _STRING:
@@ -169,7 +167,7 @@ class _Reader:
 
     def make_fault(self, fault: str) -> StructgenError:
         return StructgenError(
-            f"{self.path.name} is cut off or damaged: {fault}.",
+            f"{self.path.name} is truncated or damaged: {fault}.",
             where=str(self.path),
-            cure="The file is damaged or cut off: download it again.",
+            cure="The file is damaged or truncated: download it again.",
         )

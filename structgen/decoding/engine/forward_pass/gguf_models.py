@@ -79,9 +79,9 @@ def gguf_file(name: str | Path) -> Path | None:
         return None
     if not path.is_file():
         raise StructgenError(
-            f"There is no file {str(name)!r}.",
+            f"The file {str(name)!r} does not exist.",
             where="model",
-            cure=f"Check the path. The models that have a name: {', '.join(NAMED_MODELS)}.",
+            cure=f"Check the path. The named models are {', '.join(NAMED_MODELS)}.",
         )
     if part := _PART.fullmatch(path.name):
         raise StructgenError(
@@ -93,7 +93,7 @@ def gguf_file(name: str | Path) -> Path | None:
         begins = file.read(len(MAGIC))
     if begins != MAGIC:
         raise StructgenError(
-            f"{path.name} is no GGUF file: it begins with {begins!r}, not with {MAGIC!r}.",
+            f"{path.name} is not a GGUF file: it begins with {begins!r}, not with {MAGIC!r}.",
             where=str(path),
             cure="Download the file again.",
         )
@@ -297,7 +297,7 @@ def _guard_reading(path: Path) -> AbstractContextManager[None]:
     into StructgenErrors."""
     return guard_reading(
         path,
-        "If the file is cut off, download it again; else pip install --upgrade gguf.",
-        "Run it with llama-server, and ask that server: "
+        "If the file is truncated, download it again; otherwise pip install --upgrade gguf.",
+        "Run it with llama-server, and use that server: "
         'sg.run("openai:http://localhost:8080/v1#NAME", prompt, type).',
     )

@@ -79,9 +79,9 @@ def load_pretrained(kind: Any, folder: Any, **options: Any) -> Any:
     unknown = sorted(loading_info["unexpected_keys"])
     if missing:
         raise StructgenError(
-            f"The folder lacks weights of the model: {len(missing):,}, such as {missing[0]!r}.",
+            f"{len(missing):,} weights of the model are missing in the folder, such as {missing[0]!r}.",
             where=str(folder),
-            cure="Download the model again, or save it whole with save_pretrained(...).",
+            cure="Download the model again, or save all of it with save_pretrained(...).",
         )
     if unknown:
         _log.warning(

@@ -84,7 +84,9 @@ class Weights:
             tensors = load_file(folder / "model.safetensors")
         except (OSError, ValueError) as error:
             raise StructgenError(
-                f"The model cannot be read: {error}", where=str(folder), cure="Make or install it anew."
+                f"The model cannot be read: {error}",
+                where=str(folder),
+                cure="Make it again, or install it again.",
             ) from error
         return cls.from_tensors(Sizes.from_config(config), tensors)
 

@@ -57,13 +57,13 @@ class PlanningSearch(SearchStrategy):
 
     def __post_init__(self) -> None:
         if not callable(self.reward):
-            fault = f"A {type(self.reward).__name__} cannot be called."
+            fault = f"{type(self.reward).__name__} cannot be called."
             if self.reward is None:
-                fault = "There is no reward."
+                fault = "The reward is missing."
             raise OptionError(
                 fault,
                 where="reward",
-                cure="Give a function from a value, or a text, to a number; in a command module:function.",
+                cure="Pass a function from a value, or a text, to a number; in a command module:function.",
             )
         check_fields(self)
         # a field of a frozen dataclass can only be set in this way

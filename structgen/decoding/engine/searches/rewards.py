@@ -51,9 +51,9 @@ class Rewards:
 
 def _ask_reward(worker: WorkerProcess, seconds: float, value: Any) -> float:
     """Return the reward of a value. Raises the reward's errors, ValueError for no finite number."""
-    reward = worker.call_function((value,), seconds, "about a text", "Give seconds= a larger number.")
+    reward = worker.call_function((value,), seconds, "about a text", "Increase seconds=.")
     if not (isinstance(reward, Real) and math.isfinite(reward)):
-        raise ValueError(f"{reward!r:.60} is no number")
+        raise ValueError(f"{reward!r:.60} is not a number")
     return float(reward)
 
 

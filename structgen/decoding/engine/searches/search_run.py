@@ -36,7 +36,7 @@ class SearchEdit:
                 try:
                     decision = self._read_pass(text, law.strategies, logits)
                 except Exception as error:  # any error of the model, the grammar or the search
-                    text.decide_error(fault_of(error, "The search failed", "strategy", "Look at it."))
+                    text.decide_error(fault_of(error, "The search failed", "strategy", "Check it."))
                     continue
                 if decision is not None:
                     text.decided_text.decision = law.decision = len(text.tokens), decision

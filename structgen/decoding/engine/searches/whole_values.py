@@ -213,11 +213,11 @@ def compare_whole(
     values = find_listed_values(request.language, first=bool(neutral))
     if values.are_many:
         message = f"{len(values.values):,} listed values are chosen token by token"
-        return sampling, f"{message}: at most {MOST_VALUES} are compared as a whole."
+        return sampling, f"{message}: up to {MOST_VALUES} are compared as a whole."
     if not values.texts or request.healing:
         return sampling, ""
     if request.begun:
-        return sampling, "Listed values are chosen token by token where one has begun."
+        return sampling, "Listed values are chosen token by token after one has begun."
     # `is None`, because an empty dict of the caller must be filled too
     strategy = WholeValues(values, tuple(neutral), {} if known_weights is None else known_weights)
     return replace(sampling, strategy=strategy, repetition=ENDS), ""

@@ -154,9 +154,9 @@ def checked_strategies(value: Any) -> tuple[Strategy, ...]:
     is_sequence = isinstance(strategies, Sequence)
     if not is_sequence or not all(isinstance(strategy, Strategy) for strategy in strategies):
         raise OptionError(
-            f"A {type(value).__name__} is no strategy.",
+            f"{type(value).__name__} is not a strategy.",
             where="strategy",
-            cure="Give one, such as sg.strategies.Mirostat(), or a tuple of them (docs/strategies.md).",
+            cure="Pass one, such as sg.strategies.Mirostat(), or a tuple of them (docs/strategies.md).",
         )
     return tuple(strategies)
 

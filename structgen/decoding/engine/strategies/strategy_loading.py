@@ -62,14 +62,14 @@ def _read_other_prompt(
     tokens = reading.read_request(request, getattr(mixture, mixture.other)).tokens
     if not tokens:
         raise OptionError(
-            "It has no token that the model could read.", where=mixture.other, cure="Give a text."
+            "The prompt has no token that the model could read.", where=mixture.other, cure="Pass a text."
         )
     if len(tokens) + start.token_limit > context:
         raise OptionError(
-            f"{len(tokens):,} tokens of this prompt and max_tokens={start.token_limit:,} do not fit the "
+            f"{len(tokens):,} tokens of this prompt and max_tokens={start.token_limit:,} exceed the "
             f"model's context, which has {context:,} for them.",
             where=mixture.other,
-            cure="Shorten the prompt, or ask for fewer tokens.",
+            cure="Shorten the prompt, or reduce max_tokens.",
         )
     return tokens
 

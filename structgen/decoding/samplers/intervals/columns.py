@@ -67,9 +67,9 @@ def column_of(
     that has no number, NaN, and a number outside the range; OptionError for a range that is none."""
     if not len(values):
         raise StructgenError(
-            "There is no draw to take a mean of.",
+            "The mean needs at least one draw.",
             where=where,
-            cure="Give a larger budget, or look at `bracket`: the valid texts may have hardly any mass.",
+            cure="Increase the budget, or check `bracket`: the valid texts may have hardly any mass.",
         )
     if isinstance(function, str):
         path = parse_path(function)
@@ -78,8 +78,11 @@ def column_of(
             value_range = ranges.get(show_path(path)) if value_range is None else value_range
             values = [json.loads(text) for text in texts]
         if ITEM in path:
-            cure = "Give a function of a value, such as its mean, its greatest item, or whether any is so."
-            raise OptionError(f"{function!r} has a number for each item.", where=where, cure=cure)
+            cure = (
+                "Pass a function that returns one number for a value, such as its mean, its "
+                "greatest item, or whether any is so."
+            )
+            raise OptionError(f"{function!r} returns a number for each item.", where=where, cure=cure)
         read_number: Callable[[Any], Any] = partial(_value_at_path, path)
     else:
         read_number = function
@@ -99,7 +102,7 @@ def column_of(
         raise StructgenError(
             f"{numbers[at]:g} is outside range=({minimum:g}, {maximum:g}): {_show_text(texts[at])}.",
             where=where,
-            cure="Give a range that holds the number of each valid text, or cut the function to it.",
+            cure="Pass a range that contains the number of each valid text, or limit the function to it.",
         )
     if math.isinf(maximum):
         return DrawnNumbers(numbers)
@@ -135,7 +138,7 @@ def _number_of_draw(read_number: Callable[[Any], Any], value: Any, text: str, wh
         number = math.nan
     if not math.isfinite(number):
         raise StructgenError(
-            f"{answer!r} is no number to take a mean of: {_show_text(text)}.",
+            f"{answer!r} is not a number: {_show_text(text)}.",
             where=where,
             cure="Return a finite number, True or False for each valid text.",
         )
@@ -148,7 +151,7 @@ def _check_range(value_range: Any) -> Bounds:
         minimum, maximum = value_range
     except (TypeError, ValueError):
         raise OptionError(
-            f"{value_range!r} is no range.", where="range", cure="Give two numbers: range=(0, 100)."
+            f"{value_range!r} is not a range.", where="range", cure="Pass two numbers: range=(0, 100)."
         ) from None
     numbers = [
         checks.check_number("range", end, -1e300, 1e300, "a finite number") for end in (minimum, maximum)
@@ -157,7 +160,7 @@ def _check_range(value_range: Any) -> Bounds:
         raise OptionError(
             f"The range ({minimum}, {maximum}) is empty.",
             where="range",
-            cure="Give the smaller number first.",
+            cure="Put the smaller number first.",
         )
     return numbers[0], numbers[1]
 

@@ -126,10 +126,10 @@ def _ask_proposal(proposal: Proposal, prefix: Prefix, tokens: Ids, masses: Float
         raise
     except Exception as error:
         raise StructgenError(
-            f"The proposal {name_of(proposal)} raised {type(error).__name__}: {error}: asked behind "
+            f"The proposal {name_of(proposal)} raised {type(error).__name__}: {error}, after "
             f"{prefix.text[-60:]!r}.",
             where="proposal",
-            cure="Return the given probabilities where it has nothing better to say.",
+            cure="Return the given probabilities where there is no better proposal.",
         ) from error
 
 
@@ -152,7 +152,7 @@ def _check_proposal(answer: Any, masses: Floats) -> Floats:
     weights = np.where(masses > 0, weights, 0.0)
     if (weights[masses > 0] == 0).any():
         raise StructgenError(
-            "The proposal gives no probability to a token that the model and the grammar allow.",
+            "The proposal gives probability 0 to a token that the model and the grammar allow.",
             where="proposal",
             cure="Add a part of the given probabilities: 0.9 * yours + 0.1 * probabilities.",
         )

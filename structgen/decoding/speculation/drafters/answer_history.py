@@ -51,9 +51,9 @@ class AnswerHistory:
     ) -> None:
         if not 0 < tenant_bytes <= most_bytes:
             raise OptionError(
-                f"tenant_bytes={tenant_bytes}, most_bytes={most_bytes}.",
+                f"tenant_bytes={tenant_bytes} and most_bytes={most_bytes} are not valid.",
                 where="AnswerHistory",
-                cure="Give 0 < tenant_bytes <= most_bytes.",
+                cure="Set 0 < tenant_bytes <= most_bytes.",
             )
         self._vocab_size = tokenizer.vocab_size
         self.fingerprint = tokenizer.fingerprint
@@ -79,9 +79,9 @@ class AnswerHistory:
         for token in tokens:
             if not 0 <= token < self._vocab_size:
                 raise OptionError(
-                    f"Token {token} is none of the tokenizer's {self._vocab_size}.",
+                    f"Token {token} is not one of the tokenizer's {self._vocab_size}.",
                     where="tokens",
-                    cure="Keep answers of the model whose tokenizer the history was made with.",
+                    cure="Store answers of the model whose tokenizer the history was made with.",
                 )
         # Four bytes for each token, in place of Python's 28.
         answer = np.array(tokens, np.int32).tobytes()

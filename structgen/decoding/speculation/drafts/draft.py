@@ -41,9 +41,9 @@ class Draft:
         count = len(self.tokens)
         if not len(self.parents) == len(self.chances) == count:
             raise OptionError(
-                f"It has {count} tokens, {len(self.parents)} parents and {len(self.chances)} chances.",
+                f"The draft has {count} tokens, {len(self.parents)} parents and {len(self.chances)} chances.",
                 where="draft",
-                cure="Give one of each for every node.",
+                cure="Pass one of each for every node.",
             )
         child_keys: set[tuple[int, int]] = set()
         # The loop is over Python's numbers, because with those of numpy it takes several times as long.
@@ -53,16 +53,16 @@ class Draft:
         for i, (token, parent, chance) in enumerate(zip(tokens, parents, chances, strict=True)):
             if not -1 <= parent < i:
                 fault = f"The parent of node {i} is {parent}."
-                cure = "Parents come before their children; -1 is the root."
+                cure = "Parents precede their children; -1 is the root."
             elif token < 0:
                 fault = f"The token of node {i} is {token}."
                 cure = "Token ids are 0 or more."
             elif not 0.0 < chance <= 1.0:
                 fault = f"The chance of node {i} is {chance}."
-                cure = "Give a number above 0, at most 1."
+                cure = "Pass a number above 0, up to 1."
             elif (parent, token) in child_keys:
-                fault = f"Node {i} is token {token} behind node {parent}, and so is an earlier node."
-                cure = "Give each child of a node another token."
+                fault = f"Node {i} is token {token} after node {parent}, and so is an earlier node."
+                cure = "Give each child of a node a different token."
             else:
                 child_keys.add((parent, token))
                 continue
@@ -191,14 +191,14 @@ def _read_column(name: str, value: Any, dtype: Any) -> Array:
         raise OptionError(
             f"{name} has the shape {array.shape} and the type {array.dtype}.",
             where="draft",
-            cure="Give int32 tokens, int32 parents and float32 chances, each of the shape [n].",
+            cure="Pass int32 tokens, int32 parents and float32 chances, each of the shape [n].",
         )
     if array.size and kinds == "iu":
         # numpy would silently wrap a number outside these limits around.
         limits = np.iinfo(np.int32)
         if array.min() < limits.min or array.max() > limits.max:
-            fault = f"{name} holds a number that is no int32."
-            raise OptionError(fault, where="draft", cure="Give token ids.")
+            fault = f"{name} contains a number that is not an int32."
+            raise OptionError(fault, where="draft", cure="Pass token ids.")
     column = np.array(array, dtype)
     column.setflags(write=False)
     return column

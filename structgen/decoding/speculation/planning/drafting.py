@@ -79,9 +79,9 @@ class _Member:
             if not isinstance(draft, Draft):
                 raise TypeError(f"propose() gave a {type(draft).__name__}, not a Draft")
             if len(draft) > MOST_DRAFTED:
-                raise ValueError(f"propose() gave {len(draft):,} nodes, of at most {MOST_DRAFTED:,}")
+                raise ValueError(f"propose() gave {len(draft):,} nodes, more than {MOST_DRAFTED:,}")
         if (byte_count := getattr(self.drafter, "nbytes", 0)) > MOST_BYTES:
-            raise MemoryError(f"it holds {byte_count:,} bytes, of at most {MOST_BYTES:,}")
+            raise MemoryError(f"it holds {byte_count:,} bytes, more than {MOST_BYTES:,}")
         self.calls += 1
         is_due = self.calls % MEASURED_EVERY == 0
         if is_due and held_bytes(self.shared_state, MOST_BYTES) > MOST_BYTES:
@@ -303,5 +303,5 @@ def _top_of(drafter: Drafter) -> int:
     if not isinstance(top, int) or not 0 <= top <= MOST_TOP:
         raise ValueError(f"top is {top!r}, not a whole number from 1 to {MOST_TOP}")
     if top and not callable(getattr(drafter, "verified", None)):
-        raise TypeError(f"top is {top}, but there is no verified()")
+        raise TypeError(f"top is {top}, but verified() is missing")
     return top

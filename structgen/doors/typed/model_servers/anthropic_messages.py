@@ -44,8 +44,8 @@ def to_anthropic_request(body: Mapping[str, Any]) -> JsonObject:
     choice = body.get("tool_choice", "auto")
     if "response_format" in body:
         if any(tool["name"] == _DOCUMENT for tool in tools):
-            fault = f"A tool is called {_DOCUMENT!r}, as the one that takes the document is."
-            raise OptionError(fault, where="tools", cure="Give it another name.")
+            fault = f"A tool has the name {_DOCUMENT!r}, which is reserved for the document."
+            raise OptionError(fault, where="tools", cure="Rename it.")
         tools.append({"name": _DOCUMENT, "parameters": body["response_format"]["json_schema"]["schema"]})
         # a schema is kept only as the parameters of a tool that must be called
         choice = "required" if tools[1:] else {"function": tools[0]}

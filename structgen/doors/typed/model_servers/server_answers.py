@@ -26,8 +26,8 @@ _REASONS = MappingProxyType(
     }
 )
 _SILENT: Final = (
-    "The reply is empty: all of it is reasoning ({:,} characters). Raise max_tokens; or turn off, at the "
-    "server, the model's thinking, or the parser that takes its answer for reasoning."
+    "The reply is empty: all of it is reasoning ({:,} characters). Increase max_tokens; or turn "
+    "off, at the server, the model's thinking, or the parser that takes its answer for reasoning."
 )
 
 
@@ -128,7 +128,7 @@ class Answer:
                 text = value = reading.excerpt if self._is_over else self.object.excerpt or text
         # another attempt mends no text that was cut off
         if isinstance(error, ValidatorError) and not self._is_over:
-            error = StructgenError("The text was cut off.", where=self._where, cure="Raise max_tokens.")
+            error = StructgenError("The text was truncated.", where=self._where, cure="Increase max_tokens.")
         finish_reason = _REASONS.get(str(self.reason), FinishReason.ERROR)
         if self.refusal:
             finish_reason = FinishReason.ERROR
@@ -179,16 +179,16 @@ class Answer:
         reasoning; None for others. An empty text that ended by itself is asked for again. Beside tools an
         answer may be empty."""
         if self.refusal:
-            fault = f"The model refuses: {self.refusal}"
-            return StructgenError(fault, where=self._where, cure="Ask differently.")
+            fault = f"The model refused: {self.refusal}"
+            return StructgenError(fault, where=self._where, cure="Change the prompt.")
         if str(self.reason) in _REASONS:
             if self.form.tools is not None or self.reply.strip() or not self.thoughts.strip():
                 return None
             kind = ValidatorError if self._is_over else StructgenError
-            cure = "" if self._is_over else "Raise max_tokens."
+            cure = "" if self._is_over else "Increase max_tokens."
             return kind(_SILENT.format(len(self.thoughts)), where=self._where, cure=cure)
         return StructgenError(
             f"The text ended for the reason {self.reason!r}.",
             where=self._where,
-            cure="See what the server means by it; content_filter is a refusal of the text.",
+            cure="Check what the server means by it; content_filter is a refusal of the text.",
         )

@@ -135,9 +135,10 @@ def read_document(reply: str, sent: SentSchema) -> ReadReply:
         bare_reading = find_document(reply, sent.document_of_bare, inside=False)
         if bare_reading.document is not None or bare_reading.fault:
             return bare_reading
-        fault = f"The document is none of the schema's: {sent.describe_fault(reading.excerpt)}"
+        fault = f"The reply does not match the schema: {sent.describe_fault(reading.excerpt)}"
         if sent.document_of_bare(reading.excerpt) is not None:
-            fault = "The document is no object, and stands inside of a sentence"
+            fault = "The reply contains the value inside a sentence, and the schema is not an object, "
+            fault += "so the value cannot be extracted"
         reading = replace(reading, fault=fault)
     return reading
 
@@ -171,7 +172,7 @@ def find_document(reply: str, document_of: Callable[[str], str | None], *, insid
         ((block, document),) = documents.values()
         return ReadReply(block, document, thoughts)
     if documents:
-        fault = f"The reply has {len(documents)} different documents, and does not say which is meant"
+        fault = f"The reply contains {len(documents)} different documents that match the schema"
         return ReadReply(reply, None, thoughts, fault)
     return ReadReply(values[0] if inside and len(values) == 1 else reply, None, thoughts)
 

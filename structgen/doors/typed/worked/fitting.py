@@ -192,7 +192,9 @@ async def fit_function(
     last = Pairs(order[choosing_end:])
     if not examples or not choosing or (error is not None and not last):
         fault = f"{len(pairs)} pairs with held_out={held_out} leave a part of them empty."
-        raise OptionError(fault, where="pairs", cure="Give more pairs; some dozens tell more than chance.")
+        raise OptionError(
+            fault, where="pairs", cure="Pass more pairs; a few dozen are needed for a reliable figure."
+        )
     scored_candidates = [
         await _score_candidate(function, *candidate_options, examples, choosing)
         for candidate_options in CANDIDATES

@@ -87,9 +87,9 @@ class Spelling:
             faults.append((pointer, fault))
         pointer, fault = faults[0]  # of the first spelling, which is the plainest
         raise OptionError(
-            f"The value is none of those that are asked for: {fault.rstrip('.')}.",
+            f"The value does not match the type: {fault.rstrip('.')}.",
             where=where + pointer,
-            cure="Mend the value, or the type that it is one of.",
+            cure="Correct the value, or the type.",
         )
 
     def read_text(self, text: str) -> Any:
@@ -110,7 +110,7 @@ class Spelling:
             for plain_value in self._plain_values(wrapped, faults):
                 yield from (checks.check_encodable(where, text) for text in spell_value(plain_value))
         except (TypeError, ValueError, RecursionError) as error:
-            faults.append(("", f"{checks.show_value(value)} is no value of JSON ({error})"))
+            faults.append(("", f"{checks.show_value(value)} is not a JSON value ({error})"))
         if isinstance(value, str):  # it may be the document itself
             yield wrap_document(value) if form.value_pointer else value
 

@@ -77,9 +77,10 @@ class BoundLark(DerivedGrammar):
             )
             if language is not None and language.accepts(language.start()):
                 raise GrammarError(
-                    f"What {name} is bound to has the empty text, and a lexeme has a character.",
+                    f"The grammar bound to {name} matches the empty string; a terminal must match "
+                    "at least one character.",
                     where=f"bind, {name}",
-                    cure="Bind it to texts of one character at least, and make it optional in the rules.",
+                    cure="Bind texts of at least one character, and make the terminal optional in the rules.",
                 )
             # a terminal that no rule uses has no number
             if name in numbers:
@@ -119,9 +120,9 @@ class BoundLanguage(LarkLanguage):
         config = self._config_of_readings(readings)
         if config is None:
             raise GrammarError(
-                "The grammar accepts no text: each one that its rules derive is an error to the lexer.",
+                "The grammar accepts no text: the lexer rejects every sentence that the rules generate.",
                 where="start",
-                cure="Look for terminals that take the beginning of others, or of what is bound.",
+                cure="Check for terminals that match the beginning of other terminals, or of bound grammars.",
             )
         return config
 

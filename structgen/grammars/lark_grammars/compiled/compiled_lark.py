@@ -138,26 +138,27 @@ class CompiledLark(RestMachine):
             loser, winner = next(iter(winner_of.items()))
             loser_name = tables.terminals[loser].display_name
             winner_name = tables.terminals[winner].display_name
-            cure = "Leave them out of it, or give their own terminal a higher priority (NAME.1: ...)."
+            cure = "Remove them from it, or give their own terminal a higher priority (NAME.1: ...)."
             if loser_name == winner_name:
-                cure = "Take it out of %ignore, or out of the rules."
+                cure = "Remove it from %ignore, or from the rules."
             return GrammarError(
-                f"The grammar accepts no text: {winner_name}, which %ignore names, takes the texts of "
-                f"{loser_name}.",
+                f"The grammar accepts no text: {winner_name}, which %ignore names, matches the "
+                f"texts of {loser_name}.",
                 where="start",
                 cure=cure,
             )
         if not usable_rules(tables, terminals_with_text):
             return GrammarError(
-                "The start rule derives no text: each of its expansions needs a rule that never ends, or a "
-                "terminal that no text matches.",
+                "The start rule generates no text: each of its expansions needs a rule that never "
+                "ends, or a terminal that matches no text.",
                 where="start",
-                cure="Give each recursive rule an expansion without itself, and each terminal a text.",
+                cure="Add an expansion without itself to each recursive rule, and a text to each terminal.",
             )
         return GrammarError(
-            "The grammar accepts no text: each one that its rules derive is an error to the lexer.",
+            "The grammar accepts no text: the lexer rejects every sentence that the rules generate.",
             where="start",
-            cure="Look for terminals that take the beginning of others, or are declared and never made.",
+            cure="Check for terminals that match the beginning of other terminals, or that are "
+            "declared and never made.",
         )
 
     # --- states ---------------------------------------------------------------------------------------------

@@ -317,10 +317,11 @@ class LarkAnswers:
         )
         if code == FULL:
             raise LimitError(
-                f"A text can be read in more than {L.MOST_READINGS} ways, or its tokens in too many.",
+                f"The grammar is too ambiguous: a prefix has more than {L.MOST_READINGS} parses, or "
+                "its tokens have too many.",
                 limit="parser_states",
                 where="grammar",
-                cure="Have terminals look ahead less far, and make those that begin alike one.",
+                cure="Use shorter look-aheads, and merge terminals that begin alike.",
             )
         return code
 

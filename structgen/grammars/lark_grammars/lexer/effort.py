@@ -14,8 +14,7 @@ STATES_COUNTED: Final = 4
 """A lexer state counts as so many of `Limits.automaton_states`: it has several numbers for each class of
 bytes."""
 _CURE: Final = (
-    "Have terminals look ahead less far (inside loops above all); or raise it with"
-    " limits=sg.Limits(oracle_steps=...)."
+    "Use shorter look-aheads (above all in loops); or increase it with limits=sg.Limits(oracle_steps=...)."
 )
 
 
@@ -32,6 +31,6 @@ def check_states(limits: Limits, states: int) -> None:
             f"The lexer of the terminals has more than {max_states:,} states.",
             limit="automaton_states",
             where="grammar",
-            cure="Make the counts of repetitions smaller, and look-aheads shorter; or raise it with "
+            cure="Reduce the counts of repetitions, and shorten look-aheads; or increase it with "
             "limits=sg.Limits(automaton_states=...).",
         )

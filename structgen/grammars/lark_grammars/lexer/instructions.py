@@ -124,10 +124,10 @@ class Instructions:
         """Add an instruction; return its number."""
         if len(self.code) >= MOST_INSTRUCTIONS:
             raise LimitError(
-                f"The patterns of the terminals come to more than {MOST_INSTRUCTIONS:,} instructions.",
+                f"The patterns of the terminals need more than {MOST_INSTRUCTIONS:,} instructions.",
                 limit="automaton_states",
                 where="grammar",
-                cure="Make the counts of their repetitions smaller.",
+                cure="Reduce the counts of their repetitions.",
             )
         self.code.append(instruction)
         return len(self.code) - 1
@@ -246,7 +246,7 @@ class Instructions:
             case Repetition():
                 return self._emit_repetition(node, fresh, next_after_read, where)
         raise RegexError(
-            "An atomic group or possessive repetition is not read here.",
+            "An atomic group or possessive repetition is not supported here.",
             where=where,
             cure="Write the pattern without it: (?>a+) as a+(?!a), for example.",
         )
@@ -266,7 +266,7 @@ class Instructions:
         if inner not in self._look_of:
             if any(isinstance(part, LookAround | TextStart | TextEnd) for part in descendants_of(inner)):
                 raise RegexError(
-                    "A look-around stands inside a look-behind.",
+                    "A look-behind contains a look-around, which is not supported.",
                     where=where,
                     cure="Write the look-behind as a set of characters, or as several look-behinds.",
                 )

@@ -468,10 +468,10 @@ class Liveness:
 
     def _too_much(self) -> LimitError:
         return LimitError(
-            "Which texts of the grammar go on was not found out in time.",
+            "The continuations of the grammar's texts could not be determined within the limit.",
             limit="oracle_steps",
             where="grammar",
-            cure="Make the grammar smaller; or raise it with limits=sg.Limits(oracle_steps=...).",
+            cure="Make the grammar smaller; or increase it with limits=sg.Limits(oracle_steps=...).",
         )
 
     @property

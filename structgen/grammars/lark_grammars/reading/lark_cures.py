@@ -11,7 +11,7 @@ import re
 from difflib import get_close_matches
 from typing import Final
 
-USUAL: Final = "Mend the grammar; lark's own documentation of its grammar language says what it takes."
+USUAL: Final = "Correct the grammar; lark's documentation describes its grammar language."
 _COMMON: Final = frozenset(
     "CNAME CPP_COMMENT CR C_COMMENT DECIMAL DIGIT ESCAPED_STRING FLOAT HEXDIGIT INT LCASE_LETTER LETTER LF "
     "NEWLINE NUMBER SH_COMMENT SIGNED_FLOAT SIGNED_INT SIGNED_NUMBER SQL_COMMENT UCASE_LETTER WORD WS "
@@ -67,19 +67,19 @@ def cure_for(
     if "::=" in line:
         return "Write rules of Lark as name: ...; sg.ebnf takes rules with ::=."
     if rest.startswith("'"):
-        return "Write texts in double quotes."
+        return "Use double quotes for strings."
     if rest.startswith(";"):
-        return "Take ; out: a rule ends with its line."
+        return 'Remove ";": a rule ends with its line.'
     if rest.startswith("{"):
-        return "Write (...)* for a repetition, and [...] for what may be left out; braces are templates."
+        return "Write (...)* for a repetition, and [...] for an optional part; braces are templates."
     if rest.startswith("-") and re.search(r"\w$", line[:column]):
-        return "Write names with letters, digits and _ alone."
+        return "Use only letters, digits and _ in names."
     if re.match(r"[ \t]*[A-Z]\w*[a-z]\w*[ \t]*:", line):
-        return "Write a rule's name in small letters, and a terminal's in capitals."
+        return "Write a rule's name in lower case, and a terminal's in upper case."
     if '"' in rest and rest.count('"') % 2:
         return 'Close the text with ".'
     if rest.startswith((")", "]")):
-        return f"Take {rest[0]} out, or open it before."
+        return f"Remove {rest[0]}, or open it before."
     if not rest.strip() and line.count("(") > line.count(")"):
         return "Write ) where the alternatives end."
     return USUAL
@@ -87,12 +87,14 @@ def cure_for(
 
 # A part of lark's message -> the cure.
 _BY_MESSAGE: Final = {
-    "\ufeff": "Save the file that it imports without a byte order mark.",
-    "No such file": "Import from lark's own modules (%import common.WS; python, unicode, lark), or pass "
-    "import_paths for files of yours.",
+    "\ufeff": "Save the imported file without a byte order mark.",
+    "No such file": (
+        "Import from lark's own modules (%import common.WS; python, unicode, lark), or "
+        "pass import_paths for your files."
+    ),
     "defined more than once": "Write all alternatives in one rule, with |; %override replaces imported ones.",
-    "Recursion in terminal": "Make it a rule: write its name in small letters.",
-    "Rules aren't allowed inside terminals": "Write the terminal's parts in capitals, as terminals.",
+    "Recursion in terminal": "Make it a rule: write its name in lower case.",
+    "Rules aren't allowed inside terminals": ("Write the terminal's parts in upper case, as terminals."),
     "Bad Range": "Write the smaller number first.",
     "Wrong number of template arguments": "Give the template as many arguments as it has names.",
     "Reduce/Reduce": 'Give one of the two rules a priority (rule.2: ...), or pass lexer="characters".',
@@ -109,6 +111,6 @@ def _cure_for_undefined(name: str, text: str) -> str:
     if name.isupper() and close and close[0] in _COMMON:
         return f"Write %import common.{close[0]} on a line of its own, or define it: {name}: ..."
     if name.upper() in _COMMON:
-        return f"Terminals are written in capitals: %import common.{name.upper()}."
-    question = f" Or was {close[0]} meant?" if close else ""
+        return f"Terminals are written in upper case: %import common.{name.upper()}."
+    question = f" Did you mean {close[0]}?" if close else ""
     return f"Define it: {name}: ...{question}"

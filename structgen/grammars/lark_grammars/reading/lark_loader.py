@@ -126,10 +126,12 @@ def read_by_lark(
     declared_names = _declared_names(grammar)
     for name in bound:
         if name not in declared_names:
-            fault = f"{name} has a pattern" if name in terminals else f"There is no terminal {name}"
-            declared_ones = f"; declared are {', '.join(sorted(declared_names))}" if declared_names else ""
+            fault = f"{name} has a pattern" if name in terminals else (f"The terminal {name} does not exist")
+            declared_ones = (
+                f"; the declared ones are {', '.join(sorted(declared_names))}" if declared_names else ""
+            )
             raise GrammarError(
-                f"{fault}: what is bound is declared.",
+                f"{fault}: a bound terminal must be declared.",
                 where=where,
                 cure=f"Write %declare {name} in the grammar, or bind another name{declared_ones}.",
             )
@@ -145,9 +147,9 @@ def _library_alone(base: Any, file: str) -> tuple[Any, str]:
         library: tuple[Any, str] = stdlib_loader(base, file)
     except OSError:
         raise GrammarError(
-            f"It imports {Path(file).stem}, which is not in lark's own library.",
+            f"The grammar imports {Path(file).stem}, which is not in lark's own library.",
             where="grammar",
-            cure="Write what it imports into the grammar itself: here a grammar is text alone.",
+            cure="Write what it imports into the grammar itself: files are not read here.",
         ) from None
     return library
 
@@ -270,7 +272,7 @@ def never_made(
             needed_names = [*never]
     if needed_names:
         raise GrammarError(
-            f"The terminal {needed_names[0]} is declared, and nothing makes it.",
+            f"The terminal {needed_names[0]} is declared, but never made.",
             where=where,
             cure=f'Bind it to a grammar (bind={{"{needed_names[0]}": ...}}), pass the indenter that makes it'
             " (postlex=...), or define it.",
@@ -278,7 +280,9 @@ def never_made(
     return never
 
 
-PROPERTIES_CURE: Final = r"Write the patterns as Python's re reads them: letters of any script are [^\W\d_]"
+PROPERTIES_CURE: Final = (
+    "Write the patterns in the syntax of Python's re: letters of any script are [^\\W\\d_]"
+)
 """The cure for patterns in the syntax of the `regex` module."""
 
 
@@ -297,7 +301,7 @@ def check_options(start: str, import_paths: Sequence[Importer]) -> None:
     """Raise OptionError for a start, or import_paths, of the wrong kind."""
     if not isinstance(start, str):
         raise OptionError(
-            f"A start rule is a name, not a {type(start).__name__}.", where="start", cure='Pass start="rule".'
+            f"must be a name, got {type(start).__name__}.", where="start", cure='Pass start="rule".'
         )
     # A single path is refused, too: a string is a sequence of its characters.
     is_list = isinstance(import_paths, Sequence) and not isinstance(import_paths, str)
@@ -305,7 +309,7 @@ def check_options(start: str, import_paths: Sequence[Importer]) -> None:
         is_importer = isinstance(path, str | Path) or callable(path)
         if path is import_paths or not is_importer:
             raise OptionError(
-                f"import_paths holds folders and lark's loaders; this is {path!r}.",
+                f"must be a list of folders and lark's loaders, got {path!r}.",
                 where="import_paths",
                 cure='Pass a list of folders: import_paths=["grammars"].',
             )
@@ -337,7 +341,7 @@ def _bounded_parser(limits: Limits) -> type:
                     f"The states of its parser have more than {max_items:,} items.",
                     limit="parser_states",
                     where="grammar",
-                    cure="Have fewer rules begin alike; or raise it: limits=sg.Limits(parser_states=...).",
+                    cure="Let fewer rules begin alike; or increase it: limits=sg.Limits(parser_states=...).",
                 )
             return self.expansions[key]
 
@@ -366,7 +370,9 @@ def _bounded_parser(limits: Limits) -> type:
             """Make the table as lark's parser does, within the limits; the parameters are lark's."""
             if len(conf.rules) > limits.grammar_rules:
                 raise LimitError(
-                    f"The grammar comes to {len(conf.rules):,} rules.", limit="grammar_rules", where="grammar"
+                    f"The grammar expands to {len(conf.rules):,} rules.",
+                    limit="grammar_rules",
+                    where="grammar",
                 )
             # In debug mode the table contains the items of its states; state numbers are positions there.
             analysis = Analyzer(conf, debug=True, strict=strict)
@@ -407,7 +413,7 @@ def refusal_error(
     cure = cure_for(message, text, place)
     if "undefined rule" in message and f"'{start}'" in message:
         rule_names = set(re.findall(r"^[ \t]*[?!]*(_*[a-z][a-z0-9_]*)\b", text, re.MULTILINE))
-        message = f"there is no rule {start}."
+        message = f"the rule {start} does not exist."
         cure = f"Write {start}: ..."
         if rule_names:
             cure = f"Pass start= one of its rules: {', '.join(sorted(rule_names)[:12])}."
@@ -416,7 +422,9 @@ def refusal_error(
     end = "\n" if message.endswith("^") else "."
     if message.endswith((".", "!")):
         end = ""
-    return GrammarError(f"lark refuses the grammar: {message}{end}", where=where, cure=cure)
+    is_syntax = message.startswith("Unexpected")
+    fault = "Syntax error in the grammar" if is_syntax else "lark rejects the grammar"
+    return GrammarError(f"{fault}: {message}{end}", where=where, cure=cure)
 
 
 def indenter_of(postlex: Any) -> Any:
@@ -427,7 +435,7 @@ def indenter_of(postlex: Any) -> Any:
     cure = "Subclass lark.indenter.Indenter and set its six attributes, nothing else."
     if not issubclass(kind, Indenter):
         raise OptionError(
-            f"A post-lexer that is a {kind.__name__} cannot be followed.", where="postlex", cure=cure
+            f"A post-lexer of the type {kind.__name__} is not supported.", where="postlex", cure=cure
         )
     # All classes between the indenter's and lark's own: each may override a method.
     for base in kind.__mro__:
@@ -439,15 +447,15 @@ def indenter_of(postlex: Any) -> Any:
             postlex = kind()
         except (TypeError, AssertionError) as error:
             # lark only asserts that tab_len is above 0, without a message.
-            reason = str(error) or "its tab_len is not above nought"
-            fault = f"lark cannot make a {kind.__name__}: {reason}."
+            reason = str(error) or "its tab_len must be above 0"
+            fault = f"lark cannot create a {kind.__name__}: {reason}."
             raise OptionError(fault, where="postlex", cure=cure) from None
     _check_overrides(kind.__name__, vars(postlex), cure)
     if not isinstance(postlex.tab_len, int) or postlex.tab_len < 1:
         raise OptionError(
             f"{kind.__name__}.tab_len is {postlex.tab_len!r}.",
             where="postlex",
-            cure="Set it to how many blanks a tabulator stands for.",
+            cure="Set it to the number of spaces of a tab.",
         )
     return postlex
 
@@ -461,7 +469,7 @@ def _check_overrides(kind: str, attributes: Mapping[str, Any], cure: str) -> Non
             methods.append(name)
     if methods:
         raise OptionError(
-            f"{kind} overrides {', '.join(sorted(methods))}: what it does to tokens is not known.",
+            f"{kind} overrides {', '.join(sorted(methods))}: its effect on tokens is not known.",
             where="postlex",
             cure=cure,
         )
@@ -682,9 +690,10 @@ class _Tables:
         parse_pattern(expression, self._flags, where=where)
         if pattern.min_width == 0:
             raise GrammarError(
-                f"It may match the empty text, and the lexer would not move on: {expression!r}.",
+                "The terminal may match the empty string, where the lexer would not advance: "
+                f"{expression!r}.",
                 where=where,
-                cure="Have it match one character at least, and make it optional in the rules.",
+                cure="Let it match at least one character, and make it optional in the rules.",
             )
         return -terminal.priority, -pattern.max_width, -len(pattern.value), terminal.name
 
@@ -706,7 +715,7 @@ class _Tables:
                 raise GrammarError(
                     f"The indenter's terminal {name} is not in the grammar.",
                     where="postlex",
-                    cure=f"Define or %declare it; there are {', '.join(self.names[1:9])}, ...",
+                    cure=f"Define or %declare it; the terminals are {', '.join(self.names[1:9])}, ...",
                 )
         number = self.number
         return Indentation(

@@ -73,7 +73,7 @@ def load_rules(
         names = {str(name) for name, parameters, *_rest in grammar.rule_defs if not parameters}
         if start not in names:
             raise GrammarError(
-                f"There is no rule {start}.",
+                f"The rule {start} does not exist.",
                 where=where,
                 cure=f"Pass start= one of its rules: {', '.join(sorted(names)[:12])}.",
             )
@@ -81,7 +81,7 @@ def load_rules(
     except (lark.exceptions.LarkError, OSError, RecursionError, AssertionError) as error:
         raise refusal_error(error, text, source, start) from error
     if len(rules) > limits.grammar_rules:
-        raise LimitError(f"The grammar comes to {len(rules):,} rules.", limit="grammar_rules", where=where)
+        raise LimitError(f"The grammar expands to {len(rules):,} rules.", limit="grammar_rules", where=where)
     patterns = _patterns_of(terminals, bound)
     plain = tuple(map(_plain_rule, rules))
     never = never_made(rules, start, ignored_names, (*patterns, *bound), where)
@@ -102,7 +102,7 @@ def _patterns_of(terminals: Sequence[Any], bound: Sequence[str]) -> dict[str, st
         name = str(terminal.name)
         if name in bound:  # lark names the terminal of the string "b" B
             raise GrammarError(
-                f"The text {terminal.pattern.value!r} has the name of a terminal that is bound.",
+                f"The text {terminal.pattern.value!r} has the name of a bound terminal.",
                 where=f"terminal {name}",
                 cure="Bind another name.",
             )

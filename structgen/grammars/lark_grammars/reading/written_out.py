@@ -46,7 +46,7 @@ def check_terminals(text: str, limits: Limits) -> None:
             sizes[name] = sum(sizes.get(part, 1) for part in parts[name])
             if sizes[name] > limits.automaton_states:
                 raise LimitError(
-                    f"The pattern of {name} comes to more than {limits.automaton_states:,} parts.",
+                    f"The pattern of {name} expands to more than {limits.automaton_states:,} parts.",
                     limit="automaton_states",
                     where="grammar",
                 )
@@ -100,11 +100,11 @@ class _RuleCounter:
         bounds."""
         if count > self.max_rules:
             raise LimitError(
-                f"The grammar comes to more than {self.max_rules:,} rules.",
+                f"The grammar expands to more than {self.max_rules:,} rules.",
                 limit="grammar_rules",
                 where=self.where,
-                cure="Give each choice that is counted, as (a | b)~9, a rule of its own; or raise it with"
-                " limits=sg.Limits(grammar_rules=...).",
+                cure="Move each counted choice, such as (a | b)~9, to a rule of its own; or "
+                "increase it with limits=sg.Limits(grammar_rules=...).",
             )
         return count
 
@@ -188,8 +188,8 @@ def check_shortest(
     shortest_length = least_lengths(plain, known_lengths).get(start, 0)
     if shortest_length > limits.oracle_steps:
         raise LimitError(
-            f"Its shortest text comes to {shortest_length:,} steps.",
+            f"The shortest text needs {shortest_length:,} steps.",
             limit="oracle_steps",
             where="grammar",
-            cure="Count less; of a long terminal, count in the rules: /[a-z]/~5000.",
+            cure="Reduce counts; count a long terminal in the rules: /[a-z]/~5000.",
         )

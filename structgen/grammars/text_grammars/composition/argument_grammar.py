@@ -76,7 +76,7 @@ def argument_grammar(
     try:
         plan = plan_of(schema, policies)
         if len(plan.rows) > 1 and writes_as_json(style):
-            raise plan.dependence_error("It says of all arguments together what they are.")
+            raise plan.dependence_error("The schema constrains all arguments together.")
         return _Writer(plan, style, tuple(excludes), texts).write_arguments()
     except UnsupportedError:
         # a style near to JSON can write any schema: the texts of JSON with other quotes, byte by byte
@@ -134,7 +134,7 @@ class _Writer:
             if not member.is_required:
                 return False
             raise OptionError(
-                f"{member.key!r} is required, and holds {excluded_text!r}, which is excluded.",
+                f"{member.key!r} is required, and contains {excluded_text!r}, which is excluded.",
                 where=where,
                 cure="Rename it, or exclude something else.",
             )
@@ -150,7 +150,7 @@ class _Writer:
     def unwritable_error(self, where: str) -> UnsupportedError:
         """Return the error for a member each of whose values contains a stop."""
         return unsupported_error(
-            f"{self.style.name} can write none of the values that it may be.", where, "const"
+            f"{self.style.name} cannot write any of the values that are allowed.", where, "const"
         )
 
     def join_row(self, parts: Sequence[tuple[TextGrammar, bool]]) -> TextGrammar:
@@ -326,12 +326,13 @@ class _Writer:
         if place in self.open_places:
             # the grammar is made of parts, and has no rules that could call themselves
             raise unsupported_error(
-                f"A value holds others of its own kind, which {self.style.name} writes without end.", where
+                f"A value contains others of its own kind, which {self.style.name} would write without end.",
+                where,
             )
         tells_type = self.style.types or self.style.quote
         has_both = menu.object is not None and menu.array is not None
         if not tells_type and (menu.string is not None or has_both):
-            raise unsupported_error("Nothing tells an empty one of its kinds from another.", where)
+            raise unsupported_error("An empty value of its kinds is ambiguous.", where)
         self.open_places.append(place)
         try:
             if menu.object is not None:
@@ -506,7 +507,7 @@ def number_schema(formula: Formula) -> dict[str, Any]:
                 return {"enum": [_plain_number(Decimal(value)) for value in numbers]}
             ranges = [_range_schema(low, high) for low, high in formula.ends()]
             return ranges[0] if len(ranges) == 1 else {"type": "number", "anyOf": ranges}
-    raise AssertionError(f"{type(formula).__name__} is no formula of numbers")
+    raise AssertionError(f"{type(formula).__name__} is not a formula of numbers")
 
 
 def _range_schema(low: Cut | None, high: Cut | None) -> dict[str, Any]:

@@ -97,13 +97,13 @@ class ArgumentPlan:
         where, root = root_of(self.schema)
         kinds = as_list(root.get("type", "object"))
         if not any(isinstance(kind, Mapping) or kind == "object" for kind in kinds):
-            raise unsupported_error("Arguments are an object.", f"{where}/type")
+            raise unsupported_error("Arguments must be an object.", f"{where}/type")
         for keyword in _OPENING:
             keyword_value = root.get(keyword, False)
             if keyword_value is False:
                 continue
             if keyword_value or keyword != "patternProperties":  # an empty schema allows any value
-                fault = "Arguments that the schema does not name may be given."
+                fault = "Arguments that the schema does not name are allowed."
                 raise unsupported_error(fault, f"{where}/{keyword}", keyword)
 
     def _argument_rows(self) -> tuple[Row, ...]:
@@ -169,9 +169,7 @@ class ArgumentPlan:
         if len(self.network.tables.places[place]) == 1:  # one demand, and each value meets it
             return menu
         if menu.object is not None or menu.array is not None:
-            raise unsupported_error(
-                "It is said of this value and of its neighbours together what they are.", where
-            )
+            raise unsupported_error("The schema constrains this value together with its neighbours.", where)
         constants: dict[str, int] = {}
         for kind in ("true", "false", "null"):
             outcome = getattr(menu, kind)
@@ -240,9 +238,7 @@ class ArgumentPlan:
         an object that has only keys without a name in the schema."""
         plain = self.network.simple(residue)
         if plain is None:
-            raise unsupported_error(
-                "Which keys an object has depends on their values or on one another.", where
-            )
+            raise unsupported_error("The keys of an object depend on its values or on one another.", where)
         is_open = plain.extra >= 0 and not is_root
         if is_open and (not plain.names or self.network.sources(plain.extra)):
             raise unsupported_error(
@@ -262,19 +258,21 @@ class ArgumentPlan:
         while len(places) <= _ITEMS:
             menu = self.network.items(residue)
             if menu.values:
-                raise unsupported_error("What an item may be depends on the others.", where, "uniqueItems")
+                raise unsupported_error(
+                    "The type of an item depends on the other items.", where, "uniqueItems"
+                )
             ends.append(menu.close is not None)
             if menu.item is None:
                 return places, ends, False
             places.append(menu.item)
             if len(self.network.tables.places[menu.item]) > 1:
-                raise unsupported_error("What an item may be depends on the others.", where, "contains")
+                raise unsupported_error("The type of an item depends on the other items.", where, "contains")
             after = self.network.after(residue, None, 0)
             if after == residue:  # the residue stays the same: all further items are like this one
                 return places, ends, True
             residue = after
         raise unsupported_error(
-            f"An array may have more than {_ITEMS:,} items, and not any number.", where, "maxItems"
+            f"An array may have more than {_ITEMS:,} items, but not any number.", where, "maxItems"
         )
 
     def subschema_of(self, place: int, where: str) -> dict[str, Any] | bool:
@@ -291,7 +289,7 @@ class ArgumentPlan:
         parts: list[Any] = []
         for schema, is_negated in self.network.schemas_of(place):
             if schema is None:
-                raise unsupported_error("No keyword of one schema says what it may be.", where)
+                raise unsupported_error("No keyword of a single schema describes the value.", where)
             part = schema.raw if can_copy else {"$ref": base.rstrip("#") + schema.pointer}
             parts.append({"not": part} if is_negated else part)
         if not parts:
@@ -414,5 +412,5 @@ def unsupported_error(fault: str, where: str, keyword: str = "type") -> Unsuppor
         fault,
         keyword=keyword,
         where=where,
-        cure="Describe each argument by itself, or use a format whose arguments are JSON.",
+        cure="Describe each argument separately, or use a format whose arguments are JSON.",
     )

@@ -78,18 +78,18 @@ class ArgumentStyle:
             needs_key = name == "member"  # an item has no name
             if kinds.count("value") != 1 or needs_key != ("key" in kinds):
                 raise self._style_error(
-                    name, f"{template!r} has not the places it needs.", "See its docstring."
+                    name, f"{template!r} lacks a place that it needs.", "See its docstring."
                 )
             if "type" in kinds and set(JSON_TYPES) - self.types.keys():
                 raise self._style_error("types", "Some types have no word.", f"Name {', '.join(JSON_TYPES)}.")
         if not self.brackets and not first_text(self.member):
             raise self._style_error(
-                "member", "Nothing says where an argument begins.", "Write a text before $key."
+                "member", "The beginning of an argument is not marked.", "Write a text before $key."
             )
         last_kind, _ = template_pieces(self.member)[-1]
         if not self.quote and last_kind == "value":
             raise self._style_error(
-                "member", "Nothing says where a raw string ends.", "Write a text after $value."
+                "member", "The end of a raw string is not marked.", "Write a text after $value."
             )
         _, _, behind_value = self.member.partition("$value")
         end = self.quote or behind_value.partition("$")[0]
@@ -99,8 +99,8 @@ class ArgumentStyle:
         if any(end.startswith(tail) for tail in tails):
             raise self._style_error(
                 "quote" if self.quote else "member",
-                f"The end of strings, {end!r}, ends as it begins, so that it can overlap itself.",
-                "Choose another text.",
+                f"The end of strings, {end!r}, can overlap itself.",
+                "Use another text.",
             )
 
     @property

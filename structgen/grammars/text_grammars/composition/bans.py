@@ -27,20 +27,20 @@ def without(grammar: Operand, texts: Iterable[str], *, decoded: bool = True) -> 
     Errors: `OptionError` for anything but texts, an empty text or a lone surrogate; `LimitError`
     (banned_texts). Cost: linear in the characters of the texts, about; masks: docs/composition.md.
     """
-    checks.InstanceCheck(bool, "Give True or False.")("decoded", decoded)
+    checks.InstanceCheck(bool, "Pass True or False.")("decoded", decoded)
     if isinstance(grammar, Grammar) and grammar.innermost is not grammar:
         words = [*texts]  # the texts may be an iterator, and each inner grammar reads them
         return grammar.inside(lambda inner: without(inner, words, decoded=decoded))
     of = grammar if isinstance(grammar, JsonSchemaGrammar) else as_text(grammar)
     if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
-        raise checks.option_error("texts", texts, 'Give the banned texts in a list: ["..."].')
+        raise checks.option_error("texts", texts, 'a list of texts: ["..."]')
     banned_texts = {checks.check_text("texts", text) for text in texts}
     if not banned_texts:
         return of
     limit = of.limits.banned_texts
     if len(banned_texts) > limit:
         raise LimitError(
-            f"{len(banned_texts):,} texts are banned, of at most {limit:,}.", limit="banned_texts"
+            f"{len(banned_texts):,} texts are banned; the limit is {limit:,}.", limit="banned_texts"
         )
     # a text that contains another banned text is banned by that one already
     shortest_texts = minimal_texts(banned_texts)

@@ -46,7 +46,7 @@ def make_triggered_tags(
                 f"The tag {begin!r} begins with {shown_triggers} of the triggers, "
                 f"which are {', '.join(map(repr, triggers))}.",
                 where=f"{place}/triggers",
-                cure="Have each tag begin with exactly one trigger.",
+                cure="Begin each tag with exactly one trigger.",
             )
         (trigger,) = begins_with
         # the free text ends with the trigger, so the body starts with the remaining beginning of the tag
@@ -54,7 +54,7 @@ def make_triggered_tags(
     unused = next((trigger for trigger, after in rests.items() if not after), None)
     if unused is not None:
         raise OptionError(
-            f"No tag begins with the trigger {unused!r}.", where=f"{place}/triggers", cure="Leave it out."
+            f"No tag begins with the trigger {unused!r}.", where=f"{place}/triggers", cure="Remove it."
         )
     rules = {trigger: either(*after) for trigger, after in rests.items()}
     return dispatch_grammar(rules, place, avoided_texts, max_tags)

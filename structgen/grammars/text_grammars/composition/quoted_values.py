@@ -310,7 +310,7 @@ class _QuotedLanguage(Language):
 
     def expected_items(self, config: Config) -> list[Expected]:
         first = self.first_bytes(config)
-        return [Expected(f"the rest of a value with {self.quote.decode()} around strings", (), first)]
+        return [Expected(f"a value with {self.quote.decode()} around strings", (), first)]
 
     def height(self, config: Config) -> int:
         """Return the number of open brackets."""

@@ -68,9 +68,9 @@ class ContextFree(Language):
         self.rules = prepare_rules(rules, has_words, start, ignored)
         if self.rules.start < 0 and not self.rules.empty:
             raise GrammarError(
-                f"No text is derived from {start}.",
+                f"{start} generates no text.",
                 where="start",
-                cure="See to it that each of its rules comes to an end, and its terminals match something.",
+                cure="Check that each of its rules ends, and that its terminals match something.",
             )
         # only useful terminals are left, and a useful terminal has a word
         terminal_names = [*self.rules.names[: self.rules.terminals]]

@@ -74,9 +74,9 @@ class GreedyContextFree(SearchedRests, ContextFree):
         self.prepare_search(limits)
         if not self.is_live(self.start()):
             raise GrammarError(
-                f"No text is derived from {start}: a greedy lexer reads past the border of two terminals.",
+                f"{start} generates no text: a greedy lexer reads past the border of two terminals.",
                 where="start",
-                cure="See to it that no terminal goes on with what the next one begins with.",
+                cure="Check that no terminal can continue with the beginning of the next one.",
             )
 
     def start(self) -> Config:

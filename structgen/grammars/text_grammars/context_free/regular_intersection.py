@@ -64,9 +64,9 @@ class Meet(SearchedRests):
             self._by_rules = Rests(of.rules, of.scanner, of.stacks, limits, filter_)
         if self._shortest_rest((of.start(), filter_.start())) is None:
             raise GrammarError(
-                "No text of the grammar is one that the regular expression takes.",
+                "No text of the grammar matches the regular expression.",
                 where="grammar",
-                cure="Ask for less, or for something that can be.",
+                cure="Relax one of them.",
             )
 
     def start(self) -> Config:

@@ -126,7 +126,7 @@ class _Preparation:
             for name in ignored_terminals:
                 if name not in terminals:
                     raise GrammarError(
-                        f"{name} is to be ignored, and is no terminal.", where="ignore", cure="Define it."
+                        f"{name} is ignored, but is not a terminal.", where="ignore", cure="Define it."
                     )
                 _, has_other = terminals[name]
                 if has_other:
@@ -149,17 +149,19 @@ class _Preparation:
             for name in (lhs, *rhs):
                 if name not in heads and name not in terminals:
                     raise GrammarError(
-                        f"{name} is used and not defined.", where=f"rule {lhs}", cure="Write a rule for it."
+                        f"{name} is used but not defined.", where=f"rule {lhs}", cure="Write a rule for it."
                     )
             if lhs in terminals:
                 raise GrammarError(
-                    f"{lhs} is a terminal and a rule.",
+                    f"{lhs} is both a terminal and a rule.",
                     where=f"rule {lhs}",
-                    cure="Give one of them another name.",
+                    cure="Rename one of them.",
                 )
         if start not in heads and start not in terminals:
             raise GrammarError(
-                f"There is no rule {start}.", where="start", cure="Name a rule of the grammar as the start."
+                f"The rule {start} does not exist.",
+                where="start",
+                cure="Name a rule of the grammar as the start.",
             )
 
     def _add_stand_ins(

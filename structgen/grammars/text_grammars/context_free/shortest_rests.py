@@ -45,7 +45,7 @@ _Item: TypeAlias = "tuple[int, int, Config, Config]"
 
 def undecided_error(steps: int) -> LimitError:
     """Return the error for a search that did not end within `steps` steps."""
-    return LimitError(f"{GOES_ON} cannot be told within {steps} steps.", limit="oracle_steps")
+    return LimitError(f"{GOES_ON} could not be determined within {steps} steps.", limit="oracle_steps")
 
 
 class Word:

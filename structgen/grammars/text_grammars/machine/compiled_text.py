@@ -280,7 +280,7 @@ class CompiledText(NumberedText):
             raise OptionError(
                 "Only brackets of JSON texts and the stacks of context-free grammars are counted.",
                 where="depth",
-                cure="Leave it out.",
+                cure="Remove it.",
             )
         if self._language.specials or self._language.counts_tokens:
             raise OptionError(
