@@ -162,7 +162,7 @@ class Llama:
         """The bytes of the weights in memory: the packed ones, and the embedding in float32, whose rows the
         tokens of a text are read from. A model that has no output head of its own holds its embedding twice.
         """
-        return self._weights.nbytes + self._tables[0].nbytes
+        return int(self._weights.nbytes + self._tables[0].nbytes)
 
     @classmethod
     def read_folder(cls, folder: Path) -> Llama:
