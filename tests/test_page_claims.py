@@ -412,6 +412,51 @@ def test_the_tokens_of_an_answer_of_an_extraction(monkeypatch: pytest.MonkeyPatc
         assert {*asked} == {tokens}, (page, asked)
 
 
+def get_sky(city: str) -> str:
+    """Tell the sky of a city."""
+    return "clear"
+
+
+def test_types_beside_calls_that_are_refused() -> None:
+    from collections.abc import Iterator
+    from dataclasses import dataclass
+
+    @dataclass
+    class Person:
+        name: str
+
+    refused: list[Any] = [Person, None | sg.Call, Iterator[Person] | sg.Call, Person | sg.Reply]
+    for annotation in refused:
+
+        def ask(text: str) -> Any:
+            """{text}"""
+
+        ask.__annotations__["return"] = annotation
+        with pytest.raises(sg.StructgenError):
+            sg.generate(model="structgen/extract", tools=[get_sky])(ask)
+    assert sg.run("structgen/extract", "Ada.", Person, tools=[get_sky]) == Person("Ada")
+
+
+def test_the_embedded_models_make_one_call_where_they_may_write_a_text() -> None:
+    outcome = sg.run.detailed("structgen/extract", "Oslo and Rome, please.", tools=[get_sky])
+    assert [call.name for call in outcome.reply.calls] == ["get_sky"]
+    assert outcome.text.startswith('<tool_call>\n{"name": "get_sky", "arguments": {')
+
+
+def test_numbers_as_keys_are_free() -> None:
+    from structgen.asking.grounding.grounded_grammar import grounded_grammar
+    from structgen.asking.grounding.stated_text import StatedText
+    from structgen.machines.core.string_values import grammar_accepts, over_bytes
+
+    stated = StatedText({"text": "Ada is 36."})
+    numbers, dates = (
+        over_bytes(grounded_grammar(sg.json_schema({"type": "object", "propertyNames": names}), stated))
+        for names in ({"pattern": r"^\d+$"}, {"format": "date"})
+    )
+    assert grammar_accepts(numbers, '{"7": 36}') and not grammar_accepts(numbers, '{"7": 7}')
+    assert not grammar_accepts(dates, '{"2026-10-08": 36}')
+
+
 # --- docs/serving.md -------------------------------------------------------------------------------------
 
 sys.path[:0] = [str(ROOT / "tests/doors/serving"), str(ROOT / "tests/decoding/engine")]
@@ -525,6 +570,14 @@ def test_what_is_not_built_is_refused_by_name(app: Any, path: str, members: Any,
     answer = post(app, f"/v1/{path}", body)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
     assert post(app, "/v1/embeddings", {"model": "extract", "input": "x"}).status_code == 404
+
+
+def test_an_item_of_another_type_is_refused(app: Any) -> None:
+    from served_apps import post
+
+    body = {"model": "extract", "input": [{"role": "user", "content": "x"}, {"type": "compaction_trigger"}]}
+    answer = post(app, "/v1/responses", body)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "input.1.type")
 
 
 def test_sizes_beyond_those_of_the_page_are_refused(app: Any) -> None:
