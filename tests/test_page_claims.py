@@ -443,18 +443,31 @@ def test_the_embedded_models_make_one_call_where_they_may_write_a_text() -> None
     assert outcome.text.startswith('<tool_call>\n{"name": "get_sky", "arguments": {')
 
 
-def test_numbers_as_keys_are_free() -> None:
+def is_grounded_text(schema: Any, document: str, text: str = "Ada is 36, on 9 October 2026.") -> bool:
+    """Return whether a mask that is held to a text allows a document of a schema."""
     from structgen.asking.grounding.grounded_grammar import grounded_grammar
     from structgen.asking.grounding.stated_text import StatedText
     from structgen.machines.core.string_values import grammar_accepts, over_bytes
 
-    stated = StatedText({"text": "Ada is 36."})
-    numbers, dates = (
-        over_bytes(grounded_grammar(sg.json_schema({"type": "object", "propertyNames": names}), stated))
-        for names in ({"pattern": r"^\d+$"}, {"format": "date"})
+    grammar = grounded_grammar(sg.json_schema(schema), StatedText({"text": text}))
+    return grammar_accepts(over_bytes(grammar), document)
+
+
+def test_numbers_as_keys_are_free() -> None:
+    numbers = {"type": "object", "additionalProperties": {"type": "integer"}}
+    assert is_grounded_text(numbers, '{"7": 36}') and not is_grounded_text(numbers, '{"7": 7}')
+    dates = numbers | {"propertyNames": {"format": "date"}}
+    assert is_grounded_text(dates, '{"2026-10-09": 36}') and not is_grounded_text(dates, '{"2026-10-08": 36}')
+
+
+def test_values_of_any_type_are_free() -> None:
+    named = {"type": "object", "properties": {"age": {"type": "integer"}}}
+    assert not is_grounded_text(named, '{"age": 7}')
+    assert is_grounded_text(named, '{"age": 36, "more": 7}')
+    assert not is_grounded_text(named | {"additionalProperties": False}, '{"age": 36, "more": 7}')
+    assert is_grounded_text(
+        {"type": "object", "properties": {"age": {"type": "integer"}, "b": {}}}, '{"b": 7}'
     )
-    assert grammar_accepts(numbers, '{"7": 36}') and not grammar_accepts(numbers, '{"7": 7}')
-    assert not grammar_accepts(dates, '{"2026-10-08": 36}')
 
 
 # --- docs/serving.md -------------------------------------------------------------------------------------
