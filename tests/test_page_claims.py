@@ -245,6 +245,24 @@ def test_the_table_of_the_readme_is_that_of_the_results() -> None:
             assert abs(shown(cell) - number(row[column], place) / unit) <= 0.51, (name, cell)
 
 
+def test_the_badges_say_what_the_package_says() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    about = project["project"]
+    badges = {
+        "python": about["requires-python"].replace(">", "&gt;"),
+        "license": about["license"],
+        "types": "mypy --strict" if project["tool"]["mypy"]["strict"] else "",
+        "status": "beta" if "Development Status :: 4 - Beta" in about["classifiers"] else "",
+    }
+    assert (ROOT / "structgen/py.typed").is_file()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"docs/badges/(\w+)\.svg", readme)) == sorted(badges)
+    for name, text in badges.items():
+        badge = (ROOT / f"docs/badges/{name}.svg").read_text(encoding="utf-8")
+        assert text and f"<title>{name}: {text}</title>" in badge and f">{text}</text>" in badge
+        assert f"![{name}: {text.replace('&gt;', '>')}](docs/badges/{name}.svg)" in readme
+
+
 # --- docs/right.md ---------------------------------------------------------------------------------------
 
 pytest.importorskip("babel")
