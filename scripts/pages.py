@@ -53,7 +53,7 @@ NOT_RUN = {
     r"vllm serve |python -m sglang": "it starts an engine's server; scripts/serving_checks.py runs it",
     r"structgen warmup( +#| -)": "it compiles for minutes; tests of the command run it",
     r"structgen .*--ray": "Ray is started; tests/doors/serving does it",
-    r"structgen serve (?!smollm2|structgen/extract --port 8099)|curl ": "scripts/clients starts a server",
+    r"curl |structgen serve (?!smollm2|\S* ?--port 809)": "scripts/clients starts a server",
     r"STRUCTGEN_CACHE=/srv|chmod .*/srv": "it writes a folder of the system",
 }
 """Commands by how they begin, and why no test runs them."""
@@ -81,11 +81,11 @@ SLOW = {
     r"structgen maskbench": "it replays twelve schemas",
     r"structgen/guarded-programs": "two programs are written; tests/models/test_labels.py bans the label",
     r"structgen warmup": "it may compile for minutes",
-    r"smollm2|127\.0\.0\.1:8098": "a model of 135 million weights is read",
+    r"smollm2|127\.0\.0\.1:809[68]": "a model of 135 million weights is read",
 }
 """What is run by the slow tests alone, by a text in the code or the command."""
 
-_OF_SMOLLM2 = re.compile(r"smollm2|127\.0\.0\.1:8098")
+_OF_SMOLLM2 = re.compile(r"smollm2|127\.0\.0\.1:809[68]")
 """In the code or the command: it needs the packages that `make smollm2` installs."""
 
 _FENCE = re.compile(r"^```([\w ]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)

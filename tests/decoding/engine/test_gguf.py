@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import math
 import random
+import re
 import struct
 import sys
 from pathlib import Path
@@ -53,6 +56,21 @@ def test_weights_of_bfloat16_run_in_our_own_pass_on_a_cpu(engine: sg.Engine, fil
     assert [one.logprob for one in half.generate(request)[0].steps] == [
         one.logprob for one in engine.generate(request)[0].steps
     ]
+
+
+def test_the_log_says_the_bytes_of_the_weights_in_memory(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "structgen"):
+        sg.Engine(file)
+    (line,) = [record.getMessage() for record in caplog.records if "in memory" in record.getMessage()]
+    weights = GgufHeader.read_file(file).tensors
+    numbers = {name: math.prod(tensor.shape) for name, tensor in weights.items()}
+    # two bytes for each weight, as all of them are exact in bfloat16, and the embedding again in float32
+    expected = 2 * sum(numbers.values()) + 4 * numbers["token_embd.weight"]
+    count, memory = re.findall(r"([\d,]+) (?:million weights|MB in memory)", line)
+    assert int(count) == round(sum(numbers.values()) / 1e6)
+    assert abs(float(memory) - expected / 1e6) <= 0.51
 
 
 def test_the_tokenizer_of_a_file_has_the_bytes_ends_and_special_tokens_of_the_model(

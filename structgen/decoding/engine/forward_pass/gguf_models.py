@@ -163,8 +163,8 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype) -> Model:
 
     The number of weights, their bytes in memory and the seconds of reading are logged. Raises StructgenError
     for a damaged file, for an architecture that transformers does not read from GGUF, and if a package is
-    missing. Cost: about 10 ns for each weight of a Llama, 100 ns for each of another model, and twice the
-    memory of the weights while they are read.
+    missing. Cost: about 10 ns for each weight of a Llama, 100 ns for each of another model, and three times
+    the memory of the weights in float32 while a Llama is read.
     """
     _check_packages(path)
     # optional: torch
@@ -180,13 +180,13 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype) -> Model:
         with _guard_reading(path):
             weights = Weights.from_tensors(_read_sizes(header), _dequantise_tensors(header, dtype))
     if weights is not None and Llama.can_run(weights):
-        llama: Model = Llama(weights)
+        llama = Llama(weights)
         del weights
         # glibc keeps the memory of the dequantised weights, as much as the model itself takes, until it is
         # trimmed
         if (trim := glibc_trim()) is not None:
             trim()
-        _log_size(header, dtype, began)
+        _log_size(header, llama.weight_bytes, began)
         return llama
     # optional: transformers
     from transformers import AutoModelForCausalLM
@@ -196,18 +196,19 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype) -> Model:
 
     with _guard_reading(path):
         model = load_pretrained(AutoModelForCausalLM, path.parent, gguf_file=path.name, dtype=dtype)
-    _log_size(header, dtype, began)
+    # transformers keeps the quantised weights of a file as they are
+    _log_size(header, model.get_memory_footprint(), began)
     return HuggingFace(model.to(device))
 
 
-def _log_size(header: GgufHeader, dtype: torch.dtype, began: float) -> None:
-    """Log the number of weights, their bytes and the seconds since `began`."""
+def _log_size(header: GgufHeader, memory: int, began: float) -> None:
+    """Log the number of weights, the bytes that they take in memory, and the seconds since `began`."""
     count = sum(prod(tensor.shape) for tensor in header.tensors.values())
     _log.info(
         "%s: %s million weights, %s MB in memory, read in %.1f s",
         header.path.name,
         f"{count / 1e6:,.0f}",
-        f"{count * dtype.itemsize / 1e6:,.0f}",
+        f"{memory / 1e6:,.0f}",
         time.perf_counter() - began,
     )
 

@@ -157,6 +157,13 @@ class Llama:
         self.kept_prompts = KeptPrompts(self._page_bytes)
         """The pages of earlier prompts and texts."""
 
+    @property
+    def weight_bytes(self) -> int:
+        """The bytes of the weights in memory: the packed ones, and the embedding in float32, whose rows the
+        tokens of a text are read from. A model that has no output head of its own holds its embedding twice.
+        """
+        return int(self._weights.nbytes + self._tables[0].nbytes)
+
     @classmethod
     def read_folder(cls, folder: Path) -> Llama:
         """Return the model of a folder: config.json and model.safetensors. Raises StructgenError."""
