@@ -57,10 +57,10 @@ class Evidence(Sequence[Stated]):
     def to_csv(self, *, formulas: bool = False) -> str:
         """Return a table (RFC 4180) with a line for each place, and one for a value without any. Texts that
         a spreadsheet could compute have an apostrophe in front, but not with `formulas`."""
-        rows: list[tuple[Any, ...]] = [("path", "value", "text", "start", "end", "words", "others")]
+        rows: list[tuple[Any, ...]] = [("path", "value", "text", "start", "end", "words", "others", "match")]
         for value in self:
-            for place in map(astuple, value.places) if value.places else [("",) * 4]:
-                rows.append((value.path, value.value, *place, "; ".join(value.others)))
+            for *place, match in map(astuple, value.places) if value.places else [("",) * 5]:
+                rows.append((value.path, value.value, *place, "; ".join(value.others), match))
         return csv_table(rows, formulas=formulas)
 
     def page(self) -> str:
