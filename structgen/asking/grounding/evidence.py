@@ -6,8 +6,8 @@ written with a mask or without one. *Stated* does not mean true: a text has thes
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, replace
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -79,10 +79,18 @@ class Evidence(Sequence[Stated]):
         return frame_page(self.page(), repr(self), "allow-scripts")
 
 
-def evidence_of(document: Json, texts: StatedText) -> Evidence:
+def evidence_of(
+    document: Json,
+    texts: StatedText,
+    repaired: Collection[str] = (),
+    *,
+    is_exact: bool = False,
+) -> Evidence:
     """Return where some texts state the values of a document: all places, but at most 1,000 of a value, and
     of many values 100,000 in all (at least one each). `Stated.has_more` tells of others.
 
+    `repaired`: the JSON Pointers of the strings that got the letters of the texts; their places say so.
+    `is_exact`: as in `PlaceSearch`. For example `evidence_of({"a": "x"}, stated_text((("mail", "x y"),)))`.
     Raises SchemaError for what is no JSON value. Cost: linear in the texts for each different value.
     """
     values: list[tuple[str, Value]] = [
@@ -93,6 +101,11 @@ def evidence_of(document: Json, texts: StatedText) -> Evidence:
     # many values with many places would make a page that nobody can open
     max_places = max(1, min(MOST_LISTED, _MOST_IN_ALL // max(1, len(values))))
     # equal values of a document are searched once
-    places_of = cache(PlaceSearch(texts, max_places).places_of)
-    stated_values = [Stated(path, value, *places_of(value)) for path, value in values]
+    places_of = cache(PlaceSearch(texts, max_places, is_exact=is_exact).places_of)
+    stated_values = []
+    for path, value in values:
+        places, *rest = places_of(value)
+        if path in repaired:
+            places = tuple(replace(place, match="repaired") for place in places)
+        stated_values.append(Stated(path, value, places, *rest))
     return Evidence(texts.texts, tuple(stated_values))

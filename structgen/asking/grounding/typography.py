@@ -35,9 +35,7 @@ _MOST_ENDS: Final = 50
 """The marks behind the same letters that are tried as ends of a run."""
 _SINGLE: Final = "\u2018\u2019\u201a\u201b\u2039\u203a\u02b9\u02bb\u02bc\u02bd\u2032\u2035\u275b\u275c`\u00b4"
 _DOUBLE: Final = "“”„‟«»″‶〝〞〟「」『』❝❞\u02ba"
-_WITHOUT_WIDTH: Final = (
-    "\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202c\u2060-\u206f\ufe00-\ufe0f\ufeff"
-)
+_WITHOUT_WIDTH: Final = "\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202c\u2060-\u206f\ufe00-\ufe0f\ufeff"
 _FORMS: Final = re.compile("<(wide|narrow|small|vertical|isolated|initial|medial|final|compat)>")
 """The decompositions in Unicode's data of characters that are other forms of the same letters. That of a
 superscript is no such form: 2² is not 22."""
@@ -70,7 +68,9 @@ def _forms() -> dict[int, str]:
     """Return what each character that has other forms is compared as, for `str.translate`."""
     marks = {**dict.fromkeys(map(ord, _SINGLE), "'"), **dict.fromkeys(map(ord, _DOUBLE), '"')}
     marks |= {0x2025: "..", 0x2026: "...", 0x22EF: "...", 0x152: "OE", 0x153: "oe"}
-    forms = marks | dict.fromkeys(map(ord, re.findall(f"[{_WITHOUT_WIDTH}]", "".join(map(chr, range(0x10000))))), "")
+    forms = marks | dict.fromkeys(
+        map(ord, re.findall(f"[{_WITHOUT_WIDTH}]", "".join(map(chr, range(0x10000))))), ""
+    )
     for char in map(chr, range(0x80, 0x10000)):
         form = _FORMS.match(unicodedata.decomposition(char))
         if ord(char) not in forms and form:
@@ -84,8 +84,9 @@ class _Skeletons(dict[str, str]):
     """The letters and digits that a character is looked for by: small, without accents."""
 
     def __missing__(self, char: str) -> str:
-        letters = unicodedata.normalize("NFKD", char.translate(_forms()).casefold())
-        self[char] = skeleton = "".join(filter(str.isalnum, letters))
+        # a sign that Unicode decomposes into a letter is no letter of a word
+        plain = char.translate(_forms()).casefold() if char.isalnum() else ""
+        self[char] = skeleton = "".join(filter(str.isalnum, unicodedata.normalize("NFKD", plain)))
         return skeleton
 
 
