@@ -19,8 +19,8 @@ from structgen.asking.grounding.typography import OTHER
 Value: TypeAlias = Union[int, Decimal, str]
 _Group: TypeAlias = tuple[Kind, str, tuple[int, int]]
 _WITHOUT_MARKS: Final = dict.fromkeys(map(ord, LOOSE))
-# no amount: 61.40 is not 6140
-_CODE: Final = re.compile(rf"(?!\D*\d+[.,]\d+\D*\Z)(?=.*\d).{{1,{LONGEST_RUN}}}", re.S)
+# no amount: 61.40 is not 6140, nor is 1,204.50 any code
+_CODE: Final = re.compile(rf"(?!\D*\d+(?:[.,]\d+)+\D*\Z)(?=.*\d).{{1,{LONGEST_RUN}}}", re.S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +119,18 @@ class PlaceSearch:
         difference, runs = self._runs.find_runs(value, self._max_places + 1)
         places = [self._build_place(*run) for run in runs]
         if difference == OTHER or (difference and self._is_exact):
-            codes = [place for place in places if _plain_code(place.words) == _plain_code(value)]
-            return dict.fromkeys(codes if _CODE.fullmatch(value) else ())
+            code = _plain_code(value)
+            return dict.fromkeys(place for place in places if code and _plain_code(place.words) == code)
         if difference:
             places = [replace(place, match="repaired") for place in places]
         return dict.fromkeys(places)
 
 
 def _plain_code(text: str) -> str:
-    return text.translate(_WITHOUT_MARKS).casefold()
+    """Return a code in small letters, without white space and without the marks of its words that have a
+    digit; "" for what is no code. A hyphen that may be the sign of a number stays."""
+    if not _CODE.fullmatch(text):
+        return ""
+    text = re.sub(r"(?<!\w)-(?=-*\d)", "\0", text.casefold())
+    plain = re.sub(r"\S*\d\S*", lambda word: word[0].translate(_WITHOUT_MARKS), text)
+    return "".join(plain.split())

@@ -31,19 +31,24 @@ EXACT, TYPOGRAPHY, SPELLING, OTHER = range(4)
 """The differences between a value and a run of a text; OTHER: another value."""
 _MOST_COMPARED: Final = 20_000_000
 """The characters of runs that are compared with one value. Only texts that repeat themselves have more."""
-_MOST_ENDS: Final = 50
-"""The marks behind the same letters that are tried as ends of a run."""
+_MOST_EDGES: Final = 50
+"""The marks before or behind the same letters at which a run is tried to begin or end."""
 _SINGLE: Final = "\u2018\u2019\u201a\u201b\u2039\u203a\u02b9\u02bb\u02bc\u02bd\u2032\u2035\u275b\u275c`\u00b4"
 _DOUBLE: Final = "“”„‟«»″‶〝〞〟「」『』❝❞\u02ba"
-_WITHOUT_WIDTH: Final = "\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202c\u2060-\u206f\ufe00-\ufe0f\ufeff"
+_SOFT: Final = "\u00ad"
+"""A soft hyphen, which has no width where a line does not end."""
+_WITHOUT_WIDTH: Final = re.compile(
+    r"[\u034f\u061c\u180e\u200b-\u200f\u202a-\u202c\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+)
 _FORMS: Final = re.compile("<(wide|narrow|small|vertical|isolated|initial|medial|final|compat)>")
 """The decompositions in Unicode's data of characters that are other forms of the same letters. That of a
 superscript is no such form: 2² is not 22."""
 _LETTER: Final = r"[^\W\d_]"
+_BREAK: Final = r"\n\r\f\v\x85\u2028\u2029"
 _LINE_END: Final = re.compile(
-    rf"(?<={_LETTER})[-\u00ad\u2010\u2011][^\S\n\r\f\v\x85\u2028\u2029]*+[\n\r\f\v\x85\u2028\u2029]\s*+(?={_LETTER})"
+    rf"(?<={_LETTER})(?:[-\u2010\u2011][^\S{_BREAK}]*+[{_BREAK}]|{_SOFT}\s)\s*+(?={_LETTER})"
 )
-"""A hyphen between letters, at the end of a line."""
+"""A hyphen between letters at the end of a line. A soft hyphen is one before any white space."""
 _BROKEN: Final = "\0"
 """Stands for `_LINE_END`."""
 _DASH: Final = r"[-\u2010-\u2015\u2212\u2e3a\u2e3b]"
@@ -68,10 +73,9 @@ def _forms() -> dict[int, str]:
     """Return what each character that has other forms is compared as, for `str.translate`."""
     marks = {**dict.fromkeys(map(ord, _SINGLE), "'"), **dict.fromkeys(map(ord, _DOUBLE), '"')}
     marks |= {0x2025: "..", 0x2026: "...", 0x22EF: "...", 0x152: "OE", 0x153: "oe"}
-    forms = marks | dict.fromkeys(
-        map(ord, re.findall(f"[{_WITHOUT_WIDTH}]", "".join(map(chr, range(0x10000))))), ""
-    )
-    for char in map(chr, range(0x80, 0x10000)):
+    every_char = "".join(map(chr, range(0x10000)))
+    forms = marks | dict.fromkeys(map(ord, [_SOFT, *_WITHOUT_WIDTH.findall(every_char)]), "")
+    for char in every_char:
         form = _FORMS.match(unicodedata.decomposition(char))
         if ord(char) not in forms and form:
             # of signs such as "№" only other widths are forms
@@ -103,7 +107,7 @@ def _plain_typography(text: str) -> str:
 @lru_cache(maxsize=16)
 def _plain_spelling(text: str) -> tuple[str, Mapping[int, str]]:
     """Return a text in small letters, without its hyphens between letters; and these, by their places."""
-    plain = _DASHES.sub("-", _plain_typography(_LINE_END.sub(_BROKEN, text)))
+    plain = _DASHES.sub("-", _plain_typography(_LINE_END.sub(_BROKEN, _WITHOUT_WIDTH.sub("", text))))
     plain = _WORD.sub(lambda word: word[0].casefold(), plain)
     hyphens = dict[int, str]()
     removed = 0
@@ -115,7 +119,7 @@ def _plain_spelling(text: str) -> tuple[str, Mapping[int, str]]:
 
 def compare(value: str, words: str) -> int:
     """Return the difference between a value and the words of a text. Cost: linear."""
-    if value.split() == words.split():
+    if value == words or value.split() == words.split():
         return EXACT
     if _plain_typography(value) == _plain_typography(words):
         return TYPOGRAPHY
@@ -150,7 +154,9 @@ class _SearchedText:
             return
         full = [index for index, skeleton in enumerate(skeletons) if skeleton]
         lead = value[: full[0]]
-        most_ends = min(3 * (len(value) - full[-1]) - 2, _MOST_ENDS)
+        most_starts, most_ends = (
+            min(3 * marks + 1, _MOST_EDGES) for marks in (len(lead), len(value) - full[-1] - 1)
+        )
         index = self._letters.find(needle)
         for _ in range(_MOST_COMPARED // len(needle)):
             if index < 0:
@@ -160,7 +166,7 @@ class _SearchedText:
             starts = range(first, previous, -1) if lead else (first,)
             begins = [
                 start
-                for start in islice(filter(self._begins.__getitem__, starts), 3 * len(lead) + 1)
+                for start in islice(filter(self._begins.__getitem__, starts), most_starts)
                 if previous < start and compare(lead, self._text[start:first]) < OTHER
             ]
             ends = islice(filter(self._ends.__getitem__, range(last + 1, following + 1)), most_ends)
