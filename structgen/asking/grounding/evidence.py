@@ -104,8 +104,8 @@ def evidence_of(
     places_of = cache(PlaceSearch(texts, max_places, is_exact=is_exact).places_of)
     stated_values = []
     for path, value in values:
-        places, *rest = places_of(value)
+        places, others, has_more = places_of(value)
         if path in repaired:
             places = tuple(replace(place, match="repaired") for place in places)
-        stated_values.append(Stated(path, value, places, *rest))
+        stated_values.append(Stated(path, value, places, others, has_more))
     return Evidence(texts.texts, tuple(stated_values))

@@ -1,7 +1,7 @@
 """Finds the runs of a text that a value repeats, exactly or in other typography.
 
-A model may write `'` where the text has `’`. Such a run is found, and its letters are those of the text. The
-*differences* between a value and a run, from the smallest:
+A model may write a straight apostrophe where the text has a curved one. Such a run is found, and the value
+gets its letters. The *differences* between a value and a run, from the smallest:
 
 - EXACT: white space alone, which is one blank wherever there is some.
 - TYPOGRAPHY: marks of quotation, an ellipsis, composed or decomposed accents (NFC, NFD), ligatures, full and
@@ -176,7 +176,7 @@ class _SearchedText:
 
 
 class RunSearch:
-    """Finds the runs of some texts that a value repeats. A text is read when the first value is looked for."""
+    """Finds the runs of some texts that a value repeats. They are read when the first value is looked for."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._texts = texts

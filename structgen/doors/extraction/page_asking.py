@@ -54,7 +54,7 @@ from structgen.doors.typed.options import TypedOptions
 from structgen.doors.typed.prompts import PromptSource, TextRequest, narrow_task
 from structgen.doors.typed.target_forms import TargetForm, WritingTask
 from structgen.doors.typed.worked.worked_examples import Examples, Spelling
-from structgen.doors.typed.wrapping import unwrap_document
+from structgen.doors.typed.wrapping import unwrap_document, wrap_document
 from structgen.doors.typed.writers import Preparation, Writer
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.machines.core.matcher import Matcher
@@ -476,12 +476,14 @@ class PageQuestion:
         assert isinstance(grammar, JsonSchemaGrammar), "it was looked at"
         try:
             written_value = self.read_value({"answer": result.text})
-            repaired_text = page_form.server_schema.repair_quotes(result.text)
-            answer_value = self.read_value({"answer": repaired_text})
         except SchemaError:
             return None
-        if not isinstance(answer_value, list):
+        if not isinstance(written_value, list):
             return None
+        document = write_json(written_value, as_json)
+        if self.form.is_wrapped:
+            document = wrap_document(document)
+        answer_value = self.read_value({"answer": page_form.server_schema.repair_quotes(document)})
         widest: Mapping[str, Any] = WIDEST
         item = over_bytes(grammar.under(Policies(**widest)))
         written_items, items = [], []

@@ -1,4 +1,5 @@
-"""A quote in other typography is found at its place, and gets the letters of the text; another text is not."""
+
+"""A quote in other typography is found at its place, and gets the letters of the text; another is not."""
 
 from __future__ import annotations
 
