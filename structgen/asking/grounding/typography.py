@@ -20,13 +20,15 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
-from itertools import islice, product
-from typing import Final, NamedTuple
+from itertools import accumulate
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from structgen.grammars.text_grammars.word_runs import borders_of
 
+Run: TypeAlias = tuple[str, int, int]
+"""A run of a text: the name of the text, and the places of its first character and behind its last one."""
 EXACT, TYPOGRAPHY, SPELLING, OTHER = range(4)
 """The differences between a value and a run of a text; OTHER: another value."""
 _MOST_COMPARED: Final = 20_000_000
@@ -54,18 +56,10 @@ _BROKEN: Final = "\0"
 _DASH: Final = r"[-\u2010-\u2015\u2212\u2e3a\u2e3b]"
 _DASHES: Final = re.compile(rf"(?<!{_DASH}){_DASH}++(?!\W{{0,8}}(?:[A-Z]{{3}}\W?)?\d)")
 """Dashes before which no number begins."""
-_HYPHEN: Final = re.compile(rf"(?<={_LETTER})(?:- ?|{_BROKEN})(?={_LETTER})")
+_HYPHEN: Final = re.compile(rf"(?<={_LETTER})(- ?|{_BROKEN})(?={_LETTER})")
 """A hyphen between two letters."""
 _WORD: Final = re.compile(rf"(?<!{_LETTER}){_LETTER}++(?!\d)")
 """Letters that no digit follows."""
-
-
-class Run(NamedTuple):
-    """A run of a text: the characters from `start` to before `end` of the text `name`."""
-
-    name: str
-    start: int
-    end: int
 
 
 @cache
@@ -74,27 +68,21 @@ def _forms() -> dict[int, str]:
     marks = {**dict.fromkeys(map(ord, _SINGLE), "'"), **dict.fromkeys(map(ord, _DOUBLE), '"')}
     marks |= {0x2025: "..", 0x2026: "...", 0x22EF: "...", 0x152: "OE", 0x153: "oe"}
     every_char = "".join(map(chr, range(0x10000)))
-    forms = marks | dict.fromkeys(map(ord, [_SOFT, *_WITHOUT_WIDTH.findall(every_char)]), "")
+    forms = dict[int, str]()
     for char in every_char:
         form = _FORMS.match(unicodedata.decomposition(char))
-        if ord(char) not in forms and form:
-            # of signs such as "№" only other widths are forms
-            if form[1] != "compat" or unicodedata.category(char)[0] == "L":
-                forms[ord(char)] = unicodedata.normalize("NFKC", char).translate(marks)
-    return forms
+        # of signs such as "№" only other widths are forms
+        if form and (form[1] != "compat" or unicodedata.category(char)[0] == "L"):
+            forms[ord(char)] = unicodedata.normalize("NFKC", char).translate(marks)
+    return {**forms, **marks, **dict.fromkeys(map(ord, [_SOFT, *_WITHOUT_WIDTH.findall(every_char)]), "")}
 
 
-class _Skeletons(dict[str, str]):
-    """The letters and digits that a character is looked for by: small, without accents."""
-
-    def __missing__(self, char: str) -> str:
-        # a sign that Unicode decomposes into a letter is no letter of a word
-        plain = char.translate(_forms()).casefold() if char.isalnum() else ""
-        self[char] = skeleton = "".join(filter(str.isalnum, unicodedata.normalize("NFKD", plain)))
-        return skeleton
-
-
-_SKELETONS: Final = _Skeletons()
+@cache
+def _skeleton_of(char: str) -> str:
+    """Return the letters and digits that a character is looked for by: small, without accents."""
+    # a sign that Unicode decomposes into a letter is no letter of a word
+    plain = char.translate(_forms()).casefold() if char.isalnum() else ""
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", plain)))
 
 
 @lru_cache(maxsize=16)
@@ -109,12 +97,9 @@ def _plain_spelling(text: str) -> tuple[str, Mapping[int, str]]:
     """Return a text in small letters, without its hyphens between letters; and these, by their places."""
     plain = _DASHES.sub("-", _plain_typography(_LINE_END.sub(_BROKEN, _WITHOUT_WIDTH.sub("", text))))
     plain = _WORD.sub(lambda word: word[0].casefold(), plain)
-    hyphens = dict[int, str]()
-    removed = 0
-    for hyphen in _HYPHEN.finditer(plain):
-        hyphens[hyphen.start() - removed] = hyphen[0]
-        removed += len(hyphen[0])
-    return _HYPHEN.sub("", plain), hyphens
+    parts = _HYPHEN.split(plain)
+    places = accumulate(map(len, parts[::2]))
+    return "".join(parts[::2]), dict(zip(places, parts[1::2], strict=False))
 
 
 def compare(value: str, words: str) -> int:
@@ -133,7 +118,7 @@ class _SearchedText:
     """A text in which runs are looked for. Cost: linear, some 0.3 us for each character."""
 
     def __init__(self, text: str) -> None:
-        skeletons = [_SKELETONS[char] for char in text]
+        skeletons = [*map(_skeleton_of, text)]
         sizes = np.fromiter(map(len, skeletons), np.int64, len(text))
         self._text = text
         self._letters = "".join(skeletons)
@@ -147,8 +132,8 @@ class _SearchedText:
 
     def similar_runs(self, value: str) -> Iterator[list[tuple[int, int]]]:
         """Yield the runs that have the letters and digits of a value, in the order of the text. Runs that
-        differ in the marks around the same letters are one list."""
-        skeletons = [_SKELETONS[char] for char in value]
+        differ in the marks around the same letters are one list, which is empty inside of a word."""
+        skeletons = [*map(_skeleton_of, value)]
         needle = "".join(skeletons)
         if not needle:
             return
@@ -163,15 +148,14 @@ class _SearchedText:
                 return
             previous, first = map(int, self._places[index : index + 2])
             last, following = map(int, self._places[index + len(needle) :][:2])
-            starts = range(first, previous, -1) if lead else (first,)
-            begins = [
-                start
-                for start in islice(filter(self._begins.__getitem__, starts), most_starts)
-                if previous < start and compare(lead, self._text[start:first]) < OTHER
+            starts = [place for place in range(first, previous, -1) if self._begins[place]][:most_starts]
+            ends = [place for place in range(last + 1, following + 1) if self._ends[place]][:most_ends]
+            yield [
+                (start, end)
+                for start in starts
+                if compare(lead, self._text[start:first]) < OTHER
+                for end in ends
             ]
-            ends = islice(filter(self._ends.__getitem__, range(last + 1, following + 1)), most_ends)
-            if runs := [*product(begins, ends)]:
-                yield runs
             index = self._letters.find(needle, index + 1)
 
 
@@ -192,19 +176,19 @@ class RunSearch:
         runs = defaultdict[int, list[Run]](list)
         for name, text in self._texts.items():
             searched = self._searched_text(text)
-            for ways in searched.similar_runs(value):
+            for ways in filter(None, searched.similar_runs(value)):
                 difference, _, run = min(
-                    (compare(value, text[start:end]), end - start, Run(name, start, end))
-                    for start, end in ways
+                    (compare(value, text[start:end]), end - start, (name, start, end)) for start, end in ways
                 )
                 if len(runs[difference]) < most:
                     runs[difference].append(run)
                 if len(runs[EXACT]) == most:
                     break
-        for difference in (EXACT, TYPOGRAPHY, SPELLING):
-            if len(runs[difference]) in ((1,) if difference == SPELLING else range(1, most + 1)):
+        for difference in (EXACT, TYPOGRAPHY):
+            if runs[difference]:
                 return difference, runs[difference]
-        return OTHER, runs[SPELLING] + runs[OTHER]
+        spelled = runs[SPELLING]
+        return (SPELLING, spelled) if len(spelled) == 1 else (OTHER, spelled + runs[OTHER])
 
     def repair_letters(self, value: str) -> str:
         """Return a value in the letters of the texts where they have it in other typography, else as it is.

@@ -23,8 +23,8 @@ from structgen.doors.extraction.found_items import FoundItem
 MOST_CELLS: Final = 5_000_000
 """The most cells of one table. Nested items can have a column for each of their members."""
 _LAST: Final = ("pages", "conflicts", "error")
-_PATHS: Final = ("unverified", "repaired")
-"""The columns of paths, each of which only tables have in which it is not empty."""
+_IF_ANY: Final = ("unverified", "repaired")
+"""The last columns, and those that a table has only if some item has such a value."""
 _TYPES: Final = {int: "Int64", bool: "boolean", str: "string"}
 """The type of pandas that holds the values of a Python type exactly, and missing values too."""
 
@@ -42,7 +42,8 @@ def rows_of(items: Sequence[FoundItem]) -> list[dict[str, Any]]:
     linear in the cells.
     """
     columns = _name_columns(items)
-    last = (*_LAST, *(name for name in _PATHS if any(getattr(item, name) for item in items)))
+    # a column that would be empty is left out
+    last = (*_LAST, *(name for name in _IF_ANY if any(getattr(item, name) for item in items)))
     empty = dict.fromkeys(["document", *columns.values(), *last])
     # there is a column for each member that any item has
     cells = len(items) * len(empty)
@@ -57,17 +58,19 @@ def rows_of(items: Sequence[FoundItem]) -> list[dict[str, Any]]:
             **empty,
             "document": item.document,
             **{columns[path]: value for path, value in values_in(item.value) if _is_scalar(value)},
-            **{name: _last_cell(item, name) for name in last},
+            **{name: cell for name, cell in _last_cells(item).items() if name in last},
         }
         for item in items
     ]
 
 
-def _last_cell(item: FoundItem, name: str) -> Any:
-    cell = getattr(item, name)
-    if name in _PATHS:
-        return "; ".join(map(dotted_path, cell))
-    return len(cell) if name == "conflicts" else cell
+def _last_cells(item: FoundItem) -> dict[str, Any]:
+    return {
+        "pages": item.pages,
+        "conflicts": len(item.conflicts),
+        "error": item.error,
+        **{name: "; ".join(map(dotted_path, getattr(item, name))) for name in _IF_ANY},
+    }
 
 
 def dotted_path(path: str) -> str:
@@ -140,7 +143,7 @@ def _name_columns(items: Sequence[FoundItem]) -> dict[str, str]:
             if _is_scalar(value):
                 scalars[path] = None
     names = {path: dotted_path(path) for path in sorted(scalars, key=ranks.__getitem__)}
-    uses = Counter(["document", *_LAST, *_PATHS, *names.values()])
+    uses = Counter(["document", *_LAST, *_IF_ANY, *names.values()])
     # the pointers of members begin with "/", so a name that does so is replaced by its pointer
     return {path: path if uses[name] > 1 or name.startswith("/") else name for path, name in names.items()}
 
@@ -169,7 +172,7 @@ def _json_line(item: FoundItem) -> dict[str, Any]:
         ],
         "pages": [*item.pages],
         "error": item.error,
-        **{name: paths for name in _PATHS if (paths := getattr(item, name))},
+        **{name: paths for name in _IF_ANY if (paths := getattr(item, name))},
     }
 
 

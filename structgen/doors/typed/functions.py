@@ -355,11 +355,8 @@ async def write_texts(writer: Writer, text_requests: Sequence[TextRequest], atte
     return [next(results) if error is None else unasked_result(error) for error in errors]
 
 
-def with_evidence(
-    outcome: Outcome[Any], form: TargetForm, stated: StatedText, *, is_exact: bool
-) -> Outcome[Any]:
-    """Return an outcome that tells where texts state the values of its document. `is_exact`: in the same
-    letters alone."""
+def with_evidence(outcome: Outcome[Any], form: TargetForm, stated: StatedText) -> Outcome[Any]:
+    """Return an outcome that tells where texts state the values of its document."""
     # start-up: few answers are grounded
     from structgen.asking.grounding.evidence import evidence_of
 
@@ -367,6 +364,7 @@ def with_evidence(
     document: Any = text
     if not form.is_text_in_string:
         document = read_json(unwrap_document(text) if form.is_wrapped else text)
+    is_exact = form.quotes and form.quoted_text is None
     evidence = evidence_of(document, stated, outcome.result.repaired, is_exact=is_exact)
     return replace(outcome, evidence=evidence)
 
@@ -383,7 +381,7 @@ def with_details(
     task, prompt = text_request.task, writer.prompt_text(text_request)
     form = task.form
     if task.stated is not None and outcome.error is None:
-        outcome = with_evidence(outcome, form, task.stated, is_exact=task.options.quotes == "exact")
+        outcome = with_evidence(outcome, form, task.stated)
     # servers send no probabilities; a strategy changes them, and a reply is no document
     if not isinstance(writer, Local) or task.options.sampling.strategies or outcome.reply is not None:
         return replace(outcome, prompt=prompt)

@@ -84,7 +84,7 @@ class TargetForm:
     """The form as it was before its grammar was narrowed to what a text states. None: it was not."""
     quoted_text: StatedText | None = None
     """The texts whose letters the quotes of a server's document get. None: they stay as the model writes
-    them."""
+    them; beside `quotes`, a string has its places in the same letters alone."""
     quotes: bool = False
     """Whether each free string is a quote, not only those with `x-quote`."""
 

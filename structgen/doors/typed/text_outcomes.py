@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Never, TypeAlias, TypeVar, overload
 
 from structgen.asking.grounding.grounded_grammar import checked_texts, schema_grammar_of
-from structgen.asking.grounding.stated_text import stated_text
+from structgen.asking.grounding.stated_text import StatedText, stated_text
 from structgen.base.errors import OptionError, options_named
 from structgen.base.language.checks import check_quotes
+from structgen.decoding.engine.requests import Result
 from structgen.doors.typed.functions import judge_attempt, with_evidence
 from structgen.doors.typed.model_servers.server_answers import Answer
 from structgen.doors.typed.outcomes import Outcome
@@ -116,32 +117,33 @@ def outcome_of(
         cure = "Pass a str: a message's content is None where the model refuses, or calls a tool."
         raise OptionError(f"It is of the type {type(text).__name__}.", where="text", cure=cure)
     form = form_of(target)
-    texts = checked_texts(False if grounded is None else grounded)
     quotes = check_quotes("quotes", quotes)
+    texts = checked_texts(False if grounded is None else grounded)
     if texts is True:
         raise OptionError("True names no text.", where="grounded", cure="Give the text: there is no prompt.")
-    if texts is False and quotes is not True:
-        raise OptionError("quotes needs a text.", where="quotes", cure="Pass grounded=text too.")
     stated = None if texts is False else stated_text(texts)
     if stated is not None:
         schema_grammar_of(form.grammar)  # raises for a target without a schema
-        if quotes != "exact":
-            form = replace(form, quoted_text=stated, quotes=quotes)
+        form = replace(form, quoted_text=None if quotes == "exact" else stated, quotes=bool(quotes))
+    elif quotes is not True:
+        raise OptionError("quotes needs a text.", where="quotes", cure="Pass grounded=text too.")
     answer = Answer(form, "text", reason="length" if cut else "stop")
-
-    def find_evidence(outcome: Outcome[Any]) -> Outcome[Any]:
-        if stated is None or outcome.error is not None:
-            return outcome
-        return with_evidence(outcome, form, stated, is_exact=quotes == "exact")
-
     if not isinstance(text, str):
-        return _stream_partials(text, answer, find_evidence)
+        return _stream_partials(text, answer, stated)
     answer.add_part(text)
-    return find_evidence(judge_attempt(form, answer.make_result(), 1, None))
+    return _judge_answer(answer, answer.make_result(), stated)
+
+
+def _judge_answer(answer: Answer, result: Result, stated: StatedText | None) -> Outcome[Any]:
+    """Return the outcome of a result, with its evidence where texts were given."""
+    outcome = judge_attempt(answer.form, result, 1, None)
+    if stated is None or outcome.error is not None:
+        return outcome
+    return with_evidence(outcome, answer.form, stated)
 
 
 def _stream_partials(
-    pieces: Iterable[str], answer: Answer, find_evidence: Callable[[Outcome[Any]], Outcome[Any]]
+    pieces: Iterable[str], answer: Answer, stated: StatedText | None
 ) -> Iterator[Partial[Any]]:
     """Yield the result so far after each piece that adds to it; the last partial has the outcome."""
     progress = progress_of(answer.form)
@@ -152,6 +154,6 @@ def _stream_partials(
     result = answer.make_result()
     if rest := answer.take_rest(result):
         yield progress.add_piece(rest)
-    outcome = find_evidence(judge_attempt(answer.form, result, 1, None))
+    outcome = _judge_answer(answer, result, stated)
     _ = outcome.value  # its error is raised here
     yield Partial(progress, outcome)

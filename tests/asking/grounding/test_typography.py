@@ -1,4 +1,3 @@
-
 """A quote in other typography is found at its place, and gets the letters of the text; another is not."""
 
 from __future__ import annotations
