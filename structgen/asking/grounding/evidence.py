@@ -6,8 +6,8 @@ written with a mask or without one. *Stated* does not mean true: a text has thes
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, replace
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -57,10 +57,10 @@ class Evidence(Sequence[Stated]):
     def to_csv(self, *, formulas: bool = False) -> str:
         """Return a table (RFC 4180) with a line for each place, and one for a value without any. Texts that
         a spreadsheet could compute have an apostrophe in front, but not with `formulas`."""
-        rows: list[tuple[Any, ...]] = [("path", "value", "text", "start", "end", "words", "others")]
+        rows: list[tuple[Any, ...]] = [("path", "value", "text", "start", "end", "words", "others", "match")]
         for value in self:
-            for place in map(astuple, value.places) if value.places else [("",) * 4]:
-                rows.append((value.path, value.value, *place, "; ".join(value.others)))
+            for *place, match in map(astuple, value.places) if value.places else [("",) * 5]:
+                rows.append((value.path, value.value, *place, "; ".join(value.others), match))
         return csv_table(rows, formulas=formulas)
 
     def page(self) -> str:
@@ -79,10 +79,18 @@ class Evidence(Sequence[Stated]):
         return frame_page(self.page(), repr(self), "allow-scripts")
 
 
-def evidence_of(document: Json, texts: StatedText) -> Evidence:
+def evidence_of(
+    document: Json,
+    texts: StatedText,
+    repaired: Collection[str] = (),
+    *,
+    is_exact: bool = False,
+) -> Evidence:
     """Return where some texts state the values of a document: all places, but at most 1,000 of a value, and
     of many values 100,000 in all (at least one each). `Stated.has_more` tells of others.
 
+    `repaired`: the JSON Pointers of the strings that got the letters of the texts; their places say so.
+    `is_exact`: as in `PlaceSearch`. For example `evidence_of({"a": "x"}, stated_text((("mail", "x y"),)))`.
     Raises SchemaError for what is no JSON value. Cost: linear in the texts for each different value.
     """
     values: list[tuple[str, Value]] = [
@@ -93,6 +101,11 @@ def evidence_of(document: Json, texts: StatedText) -> Evidence:
     # many values with many places would make a page that nobody can open
     max_places = max(1, min(MOST_LISTED, _MOST_IN_ALL // max(1, len(values))))
     # equal values of a document are searched once
-    places_of = cache(PlaceSearch(texts, max_places).places_of)
-    stated_values = [Stated(path, value, *places_of(value)) for path, value in values]
+    places_of = cache(PlaceSearch(texts, max_places, is_exact=is_exact).places_of)
+    stated_values = []
+    for path, value in values:
+        places, others, has_more = places_of(value)
+        if path in repaired:
+            places = tuple(replace(place, match="repaired") for place in places)
+        stated_values.append(Stated(path, value, places, others, has_more))
     return Evidence(texts.texts, tuple(stated_values))

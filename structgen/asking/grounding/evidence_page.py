@@ -25,7 +25,7 @@ _ROWS: Final = """\
 {% macro row(at) %}
 {% set one = shown[at] %}<tr><td><b><bdi>{{ cut(one.path or "the answer") }}</bdi></b></td> <td>{{ line(at, "", one.value) }}</td> <td><div class=places>
 {% for place in one.places[:most] %}
-{{ line(at, "m%d-%d"|format(order[place.text], place.start), place.words, "%s%s to %s"|format(place.text ~ ", " if texts|length > 1 else "", "{:,}".format(place.start), "{:,}".format(place.end))) }}
+{{ line(at, "m%d-%d"|format(order[place.text], place.start), place.words, "%s%s to %s%s"|format(place.text ~ ", " if texts|length > 1 else "", "{:,}".format(place.start), "{:,}".format(place.end), ", repaired" if place.match == "repaired" else "")) }}
 {% else %}
 <span class=why>not stated in the text: inferred, or chosen from a list</span>
 {% endfor %}</div>

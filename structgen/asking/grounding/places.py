@@ -7,29 +7,20 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import cache
-from itertools import islice
-from typing import Final, TypeAlias, Union
-
-import numpy as np
+from typing import Final, Literal, TypeAlias, Union
 
 from structgen.asking.grounding.readings import Kind
 from structgen.asking.grounding.stated_text import StatedText, as_instants, spellings_of
 from structgen.asking.grounding.text_runs import LONGEST_RUN, LOOSE
-from structgen.grammars.text_grammars.word_runs import LETTER, borders_of
+from structgen.asking.grounding.typography import OTHER
 
 Value: TypeAlias = Union[int, Decimal, str]
 _Group: TypeAlias = tuple[Kind, str, tuple[int, int]]
-_Way: TypeAlias = tuple[re.Pattern[str], str]
-"""A way to fold texts before they are compared: a pattern of the pieces that count, and the border between
-them."""
-_EXACT: Final[_Way] = (re.compile(rf"\s+|{LETTER}+|.", re.S), "\n")
-_LOOSE: Final[_Way] = (re.compile(f"[^{re.escape(''.join(LOOSE))}]"), "")
-# no amount: 61.40 is not 6140
-_CODE: Final = re.compile(rf"(?!\D*\d+[.,]\d+\D*\Z)(?=.*\d).{{1,{LONGEST_RUN}}}", re.S)
+_WITHOUT_MARKS: Final = dict.fromkeys(map(ord, LOOSE))
+# no amount: 61.40 is not 6140, nor is 1,204.50 any code
+_CODE: Final = re.compile(rf"(?!\D*\d+(?:[.,]\d+)+\D*\Z)(?=.*\d).{{1,{LONGEST_RUN}}}", re.S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +31,9 @@ class StatedPlace:
     start: int
     end: int
     words: str
+    match: Literal["exact", "repaired"] = "exact"
+    """Whether a string is in the letters of the words. "repaired": the answer had them in other typography
+    (`typography`). Then a quote (`sg.Quote`, `quotes`) of a server's answer got the letters of the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +56,13 @@ class PlaceSearch:
     """Finds the places of values in some texts, at most so many of a value. Cost: that of reading the texts;
     then, for each value, linear in them."""
 
-    def __init__(self, stated_text: StatedText, max_places: int) -> None:
+    def __init__(self, stated_text: StatedText, max_places: int, *, is_exact: bool = False) -> None:
+        """`is_exact`: a run in other typography is no place of a string."""
         self._texts = stated_text.texts
         self._max_places = max_places
         self._order = {name: index for index, name in enumerate(stated_text.texts)}
-        self._folded_text = cache(_fold_text)
-        self._borders_of = cache(_border_flags)
+        self._runs = stated_text.run_search
+        self._is_exact = is_exact
         self._places_of_value = defaultdict[Value, list[tuple[bool, _Group, StatedPlace]]](list)
         self._values_of_group = defaultdict[_Group, dict[str, list[Value]]](dict)
         """The values that are read at each place, with all their spellings, by kind and place without a
@@ -89,17 +84,15 @@ class PlaceSearch:
 
         A number stands where one of its value is read; parts of something else count where there is no other.
         A string stands where a date, a time or an address is read that is written like it, and where it is a
-        quote (`borders_of`), white space folded. A code that stands nowhere: where its words are in other
-        letters or with other marks.
+        quote (`borders_of`), in its own typography or else in another. A code that stands nowhere: where its
+        words are in other letters or with other marks.
         """
         readings = self._places_of_value.get(value, ())
         whole = [reading for reading in readings if not reading[0]] or readings
         groups = {place: group for _, group, place in whole}
         places = dict.fromkeys(groups)
         if isinstance(value, str):
-            places |= self._find_runs(value, _EXACT)
-            if not places and _CODE.fullmatch(value):
-                places = self._find_runs(value, _LOOSE)
+            places |= self._find_runs(value)
         sorted_places = sorted(
             places,
             key=lambda place: (self._order[place.text], place.start, place.end),
@@ -122,52 +115,22 @@ class PlaceSearch:
     ) -> StatedPlace:
         return StatedPlace(name, start, end, self._texts[name][start:end])
 
-    def _find_runs(self, value: str, way: _Way) -> dict[StatedPlace, None]:
-        return dict.fromkeys(islice(self._each_run(value, way), self._max_places + 1))
-
-    def _each_run(self, value: str, way: _Way) -> Iterator[StatedPlace]:
-        needle, pieces = _fold_text(" ".join(value.split()), way)
-        last = len(pieces) - 1
-        has_word = any(map(str.isalnum, value))
-        for name, text in self._texts.items():
-            chars, spans = self._folded_text(text, way)
-            # a run inside of a longer word is no quote
-            begins, ends = self._borders_of(text)
-            index = chars.find(needle) if has_word else -1
-            while index >= 0:
-                start = spans[index][0]
-                end = spans[index + last][1]
-                if begins[start] and ends[end]:
-                    yield self._build_place(name, start, end)
-                index = chars.find(needle, index + 1)
+    def _find_runs(self, value: str) -> dict[StatedPlace, None]:
+        difference, runs = self._runs.find_runs(value, self._max_places + 1)
+        places = [self._build_place(*run) for run in runs]
+        if difference == OTHER or (difference and self._is_exact):
+            code = _plain_code(value)
+            return dict.fromkeys(place for place in places if code and _plain_code(place.words) == code)
+        if difference:
+            places = [replace(place, match="repaired") for place in places]
+        return dict.fromkeys(places)
 
 
-def _border_flags(text: str) -> tuple[Sequence[int], Sequence[int]]:
-    """Return of each place of a text whether a quote may begin there, and whether one may end there."""
-    begins, ends, _ = borders_of(text)
-    flags = np.zeros((2, len(text) + 1), np.uint8)
-    flags[0, begins] = flags[1, ends] = 1
-    return bytes(flags[0]), bytes(flags[1])
-
-
-def _fold_text(text: str, way: _Way) -> tuple[str, list[tuple[int, int]]]:
-    """Return a text in the form with which values are compared, and for each character of that form the
-    span of the text that it comes from.
-
-    The exact form (`border` is a line break) has one blank for each run of white space, and a line break at
-    each border of a word. A value that begins and ends with line breaks is therefore found at borders of
-    words alone, and `str.find` skips all else in C. The loose form has small letters, and no borders.
-    """
-    pattern, border = way
-    chars = list[str]()
-    spans = list[tuple[int, int]]()
-    for match in pattern.finditer(text):
-        if match[0].isspace():
-            piece = border + " "
-        elif border:
-            piece = border + match[0]
-        else:
-            piece = match[0].casefold()
-        chars.append(piece)
-        spans += [match.span()] * len(piece)
-    return "".join(chars) + border, spans
+def _plain_code(text: str) -> str:
+    """Return a code in small letters, without white space and without the marks of its words that have a
+    digit; "" for what is no code. A hyphen that may be the sign of a number stays."""
+    if not _CODE.fullmatch(text):
+        return ""
+    text = re.sub(r"(?<!\w)-(?=-*\d)", "\0", text.casefold())
+    plain = re.sub(r"\S*\d\S*", lambda word: word[0].translate(_WITHOUT_MARKS), text)
+    return "".join(plain.split())

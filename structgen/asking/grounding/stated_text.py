@@ -11,9 +11,12 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import cached_property, lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from structgen.asking.grounding.reading import Kind, Reading
+
+if TYPE_CHECKING:
+    from structgen.asking.grounding.typography import RunSearch
 
 KIND_OF_FORMAT: Final[Mapping[str, Kind]] = {
     "date": "date",
@@ -48,6 +51,14 @@ class StatedText:
         from structgen.asking.grounding.readings import readings_of
 
         return tuple((name, reading) for name, text in self.texts.items() for reading in readings_of(text))
+
+    @cached_property
+    def run_search(self) -> RunSearch:
+        """The search for the runs of the texts."""
+        # start-up: few answers are grounded
+        from structgen.asking.grounding.typography import RunSearch
+
+        return RunSearch(self.texts)
 
     def months(self) -> list[str]:
         """Return the months that the texts state, those of dates too: `1985-04`."""

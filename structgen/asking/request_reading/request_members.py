@@ -62,7 +62,7 @@ anthropic: text model service_tier inference_geo speed user_profile_id workspace
     output_settings output_config; object_schema output_format; none mcp_servers;
     object metadata cache_control diagnostics extra_body thread context_management;
     flag outline; 'whole'|'tokens' choices; flag|repetitions repetition;
-    flag|text|named_texts grounded; flag quotes; 'error'|'free' missing; +idle
+    flag|text|named_texts grounded; flag|'exact' quotes; 'error'|'free' missing; +idle
 tokenize: text model prompt; flag add_special_tokens return_token_strs add_generation_prompt;
     flag continue_final_message; [message] messages; [tool] tools; template_settings chat_template_kwargs
 detokenize: text model; [integer] tokens!
@@ -211,7 +211,7 @@ MEMBERS: Final = (
         flag echo use_beam_search ignore_eos include_stop_str_in_output skip_special_tokens no_stop_trim
         spaces_between_special_tokens add_generation_prompt continue_final_message add_special_tokens
         return_tokens_as_token_ids return_token_ids return_hidden_states include_reasoning separate_reasoning
-        stream_reasoning outline quotes; flag|repetitions repetition; 'whole'|'tokens' choices;
+        stream_reasoning outline; flag|'exact' quotes; flag|repetitions repetition; 'whole'|'tokens' choices;
         flag|text|named_texts grounded; 'error'|'free' missing;
         text chat_template custom_logit_processor; list logits_processors; [text] modalities;
         object audio web_search_options prediction moderation image access_programs kv_transfer_params

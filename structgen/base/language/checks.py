@@ -20,7 +20,7 @@ from dataclasses import fields
 from functools import cache
 from numbers import Integral, Real
 from types import MappingProxyType, UnionType
-from typing import Annotated, Any, Final, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 from structgen.base.errors import OptionError
 from structgen.base.limits import DEFAULT, Limits
@@ -183,6 +183,14 @@ def check_flag(name: str, value: Any) -> bool | None:
 def check_switch(name: str, value: Any) -> bool:
     """Return a value that is True or False; False for None (not given). Raises OptionError for others."""
     return check_flag(name, value) or False
+
+
+def check_quotes(name: str, value: Any) -> bool | Literal["exact"]:
+    """Return a value that is True, False or "exact"; False for None (not given). Raises OptionError for
+    others."""
+    if value is not None and value != "exact" and not isinstance(value, bool):
+        raise option_error(name, value, 'Give True, False or "exact", or leave it out.')
+    return value or False
 
 
 def check_seconds(name: str, value: Any) -> float | None:
@@ -423,6 +431,7 @@ def option_error(name: str, value: Any, takes: str, cure: str = "") -> OptionErr
 
 
 Switch: TypeAlias = Annotated[bool, check_switch]
+Quotes: TypeAlias = Annotated[bool | Literal["exact"], check_quotes]
 Count: TypeAlias = Annotated[int, WholeCheck(0)]
 PositiveCount: TypeAlias = Annotated[int, WholeCheck(1)]
 Share: TypeAlias = Annotated[float, NumberCheck(0.0, 1.0, "a number from 0 to 1")]

@@ -154,7 +154,6 @@ FLAGS: Final[dict[str, Flag]] = {
         "call goes on where the first one stopped.",
     ),
     "page": Flag(Path, "Write the documents with their marks and the items: one file of HTML."),
-    "extract quotes": Flag(bool, "Strings are words of the page.", default=True),
     "extract strict": Flag(bool, "Exit with 1 if a page was not asked."),
     # --- explain --------------------------------------------------------------------------------------------
     "lines": Flag(int, "Lines that tell what a document is.  [default: 400]", min_value=1),

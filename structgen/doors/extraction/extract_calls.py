@@ -67,9 +67,10 @@ def extract(
 
     What is asked. `prompt`: the words before each page, by default made of the type's name. `examples`: pairs
     of a text and its items, or its object. `grounded`: numbers, dates and the like are those that the page
-    states; `quotes`: strings are words of the page, but those of a field with `sg.Inferred`. `unverified`: a
-    page that only looks as if it stated a required value, in a form that is not read, is asked too; such
-    values are marked (`is_unverified`).
+    states; `quotes`: strings are words of the page, but those of a field with `sg.Inferred`; "exact": in the
+    letters of the page even where a server writes other ones. `unverified`: a page that only looks as if it
+    stated a required value, in a form that is not read, is asked too; such values are marked
+    (`is_unverified`).
 
     Pages. `page`: the most tokens of one, at most what the model's context leaves; `overlap`: an item of so
     many tokens stands whole in one page. `merge`: "places", items of two pages are one where their quotes

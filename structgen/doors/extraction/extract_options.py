@@ -17,6 +17,7 @@ from structgen.base.language.checks import (
     NonemptyText,
     NumberCheck,
     PositiveCount,
+    Quotes,
     Switch,
     WholeCheck,
     check_fields,
@@ -87,7 +88,7 @@ class ExtractSettings:
     merge: Annotated[str, ChoiceCheck(MERGES)] = "places"
     least_confidence: Annotated[float, NumberCheck(0.0, 1.0, "a probability")] = 0.3
     grounded: Switch = True
-    quotes: Switch = True
+    quotes: Quotes = True
     unverified: Switch = False
     at_once: Annotated[int, WholeCheck(1, 1_024)] = 8
     max_requests: PositiveCount = 10_000

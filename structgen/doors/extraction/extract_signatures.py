@@ -7,7 +7,7 @@ both calls: type checkers apply these to each overload.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from structgen.doors.typed.signatures.call_options import WritingOptions
 
@@ -41,7 +41,7 @@ class ExtractOptions(WritingOptions, total=False):
     merge: str
     least_confidence: float
     grounded: bool
-    quotes: bool
+    quotes: bool | Literal["exact"]
     unverified: bool
     at_once: int
     max_requests: int
@@ -119,7 +119,7 @@ if TYPE_CHECKING:
             merge: str | Wrong = ...,
             least_confidence: float | Wrong = ...,
             grounded: bool | Wrong = ...,
-            quotes: bool | Wrong = ...,
+            quotes: bool | Literal["exact"] | Wrong = ...,
             unverified: bool | Wrong = ...,
             at_once: int | Wrong = ...,
             max_requests: int | Wrong = ...,

@@ -355,8 +355,10 @@ class _Lines:
             self.remarks += [f"{page.document}, page {page.number}: {remark}" for remark in line["remarks"]]
             for part in line["parts"]:
                 span = page.document, page.number, part["start"], part["end"]
+                is_exact = question.typed_options.quotes == "exact"
+                repaired = None if is_exact else part.get("repaired", ())
                 answer = PageAnswer(
-                    *span, question.read_value(part), part["confidences"], question.unverified
+                    *span, question.read_value(part), part["confidences"], question.unverified, repaired
                 )
                 self.answers[page.document].append(answer)
 

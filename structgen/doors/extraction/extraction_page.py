@@ -151,6 +151,7 @@ def _values_of(item: FoundItem) -> Iterator[tuple[FoundValue, bool, str]]:
             if field.confidence is not None and (len(pairs) > 1 or _is_doubtful(field)):
                 notes.append(f"{field.confidence:.0%} sure")
             notes += ["not stated"] * _is_missing(field) + ["not verified"] * field.is_unverified
+            notes += ["repaired"] * (field.match == "repaired")
             yield field, is_other, ", ".join(notes)
 
 

@@ -22,7 +22,9 @@ from structgen.doors.extraction.found_items import FoundItem
 
 MOST_CELLS: Final = 5_000_000
 """The most cells of one table. Nested items can have a column for each of their members."""
-_LAST: Final = ("pages", "conflicts", "error", "unverified")
+_LAST: Final = ("pages", "conflicts", "error")
+_IF_ANY: Final = ("unverified", "repaired")
+"""The last columns, and those that a table has only if some item has such a value."""
 _TYPES: Final = {int: "Int64", bool: "boolean", str: "string"}
 """The type of pandas that holds the values of a Python type exactly, and missing values too."""
 
@@ -32,7 +34,7 @@ def rows_of(items: Sequence[FoundItem]) -> list[dict[str, Any]]:
 
     Its columns are `document`; one for each path of a scalar of any item; `pages`, a tuple; `conflicts`,
     their number; and `error`. If any item has values that are not verified, the column `unverified` has their
-    names.
+    names; `repaired` has those of values that the model wrote in other typography than the text.
 
     A column is named by the path with dots (`party.name`, `lines.0.price`). If an item is itself a scalar,
     its column is `value`. If a name would be ambiguous, or that of another column, the column is named by the
@@ -40,8 +42,8 @@ def rows_of(items: Sequence[FoundItem]) -> list[dict[str, Any]]:
     linear in the cells.
     """
     columns = _name_columns(items)
-    # the column `unverified` is left out of tables in which it would be empty
-    last = _LAST if any(item.unverified for item in items) else _LAST[:-1]
+    # a column that would be empty is left out
+    last = (*_LAST, *(name for name in _IF_ANY if any(getattr(item, name) for item in items)))
     empty = dict.fromkeys(["document", *columns.values(), *last])
     # there is a column for each member that any item has
     cells = len(items) * len(empty)
@@ -56,15 +58,19 @@ def rows_of(items: Sequence[FoundItem]) -> list[dict[str, Any]]:
             **empty,
             "document": item.document,
             **{columns[path]: value for path, value in values_in(item.value) if _is_scalar(value)},
-            **dict(zip(last, _last_cells(item), strict=False)),
+            **{name: cell for name, cell in _last_cells(item).items() if name in last},
         }
         for item in items
     ]
 
 
-def _last_cells(item: FoundItem) -> tuple[Any, ...]:
-    unverified = "; ".join(map(dotted_path, item.unverified))
-    return item.pages, len(item.conflicts), item.error, unverified
+def _last_cells(item: FoundItem) -> dict[str, Any]:
+    return {
+        "pages": item.pages,
+        "conflicts": len(item.conflicts),
+        "error": item.error,
+        **{name: "; ".join(map(dotted_path, getattr(item, name))) for name in _IF_ANY},
+    }
 
 
 def dotted_path(path: str) -> str:
@@ -97,8 +103,8 @@ def to_jsonl(items: Sequence[FoundItem]) -> str:
 
     Its members are document, value, places ({path: [start, end]} of the scalars that a text states),
     confidences ({path: probability} where it is known), conflicts (objects of path, value, place, page and
-    confidence), pages, error, and unverified (paths; not where it is empty). Paths are JSON Pointers in the
-    value. Cost: linear.
+    confidence), pages, error, and unverified and repaired (paths; not where they are empty). Paths are JSON
+    Pointers in the value. Cost: linear.
     """
     return "".join(f"{write_json(_json_line(item), as_json)}\n" for item in items)
 
@@ -121,7 +127,7 @@ def build_table(items: Sequence[FoundItem]) -> Any:
 
 
 def _column_names(rows: list[dict[str, Any]]) -> list[str]:
-    return [*rows[0]] if rows else ["document", *_LAST[:-1]]
+    return [*rows[0]] if rows else ["document", *_LAST]
 
 
 def _name_columns(items: Sequence[FoundItem]) -> dict[str, str]:
@@ -137,7 +143,7 @@ def _name_columns(items: Sequence[FoundItem]) -> dict[str, str]:
             if _is_scalar(value):
                 scalars[path] = None
     names = {path: dotted_path(path) for path in sorted(scalars, key=ranks.__getitem__)}
-    uses = Counter(["document", *_LAST, *names.values()])
+    uses = Counter(["document", *_LAST, *_IF_ANY, *names.values()])
     # the pointers of members begin with "/", so a name that does so is replaced by its pointer
     return {path: path if uses[name] > 1 or name.startswith("/") else name for path, name in names.items()}
 
@@ -166,7 +172,7 @@ def _json_line(item: FoundItem) -> dict[str, Any]:
         ],
         "pages": [*item.pages],
         "error": item.error,
-        **({"unverified": item.unverified} if item.unverified else {}),
+        **{name: paths for name in _IF_ANY if (paths := getattr(item, name))},
     }
 
 

@@ -6,10 +6,10 @@ of its scalars, with its path as a JSON Pointer, e.g. "/age". A *place* is where
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, TypeAlias, Union
+from typing import Any, Literal, TypeAlias, Union
 
 from structgen.base.json_text.exact_json import Json
 
@@ -33,6 +33,9 @@ class PageAnswer:
     """The probability of each scalar, by its JSON Pointer in `value`; {} if the model tells none."""
     may_guess: bool = False
     """Whether the answer may have values that the page only looks as if it stated."""
+    repaired: Collection[str] | None = ()
+    """The JSON Pointers in `value` of the strings that got the letters of the page. None: in other typography
+    (`quotes="exact"`) no string has a place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,9 @@ class FoundValue:
     confidence: float | None
     is_unverified: bool = False
     """Whether the place only looks as if it stated the value, in a notation that we do not read."""
+    match: Literal["exact", "repaired"] = "exact"
+    """Whether the model wrote a string in the letters of its place. "repaired": in other typography; a quote
+    (`sg.Quote`, `quotes`) then got the letters of the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +79,8 @@ class FoundItem:
     def unverified(self) -> list[str]:
         """The paths of the values that the text only looks as if it stated them."""
         return [field.path for field in self.fields if field.is_unverified]
+
+    @property
+    def repaired(self) -> list[str]:
+        """The paths of the values that the model wrote in other typography than the text."""
+        return [field.path for field in self.fields if field.match == "repaired"]

@@ -71,10 +71,13 @@ def placed_items(answer: PageAnswer, text: str, *, is_object: bool) -> list[Foun
         used_places.add(frozenset(chosen.items()))
         fields = []
         for path, scalar in scalars_in(item):
-            confidence = answer.confidences.get(path if is_object else f"/{index}{path}")
+            pointer = path if is_object else f"/{index}{path}"
+            confidence = answer.confidences.get(pointer)
             start, end = page.found_at[chosen[path]] if path in chosen else (None, None)
             is_unverified = start is not None and scalar in page.guessed
-            fields.append(FoundValue(path, scalar, start, end, answer.page, confidence, is_unverified))
+            is_repaired = pointer in (answer.repaired or ()) or scalar in page.repaired
+            match: Any = "repaired" if is_repaired else "exact"
+            fields.append(FoundValue(path, scalar, start, end, answer.page, confidence, is_unverified, match))
         found_item = FoundItem(answer.document, item, tuple(fields), pages=(answer.page,))
         items.append(found_item)
     return items
@@ -86,11 +89,13 @@ class _PlacesOfPage:
 
     def __init__(self, answer: PageAnswer, text: str) -> None:
         page = ((answer.document, text[answer.start : answer.end]),)
-        self._search = PlaceSearch(stated_text(page), MOST_LISTED)
+        self._search = PlaceSearch(stated_text(page), MOST_LISTED, is_exact=answer.repaired is None)
         self._start = answer.start
         self._guesses = PlaceSearch(unverified_text(page), MOST_LISTED) if answer.may_guess else None
         self.guessed = set[Value]()
         """The values that the page only looks as if it stated, in a notation that we do not read."""
+        self.repaired = set[Value]()
+        """The values that the page states in other typography."""
         self._borders = [border.end() for border in _BORDER.finditer(text, answer.start, answer.end)]
         self.found_at = dict[_Place, _Place]()
         """The real place in the document of each place with long borders."""
@@ -106,6 +111,8 @@ class _PlacesOfPage:
         ):
             self.guessed.add(value)
         places = list[_Place]()
+        if any(place.match == "repaired" for place in stated_places):
+            self.repaired.add(value)
         for place in stated_places:
             places.append((self._start + place.start, self._start + place.end))
         aside = [ASIDE * bisect(self._borders, low) for low, _ in places]

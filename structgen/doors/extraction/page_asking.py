@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from structgen.asking.documents.page_cuts import cut_pages
 from structgen.asking.grounding.grounded_grammar import schema_grammar_of
+from structgen.asking.grounding.repairs import changed_strings
 from structgen.asking.grounding.stated_text import stated_text
 from structgen.asking.grounding.unread_values import unverified_text
 from structgen.asking.request_reading.example_pairs import Pair
@@ -53,7 +54,7 @@ from structgen.doors.typed.options import TypedOptions
 from structgen.doors.typed.prompts import PromptSource, TextRequest, narrow_task
 from structgen.doors.typed.target_forms import TargetForm, WritingTask
 from structgen.doors.typed.worked.worked_examples import Examples, Spelling
-from structgen.doors.typed.wrapping import unwrap_document
+from structgen.doors.typed.wrapping import unwrap_document, wrap_document
 from structgen.doors.typed.writers import Preparation, Writer
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.machines.core.matcher import Matcher
@@ -453,7 +454,7 @@ class PageQuestion:
         why = ""
         # if the type refuses the answer, its items are checked one by one when all pages have an answer
         if outcome.error is not None and not (result.error is None and result.text):
-            stated_items = self._stated_items(result, item_target.form, line)
+            stated_items = self._stated_items(result, item_target.form, page_target.form, line)
             return (None, outcome.error) if stated_items is None else (stated_items, "")
         if result.finish_reason in (FinishReason.STEERED, FinishReason.MAX_TOKENS):
             why = f"The answer was truncated at {self.writer.bound}."
@@ -463,28 +464,41 @@ class PageQuestion:
         self,
         result: Result,
         form: TargetForm,
+        page_form: TargetForm,
         line: dict[str, Any],
     ) -> Any:
         """Return the items of a server's answer that the text does state, when it does not state all of them.
         (Nothing holds a server to the text.) Return None if the answer is not a list. `form`: the form of one
-        item."""
+        item; `page_form`: that of the answer."""
         if not isinstance(result.error, ValidatorError) or not self.is_list or form.grammar is None:
             return None
         grammar = form.grammar.innermost
         assert isinstance(grammar, JsonSchemaGrammar), "it was looked at"
         try:
-            answer_value = self.read_value({"answer": result.text})
+            written_value = self.read_value({"answer": result.text})
         except SchemaError:
             return None
-        if not isinstance(answer_value, list):
+        if not isinstance(written_value, list):
             return None
+        document = write_json(written_value, as_json)
+        if self.form.is_wrapped:
+            document = wrap_document(document)
+        answer_value = self.read_value({"answer": page_form.server_schema.repair_quotes(document)})
         widest: Mapping[str, Any] = WIDEST
         item = over_bytes(grammar.under(Policies(**widest)))
-        items = [value for value in answer_value if grammar_accepts(item, write_json(value, as_json))]
+        written_items, items = [], []
+        for written, value in zip(written_value, answer_value, strict=True):
+            if grammar_accepts(item, write_json(value, as_json)):
+                written_items.append(written)
+                items.append(value)
         line["remarks"].append(
             f"{len(answer_value) - len(items)} of {len(answer_value)} items are not stated there."
         )
-        return {"answer": write_json(items, as_json), "confidences": {}}
+        return {
+            "answer": write_json(items, as_json),
+            "confidences": {},
+            "repaired": [*changed_strings(written_items, items)],
+        }
 
     def _may_pass(self, error: BaseException | None) -> bool:
         """Return whether an error came from a server and may be temporary."""
@@ -501,7 +515,7 @@ class PageQuestion:
                 result, form.grammar, writer.engine.tokenizer, self.form.value_pointer
             )
             sure = {path: round(confidence.probability, 6) for path, confidence in confidences.items()}
-        return {"answer": result.text, "confidences": sure}
+        return {"answer": result.text, "confidences": sure, "repaired": [*result.repaired]}
 
     def read_value(self, part: Mapping[str, Any]) -> Any:
         """Return the list of items, or the object, that a part of a line has."""

@@ -146,7 +146,8 @@ def generate(
         the prompt is about (the arguments of the template; of messages the last turn of the user); a text; or
         texts by name. `sg.Inferred` marks conclusions, `sg.Quote` strings that are runs of these texts.
     quotes
-        whether all free strings are such runs.
+        whether all free strings are such runs. A server's quote in other typography gets the letters of the
+        text; "exact": it is none (docs/right.md).
     missing
         "error": a required value that the texts do not state raises NotStatedError before the model is asked;
         "free": the model writes what it likes there.

@@ -364,7 +364,9 @@ def with_evidence(outcome: Outcome[Any], form: TargetForm, stated: StatedText) -
     document: Any = text
     if not form.is_text_in_string:
         document = read_json(unwrap_document(text) if form.is_wrapped else text)
-    return replace(outcome, evidence=evidence_of(document, stated))
+    is_exact = form.quotes and form.quoted_text is None
+    evidence = evidence_of(document, stated, outcome.result.repaired, is_exact=is_exact)
+    return replace(outcome, evidence=evidence)
 
 
 def with_details(

@@ -14,6 +14,7 @@ from structgen.base.language.checks import (
     InstanceCheck,
     NamedCheck,
     PositiveCount,
+    Quotes,
     Switch,
     check_fields,
 )
@@ -67,7 +68,7 @@ class TypedOptions(Request):
     policies: Annotated[Mapping[str, Any], _POLICIES] | None = None
     wrap: Switch | None = None
     grounded: Annotated[bool | str | Mapping[str, str], NamedCheck(checked_texts)] = False
-    quotes: Switch = False
+    quotes: Quotes = False
     missing: Annotated[str, ChoiceCheck(("error", "free"))] = "error"
     examples: Annotated[Pairs, NamedCheck(read_pairs)] = NO_PAIRS
     tool_choice: Any = None

@@ -243,7 +243,8 @@ def narrow_task(
     form, options = task.form, task.options
     if form.unnarrowed is not None:
         return task
-    if not (options.grounded or options.quotes or form.has_quotes):
+    is_quoted = bool(options.quotes) or form.has_quotes
+    if not (options.grounded or is_quoted):
         if options.missing != "error":
             raise idle_missing()
         return task
@@ -259,11 +260,18 @@ def narrow_task(
         form.grammar,
         stated,
         values=options.grounded is not False,
-        quotes=options.quotes,
+        quotes=bool(options.quotes),
         free=options.missing == "free",
         report=report,
     )
-    return replace(task, form=replace(form, grammar=grammar, unnarrowed=form), stated=stated)
+    narrowed_form = replace(
+        form,
+        grammar=grammar,
+        unnarrowed=form,
+        quoted_text=stated if is_quoted and options.quotes != "exact" else None,
+        quotes=bool(options.quotes),
+    )
+    return replace(task, form=narrowed_form, stated=stated)
 
 
 @dataclass(slots=True, eq=False)

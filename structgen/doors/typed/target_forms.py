@@ -82,6 +82,11 @@ class TargetForm:
     """Whether the grammar is that of an object that holds the text of the target as a string."""
     unnarrowed: TargetForm | None = None
     """The form as it was before its grammar was narrowed to what a text states. None: it was not."""
+    quoted_text: StatedText | None = None
+    """The texts whose letters the quotes of a server's document get. None: they stay as the model writes
+    them; beside `quotes`, a string has its places in the same letters alone."""
+    quotes: bool = False
+    """Whether each free string is a quote, not only those with `x-quote`."""
 
     @cached_property
     def schema(self) -> dict[str, Any] | None:
@@ -182,6 +187,13 @@ class TargetForm:
         is_wrapped = self.is_wrapped or (self.wrap and not is_object(self.string_schema or self.schema or {}))
         # no mask holds the server to a way of writing: every way is read
         byte_grammar = self.compile_sent_schema(**WIDEST)
+        make_repair = None
+        if self.quoted_text is not None:
+            # start-up: few answers are grounded
+            from structgen.asking.grounding.repairs import QuoteRepair
+
+            grammar = (self.unnarrowed or self).compile_sent_schema(**WIDEST).grammar
+            make_repair = partial(QuoteRepair, grammar, self.quotes, self.quoted_text)
         sent_schema = without_grammars(self.object_schema)
         # what a text states of a type is no list of values that the type has
         type_schema = self.string_schema or (self.unnarrowed or self).schema or {}
@@ -193,6 +205,7 @@ class TargetForm:
             keeps_wrapper=self.is_wrapped,
             is_text_in_string=self.string_schema is not None,
             names=named_values(value_schema, type_schema.get("$defs")),
+            make_repair=make_repair,
         )
 
     def grammar_for(self, tokenizer: Tokenizer) -> Grammar | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Never, TypeAlias, TypeVar, overload
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, Never, TypeAlias, TypeVar, overload
 
 from structgen.asking.grounding.grounded_grammar import checked_texts, schema_grammar_of
 from structgen.asking.grounding.stated_text import StatedText, stated_text
 from structgen.base.errors import OptionError, options_named
+from structgen.base.language.checks import check_quotes
 from structgen.decoding.engine.requests import Result
 from structgen.doors.typed.functions import judge_attempt, with_evidence
 from structgen.doors.typed.model_servers.server_answers import Answer
@@ -24,15 +26,26 @@ if TYPE_CHECKING:
     from structgen.decoding.runs.wrong_arguments import FineIf, NotAnOption, Wrong
 
     Texts: TypeAlias = str | Mapping[str, str]
+    Repairs: TypeAlias = bool | Literal["exact"]
 
 
 @overload
 def outcome_of(  # type: ignore[overload-overlap]
-    text: str, target: TypeForm[T], *, cut: bool = False, grounded: Texts | None = None
+    text: str,
+    target: TypeForm[T],
+    *,
+    cut: bool = False,
+    grounded: Texts | None = None,
+    quotes: Repairs = True,
 ) -> Outcome[T]: ...
 @overload
 def outcome_of(
-    text: Iterable[str], target: TypeForm[T], *, cut: bool = False, grounded: Texts | None = None
+    text: Iterable[str],
+    target: TypeForm[T],
+    *,
+    cut: bool = False,
+    grounded: Texts | None = None,
+    quotes: Repairs = True,
 ) -> Iterator[Partial[T]]: ...
 @overload
 def outcome_of(  # type: ignore[overload-overlap]
@@ -44,11 +57,16 @@ def outcome_of(  # type: ignore[overload-overlap]
 ) -> Iterator[Partial[str]]: ...
 @overload
 def outcome_of(  # type: ignore[overload-overlap]
-    text: str, target: AnyTarget, *, cut: bool = False, grounded: Texts | None = None
+    text: str, target: AnyTarget, *, cut: bool = False, grounded: Texts | None = None, quotes: Repairs = True
 ) -> Outcome[Any]: ...
 @overload
 def outcome_of(
-    text: Iterable[str], target: AnyTarget, *, cut: bool = False, grounded: Texts | None = None
+    text: Iterable[str],
+    target: AnyTarget,
+    *,
+    cut: bool = False,
+    grounded: Texts | None = None,
+    quotes: Repairs = True,
 ) -> Iterator[Partial[Any]]: ...
 @overload  # takes no call: for messages about wrong ones
 def outcome_of(
@@ -57,6 +75,7 @@ def outcome_of(
     *,
     cut: bool | Wrong = ...,
     grounded: Texts | Wrong | None = ...,
+    quotes: Repairs | Wrong = ...,
     **unknown: NotAnOption,
 ) -> Any: ...
 @options_named(  # type: ignore[misc]  # the last overload takes what it refuses
@@ -68,6 +87,7 @@ def outcome_of(
     *,
     cut: bool = False,
     grounded: Any = None,
+    quotes: Any = True,
 ) -> Any:
     """Return the outcome of a model's text for a target: an `Outcome`, whose `value` is the object or raises
     the error that a typed function raises. Of an iterable of pieces, return an iterator of `Partial`s; the
@@ -82,6 +102,9 @@ def outcome_of(
         whether the model was stopped by its limit of tokens. That is an error, with the text so far.
     `grounded`
         a text, or texts by name. The `evidence` of the outcome has where they state each value.
+    `quotes`
+        which strings get the letters of these texts where they differ in typography alone (docs/right.md).
+        True: all that are free; False: those with `sg.Quote`; "exact": none, and such places do not count.
 
     For example, `sg.outcome_of("<think>36?</think>36", int).value` is 36.
 
@@ -94,13 +117,17 @@ def outcome_of(
         cure = "Pass a str: a message's content is None where the model refuses, or calls a tool."
         raise OptionError(f"must be a str, got {type(text).__name__}.", where="text", cure=cure)
     form = form_of(target)
-    answer = Answer(form, "text", reason="length" if cut else "stop")
+    quotes = check_quotes("quotes", quotes)
     texts = checked_texts(False if grounded is None else grounded)
     if texts is True:
         raise OptionError("grounded=True needs a prompt.", where="grounded", cure="Pass the text itself.")
     stated = None if texts is False else stated_text(texts)
     if stated is not None:
         schema_grammar_of(form.grammar)  # raises for a target without a schema
+        form = replace(form, quoted_text=None if quotes == "exact" else stated, quotes=bool(quotes))
+    elif quotes is not True:
+        raise OptionError("quotes needs a text.", where="quotes", cure="Pass grounded=text too.")
+    answer = Answer(form, "text", reason="length" if cut else "stop")
     if not isinstance(text, str):
         return _stream_partials(text, answer, stated)
     answer.add_part(text)

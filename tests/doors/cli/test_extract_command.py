@@ -80,8 +80,11 @@ def test_a_table_a_page_and_answers_that_are_kept(folder: Path) -> None:
         assert run(*how, "--page", "found.html").exit_code == 0
         asked = len(server.bodies)
         assert run(*how).exit_code == 0 and len(server.bodies) == asked
-        other = run(*how, "-o", "quotes=false")
-        assert other.exit_code == 2 and "another option" in other.stderr
+        for value in ("false", "exact"):
+            other = run(*how, "-o", f"quotes={value}")
+            assert other.exit_code == 2 and "another option" in other.stderr
+        wrong = run(*how, "-o", "quotes=yes")
+        assert wrong.exit_code == 2 and '"exact"' in wrong.stderr
         assert run(*how, "-o", "quotes=false", "--start-over").exit_code == 0
     rows = list(csv.DictReader((folder / "found.csv").open()))
     assert [(row["name"], row["age"]) for row in rows] == [("Ada Brook", "36"), ("Tom Reed", "41")]

@@ -342,13 +342,12 @@ def test_a_turn_continues_a_document_of_the_policies_here_and_there() -> None:
 
 
 def test_a_function_s_quotes_are_those_of_its_arguments_on_a_server_too() -> None:
-    for payer in ("Ada", "Read"):
+    for payer, quotes in (("Ada", True), ("Read", True), ("Ada", "exact"), ("Read", "exact")):
         reply = {"payer": payer, "total": 1.0, "note": "x"}
         for make in (Scripted, server):
             with suppress(ScriptError), make([reply]) as model:
-                read = sg.generate(model=model.model if make is server else model, quotes=True, attempts=1)(
-                    read_bill
-                )
+                name = model.model if make is server else model
+                read = sg.generate(model=name, quotes=quotes, attempts=1)(read_bill)
                 if payer == "Ada":
                     assert read(TEXTS[0]).payer == "Ada"
                 else:

@@ -61,7 +61,7 @@ def own_members(task: WritingTask, source: PromptSource) -> dict[str, Any]:
         elif options.quotes or form.has_quotes:
             members["quoted"] = texts
         if options.quotes:
-            members["quotes"] = True
+            members["quotes"] = options.quotes
         if options.missing != "error" and is_read:
             members["missing"] = options.missing
     return members

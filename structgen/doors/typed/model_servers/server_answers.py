@@ -42,7 +42,11 @@ class Answer:
         self._is_findable = bracket == "[" or is_object(schema)
         """Whether the document can be found while it arrives."""
         self.object, self.sent_text = ArrivingObject(bracket), ""
-        """The object that may be the document; and the text that was handed out."""
+        """The object that may be the document; and the text that was handed out, its quotes repaired."""
+        make_repair = None if form.grammar is None or form.tools else form.server_schema.make_repair
+        self._repair = make_repair and make_repair()
+        self._taken_text = ""
+        """The part of the text that was handed out, as it arrived."""
         self.thoughts = self.refusal = ""
         self.reason = reason
         self.usage = Usage()
@@ -101,7 +105,11 @@ class Answer:
             excerpt = self.object.excerpt if self._is_findable else ""
             arrived_text = excerpt + self._calls.text_so_far(is_complete=self._is_over)
         # an id that comes late changes a text that was handed out: then nothing is added
-        new_text = arrived_text[len(self.sent_text) :] if arrived_text.startswith(self.sent_text) else ""
+        is_longer = arrived_text.startswith(self._taken_text)
+        new_text = arrived_text[len(self._taken_text) :] if is_longer else ""
+        self._taken_text += new_text
+        if self._repair is not None:
+            new_text = self._repair.repair_piece(new_text)
         self.sent_text += new_text
         return new_text
 
@@ -113,6 +121,7 @@ class Answer:
         self._is_over = self.reason != "length"
         text, thoughts, error = self.reply, self.thoughts, self._ending_error()
         value: Any = text
+        repaired: Mapping[str, str] = {}
         if form.tools is not None and self._has_calls(form.tools, text):
             value = read_reply(form.tools, text, is_complete=True)
             thoughts = thoughts or value.thinking or ""
@@ -122,7 +131,7 @@ class Answer:
             reading = read_document(text, form.server_schema)
             thoughts = thoughts or reading.thoughts
             if reading.document is not None and self._is_over:
-                text, value = form.server_schema.unwrap_value(reading.document)
+                text, value, repaired = form.server_schema.unwrap_value(reading.document)
             else:
                 error = ValidatorError(f"{reading.fault}.", where="text")
                 text = value = reading.excerpt if self._is_over else self.object.excerpt or text
@@ -142,6 +151,7 @@ class Answer:
             value=value,
             thoughts=thoughts,
             reply=self.reply,
+            repaired=repaired,
         )
 
     def take_rest(self, result: Result) -> str:

@@ -23,7 +23,8 @@ there by its name, which is a string without its quotes, or in marks of quotatio
 read as JSON is: of the values 1 and "1" the reply `1` is the number. A document that was asked for inside of
 an object is read as it is where no such object is found.
 
-Nothing else is mended: comments, trailing commas and typographic quotes are not JSON.
+Nothing else is mended: comments, trailing commas and typographic quotes are not JSON. Only the quotes of a
+text get its letters (`repairs`).
 """
 
 from __future__ import annotations
@@ -32,13 +33,17 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from structgen.base.json_text.events import JsonError
+from structgen.base.json_text.exact_json import read_exact
 from structgen.base.json_text.growing_json import GrowingJson
 from structgen.doors.typed.wrapping import WRAPPER, is_object, openings_of, unwrap_document, wrap_document
 from structgen.machines.core.compiled import CompiledGrammar, first_fault
 from structgen.machines.core.string_values import grammar_accepts
+
+if TYPE_CHECKING:
+    from structgen.asking.grounding.repairs import QuoteRepair
 
 _TAG = r"(?:<{0}(?:think|thinking|reasoning)>|\[{0}THINK\])"
 _OPENING = re.compile(_TAG.format(""))
@@ -77,14 +82,27 @@ class SentSchema:
     """Whether the value is the text of a string, without its quotes."""
     names: Mapping[str, str]
     """The JSON of each listed value by its name (`named_values`)."""
+    make_repair: Callable[[], QuoteRepair] | None = None
+    """Makes the repair of the quotes of a document; None: quotes stay as the model wrote them."""
 
     def openings_of(self, text: str) -> Iterator[tuple[str, str]]:
         """Return the `openings_of` a document."""
         return openings_of(text, is_wrapped=self.is_wrapped, is_string=self.is_text_in_string)
 
     def document_as_sent(self, text: str) -> str | None:
-        """Return a text that is a document of the schema, None for any other."""
-        return text if grammar_accepts(self.byte_grammar, text) else None
+        """Return a text that is a document of the schema, or one once its quotes are repaired; None for any
+        other."""
+        return text if self._accepts(text) or self._accepts(self.repair_quotes(text)) else None
+
+    def _accepts(self, text: str) -> bool:
+        return grammar_accepts(self.byte_grammar, text)
+
+    def repair_quotes(self, text: str) -> str:
+        """Return a document with its quotes in the letters of the texts; any other text as it is."""
+        if self.make_repair is None:
+            return text
+        repair = self.make_repair()
+        return repair.repair_piece(text) + repair.open_string
 
     def document_of_bare(self, text: str) -> str | None:
         """Return the document for a text that stands without its wrapper or its quotes; None where the schema
@@ -106,12 +124,23 @@ class SentSchema:
         prefix = wrap_document('"' if needs_quote else "")[:-1]
         return first_fault(self.byte_grammar, text, prefix)
 
-    def unwrap_value(self, document: str) -> tuple[str, Any]:
-        """Return the text and the value of the target in a document."""
+    def unwrap_value(self, document: str) -> tuple[str, Any, dict[str, str]]:
+        """Return the text and the value of the target in a document, and its strings that were repaired as
+        the model wrote them, by JSON Pointer."""
+        repaired_document = self.repair_quotes(document)
+        repaired = dict[str, str]()
+        if repaired_document != document and self._accepts(repaired_document):
+            # start-up: few answers are grounded
+            from structgen.asking.grounding.repairs import changed_strings
+
+            prefix = f"/{WRAPPER}" if self.is_wrapped else ""
+            changed = changed_strings(read_exact(document), read_exact(repaired_document))
+            repaired = {path.removeprefix(prefix): string for path, string in changed.items()}
+            document = repaired_document
         value = self.byte_grammar.value(document.encode("utf-8", "surrogatepass"))
         if self.is_wrapped and not self.keeps_wrapper:
             document, value = unwrap_document(document), value[WRAPPER]
-        return value if self.is_text_in_string else document, value
+        return value if self.is_text_in_string else document, value, repaired
 
 
 @dataclass(frozen=True, slots=True)

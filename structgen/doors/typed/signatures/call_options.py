@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -45,7 +45,7 @@ class CallOptions(WritingOptions, total=False):
     continue_final_message: bool | None
     stop_tokens: Sequence[int]
     grounded: bool | str | Mapping[str, str]
-    quotes: bool
+    quotes: bool | Literal["exact"]
     missing: str
     examples: Iterable[tuple[Any, Any]] | Path | None
     tool_choice: Any

@@ -11,7 +11,7 @@ options in the last overload is written by `scripts/call_options.py`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
@@ -340,7 +340,7 @@ if TYPE_CHECKING:
             continue_final_message: bool | Wrong | None = ...,
             stop_tokens: Sequence[int] | Wrong = ...,
             grounded: bool | str | Mapping[str, str] | Wrong = ...,
-            quotes: bool | Wrong = ...,
+            quotes: bool | Literal["exact"] | Wrong = ...,
             missing: str | Wrong = ...,
             examples: Iterable[tuple[Any, Any]] | Path | Wrong | None = ...,
             tool_choice: Any | Wrong = ...,
