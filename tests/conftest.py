@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from failure_printing import FailurePrinter
 from hypothesis import HealthCheck, settings
 
 # Tests start a hundred processes: each would compile our sources anew where bytecode is not kept.
@@ -36,6 +37,11 @@ settings.register_profile(
     "deep", parent=settings.get_profile("default"), derandomize=False, max_examples=1000
 )
 settings.load_profile("default")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Print each failure when it happens."""
+    config.pluginmanager.register(FailurePrinter(config))
 
 
 def pytest_collection() -> None:
