@@ -25,7 +25,10 @@ from structgen.doors.cli.inner_loops import modules_with_entries
 
 pytest.importorskip("numba")
 PACKAGE = Path(structgen.__file__).parent
-TOLD = "structgen: compiling the inner loops, once after an installation (`structgen warmup` does it ahead)\n"
+TOLD = (
+    "structgen: compiling the inner loops to machine code: 10 to 60 s, once after an installation"
+    " (`structgen warmup` does it ahead)\n"
+)
 CHAIN = """
 from structgen.base.native.jit import jit
 
