@@ -14,6 +14,7 @@ from itertools import product
 from typing import Any
 
 import pytest
+from for_each import for_each
 
 import structgen as sg
 from structgen.errors import StructgenError
@@ -132,8 +133,8 @@ def drawn_case(chance: random.Random) -> tuple[str, str, int, str]:
     return kind, policy, missing, "".join(sorted(chars))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("policy", POLICIES)
+@for_each("kind", KINDS)
+@for_each("policy", POLICIES)
 def test_delete_is_written_where_its_byte_is_missing(policy: str, kind: str) -> None:
     check(kind, policy, 0x7F, "a\x7f")
 
