@@ -147,6 +147,7 @@ def test_a_processor_below_the_level_is_told_and_gets_its_own_code(package: Path
     assert f"is for processors of the level x86-64-v3, which this one has not; {INSTEAD}" in done.stderr
 
 
+@pytest.mark.slow  # a processor below the level is told in the same place
 def test_a_python_without_the_lock_is_told_and_gets_its_own_code(package: Path) -> None:
     done = process(package, f"import sys; sys.abiflags = 't'\n{USE}")
     assert done.stdout == "72 71\n" and "is for a Python with the interpreter lock" in done.stderr

@@ -115,7 +115,7 @@ def test_numbers_at_the_ends_of_doubles_are_listed_and_denied(policy: str, value
 
 @pytest.mark.parametrize(
     ("first", "count"),
-    [(0, 150), *(pytest.param(at, 2_000, marks=pytest.mark.slow) for at in range(150, 20_150, 2_000))],
+    [(0, 70), *(pytest.param(at, 2_000, marks=pytest.mark.slow) for at in range(70, 20_070, 2_000))],
 )
 def test_masks_and_texts_at_the_boundaries_of_doubles(first: int, count: int) -> None:
     for seed in range(first, first + count):
