@@ -3,7 +3,6 @@ takes no more, a warning does."""
 
 from __future__ import annotations
 
-import gc
 import os
 import random
 import warnings
@@ -56,7 +55,6 @@ def test_an_error_of_ours_says_so_and_a_held_grammar_serves_on(
 
     def work() -> bool:
         held = sg.compile(make(), tokenizer, store=sg.MaskStore(memory=1 << 20))
-        gc.freeze()  # a collection then goes through what is made from here on
         leave(left)
         others, failed = list[Any](), 0
         for _ in range(8):
