@@ -42,6 +42,10 @@ fault() {
 }
 
 say "A checkout compiles its inner loops to machine code, once after an installation. A wheel has them."
+if [[ $LIST != --list ]] && library=$("$BIN/python" scripts/built_library.py "$BIN/../machine-code"); then
+  echo "The wheel in dist/ was built from these sources: this demo uses its library, and compiles nothing."
+  export STRUCTGEN_MACHINE_CODE=$library
+fi
 show "$BIN/structgen" warmup
 
 say "A small model, which is part of the package, reads a sentence and writes a document of a JSON Schema."

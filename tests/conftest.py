@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from failure_printing import FailurePrinter
 from hypothesis import HealthCheck, settings
 
 # Tests start a hundred processes: each would compile our sources anew where bytecode is not kept.
@@ -38,15 +39,22 @@ settings.register_profile(
 settings.load_profile("default")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Print each failure when it happens."""
+    config.pluginmanager.register(FailurePrinter(config))
+
+
 def pytest_collection() -> None:
     """Collect tests without garbage collection, which goes through all modules again and again."""
     gc.disable()
 
 
 def pytest_collection_finish() -> None:
-    """Take modules and collected tests out of garbage collection: a tenth of a run went through them."""
+    """Take modules and collected tests out of garbage collection: a tenth of a run went through them. What is
+    imported later is gone through as seldom as a test of memory can bear: else that takes a tenth, too."""
     gc.enable()
     gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def pytest_unconfigure() -> None:

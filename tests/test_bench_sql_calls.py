@@ -66,7 +66,7 @@ def drawn(compiled: Any, chance: random.Random, most: int) -> str:
 
 @SQLITE
 @pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("count", [10, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [4, pytest.param(400, marks=pytest.mark.slow)])
 def test_sqlite_takes_the_query_of_each_random_call(format: str, count: int) -> None:
     chance = random.Random(format)
     tools = sg.tools([run_query], format=format, tool_choice="required", parallel=False)

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from for_each import for_each
 
 from structgen.base.system.csv_tables import csv_table
 
@@ -167,12 +168,12 @@ def test_numbers_stay_as_numbers_and_as_texts(count: int) -> None:
         assert written(value) == str(value)
 
 
-@pytest.mark.parametrize("cell", STAYING)
+@for_each("cell", STAYING)
 def test_a_number_an_amount_a_phone_number_and_all_other_words_stay(cell: str) -> None:
     assert written(cell) == cell and is_harmless(cell)
 
 
-@pytest.mark.parametrize("cell", GUARDED)
+@for_each("cell", GUARDED)
 def test_what_a_spreadsheet_could_compute_has_an_apostrophe(cell: str) -> None:
     assert written(cell) == f"'{cell}"
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from for_each import for_each
 
 import structgen as sg
 from structgen.decoding.runs.resources import small_tokenizer
@@ -43,8 +44,8 @@ def compiled_of(name: str, tokenizer: sg.Tokenizer) -> sg.CompiledGrammar:
     return sg.compile(GRAMMARS[name](), tokenizer, store=False)
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
-@pytest.mark.parametrize("name", GRAMMARS)
+@for_each("question", QUESTIONS)
+@for_each("name", GRAMMARS)
 def test_a_state_of_another_compiled_grammar_is_refused(
     name: str, question: str, tokenizer: sg.Tokenizer
 ) -> None:

@@ -102,7 +102,7 @@ def test_a_library_of_other_sources_is_told_and_not_used(package: Path) -> None:
     assert done.stderr == f"structgen: {why}\n{TOLD}"
 
 
-@pytest.mark.parametrize("kept", [0.0, 0.5, 0.99])
+@pytest.mark.parametrize("kept", [0.5, *(pytest.param(kept, marks=pytest.mark.slow) for kept in (0.0, 0.99))])
 def test_a_library_that_is_cut_off_is_told_and_not_used(package: Path, kept: float) -> None:
     path = library(package)
     held = path.read_bytes()
@@ -147,6 +147,7 @@ def test_a_processor_below_the_level_is_told_and_gets_its_own_code(package: Path
     assert f"is for processors of the level x86-64-v3, and this one is older; {INSTEAD}" in done.stderr
 
 
+@pytest.mark.slow  # a processor below the level is told in the same place
 def test_a_python_without_the_lock_is_told_and_gets_its_own_code(package: Path) -> None:
     done = process(package, f"import sys; sys.abiflags = 't'\n{USE}")
     assert done.stdout == "72 71\n" and "is for a Python with the interpreter lock" in done.stderr
@@ -170,7 +171,7 @@ def test_without_a_linker_the_writer_says_so(package: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "module",
     [
-        "structgen.decoding.engine.choice_loops",
+        "structgen.base.native.bit_rows",
         *(pytest.param(name, marks=pytest.mark.slow) for name in modules_with_entries()),
     ],
 )

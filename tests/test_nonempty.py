@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from for_each import for_each
 from nonempty import nonempty
 
 TESTS = Path(__file__).parent
+LISTS = re.compile(r"\.(glob|rglob|iterdir)\b")
+"""What stands in a file with such a line: no other is parsed."""
 
 
 def unchecked(source: str) -> Iterator[int]:
@@ -55,7 +58,8 @@ def test_every_list_of_files_of_the_repository_fails_where_it_is_empty() -> None
     found = [
         f"{path.relative_to(TESTS)}:{line}"
         for path in nonempty(TESTS.rglob("*.py"))
-        for line in unchecked(path.read_text(encoding="utf-8"))
+        if LISTS.search(code := path.read_text(encoding="utf-8"))
+        for line in unchecked(code)
     ]
     assert found == []
 

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 
 ROOT = Path(__file__).parents[1]
 
@@ -104,7 +105,7 @@ def test_the_files_that_ship_are_in_the_wheel(installed: Path, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("page", NEWCOMERS)
+@for_each("page", NEWCOMERS)
 def test_no_command_or_block_names_a_file_of_the_clone(page: str) -> None:
     """The quick share: a new user has no examples/, grammars/, schemas/ or tests/."""
     text = (ROOT / page).read_text(encoding="utf-8")

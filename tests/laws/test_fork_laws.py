@@ -16,6 +16,7 @@ import checked_locks
 import forked
 import pytest
 from checked_locks import ask_all
+from oracles.effort import tries
 
 import structgen as sg
 from structgen.base.system import fork_locks
@@ -112,7 +113,7 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Any]]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_locks_are_taken_in_one_order(checked: list[tuple[Any, Any]], kind: str) -> None:
     store = sg.MaskStore(memory=1 << 22)
-    for seed in range(4):
+    for seed in range(tries(2, 12)):
         ask_all(made(kind, store), random.Random(seed))
     assert not checked
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from for_each import for_each
 
 import structgen as sg
 from structgen.tokens.token_mask import allocate_mask
@@ -106,7 +107,7 @@ def answers(schema: Any, text: str) -> list[Any]:
     return found
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@for_each("name", TEXTS)
 def test_a_bound_that_no_text_meets_changes_nothing(name: str) -> None:
     jsonschema.validate(json.loads(TEXTS[name]), schema_of(name, 1000))
     want = answers(schema_of(name, 1000), TEXTS[name])

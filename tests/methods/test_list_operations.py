@@ -7,6 +7,7 @@ import math
 from collections import Counter
 
 import pytest
+from for_each import for_each
 from methods.list_operations import OPERATIONS, closed_form, measured, results
 
 
@@ -26,8 +27,8 @@ def enumerated(wanted: list[str], rate: int, done: str = "") -> float:
     return total
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize("items", [1, 2, 3, 4])
+@for_each("operation", OPERATIONS)
+@for_each("items", [1, 2, 3, 4])
 def test_the_closed_form_is_the_sum_over_all_draws(operation: str, items: int) -> None:
     wanted = results(operation, "dbca"[:items])
     for rate in range(1, items + 2):

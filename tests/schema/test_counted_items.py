@@ -157,12 +157,12 @@ def asks_for_kinds(seed: int) -> None:
 
 
 def test_kinds_of_items_beside_other_keywords_are_counted_as_jsonschema_counts_them() -> None:
-    for seed in range(25):
+    for seed in range(15):
         asks_for_kinds(seed)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(25, 1025, 100))
+@pytest.mark.parametrize("first", range(15, 1015, 100))
 def test_kinds_of_items_beside_other_keywords_whole(first: int) -> None:
     for seed in range(first, first + 100):
         asks_for_kinds(seed)
@@ -189,13 +189,13 @@ def ends_within_its_budget(seed: int) -> None:
 
 
 def test_arrays_that_owe_many_kinds_of_items_end_within_their_budget() -> None:
-    for seed in range(20):
+    for seed in range(10):
         ends_within_its_budget(seed)
 
 
 @pytest.mark.slow
 def test_arrays_that_owe_many_kinds_of_items_end_whole() -> None:
-    for seed in range(20, 1020):
+    for seed in range(10, 1010):
         ends_within_its_budget(seed)
 
 

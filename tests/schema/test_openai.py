@@ -141,7 +141,7 @@ def test_what_is_refused(schema: Any, pointer: str, keyword: str) -> None:
     assert (caught.value.where, caught.value.keyword) == (pointer, keyword)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "schema",
     [
         nested(10),

@@ -204,8 +204,11 @@ def _object_file(unit: str) -> bytes:
 
 @cache
 def tell_compiling() -> None:
-    """Say once why the first calls take long, and what does it ahead."""
-    write_notice("compiling the inner loops, once after an installation (`structgen warmup` does it ahead)")
+    """Say once what is compiled, for how long, and what does it ahead."""
+    write_notice(
+        "compiling the inner loops to machine code: 10 to 60 s, once after an installation"
+        " (`structgen warmup` does it ahead)"
+    )
 
 
 def objects_folder() -> Path:

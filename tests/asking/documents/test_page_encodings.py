@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from chromium_pages import CHROMIUM, read_in_chromium
+from for_each import for_each
 
 from structgen.asking.documents.page_encodings import PRESCANNED, decode_page
 from structgen.base.errors import OptionError
@@ -48,7 +49,7 @@ def test_printable_ascii_says_the_same_under_all_labels_and_names_of_codecs(decl
         assert decode_page(f"{declaration.format(name)}\n{text}".encode())[0].endswith(f"\n{text}"), name
 
 
-@pytest.mark.parametrize(
+@for_each(
     "label",
     [
         "unicode_escape",
@@ -62,7 +63,7 @@ def test_printable_ascii_says_the_same_under_all_labels_and_names_of_codecs(decl
         "nonsense",
     ],
 )
-@pytest.mark.parametrize("declaration", DECLARATIONS)
+@for_each("declaration", DECLARATIONS)
 def test_a_name_that_is_no_label_is_passed_over_and_told(declaration: str, label: str) -> None:
     page = declaration.format(label) + r"Zürich 36\x30"
     text, remarks = decode_page(page.encode())
@@ -122,7 +123,7 @@ def test_xml_in_utf_16_needs_no_mark(encoding: str) -> None:
     assert decode_page(page.encode(encoding)) == (page, ())
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("head", "name"),
     [
         # comments, also of no characters

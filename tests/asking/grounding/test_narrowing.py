@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 import pytest
+from for_each import for_each
 
 pytest.importorskip("babel")
 pytest.importorskip("text_to_num")
@@ -139,7 +140,7 @@ def written(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-@pytest.mark.parametrize("seed", range(60))
+@for_each("seed", range(60))
 def test_a_document_is_one_of_the_narrowed_schema_if_the_text_states_it(seed: int) -> None:
     rng = random.Random(seed)
     node = random_schema(rng, 2)
@@ -319,7 +320,7 @@ NUMBER: dict[str, Any] = {"type": "integer"}
 TAGGED: dict[str, Any] = {"properties": {"t": {"const": "x"}}, "required": ["t"]}
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("schema", "stated", "other"),
     [
         ({"properties": {"n": NUMBER}}, {"n": 5}, {"n": 6}),

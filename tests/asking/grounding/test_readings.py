@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from for_each import for_each
 
 pytest.importorskip("babel")
 pytest.importorskip("text_to_num")
@@ -42,7 +43,7 @@ ARABIC = str.maketrans("0123456789", "".join(chr(0x660 + digit) for digit in ran
 FULL_WIDTH = str.maketrans("0123456789./", "".join(chr(0xFEE0 + ord(one)) for one in "0123456789./"))
 
 
-@pytest.mark.parametrize("written", [one.strip() for one in DATES.strip().replace("\n", "|").split("|")])
+@for_each("written", [one.strip() for one in DATES.strip().replace("\n", "|").split("|")])
 def test_a_date_is_read_in_every_spelling(written: str) -> None:
     assert OCTOBER in stated(f"We meet on {written}, all of us.", "date")
 
@@ -53,7 +54,7 @@ def test_a_date_may_have_other_digits_and_a_line_end() -> None:
     assert stated("12\u066b5".translate(ARABIC)) == stated("12.5".translate(FULL_WIDTH)) == numbers("12.5")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("written", "date"),
     [
         ("1er mars 2026", dt.date(2026, 3, 1)),
@@ -122,7 +123,7 @@ def test_what_lacks_a_day_is_no_date(text: str) -> None:
     assert stated(text, "date") == set()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "values"),
     [
         ("1,204.50", ["1204.50"]),
@@ -192,7 +193,7 @@ def test_figures_have_every_reading_that_they_allow(text: str, values: list[str]
     assert numbers(*values) <= in_brackets <= numbers(*values) | {-value for value in numbers(*values)}
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "values"),
     [
         ("ten days", ["10"]),
@@ -261,7 +262,7 @@ def test_words_that_seldom_count_are_parts(text: str) -> None:
     assert stated(text, parts=True) != set()
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         *(
@@ -301,7 +302,7 @@ def test_the_figures_of_a_date_are_parts() -> None:
         assert {9, 2026} <= stated(text, parts=True)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "times"),
     [
         ("14:30", [(14, 30)]),
@@ -359,7 +360,7 @@ def test_a_written_zone_is_kept(zone: str) -> None:
     }
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "value"),
     [
         ("ten days", dt.timedelta(days=10)),

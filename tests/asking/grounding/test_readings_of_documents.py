@@ -10,6 +10,7 @@ import datetime as dt
 from decimal import Decimal
 
 import pytest
+from for_each import for_each
 
 pytest.importorskip("babel")
 pytest.importorskip("text_to_num")
@@ -187,14 +188,14 @@ def rows(table: str) -> list[list[str]]:
     return [line.rsplit(" | ", 1) for line in table.strip().splitlines()]
 
 
-@pytest.mark.parametrize(("line", "values"), rows(DATES))
+@for_each(("line", "values"), rows(DATES))
 def test_the_date_of_a_line_is_read_and_no_other(line: str, values: str) -> None:
     expected = [*map(dt.date.fromisoformat, values.split())]
     stated = {reading.value for reading in readings_of(line) if reading.kind == "date"}
     assert {expected[0]} <= stated <= {*expected}
 
 
-@pytest.mark.parametrize(("line", "values"), rows(NUMBERS))
+@for_each(("line", "values"), rows(NUMBERS))
 def test_the_number_of_a_line_is_read_and_no_other(line: str, values: str) -> None:
     expected = [*map(Decimal, values.split())]
     stated = {

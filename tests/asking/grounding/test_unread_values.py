@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import pytest
 from babel.dates import format_date
+from for_each import for_each
 
 from structgen.asking.grounding.stated_text import StatedText, stated_text
 from structgen.asking.grounding.unread_values import MOST_GUESSES, guesses_of, unverified_text
@@ -27,7 +28,7 @@ def guesses(text: str, kind: str) -> list[tuple[object, str]]:
     return [(one.value, text[one.start : one.end]) for one in found if one.kind == kind]
 
 
-@pytest.mark.parametrize("language", UNREAD)
+@for_each("language", UNREAD)
 def test_a_date_that_babel_writes_is_read_or_guessed(language: str) -> None:
     draw = random.Random(language)
     for pattern in ("long", "d MMMM y", "d MMM y"):

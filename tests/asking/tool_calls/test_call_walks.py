@@ -9,6 +9,7 @@ from typing import Any
 
 import plain_reader
 import pytest
+from for_each import for_each
 from reply_texts import faults
 
 import structgen as sg
@@ -42,7 +43,7 @@ def walker_of(format: str, choice: str, parallel: Any = True, thinking: Any = Fa
     return bench.Walker(grammar, bench.vocabulary(FORMATS[format]))
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@for_each("format", FORMATS)
 def test_walks_are_read_back_by_both_readers(format: str) -> None:
     """Of a call that is required, and of one that is completed where it was half written; every third format
     may also call nothing."""
@@ -73,7 +74,7 @@ def test_walks_are_read_back_by_both_readers_whole(format: str) -> None:
 THINKING = [name for name, row in FORMATS.items() if row.thinking]
 
 
-@pytest.mark.parametrize("format", THINKING)
+@for_each("format", THINKING)
 def test_walks_with_thoughts_are_read_back(format: str) -> None:
     thinking = (True, "auto")[THINKING.index(format) % 2]
     text = walker_of(format, "required", False, thinking).draw(random.Random(format))

@@ -52,7 +52,7 @@ def allows(machine: Any, text: str) -> bool:
     return state is not None and machine.accepts_end(state)
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@for_each("format", FORMATS)
 def test_every_format_takes_a_tool_with_a_slip(format: str) -> None:
     for schema in SLIPS:
         machine, tool = compiled(schema, format)

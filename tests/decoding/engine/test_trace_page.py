@@ -88,7 +88,7 @@ def test_a_browser_shows_the_tokens_and_tells_of_no_error(tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no browser")
-@pytest.mark.parametrize("width", [900, 1000, 1400])
+@pytest.mark.parametrize("width", [900, *(pytest.param(n, marks=pytest.mark.slow) for n in (1000, 1400))])
 def test_the_table_fits_its_column(tmp_path: Path, width: int) -> None:
     result, page = _result(logprobs=12), tmp_path / "trace.html"
     ENGINE.trace(result).write(page)

@@ -153,7 +153,7 @@ def independent(draws: np.ndarray) -> Units:
     return Units(draws, one, none, one, one, one[:, 0], one[:, 0], places, many - places[:-1].astype(float))
 
 
-@pytest.mark.parametrize("many", [20, 100])
+@pytest.mark.parametrize("many", [20, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("law", [(0.5, 0.0), (0.05, 0.0), (2.0, 3.0), (0.1, 0.9)], ids=str)
 def test_intervals_of_independent_draws_hold_and_exclude(law, many):
     """Of 400 runs, as many miss as in 999 of 1,000 trials with 5 %; and they are no wider than they must be:

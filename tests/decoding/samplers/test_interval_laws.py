@@ -42,8 +42,16 @@ def hold(chosen: list[Law], method: str, n: int, runs: range) -> None:
         assert np.mean([one.holds for one in each]) >= band(len(each)), kind
 
 
-@pytest.mark.parametrize(("n", "first"), [(20, 81_000), (100, 81_500)])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "n", "first"),
+    [
+        *((method, 20, 81_000) for method in METHODS),
+        *(
+            pytest.param(method, 100, 81_500, marks=[pytest.mark.slow] * (method != "auto"))
+            for method in METHODS
+        ),
+    ],
+)
 def test_intervals_hold_on_a_law_of_each_family(method, n, first):
     hold(made(first), method, n, range(1))
 

@@ -174,7 +174,9 @@ def test_the_plots_name_their_axes_and_a_grammar_that_removes_nothing_is_told():
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no browser")
-@pytest.mark.parametrize("width", [500, 900, 1000, 1400])
+@pytest.mark.parametrize(
+    "width", [500, *(pytest.param(n, marks=pytest.mark.slow) for n in (900, 1000, 1400))]
+)
 def test_labels_stay_inside_their_boxes(tmp_path, width):
     """The longest labels that there are: a share above 99.9 %, beside the same under masking."""
     one = Estimate(0.9999, 0.9998, 0.99995)

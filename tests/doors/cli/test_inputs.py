@@ -193,4 +193,4 @@ from structgen.base.native.machine_code import tell_compiling
 tell_compiling()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert without_waits(done.stderr).startswith("structgen: compiling the inner loops, once after")
+    assert without_waits(done.stderr).startswith("structgen: compiling the inner loops to machine code")

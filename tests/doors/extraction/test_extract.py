@@ -27,7 +27,7 @@ def said(found: Any) -> list[Any]:
 # --- the law: the cut says nothing --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 6))])
 def test_a_document_in_pages_has_the_items_of_the_document_as_one_page(seed: int) -> None:
     draw = random.Random(seed)
     text = document(draw, 30)

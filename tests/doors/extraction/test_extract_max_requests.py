@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from finding_models import document, extracted, finder, sales_in
+from for_each import for_each
 
 from structgen.base.errors import OptionError, ShortenedWarning
 from structgen.doors.extraction import extract_calls
@@ -53,7 +54,7 @@ def test_runs_of_few_requests_go_on_until_all_pages_have_an_answer(tmp_path: Pat
     assert len(model.prompts) - asked == whole.requests
 
 
-@pytest.mark.parametrize("seed", range(30))
+@for_each("seed", range(30))
 def test_requests_are_never_more_and_pages_that_need_none_are_free(seed: int) -> None:
     """Of pages that take no request, one, or more, in any order: begun pages stay below the bound, and pages
     are left only where it is reached."""

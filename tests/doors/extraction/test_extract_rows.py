@@ -44,8 +44,8 @@ def test_the_model_reads_the_rows_of_the_pages_and_what_stands_before_them_once(
     )
     begun = next(at for at, pair in enumerate(zip(first, other, strict=False)) if pair[0] != pair[1])
     how: Any = {"page": 45, "overlap": 10, "speculation": "off", "progress": False}
-    found = sg.extract(engine, people(120), list[Person], **how)
-    assert found.pages > 60 and begun > 10
+    found = sg.extract(engine, people(80), list[Person], **how)
+    assert found.pages > 40 and begun > 10
     own = found.prompt_tokens - found.requests * begun + found.tokens
     assert sum(read) <= 1.1 * own
 
@@ -60,6 +60,7 @@ def test_memory_does_not_grow_with_pages() -> None:
             held[now.pages] = tracemalloc.get_traced_memory()[0]
 
     extracted(engine, text[:400], page=60, overlap=20)  # what is loaded once
+    gc.freeze()  # a collection then goes through what the call makes
     tracemalloc.start()
     try:
         found = extracted(engine, text, page=60, overlap=20, progress=told)

@@ -32,7 +32,7 @@ from structgen.doors.extraction.merging import MOST_CONFLICTS, keys_of, merge_an
 pytest.importorskip("babel")
 pytest.importorskip("text_to_num")
 
-SEEDS = range(40)
+SEEDS = range(20)
 
 
 def items_of(
@@ -527,10 +527,10 @@ def test_places_count_from_the_beginning_of_the_document() -> None:
 
 def test_deep_and_many_values_are_merged() -> None:
     deep: Any = "Ada"
-    for _ in range(3_000):
+    for _ in range(1_500):
         deep = {"a": [deep]}
     answers = [PageAnswer("text", at, 0, 3, deep) for at in (1, 2)]
     assert len(object_of(answers, "Ada").fields) == 1
-    text = "yes 1. " * 300
-    answer = PageAnswer("text", 1, 0, len(text), [{"is": "yes", "n": 1}] * 400)
-    assert len(items_of([answer], text)) == 300
+    text = "yes 1. " * 150
+    answer = PageAnswer("text", 1, 0, len(text), [{"is": "yes", "n": 1}] * 200)
+    assert len(items_of([answer], text)) == 150

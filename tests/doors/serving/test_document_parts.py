@@ -247,7 +247,7 @@ def check_by_hand(seeds: range) -> None:
 
 
 def test_a_request_with_documents_is_the_request_with_their_texts_put_in_by_hand() -> None:
-    check_by_hand(range(100))
+    check_by_hand(range(60))
 
 
 @pytest.mark.slow

@@ -311,7 +311,7 @@ def check_mutated(app: Any, seeds: range, bodies: list[Any] = BODIES) -> None:
 
 
 def test_mutated_bodies_are_refused_by_the_path_of_the_fault(app: Any) -> None:
-    check_mutated(app, range(300))
+    check_mutated(app, range(150))
 
 
 @pytest.mark.slow
@@ -320,7 +320,7 @@ def test_ten_thousand_mutated_bodies_are_refused_by_the_path_of_the_fault(app: A
 
 
 def test_mutated_bodies_with_documents_are_refused_by_the_path_of_the_fault(app: Any) -> None:
-    check_mutated(app, range(300), DOCUMENTS)
+    check_mutated(app, range(150), DOCUMENTS)
 
 
 @pytest.mark.slow
@@ -329,7 +329,7 @@ def test_ten_thousand_mutated_bodies_with_documents_are_refused_by_the_path_of_t
 
 
 def test_mutated_bodies_of_newer_forms_are_refused_by_the_path_of_the_fault(app: Any) -> None:
-    check_mutated(app, range(300), NEWER)
+    check_mutated(app, range(150), NEWER)
 
 
 @pytest.mark.slow

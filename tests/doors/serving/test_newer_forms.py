@@ -159,14 +159,15 @@ def test_a_model_is_told_once_what_a_namespace_is_for() -> None:
     assert (read.description, write.description) == ("About files.\nReads.", "")
 
 
-def test_two_hundred_namespaces_with_tools_of_one_name_are_served(app: Any) -> None:
-    tools = [space(f"server_{number}", function("search")) for number in range(200)]
+@pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.slow)])
+def test_namespaces_with_tools_of_one_name_are_served(app: Any, count: int) -> None:
+    tools = [space(f"server_{number}", function("search")) for number in range(count)]
     body = {"model": "extract", "input": TEXT, "tools": tools, "max_output_tokens": 60}
     answer = post(app, "/v1/responses", body)
     # the embedded model has a short context, and no other error is allowed
-    assert answer.status_code == 400 and answer.json()["error"]["code"] == "context_length_exceeded"
-    calls = answer_to(sg.Call("server_77__search", {"a": "x"}, "c"), tools=tools).output
-    assert (calls[0].namespace, calls[0].name) == ("server_77", "search")
+    assert answer.status_code == 200 or answer.json()["error"]["code"] == "context_length_exceeded"
+    calls = answer_to(sg.Call("server_33__search", {"a": "x"}, "c"), tools=tools).output
+    assert (calls[0].namespace, calls[0].name) == ("server_33", "search")
 
 
 CODEX: dict[str, Any] = {

@@ -131,7 +131,7 @@ def schemas_of(made: Counter[Any]) -> Counter[str]:
 
 
 @pytest.mark.filterwarnings("ignore::structgen.errors.ShortenedWarning")
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_each_door_makes_one_of_each_and_reads_no_schema_twice(
     engine: sg.Engine, made: Counter[Any], seed: int
 ) -> None:

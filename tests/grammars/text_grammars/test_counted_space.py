@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+from for_each import for_each
 
 import structgen as sg
 from structgen.core import State
@@ -181,8 +182,8 @@ def test_an_open_object_is_allowed_under_a_large_vocabulary() -> None:
             assert state is not None and len(compiled.allowed(state)) > 50_000
 
 
-@pytest.mark.parametrize("most", [0, 1, 2])
-@pytest.mark.parametrize("whitespace", ["bounded", "oneline", "any", "any:1", "any:0", 2, 0, "\t"])
+@for_each("most", [0, 1, 2])
+@for_each("whitespace", ["bounded", "oneline", "any", "any:1", "any:0", 2, 0, "\t"])
 def test_a_policy_and_a_count_hold_both(whitespace: Any, most: int) -> None:
     """Texts of two characters of JSON and white space between them, one by one."""
     schema = {

@@ -123,13 +123,13 @@ def special_next(one: Case, at: Reader) -> bool:
 
 @pytest.mark.parametrize("every_byte", [True, False], ids=["all bytes", "Write the texts out"])
 def test_masks_and_counts_are_those_of_the_automaton(every_byte: bool) -> None:
-    assert sum(check(seed, every_byte) for seed in range(60)) > 150
+    assert sum(check(seed, every_byte) for seed in range(35)) > 80
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("every_byte", [True, False], ids=["all bytes", "Write the texts out"])
 def test_masks_and_counts_are_those_of_the_automaton_whole(every_byte: bool) -> None:
-    assert sum(check(seed, every_byte) for seed in range(60, 1500)) > 4000
+    assert sum(check(seed, every_byte) for seed in range(35, 1500)) > 4000
 
 
 def test_matchers_of_nullable_parts_go_back_and_fill_together() -> None:

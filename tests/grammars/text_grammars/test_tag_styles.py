@@ -14,6 +14,7 @@ from typing import Any
 import jsonschema
 import pytest
 from compiled_texts import takes
+from for_each import for_each
 
 import structgen as sg
 from structgen.grammars.text_grammars.composition.argument_styles import ARGUMENT_STYLES
@@ -170,9 +171,9 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("whitespace", ["any", "bounded", "compact", "oneline"])
-@pytest.mark.parametrize("any_order", [False, True])
-@pytest.mark.parametrize("shape", SHAPES)
+@for_each("whitespace", ["any", "bounded", "compact", "oneline"])
+@for_each("any_order", [False, True])
+@for_each("shape", SHAPES)
 def test_every_schema_is_written_with_little_white_space(
     shape: str, any_order: bool, whitespace: str
 ) -> None:
@@ -321,8 +322,8 @@ def any_argument(style: str, key: str, kind: str, value: str) -> str:
     return text.replace("$gap", "").replace("$value", "" if nested else value)
 
 
-@pytest.mark.parametrize("schema", [True, {"type": "object"}, {"title": "T", "additionalProperties": True}])
-@pytest.mark.parametrize("style", [style for style in WRITTEN if style != "minimax_m3_xml"])
+@for_each("schema", [True, {"type": "object"}, {"title": "T", "additionalProperties": True}])
+@for_each("style", [style for style in WRITTEN if style != "minimax_m3_xml"])
 def test_a_schema_that_names_none_takes_any_arguments(style: str, schema: Any) -> None:
     chance = random.Random(style)
     drawn = [

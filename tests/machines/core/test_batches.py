@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from for_each import for_each
 
 import structgen as sg
 from structgen.machines.core import batch
@@ -105,8 +106,8 @@ def drawn_token(draw: random.Random, mask: sg.core.TokenMask, row: int) -> int:
     return draw.choice((-1, SIZE, 1 << 40, 1 << 70)) if chance > 0.97 else draw.randrange(SIZE)
 
 
-@pytest.mark.parametrize("seed", range(12))
-@pytest.mark.parametrize("is_bounded", [False, True])
+@for_each("seed", range(12))
+@for_each("is_bounded", [False, True])
 def test_a_batch_answers_what_its_rows_answer_one_by_one(seed: int, is_bounded: bool) -> None:
     draw = random.Random(seed)
     makers = drawn_grammars(draw)
