@@ -170,7 +170,9 @@ def _too_late(*_: object) -> None:
 
 def run() -> None:
     """Run the features, and end the process, also where the client has left threads behind."""
-    lines, sys.stdout = sys.stdout, sys.stderr
+    # what a client or a program of it prints is no row
+    lines, sys.stdout = os.fdopen(os.dup(1), "w"), sys.stderr
+    os.dup2(2, 1)
     signal.signal(signal.SIGALRM, _too_late)
     for one in _features:
         if MODEL not in one.models or (OPTIONS.only and one.name not in OPTIONS.only):
