@@ -178,7 +178,9 @@ def test_one_text_of_a_megabyte_is_forced() -> None:
 @for_each(
     ("given", "said"),
     [
-        ([], "needs at least one text"), (["a", "\ud800"], "surrogate pair"), (["a", 1], "texts must be a text, got 1"),
+        ([], "needs at least one text"),
+        (["a", "\ud800"], "surrogate pair"),
+        (["a", 1], "texts must be a text, got 1"),
         (["a", b"a"], "texts must be a text, got b'a'"),
     ],
 )  # fmt: skip
