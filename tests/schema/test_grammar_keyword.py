@@ -183,7 +183,7 @@ def test_a_pointer_to_a_string_holds(pointer: str) -> None:
 def test_what_is_given_must_be_grammars_by_pointers() -> None:
     for wrong, said in (
         (sg.literal("x"), "grammars must be"),
-        ({3: sg.literal("x")}, "grammars: .* is not allowed"),
+        ({3: sg.literal("x")}, "grammars must be"),
         ({"#": 3}, "grammars, #: .*int is not a part of a grammar"),
     ):
         with pytest.raises(sg.errors.OptionError, match=said):

@@ -205,14 +205,14 @@ def raising(text: str) -> float:
     [
         (len, (0, 2), r"is outside range=\(0, 2\): the text '"),
         (lambda text: math.nan, (0, 1), "nan is not a number: the text '"),
-        (lambda text: math.inf, None, "inf is no number"),
-        (lambda text: "1", (0, 2), "'1' is no number"),
-        (lambda text: None, None, "None is no number"),
+        (lambda text: math.inf, None, "inf is not a number"),
+        (lambda text: "1", (0, 2), "'1' is not a number"),
+        (lambda text: None, None, "None is not a number"),
         (raising, (0, 1), "The function raised KeyError: .*, for the text '"),
         (len, (3, 3), "range: The range .* is empty"),
         (len, (9, 0), "range: The range .* is empty"),
         (len, (0, math.nan), "range: nan"),
-        (len, 3, "range: 3 is no range"),
+        (len, 3, "range: 3 is not a range"),
         (len, (0, 1, 2), "range: .* is not a range"),
     ],
 )
@@ -372,7 +372,7 @@ def test_a_checker_that_accepts_nothing_leaves_no_figure(method):
             return False
 
     found = MANY.sample(5, method, checkers=[Never()], budget=40)
-    assert found.log_z_interval is None and found.why_no_interval == "there is no draw"
+    assert found.log_z_interval is None and found.why_no_interval == "at least one draw"
     assert found.worth == 0.0
     for figure in (found.expectation, found.quantile, found.proven):
         with pytest.raises(sg.StructgenError, match="at least one draw"):
