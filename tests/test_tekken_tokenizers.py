@@ -172,7 +172,7 @@ WRONG: list[tuple[str, object, str]] = [
     ("config/default_vocab_size", "300", "default_vocab_size: '300' is not a number"),
     ("config/default_vocab_size", 9_999, "default_vocab_size: the file declares 9,999 tokens"),
     ("config/default_vocab_size", 20, "default_vocab_size: the file declares 20 tokens"),
-    ("config/default_vocab_size", 200, "there are 176 tokens, and the first 256"),
+    ("config/default_vocab_size", 200, "the file has 176 tokens, but the first 256"),
     ("config/default_num_special_tokens", None, "default_num_special_tokens: None is not a number"),
     ("config/default_num_special_tokens", True, "default_num_special_tokens: True is not a number"),
     ("config/default_num_special_tokens", 10**12, "tokens: 1000000000000 is not a number"),

@@ -520,7 +520,7 @@ def test_end_tokens_of_tiktoken_go_by_id_or_text() -> None:
     assert Tokenizer.from_tiktoken(encoding, [257, "<e>"]).eos_token_ids == (256, 257)
     with pytest.raises(TokenizerError, match="the end token is missing"):
         Tokenizer.from_tiktoken(encoding)
-    with pytest.raises(TokenizerError, match="no token '<g>'"):
+    with pytest.raises(TokenizerError, match="the token '<g>' does not exist"):
         Tokenizer.from_tiktoken(encoding, "<g>")
 
 

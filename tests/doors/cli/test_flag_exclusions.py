@@ -290,7 +290,7 @@ def test_what_says_something_of_what_is_not_there_is_refused_by_its_name(command
 @pytest.mark.parametrize("command", (*WRITERS, *READERS))
 def test_two_languages_are_refused(command: str) -> None:
     for one, two in combinations(LANGUAGES, 2):
-        with pytest.raises(OptionError, match="only one of"):
+        with pytest.raises(OptionError, match="Only one of"):
             asked(command, one, two)
 
 

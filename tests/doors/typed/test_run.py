@@ -39,7 +39,7 @@ def test_free_text_has_no_grammar(target: Any) -> None:
         ({"json": {"regx": "a"}}, "'regx'"),
         ({"guided_json": '{"foo": 1}'}, "'foo'"),
         ({"response_format": SCHEMA}, "response_format/type: The type must be one of json_schema"),
-        ({"response_format": "json"}, "response_format holds str"),
+        ({"response_format": "json"}, "response_format contains str"),
         (
             {"response_format": bool},
             r"holds the type bool, not a dict\. Pass the type itself as the target: bool",

@@ -370,7 +370,7 @@ def test_tokens_of_free_text_are_counted_up_to_the_end_of_its_tag() -> None:
         ),
         (
             {"format": {"type": "token_triggered_tags", "trigger_tokens": [7], "tags": [AB]}},
-            "tags/0/begin: must be an object, got 'ab'",
+            "tags/0/begin must be an object, got 'ab'",
         ),
         ({"format": {"type": "token_dispatch", "rules": [[7, ANY], [7, ANY]]}}, "7 has two rules"),
         (
