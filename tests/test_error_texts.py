@@ -1,4 +1,4 @@
-"""The texts of errors and warnings (scripts/error_texts.py): all are found and in the file, in plain words."""
+"""The texts of errors and warnings (scripts/error_texts.py): all are found, and their words are plain."""
 
 from __future__ import annotations
 

@@ -447,11 +447,11 @@ DAMAGED: dict[str, tuple[str, dict[str, Any], str]] = {
     "list as id": ("BPE", {"vocab": {"a": []}}, r"/model/vocab/'a': \[\] is not an id"),
     "score alone": ("Unigram", {"vocab": [["a", 0.0], 7]}, "/model/vocab/1 must be a piece"),
     "number as piece": ("Unigram", {"vocab": [[7, 0.0]]}, "/model/vocab/0 must be a piece"),
-    "no content": ("", {"added_tokens": [{"id": 0}]}, "/added_tokens/0: there is no token"),
-    "no id": ("", {"added_tokens": [{"content": "a"}]}, "/added_tokens/0: there is no token"),
-    "token as text": ("", {"added_tokens": ["a"]}, "/added_tokens/0: there is no token"),
+    "no content": ("", {"added_tokens": [{"id": 0}]}, "/added_tokens/0 must be a token"),
+    "no id": ("", {"added_tokens": [{"content": "a"}]}, "/added_tokens/0 must be a token"),
+    "token as text": ("", {"added_tokens": ["a"]}, "/added_tokens/0 must be a token"),
     "added object": ("", {"added_tokens": {"a": 1}}, "/added_tokens must be an array"),
-    "decoder as text": ("", {"decoder": "ByteLevel"}, "'ByteLevel' is no step"),
+    "decoder as text": ("", {"decoder": "ByteLevel"}, "'ByteLevel' is not a step"),
     "steps as number": ("", {"decoder": {"type": "Sequence", "decoders": 7}}, "is not a step"),
     "step without type": ("", {"normalizer": {"typ": "NFC"}}, "is not a step"),
     "mark as number": ("", {"decoder": {"type": "Metaspace", "replacement": 7}}, "step 'Metaspace' does not"),
@@ -520,7 +520,7 @@ def test_end_tokens_of_tiktoken_go_by_id_or_text() -> None:
     assert Tokenizer.from_tiktoken(encoding, [257, "<e>"]).eos_token_ids == (256, 257)
     with pytest.raises(TokenizerError, match="the end token is missing"):
         Tokenizer.from_tiktoken(encoding)
-    with pytest.raises(TokenizerError, match="no token '<g>'"):
+    with pytest.raises(TokenizerError, match="the token '<g>' does not exist"):
         Tokenizer.from_tiktoken(encoding, "<g>")
 
 

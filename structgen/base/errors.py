@@ -34,7 +34,7 @@ class StructgenError(Exception):
         # a sentence that begins with the place has it once
         if where and not self.what.startswith(f"{where} "):
             # `temperature must be ...` is one sentence; a JSON pointer is no subject of a sentence.
-            is_subject = self.what.startswith(("must ", "is ")) and where[0] not in "#/"
+            is_subject = self.what.startswith(("must ", "is ")) and "#" not in where and where[0] != "/"
             sentence = f"{printable(where, lines=False)}{' ' if is_subject else ': '}{self.what}"
         super().__init__(" ".join(part for part in (sentence, self.cure) if part))
 
@@ -217,7 +217,7 @@ class StoreWarning(UserWarning):
 
 
 class ShortenedWarning(UserWarning):
-    """A call that returns a value alone had its text shortened by a budget: a document that was closed early,
+    """A call that returns a value alone had its text shortened by a budget: a document that was shortened,
     or a free text that was cut off."""
 
 

@@ -379,7 +379,7 @@ def test_a_formula_may_be_deep() -> None:
         ("a{2,1}", "out of order"),
         ("(?i)a", "Unknown group"),
         (r"\p{Nonsense}", "Nonsense"),
-        ("a\\", "lone"),
+        ("a\\", "single"),
         ("(" * 200 + ")" * 200, "deeper"),
         (r"(?<=a$)b", "look-behind that contains a look-ahead"),
     ],

@@ -410,7 +410,7 @@ def test_a_deep_schema_is_indexed_for_anchors() -> None:
     ("schema", "where", "cure"),
     [
         ({"type": "strng"}, "#/type", 'Did you mean "string"'),
-        ({"type": ["int", "null"]}, "#/type", "Write \"integer\" for 'int'."),
+        ({"type": ["int", "null"]}, "#/type", 'Did you mean "integer"?'),
         ({"type": "float"}, "#/type", 'Did you mean "number"'),
         ({"type": "dict"}, "#/type", 'Did you mean "object"'),
         ({"type": "list"}, "#/type", 'Did you mean "array"'),

@@ -64,7 +64,7 @@ def warn_grounded(fault: str) -> None:
 
 def idle_missing() -> OptionError:
     """Return the error of `missing` where nothing is held to a text."""
-    fault = "missing= has no effect without grounded=."
+    fault = "The option has no effect without grounded=."
     return OptionError(fault, where="missing", cure="Pass grounded too, or remove missing.")
 
 

@@ -127,13 +127,13 @@ def _check_comparable(samples: Samples[Any], masked_samples: Samples[Any]) -> No
     """Raise OptionError unless the second draws are by masking from the same target."""
     if masked_samples.method != "masked" or not masked_samples.texts:
         raise OptionError(
-            f"masked= has {len(masked_samples.texts):,} draws by {masked_samples.method}.",
+            f"The samples have {len(masked_samples.texts):,} draws by {masked_samples.method}.",
             where="masked",
             cure='Pass draws that were made with method="masked".',
         )
     differences = [
         (
-            f"The {name} of masked= is {masked_samples.about.get(name)!r}, and that of the draws is "
+            f"The {name} of the samples is {masked_samples.about.get(name)!r}, and that of the draws is "
             f"{samples.about.get(name)!r}."
         )
         for name in ("model", "temperature", "max_tokens")

@@ -32,8 +32,8 @@ OF_FLAGS: Final = Exclusions(
     # --- languages, and their options
     Exclusion(
         LANGUAGES[::-1],
-        "Pass only one of --schema, --type, --grammar, -o ebnf and --regex.",
-        "Give one.",
+        "Only one of --schema, --type, --grammar, -o ebnf and --regex is allowed.",
+        "Remove the others.",
         beside=lambda options: len(options.select_given(LANGUAGES)) > 1,
     ),
     Exclusion(

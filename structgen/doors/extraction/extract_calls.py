@@ -175,10 +175,10 @@ def _run_extraction(
         raise all_failed(failed_lines)
     extraction = extraction_of(question, documents, pages, [*lines, *failed_lines], settings, unread)
     if extraction.is_stopped and not is_stopped:
-        unasked_pages = format_count(len(pages) - len(lines) - len(failed_lines), "page")
+        unasked_pages = len(pages) - len(lines) - len(failed_lines)
         remark = (
-            f"max_requests={settings.max_requests:,} ended the run: {unasked_pages} of "
-            f"{len(pages):,} were not processed. Increase it, or call again with the same out."
+            f"max_requests={settings.max_requests:,} ended the run: {unasked_pages:,} of "
+            f"{len(pages):,} pages were not processed. Increase it, or call again with the same out."
         )
         extraction = replace(extraction, is_limited=True, remarks=(remark, *extraction.remarks))
     if settings.out is not None:

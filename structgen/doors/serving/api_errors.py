@@ -100,7 +100,7 @@ def client_cure(error: StructgenError) -> str:
     for sentence in re.split(r"(?<=[.;])\s+(?:or )?", cure):
         parts = [sentence]
         if _PYTHON.search(sentence):
-            parts = re.split(r",? or |, (?=a |give |pass )", sentence)
+            parts = re.split(r",? or |, (?=a |give |pass |set |use )", sentence)
         if clause := ", or ".join(part for part in parts if not _PYTHON.search(part)):
             sentences.append(clause.rstrip(".;,"))
     # if no sentence is left, the client gets a general cure

@@ -129,7 +129,7 @@ class Batches:
             case "GET", _, name:
                 # a stored response has its end already
                 if http.query_params.get("stream") == "true":
-                    raise unsupported_member("stream", "Records are sent completely.")
+                    raise unsupported_member("stream", "Stored records are not streamed.")
                 return ObjectResponse(store.find(kind, name, owner).record)
             case "GET", "files", name, "content":
                 file = store.open_file(owner, name)

@@ -223,15 +223,15 @@ class CallSpec:
         cure = f"Increase {bound}=; `finish_reason` of a detailed result shows whether it is enough."
         match result.finish_reason:
             case FinishReason.STEERED:
-                messages.append(f"The document was closed early, so that it ends within {bound}. {cure}")
+                messages.append(f"The document was truncated to fit {bound}. {cure}")
             case FinishReason.MAX_TOKENS:
-                messages.append(f"The text was cut off at {bound}. {cure}")
+                messages.append(f"The text was truncated at {bound}. {cure}")
             case FinishReason.REPETITION:
                 cure = (
                     "`usage.closed` of a detailed result tells it; sg.Sampling(repetition=None) closes none."
                 )
                 closed_values = "; ".join(result.usage.closed)
-                messages.append(f"The document has a value that was closed early: {closed_values}. {cure}")
+                messages.append(f"The document has a truncated value: {closed_values}. {cure}")
         for message in messages:
             warnings.warn(ShortenedWarning(f"{self.name}: {message}"), stacklevel=warning_level())
         self.has_warned = bool(messages)

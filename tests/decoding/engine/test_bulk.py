@@ -224,7 +224,7 @@ def test_results_of_another_run_are_refused_with_what_differs(
 def test_results_of_another_model_or_tokenizer_are_refused(tmp_path: Path) -> None:
     first = Engine("structgen/extract", max_rows=1, device="cpu")
     prompts, out = _cut_off(tmp_path, first)
-    with pytest.raises(sg.errors.OptionError, match=r"had another model\."):
+    with pytest.raises(sg.errors.OptionError, match=r"another run, with another model\."):
         run_bulk(Engine("structgen/extract-draft", device="cpu"), prompts, out, _request)
     with pytest.raises(sg.errors.OptionError, match=r"another model and tokenizer\."):
         run_bulk(_engine(), prompts, out, _request)

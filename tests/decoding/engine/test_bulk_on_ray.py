@@ -167,7 +167,7 @@ def test_what_is_wrong_with_a_model_is_said_and_nothing_is_written(
 
 @pytest.mark.parametrize("name", ["workers", "shard_size"])
 def test_numbers_below_one_are_refused(tmp_path: Path, prompts: Path, name: str) -> None:
-    with pytest.raises(sg.errors.OptionError, match="Give a whole number, at least 1") as caught:
+    with pytest.raises(sg.errors.OptionError, match="must be a whole number, at least 1") as caught:
         _run(prompts, tmp_path / "out", **{name: 0})
     assert caught.value.where == name
 

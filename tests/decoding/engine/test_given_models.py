@@ -112,7 +112,7 @@ def test_models_that_write_no_next_token_are_refused(model: Any, fast: Any) -> N
         sg.Engine(model.model, fast)
     small = {"d_model": 16, "d_ff": 16, "d_kv": 8, "num_heads": 2, "num_layers": 1, "vocab_size": 1536}
     reader = transformers.T5ForConditionalGeneration(transformers.T5Config(**small))
-    with pytest.raises(OptionError, match="T5ForConditionalGeneration is no causal"):
+    with pytest.raises(OptionError, match="T5ForConditionalGeneration is not a causal"):
         sg.Engine(reader, fast)
 
 

@@ -108,5 +108,5 @@ def test_a_turn_of_calls_needs_no_content_and_old_calls_are_calls() -> None:
 
 @pytest.mark.parametrize("wrong", [{"role": "user", "content": "a"}, [], "a", 3, None, b"a"])
 def test_what_is_no_list_of_messages_is_refused(wrong: Any) -> None:
-    with pytest.raises(sg.errors.OptionError, match=r"^messages: "):
+    with pytest.raises(sg.errors.OptionError, match=r"^messages must be a list of chat messages"):
         read_messages(wrong)

@@ -134,7 +134,7 @@ def test_a_tree_may_be_larger_than_what_is_left_of_the_context(model: Llama) -> 
         ([1, 2, 3], [-1, 2, 0], [3], "The parent of node 1 is 2"),
         ([], [], [0], "A tree has 0 nodes"),
         ([1] * 1025, [-1, *([0] * 1024)], [1025], "A tree has 1025 nodes"),
-        ([1, 2, 3], [-1, 0, 1], [3], "ends at place 512"),
+        ([1, 2, 3], [-1, 0, 1], [3], "ends at position 512"),
     ],
 )
 def test_what_is_no_tree_is_refused(

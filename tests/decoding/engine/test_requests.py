@@ -78,7 +78,8 @@ def test_wrong_values_are_refused_by_name_and_with_a_cure(name: str, values: tup
             else:
                 Request(**{"prompt": "x", name: value})
         assert caught.value.where.partition("[")[0] == name, value
-        assert caught.value.cure.endswith((".", ")")) and str(caught.value).endswith(caught.value.cure)
+        assert caught.value.cure.endswith((".", ")")) or "must be " in caught.value.what
+        assert str(caught.value).endswith(caught.value.cure)
         assert len(str(caught.value)) < 300
 
 
@@ -95,7 +96,8 @@ def test_every_option_is_in_the_table() -> None:
 def test_wrong_values_of_thinking_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(sg.errors.OptionError) as caught:
         sg.Thinking(**wrong)
-    assert caught.value.where in wrong and caught.value.cure
+    assert caught.value.where in wrong
+    assert caught.value.cure or "must be " in caught.value.what
 
 
 def test_numbers_of_numpy_are_numbers_and_kept_as_pythons() -> None:

@@ -201,9 +201,9 @@ def test_in_double_precision_what_is_filled_up_is_a_number() -> None:
         ("llama", "eager", "tree", "^$"),
         ("llama", "flex_attention", "chain", "back end flex_attention"),
         ("bloom", None, "chain", "Bloom.*ALiBi"),
-        ("mpt", None, "none", "Mpt.*ALiBi.* trial of a chain, logits differed"),
-        ("mamba", None, "none", "trial of a chain, the model failed"),
-        ("lfm2", None, "none", "trial of a chain"),
+        ("mpt", None, "none", "Mpt.*ALiBi.* test of a chain, logits differed"),
+        ("mamba", None, "none", "test of a chain, the model failed"),
+        ("lfm2", None, "none", "test of a chain"),
         ("mistral", None, "none", "MistralForCausalLM has sliding windows"),
         ("gpt_neo", None, "none", "GPTNeo.* sliding windows"),
     ],
@@ -229,11 +229,11 @@ def test_a_model_that_fails_the_trial_verifies_none() -> None:
         else inner(*given, attention_mask=attention_mask, **rest)
     )
     assert model.draft_support.shape == "chain"
-    assert "trial of a tree, the model failed (ValueError: two axes)" in model.draft_support.reason
+    assert "test of a tree, the model failed (ValueError: two axes)" in model.draft_support.reason
     del model.draft_support
     model._model.forward = lambda *given, position_ids=None, **rest: inner(*given, **rest)
     assert model.draft_support.shape == "none"
-    assert "trial of a chain, logits differed by" in model.draft_support.reason
+    assert "test of a chain, logits differed by" in model.draft_support.reason
     # texts that were under way are as they were
     model._model.forward = inner
     other = HuggingFace(model._model)
@@ -290,7 +290,7 @@ def test_what_is_no_tree_or_no_path_changes_no_text() -> None:
         with pytest.raises(OptionError):
             model.decode_tree([1, 2], parents, [2], [cache])
     deep = SMALL["max_position_embeddings"] - 3 + 1
-    with pytest.raises(OptionError, match="ends at place 256"):
+    with pytest.raises(OptionError, match="ends at position 256"):
         model.decode_tree([1] * deep, list(range(-1, deep - 1)), [deep], [cache])
     model.decode_tree([1, 2, 3], [-1, 0, 0], [3], [cache])
     for path in ([], [1], [0, 1, 2], [0, 3]):

@@ -64,7 +64,7 @@ def test_models_without_masks_and_unknown_ones_are_refused() -> None:
         convention_of({"architectures": ["OddModel"]}, mask_id=5)
     with pytest.raises(OptionError, match="'odd' is not known"):
         convention_of({"model_type": "odd"})
-    with pytest.raises(OptionError, match="Blocks of 0 slots"):
+    with pytest.raises(OptionError, match="block_length must be 1 or more, got 0"):
         convention_of({"architectures": ["DreamModel"]}, block_length=0)
 
 

@@ -31,7 +31,7 @@ def test_the_page_shows_each_step_and_escapes_what_the_model_wrote(tmp_path: Pat
         (["--slots", "a"], "is not a number of slots"),
         (["--schema", "s.json", "--regex", "x"], "--regex: Only one of"),
         (["--model", "structgen/extract", "--regex", "x"], "causal"),
-        (["--template", "t.txt", "--scheduler", "quick"], "scheduler .* is not known"),
+        (["--template", "t.txt", "--scheduler", "quick"], "scheduler 'quick' is not known"),
         (["--template", "t.txt", "-o", "holes=a=x.txt"], "-o holes: 'a=x.txt' does not bind a name."),
         (["--template", "t.txt", "-o", "holes=b=s.json"], "no hole 'b'"),
         (["--template", "b.txt"], "is not UTF-8"),

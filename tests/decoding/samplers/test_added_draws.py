@@ -120,7 +120,7 @@ def test_draws_without_intervals_are_not_continued(method):
 
 @pytest.mark.parametrize("n", [0, -1, 1.5, True])
 def test_a_number_of_draws_that_is_none_is_refused(n):
-    with pytest.raises(sg.errors.OptionError, match="n: "):
+    with pytest.raises(sg.errors.OptionError, match="n must be a whole number, at least 1"):
         TASK.sample(5, "cars").add(n)
 
 

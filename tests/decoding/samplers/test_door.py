@@ -94,7 +94,7 @@ def test_the_typed_options_are_the_keywords():
 
 
 def test_a_keyword_that_does_not_exist_is_refused_with_the_one_that_was_meant():
-    with pytest.raises(sg.errors.OptionError, match=r"no option 'metod'\. Write method=\."):
+    with pytest.raises(sg.errors.OptionError, match=r"no option 'metod'\. Did you mean method\?"):
         draw(metod="cars")
 
 

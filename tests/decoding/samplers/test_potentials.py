@@ -196,7 +196,7 @@ def test_a_proposal_that_raises_is_an_error_that_names_it():
         def __call__(self, text, tokens, probabilities):
             return {}["weights"]
 
-    with pytest.raises(sg.StructgenError, match=r"proposal: .*Broken raised KeyError.*behind b''") as caught:
+    with pytest.raises(sg.StructgenError, match=r"proposal: .*Broken raised KeyError.*after b''") as caught:
         SMALL[3].sample(4, "smc", proposal=Broken())
     assert isinstance(caught.value.__cause__, KeyError)
 

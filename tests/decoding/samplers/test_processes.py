@@ -266,7 +266,7 @@ class Grows:
 
 def test_a_state_that_keeps_growing_is_an_error_that_says_how_large_it_is():
     assert len(draw(sg.samplers.InProcess(Grows(MOST_STATE // 8)))) == 5
-    with pytest.raises(sg.StructgenError, match=r"Grows keeps [\d,]+ bytes of state.*65,536 are the most"):
+    with pytest.raises(sg.StructgenError, match=r"Grows keeps [\d,]+ bytes of state.*the limit is 65,536"):
         draw(sg.samplers.InProcess(Grows(MOST_STATE // 2)))
 
 

@@ -150,10 +150,10 @@ def test_draws_by_masking_stand_beside():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"method": "cars"}, "masked: It has 3 draws by cars"),
+        ({"method": "cars"}, "masked: The samples have 3 draws by cars"),
         ({"method": "masked", "prompt": "b"}, "prompt"),
-        ({"method": "masked", "temperature": 0.5}, "masked: Its temperature is 0.5"),
-        ({"method": "masked", "max_tokens": 3}, "masked: Its max_tokens is 3"),
+        ({"method": "masked", "temperature": 0.5}, "masked: The temperature of the samples is 0.5"),
+        ({"method": "masked", "max_tokens": 3}, "masked: The max_tokens of the samples is 3"),
     ],
 )
 def test_draws_of_another_target_are_no_comparison(options, said):

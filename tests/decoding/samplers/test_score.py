@@ -98,10 +98,10 @@ def test_without_a_run_the_scored_texts_bound_z():
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("abca", "the grammar refuses byte 3, b'a', behind b'abc'"),
+        ("abca", "the grammar refuses byte 3, b'a', after b'abc'"),
         ("", "the grammar does not let the text end there"),
-        ("a\n", r"the grammar refuses byte 1, b'\n', behind b'a'"),
-        ("abx", "the grammar refuses byte 2, b'x', behind b'ab'"),
+        ("a\n", r"the grammar refuses byte 1, b'\n', after b'a'"),
+        ("abx", "the grammar refuses byte 2, b'x', after b'ab'"),
     ],
 )
 def test_a_text_that_the_grammar_refuses_says_where(text, reason):

@@ -42,12 +42,13 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_field(field: str, value: An
     with pytest.raises(sg.errors.OptionError) as caught:
         sg.Speculation(**{field: value})
     assert caught.value.where is not None and caught.value.where.startswith(field)
-    assert caught.value.cure and len(str(caught.value)) < 400
+    assert caught.value.cure or "must be " in caught.value.what
+    assert len(str(caught.value)) < 400
 
 
 def test_an_unknown_drafter_is_told_the_known_ones() -> None:
     with pytest.raises(
-        sg.errors.OptionError, match=r"drafters\[1\]: 'speed' .*forced, grammar, suffix, samples"
+        sg.errors.OptionError, match=r"drafters\[1\] must be one of forced, grammar, suffix, samples.*'speed'"
     ):
         sg.Speculation(drafters=("forced", "speed"))
 

@@ -103,7 +103,7 @@ def test_each_request_of_openai_has_a_line_in_its_order() -> None:
     statuses = {name: one["response"]["status_code"] for name, one in lines.items()}
     assert [name for name, status in statuses.items() if status == 400] == ["wrong", "none", "nan", "deep"]
     assert lines["wrong"]["response"]["body"]["error"]["param"] == "tempreature"
-    assert "at most 500 brackets" in lines["deep"]["response"]["body"]["error"]["message"]
+    assert "up to 500 brackets" in lines["deep"]["response"]["body"]["error"]["message"]
     body = {name: one["response"]["body"] for name, one in lines.items()}
     assert json.loads(body["z"]["choices"][0]["message"]["content"]) == ADA
     (call,) = body["a \u00e4\ud800"]["choices"][0]["message"]["tool_calls"]
@@ -211,7 +211,7 @@ def test_a_file_with_a_faulty_line_is_refused_with_its_place_before_anything_is_
     found = commanded("bulk", "r", "-o", "out")
     assert found.exit_code == 2 and not list(Path().glob("out*")), found.output
     assert re.search(said, " ".join(found.stderr.split())), found.stderr
-    assert found.stderr.rstrip().endswith(".")
+    assert found.stderr.rstrip().endswith((".", "?"))
 
 
 @for_each(

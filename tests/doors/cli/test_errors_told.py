@@ -104,7 +104,7 @@ def run(*arguments: str, input: Any = None) -> Result:
                 (["--schema", "x.json"], "--grammar: Only one of --schema, --type, --grammar, -o ebnf and"),
                 (["-o", "start=nowhere"], "Pass start= one of its rules: start"),
                 (["-o", "postlex=perl"], "'perl' is not the name of a class. Write python, or module:Class."),
-                (["-o", "postlex=no_such:X"], "'no_such:X' is not there"),
+                (["-o", "postlex=no_such:X"], "'no_such:X' cannot be imported"),
                 (["-o", "postlex=json:JSONDecoder"], "is not supported"),
             )
         ),
@@ -113,7 +113,7 @@ def run(*arguments: str, input: Any = None) -> Result:
             for options in (["--lines", "3"], ["--openai"], ["--prove"])
         ),
         (["explain", "--schema", "s.json", "--sentences", "3"], "Random texts need a grammar of texts."),
-        (["generate", "--prompt", "x", "-o", "without=a"], "-o without: It needs a schema"),
+        (["generate", "--prompt", "x", "-o", "without=a"], "-o without: The option needs a schema"),
         (["generate", "--prompt", "x", "-o", "speculation=off", "-o", "edit=s.json"], "-o edit"),
         (["generate", "--prompt", "x", "-o", "speculation=on"], "speculation"),
         (["generate", "--prompt", "x", "-o", "edit=none.json"], "none.json"),

@@ -213,9 +213,9 @@ def test_standard_input_is_a_file(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "does not exist to read"),
+        ([], "The list of files is empty"),
         (["people.txt"], "One of --schema and --type is needed"),
-        (["nothing.txt", "--schema", "people.json"], "nothing.txt: There is no such file"),
+        (["nothing.txt", "--schema", "people.json"], "nothing.txt: The file does not exist"),
         (["people.txt", "--schema", "people.json", "-o", "merge=all"], "places"),
         (["people.txt", "--type", "list[read_people:Nobody]"], "Nobody"),
         (["people.txt", "--schema", "people.json", "-o", "overlap=-1"], "overlap"),
@@ -241,5 +241,5 @@ def test_pages_that_max_requests_left_out_are_told_and_exit_with_1(folder: Path)
         told = run(*how, "-o", "overlap=0", "-o", "max_requests=1")
         assert len(server.bodies) == 1
     assert told.exit_code == 1, told.output
-    assert "Hint: max_requests=1 ended the work: 1 page of 2 were not asked." in told.stderr
+    assert "Hint: max_requests=1 ended the run: 1 of 2 pages were not processed." in told.stderr
     assert told.stderr.splitlines()[-1].startswith("1 item, 1 of 2 pages")

@@ -290,7 +290,7 @@ def test_what_says_something_of_what_is_not_there_is_refused_by_its_name(command
 @pytest.mark.parametrize("command", (*WRITERS, *READERS))
 def test_two_languages_are_refused(command: str) -> None:
     for one, two in combinations(LANGUAGES, 2):
-        with pytest.raises(OptionError, match="only one of"):
+        with pytest.raises(OptionError, match="Only one of"):
             asked(command, one, two)
 
 
@@ -336,7 +336,7 @@ def test_the_command_line_goes_before_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("typed", ["-1", "x", "true"])
 def test_a_temperature_that_is_none_is_told_as_sampling_tells_it(typed):
     given = read_options("generate", {"prompt": "x"}, [f"temperature={typed}"], None)
-    with pytest.raises(OptionError, match="Give 0 for the likeliest token"):
+    with pytest.raises(OptionError, match=r"must be 0 \(greedy\) or"):
         _ = ModelRequests(given).sampling
 
 
@@ -368,7 +368,7 @@ def test_a_switch_that_is_off_is_not_given(tmp_path: Path, name: str) -> None:
     ("named", "said"),
     [
         ("top_p", "Write -o NAME=VALUE"),
-        ("topp=1", "Write top_p="),
+        ("topp=1", r"Did you mean top_p\?"),
         ("method=cars", "The option belongs to structgen sample"),
         ("n=3", "given twice"),
         ("=3", "has no option ''"),
@@ -421,4 +421,4 @@ def test_a_flag_of_another_command_or_without_a_dash_names_what_to_write() -> No
 def test_warmup_refuses_what_says_something_of_what_is_not_there(names: tuple[str, ...], where: str) -> None:
     with pytest.raises(OptionError) as caught:
         asked("warmup", *names)
-    assert caught.value.where == where and caught.value.cure
+    assert caught.value.where == where and (caught.value.cure or "must be " in caught.value.what)

@@ -73,7 +73,7 @@ def test_a_number_is_one_of_the_text_that_is_meant(prompt: str, option: str, tot
         (["grounded=@latin.txt"], "latin.txt is not UTF-8"),
         (["grounded=5"], "got 5"),
         (["grounded={}"], "got {}"),
-        (["missing=free"], "missing= has no effect"),
+        (["missing=free"], "has no effect without grounded="),
         (["grounded=true", "missing=maybe"], "missing"),
         (["evidence=page.html"], "The option needs grounded answers"),
         (["grounded=false", "evidence=page.html"], "The option needs grounded answers"),

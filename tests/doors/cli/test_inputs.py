@@ -104,7 +104,7 @@ def test_prompts_are_plain_lines_or_json(tmp_path: Path, name: str, lines: str, 
 def test_a_broken_line_of_json_is_an_error(tmp_path: Path, name: str, lines: str, line: int) -> None:
     file = tmp_path / name
     file.write_text(lines)
-    with pytest.raises(OptionError, match=rf":{line}: Not JSON.*\.txt file"):
+    with pytest.raises(OptionError, match=rf":{line}: The line is not JSON.*\.txt file"):
         list(read_prompts(file))
 
 

@@ -67,7 +67,7 @@ def test_policies_of_the_schema_arrive() -> None:
     (text,) = json.loads(bounded.stdout)
     assert len(text) <= 2
     refused = run("generate", "--regex", "a", "-o", "max_string=2")
-    assert (refused.exit_code, "-o max_string: It needs a schema" in refused.stderr) == (2, True)
+    assert (refused.exit_code, "-o max_string: The option needs a schema" in refused.stderr) == (2, True)
 
 
 def test_weights_stand_before_the_texts() -> None:

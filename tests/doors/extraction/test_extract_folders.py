@@ -53,14 +53,14 @@ def test_documents_that_cannot_be_read_are_failed_and_the_others_go_on(folder: P
 def test_the_one_value_of_two_documents_is_refused_though_one_could_not_be_read(folder: Path) -> None:
     with pytest.warns(ShortenedWarning):
         found = extracted(finder()[0], [folder / "ada.txt", folder / "absent.txt"])
-    with pytest.raises(OptionError, match="There are 2 documents"):
+    with pytest.raises(OptionError, match="The result has 2 documents"):
         _ = found.value
     assert len(found.values["ada.txt"]) == 1
 
 
 def test_where_no_document_can_be_read_the_error_is_raised_before_a_page_is_asked(folder: Path) -> None:
     engine, model = finder()
-    with pytest.raises(OptionError, match=r"absent\.txt: There is no such file"):
+    with pytest.raises(OptionError, match=r"absent\.txt: The file does not exist"):
         extracted(engine, [folder / "absent.txt", folder / "none.txt"])
     assert not model.prompts
 
@@ -90,5 +90,5 @@ def test_a_file_that_is_named_as_a_formula_is_none_in_the_table(formulas: bool, 
 
 
 def test_formulas_without_a_file_of_results_are_refused(folder: Path) -> None:
-    with pytest.raises(OptionError, match=r"formulas: does not exist of results"):
+    with pytest.raises(OptionError, match=r"formulas: The file of results is missing"):
         extracted(finder()[0], folder, formulas=True)

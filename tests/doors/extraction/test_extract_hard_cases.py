@@ -170,12 +170,12 @@ def test_references_of_a_schema_lead_where_they_led(schema: Any) -> None:
 @pytest.mark.parametrize(
     ("keywords", "told"),
     [
-        ({"minItems": 3}, "minItems is 3, and there are 2"),
-        ({"maxItems": 1}, "maxItems is 1, and there are 2"),
+        ({"minItems": 3}, "minItems is 3, but the list has 2"),
+        ({"maxItems": 1}, "maxItems is 1, but the list has 2"),
         ({"uniqueItems": True}, ""),
         ({"contains": {"properties": {"count": {"const": 4}}}}, ""),
-        ({"contains": {"properties": {"count": {"const": 5}}}}, "minContains is 1, and there are 0"),
-        ({"contains": {"$ref": "#/$defs/Sale"}, "maxContains": 1}, "maxContains is 1, and there are 2"),
+        ({"contains": {"properties": {"count": {"const": 5}}}}, "minContains is 1, but the list has 0"),
+        ({"contains": {"$ref": "#/$defs/Sale"}, "maxContains": 1}, "maxContains is 1, but the list has 2"),
     ],
 )
 def test_what_a_schema_says_of_all_items_is_checked_at_the_end(keywords: Any, told: str) -> None:

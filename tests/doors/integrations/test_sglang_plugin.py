@@ -242,7 +242,7 @@ def test_a_budget_below_the_shortest_text_is_refused_with_the_least(sglang: Simp
     asked = Req(*JSON, 3)
     manager.admit(asked)
     assert asked.aborted is not None and "max_new_tokens: The shortest text needs" in asked.aborted
-    least = int(asked.aborted.rpartition("Allow ")[2].partition(" or")[0])
+    least = int(asked.aborted.rpartition("Increase it to ")[2].partition(" or")[0])
     run(sglang, admitted(manager, Req(*JSON, least)))
 
 

@@ -243,10 +243,10 @@ def test_a_processor_without_a_tokenizer_says_how_to_write_it() -> None:
 
 
 def test_bad_grammars_are_refused(model: Any) -> None:
-    with pytest.raises(sg.errors.OptionError, match=r"grammars: The str .object. does not say"):
+    with pytest.raises(sg.errors.OptionError, match=r"grammars: .object. .str. is not a valid target"):
         LogitsProcessor(["object"], TOKENIZER)  # type: ignore[list-item]
     two = LogitsProcessor([PERSON, COLOURS], TOKENIZER)
-    with pytest.raises(sg.errors.OptionError, match="3 rows for 2 grammars"):
+    with pytest.raises(sg.errors.OptionError, match="3 rows do not fit 2 grammars"):
         model.generate(**batch("a", "b", "c"), logits_processor=[two], max_new_tokens=8)
 
 
@@ -304,7 +304,7 @@ def test_healing_needs_the_prompts_that_were_healed(model: Any) -> None:
     processor.healed(**inputs)
     with pytest.raises(sg.errors.OptionError, match=r"not those that healed\(\) returned"):
         model.generate(**inputs, logits_processor=[processor], max_new_tokens=10)
-    with pytest.raises(sg.errors.OptionError, match=r"3 rows for 2 grammars"):
+    with pytest.raises(sg.errors.OptionError, match=r"3 rows do not fit 2 grammars"):
         LogitsProcessor([PATH, None], TOKENIZER, healing=True).healed(**batch("a", "b", "c"))
     for ids, why in ((torch.zeros((0, 3)), "0 rows for 1 grammars"), (inputs["input_ids"][0], "are no rows")):
         with pytest.raises(sg.errors.OptionError, match=why):

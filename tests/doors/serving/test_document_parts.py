@@ -536,7 +536,7 @@ def test_images_sounds_and_files_elsewhere_are_refused_by_their_type() -> None:
             messages,
             "/source/data: PDF files are not supported by this server.",
         ),
-        (sourced({"type": "txt", "data": "x"}), messages, "/source/type: It is 'txt'"),
+        (sourced({"type": "txt", "data": "x"}), messages, "/source/type must be a known type, got 'txt'"),
         (sourced({"type": "text"}), messages, "/source/data is missing."),
         (text_document(TEXT, citations={"enabled": "yes"}), messages, "/citations/enabled"),
         (

@@ -136,7 +136,7 @@ def test_members_of_other_types_are_refused(app: Any, address: str) -> None:
 @for_each("address", ADDRESSES)
 def test_missing_alone_is_refused(app: Any, address: str) -> None:
     error = refused(post(app, f"/v1/{address}", body_of(address, missing="free")))
-    assert error["message"].startswith("missing: Nothing is held to a text")
+    assert error["message"].startswith("missing: The option has no effect without grounded=")
 
 
 @for_each("address", ADDRESSES)

@@ -375,7 +375,7 @@ def test_a_file_is_sent_whole_although_it_is_deleted_meanwhile(engine: sg.Engine
         # as after the loss of a part of a disk
         file = client.files.create(file=("a", content), purpose="batch")
         next((tmp_path / "files").glob(f"*/{file.id}")).unlink()
-        with pytest.raises(openai.NotFoundError, match=f"There is no '{file.id}' here"):
+        with pytest.raises(openai.NotFoundError, match=f"'{file.id}' does not exist here"):
             client.files.content(file.id)
         assert client.files.delete(file.id).deleted
 

@@ -81,7 +81,7 @@ def test_a_turn_that_is_said_to_be_history_is_none_that_goes_on(app: Any) -> Non
 @pytest.mark.parametrize(
     ("last", "place", "what"),
     [
-        ({"role": "assistant", "content": '{"surname'}, "messages/2/content", "at byte 2, "),
+        ({"role": "assistant", "content": '{"surname'}, "messages/2/content", "at byte 2: "),
         ({"role": "user", "content": "x"}, "continue_final_message", "does not end with a turn"),
     ],
 )

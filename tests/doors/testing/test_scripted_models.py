@@ -490,7 +490,7 @@ def test_calls_of_one_event_loop_have_the_replies_to_their_prompts() -> None:
 
 def test_an_error_of_a_script_comes_out_of_another_process_as_it_was() -> None:
     error = pickle.loads(pickle.dumps(ScriptError("It is wrong.", where="replies[0]", cure="Correct it.")))
-    assert (type(error), str(error)) == (ScriptError, "replies[0]: It is wrong. Mend it.")
+    assert (type(error), str(error)) == (ScriptError, "replies[0]: It is wrong. Correct it.")
 
 
 def test_thoughts_that_are_too_long_are_told() -> None:

@@ -421,7 +421,7 @@ def test_it_is_refused_beside_tools(how: Any) -> None:
 
 
 def test_missing_alone_is_refused() -> None:
-    with pytest.raises(OptionError, match="missing= has no effect") as caught:
+    with pytest.raises(OptionError, match="has no effect without grounded=") as caught:
         sg.run(silent(), "x", Age, missing="free")
     assert caught.value.where == "missing"
 

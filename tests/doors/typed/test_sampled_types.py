@@ -477,9 +477,9 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("hint", "options", "said"),
     [
-        (Iterator[int], {"model": MODEL}, r"Iterator .*Annotate list\[T\]"),
+        (Iterator[int], {"model": MODEL}, r"Iterator.*Annotate list\[T\]"),
         (str, {"model": MODEL}, "Free text"),
-        (Paid, {"model": "openai:http://localhost:9#gpt"}, "model: A server gives texts"),
+        (Paid, {"model": "openai:http://localhost:9#gpt"}, "model: A server returns texts"),
         (Paid, {"model": MODEL, "thinking": sg.Thinking(until="</think>", max_tokens=5)}, "thinking"),
     ],
 )

@@ -475,7 +475,7 @@ def test_a_budget_shorter_than_any_call_is_refused_with_the_least() -> None:
 
 BAD = [
     ({"tools": [get_weather, get_weather]}, sg.errors.OptionError, "tools/1/name: Two tools have the name"),
-    ({"tool_format": "herms"}, sg.errors.OptionError, "Write 'hermes'"),
+    ({"tool_format": "herms"}, sg.errors.OptionError, "Did you mean 'hermes'"),
     ({"tool_format": None}, sg.errors.OptionError, "tool_format: .*no chat template"),
     ({"thinking": True, "tool_format": "llama"}, sg.errors.OptionError, "llama has no thoughts"),
     ({"outline": True}, sg.errors.OptionError, "outline has no effect with tools"),

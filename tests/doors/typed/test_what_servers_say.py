@@ -469,7 +469,7 @@ FAILURES: list[Any] = [
     *(
         (refusal("the words", status), told(f"the words.*{cure}"), {"requests": 1 + (status in (429, 500))})
         for status, cure in [
-            (404, "which mostly ends in /v1, and the model's name 'small': curl http"),
+            (404, "which usually ends in /v1, and the model's name 'small': curl http"),
             (401, "OPENAI_API_KEY"),
             (403, "OPENAI_API_KEY"),
             (400, "its message says why"),
@@ -1085,7 +1085,7 @@ def test_a_missing_key_is_told_with_its_cure(monkeypatch: pytest.MonkeyPatch, tm
     person = asked(Person, model="anthropic:claude")
     for call in (person, lambda: list(person.stream())):
         with pytest.raises(
-            sg.StructgenError, match=r"no key.*Set the environment variable ANTHROPIC_API_KEY"
+            sg.StructgenError, match=r"No API key.*Set the environment variable ANTHROPIC_API_KEY"
         ):
             call()
 
@@ -1258,12 +1258,12 @@ def test_after_a_reply_that_broke_its_schema_the_schema_is_in_the_prompts_too() 
         *(
             (sg.Server("http://h/v1", "m", leave_out), options, words)
             for leave_out, options, words in [
-                ("temperature", {"sampling": sg.Sampling(temperature=0.5)}, "^temperature: "),
-                ("seed", {"sampling": sg.Sampling(temperature=0.0, seed=4)}, "^seed: "),
-                (FIELDS[:2], {"max_tokens": 9}, "^max_tokens: "),
+                ("temperature", {"sampling": sg.Sampling(temperature=0.5)}, "^temperature is "),
+                ("seed", {"sampling": sg.Sampling(temperature=0.0, seed=4)}, "^seed is "),
+                (FIELDS[:2], {"max_tokens": 9}, "^max_tokens is "),
             ]
         ),
-        ("openai:http://h/v1#x", tooled(thinking=True), r"thinking: .*reply\.thinking"),
+        ("openai:http://h/v1#x", tooled(thinking=True), r"thinking .*reply\.thinking"),
         ("ollama:x", {"target": {"grammar": 'root ::= "a" root "b" | "c"'}}, "cannot be sent"),
         ("anthropic:claude", {"tools": [sg.Tool("answer")]}, "Rename it"),
     ],
@@ -1279,11 +1279,11 @@ def test_what_a_server_does_not_have_is_refused_by_name(model: Any, options: Any
 @for_each(
     ("options", "words"),
     [
-        ({"leaves_out": "seed"}, "no option 'leaves_out'. Write leave_out"),
+        ({"leaves_out": "seed"}, "no option 'leaves_out'. Did you mean leave_out"),
         ({"max_tokens_field": None}, "no option 'max_tokens_field'. Write leave_out=\"max_tokens\""),
         ({"leave_out": "top_p"}, "leave_out must be one of max_tokens.*, got 'top_p'"),
         ({"leave_out": 5}, "leave_out must be .*, got 5"),
-        ({"url": "localhost:8000"}, "url: 'localhost:8000' is no address"),
+        ({"url": "localhost:8000"}, "url: 'localhost:8000' is not the address"),
         ({"name": ""}, "name must be .*, got ''"),
     ],
 )

@@ -136,7 +136,7 @@ def test_past_the_memory_masks_are_computed_not_kept(
 
 @pytest.mark.parametrize("option", [{"memory": -1}, {"memory": 1.5}, {"disk": -1}, {"disk": True}])
 def test_a_size_that_is_none_is_refused(option: dict[str, Any]) -> None:
-    with pytest.raises(OptionError, match="Give a whole number, at least 0"):
+    with pytest.raises(OptionError, match="must be a whole number, at least 0"):
         sg.MaskStore(**option)
 
 
