@@ -936,7 +936,7 @@ class CompiledGrammar(ABC):
         return f"<{type(self).__name__} of {self.grammar!r}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.grammar, self.tokenizer, self.limits)
+        return type(self), (self.grammar, self.tokenizer, self.limits, None)
 
 
 _OPEN_STRING: Final = re.compile(
