@@ -70,14 +70,14 @@ def find_ignored(
     ranges = union(pair for node in nodes if isinstance(node, CharacterClass) for pair in node.ranges)
     # a run has any characters in any order if each of them alone is ignored
     faults = (
-        f"%ignore names {chr(point)!r} only inside of longer texts, such as comments"
+        f"%ignore names {chr(point)!r} only inside of longer texts, such as comments."
         for low, high in ranges
         for point in range(low, high + 1)
         if not any(re.fullmatch(patterns[name], chr(point), flags) for name in ignored_names)
     )
     # a longer run would begin one of these terminals in place of being refused
     clashes = (
-        f"The terminal {name} may begin with a character that %ignore names"
+        f"The terminal {name} may begin with a character that %ignore names."
         for name in sorted(trees.keys() - set(ignored_names))
         for low, high in _first_ranges(trees[name])
         if is_lexed and any(low <= last and first <= high for first, last in ranges)
@@ -85,7 +85,7 @@ def find_ignored(
     # the first one alone is looked for: a set such as [^x] has a million characters
     for fault in chain(faults, clashes):
         cure = "Ignore blanks only, and begin terminals with other characters; or leave it out."
-        raise GrammarError(f"{fault}.", where="ignore_at_most", cure=cure)
+        raise GrammarError(fault, where="ignore_at_most", cure=cure)
     return ranges
 
 
