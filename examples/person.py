@@ -25,9 +25,10 @@ def main() -> None:
     print("as it grows:")
     seen: object = None
     for partial in person.stream(text):
-        if partial.value != seen:
-            seen = partial.value
+        if partial.json != seen:
+            seen = partial.json
             print("  ", repr(seen))
+    print("  ", repr(partial.result))
 
 
 if __name__ == "__main__":

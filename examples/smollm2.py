@@ -46,9 +46,10 @@ def main() -> None:
     print("an object as it grows:")
     seen: object = None
     for partial in person.stream("Maria Keller is 34 years old and lives in Hamburg."):
-        if partial.value != seen:
-            seen = partial.value
+        if partial.json != seen:
+            seen = partial.json
             print("  ", repr(seen))
+    print("  ", repr(partial.result))
     call = ask("Tell me the weather in Rome for 3 days.")
     print("a call:", call.name, call.value(), "->", get_weather(**call.value()))
 

@@ -62,12 +62,18 @@ def _restore_error(
     """Return a pickled error: its class, the arguments of the message, and its attributes."""
     base: Any = kind.__base__  # of two bases the one of which the error has the layout
     error: BaseException = base.__new__(kind, *args)
+    error.args = args  # OSError reads them in its constructor
     error.__dict__.update(attributes)
     return error
 
 
 class OptionError(StructgenError):
     """An option has a value, or a combination of values, that is not offered."""
+
+
+class OutputError(OptionError, OSError):
+    """A file that a person has named for results cannot be written. The message has the path and the reason;
+    `errno` is the system's number for it."""
 
 
 class TokenizerError(StructgenError):
@@ -274,6 +280,11 @@ class GroundedWarning(_InputWarning):
 class ModelWarning(_InputWarning):
     """A model is asked for a form that its card does not list. The answer has the form; its content is
     probably useless. The message names the form, what the card lists, and what to ask instead."""
+
+
+class AdviceWarning(_InputWarning):
+    """A call does what was asked, and another way to ask probably gives what is meant: plain JSON in each
+    step of a stream, calibrated labels, a grammar whose blanks end. The message names the way."""
 
 
 class NoFillingError(StructgenError):

@@ -10,13 +10,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
 from typing import Any, Final
 
 from structgen.asking.grounding.evidence_page import MOST_LISTED, page_of
 from structgen.asking.grounding.places import PlaceSearch, Stated, Value
+from structgen.asking.grounding.result_texts import ResultTexts
 from structgen.asking.grounding.stated_text import StatedText
-from structgen.asking.pages.html_pages import format_count, frame_page, write_page
+from structgen.asking.pages.html_pages import format_count
 from structgen.base.json_text.exact_json import Json, exact_copy, values_in, write_canonical
 from structgen.base.system.csv_tables import csv_table
 
@@ -25,7 +25,7 @@ _MOST_IN_ALL: Final = 100 * MOST_LISTED
 
 
 @dataclass(frozen=True, repr=False)
-class Evidence(Sequence[Stated]):
+class Evidence(ResultTexts, Sequence[Stated]):
     """The numbers and strings of an answer, in its order, each with the places at which texts state it.
     Booleans and null have none. Made by `evidence_of`."""
 
@@ -41,8 +41,8 @@ class Evidence(Sequence[Stated]):
     def __repr__(self) -> str:
         return f"<Evidence of {format_count(len(self), 'value')}; write(path) writes its page>"
 
-    def to_json(self) -> str:
-        """Return a JSON array with an object for each value, whose members are the fields of `Stated`."""
+    def _json_text(self) -> str:
+        """Return an object for each value, whose members are the fields of `Stated`."""
         return write_canonical(
             [
                 {
@@ -54,9 +54,8 @@ class Evidence(Sequence[Stated]):
             ]
         )
 
-    def to_csv(self, *, formulas: bool = False) -> str:
-        """Return a table (RFC 4180) with a line for each place, and one for a value without any. Texts that
-        a spreadsheet could compute have an apostrophe in front, but not with `formulas`."""
+    def _csv_text(self, formulas: bool) -> str:
+        """Return a line for each place, and one for a value without any."""
         rows: list[tuple[Any, ...]] = [("path", "value", "text", "start", "end", "words", "others", "match")]
         for value in self:
             for *place, match in map(astuple, value.places) if value.places else [("",) * 5]:
@@ -67,16 +66,9 @@ class Evidence(Sequence[Stated]):
         """Return one file of HTML that shows the texts with marks, and the values. Cost: as `page_of`."""
         return page_of(self.texts, self.values)
 
-    def write(self, path: Path | str, *, formulas: bool = False) -> None:
-        """Write the page, or, to a path that ends in .json or .csv, these: whole or not at all. `formulas`:
-        as in `to_csv`. Raises OSError."""
-        ending = Path(path).suffix.lower()
-        table = self.to_csv(formulas=formulas) if ending == ".csv" else ""
-        write_page(Path(path), table or (self.to_json() if ending == ".json" else self.page()))
-
-    def _repr_html_(self) -> str:
-        """Return the page in a frame, or a sentence about it where it is too long for a notebook."""
-        return frame_page(self.page(), repr(self), "allow-scripts")
+    def _text_of(self, ending: str) -> str:
+        """Return the JSON array for a path that ends in .json, else the page."""
+        return self._json_text() if ending == ".json" else self.page()
 
 
 def evidence_of(

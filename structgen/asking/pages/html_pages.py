@@ -14,11 +14,9 @@ from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from structgen.base.printable import in_cell, printable
-from structgen.base.system.cache import open_output
 
 # ruff: noqa: E501 (markup)
 
@@ -128,12 +126,6 @@ class Column(NamedTuple):
     """The upper end of its interval."""
     beside: float | None = None
     """The height of a grey column that is drawn behind it, as a share of the whole axis; None: there is none."""
-
-
-def write_page(path: Path, page: str) -> None:
-    """Write a page atomically. Raises OSError."""
-    with open_output(path) as file:
-        file.write(page.encode())
 
 
 def render_page(title: str, template: str, style: str = "", script: str = "", **values: Any) -> str:

@@ -121,6 +121,15 @@ class Reply:
         return message
 
 
+def json_of_calls(answer: Any) -> Any:
+    """Return the `message()` of a call or a reply, and of each call in a list; another value as it is."""
+    if isinstance(answer, list):
+        return [json_of_calls(part) for part in answer]
+    if isinstance(answer, Call | Reply):
+        return answer.message()
+    return answer
+
+
 def without_repeats(reply: Reply) -> Reply:
     """Return a reply up to the first call that equals an earlier one in name and arguments. A call that is
     being written and may become such a one is left out, too."""

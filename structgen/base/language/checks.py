@@ -115,7 +115,11 @@ def ChoiceCheck(values: Sequence[str]) -> Check:
     def check(name: str, value: Any) -> str:
         if isinstance(value, str) and value in values:
             return value
-        raise option_error(name, value, f"one of {', '.join(values)}")
+        from difflib import get_close_matches  # start-up: a call with a fault
+
+        near = get_close_matches(str(value).lower(), values, 1)
+        cure = f"Did you mean {near[0]!r}?" if near else ""
+        raise option_error(name, value, f"one of {', '.join(values)}", cure)
 
     return check
 

@@ -42,7 +42,11 @@ from structgen.decoding.engine.model_protocol import KeepsPrompts, Model, draft_
 from structgen.decoding.engine.models import given_model, load_model, tokenizer_of
 from structgen.decoding.engine.requests import Handle, Request, Result, Sampling, Usage
 from structgen.decoding.engine.searches.whole_values import compare_whole
-from structgen.decoding.engine.special_texts import special_texts, warn_of_special_texts, without_bytes
+from structgen.decoding.engine.special_texts import (
+    special_texts,
+    warn_of_special_texts,
+    without_bytes,
+)
 from structgen.decoding.engine.strategies.strategy import Mixture, SearchStrategy
 from structgen.decoding.engine.strategies.strategy_loading import strategies_of
 from structgen.decoding.engine.text import DecidedText, PromptBorder, RequestStart, Text

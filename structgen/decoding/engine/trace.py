@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from structgen.asking.pages.html_pages import NOTHING, Column, frame_page, render_page, write_page
+from structgen.asking.pages.html_pages import NOTHING, Column, frame_page, render_page
+from structgen.base.system.output_files import write_text
 from structgen.decoding.engine.requests import Result, Step, Usage
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -68,8 +69,8 @@ class Trace:
     """One file of HTML."""
 
     def write(self, path: Path | str) -> None:
-        """Write the page. Raises OSError."""
-        write_page(Path(path), self.page)
+        """Write the page. Errors: OptionError for what is no path of a file, OutputError."""
+        write_text(path, self.page)
 
     def __repr__(self) -> str:
         return f"<Trace: a page of {len(self.page):,} characters; write(path) writes it>"

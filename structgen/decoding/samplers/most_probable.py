@@ -57,7 +57,12 @@ class MostProbable:
     """The number of rows of logits that were read."""
 
 
-@options_named("sg.most_probable(model, prompt, grammar, k=3)", options=TargetOptions, defaults=DEFAULTS)
+@options_named(
+    "sg.most_probable(model, prompt, grammar, k=3)",
+    dict.fromkeys(("n", "num_samples", "num_return_sequences", "top_k"), "Write k="),
+    options=TargetOptions,
+    defaults=DEFAULTS,
+)
 def most_probable(
     model: GivenModel,
     prompt: OnePrompt,

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from structgen.base.printable import printable
+from structgen.base.system.output_files import file_error
 from structgen.doors.cli.flags import OF_LARK, POLICIES
 from structgen.doors.cli.named_options import CommandOptions, takes_options
-from structgen.doors.cli.output import echo, echo_json, file_error, print_error, standard_input
+from structgen.doors.cli.output import echo, echo_json, print_error, standard_input
 from structgen.doors.cli.position import TextStop
 from structgen.doors.cli.target_language import TargetLanguage
 

@@ -19,7 +19,7 @@ from structgen.decoding.samplers.methods import METHODS
 
 LANGUAGES: Final = ("schema", "type", "grammar", "ebnf", "regex")
 """The options that describe which texts are valid. At most one of them may be given."""
-OF_LARK: Final = ("start", "import_paths", "postlex", "bind", "lexer")
+OF_LARK: Final = ("start", "import_paths", "postlex", "bind", "lexer", "ignore_at_most")
 # the order is that of --help
 POLICIES: Final = (
     "draft",

@@ -8,7 +8,6 @@ an error and ends the command: to *refuse* is to stop with a message and a cure.
 
 from __future__ import annotations
 
-import errno
 import json
 import re
 import shlex
@@ -23,6 +22,7 @@ from typer.core import TyperGroup
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.printable import json_text, printable
+from structgen.base.system.output_files import file_error
 from structgen.doors.cli.flags import GONE, NAMES, RENAMED
 
 
@@ -103,25 +103,6 @@ def read_input(file: Path, option: str) -> str:
         ) from error
 
 
-def file_error(error: OSError, name: str, option: str = "") -> OptionError:
-    """Return the error for a file that cannot be opened, with a cure.
-
-    `name`: the path of the file. `option`: the name of the option that named it.
-    """
-    cure = {
-        errno.ENOENT: "Check the path.",
-        errno.EISDIR: "Name a file in it.",
-        errno.EACCES: "Get permission for it, or name another file.",
-        errno.EPERM: "Get permission for it, or name another file.",
-        errno.EROFS: "Name a file in a writable folder.",
-        errno.ENOSPC: "Free some space there, or name a file on another disk.",
-    }.get(error.errno or 0, "Check the path and the disk.")
-    folder = Path(name).parent
-    if error.errno == errno.ENOENT and not folder.exists():
-        cure = f"The folder {folder} does not exist: make it (mkdir -p), or check the path."
-    return OptionError(f"{name}: {error.strerror or error}.", where=option, cure=cure)
-
-
 def refuse(error: StructgenError | OSError, as_json: bool, status: int = 2) -> NoReturn:
     """Print an error and end the command with an exit status. `as_json`: as in `print_error`."""
     print_error(error, as_json)
@@ -141,7 +122,7 @@ def print_error(error: StructgenError | OSError, as_json: bool) -> None:
     """Print an error: on stdout as a JSON object if `as_json`, else as a line on stderr."""
     if isinstance(error, BrokenPipeError):
         raise error  # the reader of the output has ended, as `head` does: typer ends the command silently
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and not isinstance(error, StructgenError):
         error = file_error(error, "standard output" if error.filename is None else str(error.filename))
     if as_json:
         report = {"kind": type(error).__name__, "message": str(error)}

@@ -22,6 +22,7 @@ from structgen.base.language.checks import (
     WholeCheck,
     check_fields,
 )
+from structgen.base.system.output_files import check_path
 from structgen.doors.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS
 
 MERGES: Final = ("places", "none")
@@ -67,16 +68,6 @@ def _check_progress(name: str, value: Any) -> Any:
     return value if callable(value) else checks.check_switch(name, value)
 
 
-def _check_path(name: str, value: Any) -> Path:
-    if isinstance(value, str | Path) and "\0" not in str(value):
-        path = Path(value)
-        # a folder cannot be written over
-        if path.name not in ("", "..") and not path.is_dir():
-            return path
-    cure = "Pass the path of a file, such as results.jsonl."
-    raise OptionError(f"{checks.show_value(value)} is not the path of a file.", where=name, cure=cure)
-
-
 @dataclass(frozen=True, slots=True)
 class ExtractSettings:
     """The options of `sg.extract` that are not those of other calls, with their defaults."""
@@ -92,7 +83,7 @@ class ExtractSettings:
     unverified: Switch = False
     at_once: Annotated[int, WholeCheck(1, 1_024)] = 8
     max_requests: PositiveCount = 10_000
-    out: Annotated[Path, _check_path] | None = None
+    out: Annotated[Path, check_path] | None = None
     formulas: Switch = False
     start_over: Switch = False
     workers: Count | None = None

@@ -11,19 +11,19 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Annotated, Any, Final, Generic, TypeVar, get_args, get_origin
 
 from structgen.asking.documents.documents import TextDocument
-from structgen.asking.pages.html_pages import format_count, frame_page, write_page
+from structgen.asking.grounding.result_texts import AnyPath, ResultTexts, write_or_return
+from structgen.asking.pages.html_pages import format_count
 from structgen.asking.python_types.type_hints import TypeReader, read_type
 from structgen.base.errors import GenerationError, NotStatedError, OptionError, ValidatorError
 from structgen.base.json_text.exact_json import Json
 from structgen.base.json_text.raw_json import write_json
 from structgen.doors.extraction.extract_options import ExtractSettings
 from structgen.doors.extraction.extraction_page import page_of
-from structgen.doors.extraction.extraction_tables import as_json, build_table, to_csv, to_jsonl
-from structgen.doors.extraction.found_items import FoundItem, PageAnswer
+from structgen.doors.extraction.extraction_tables import build_table, to_csv, to_jsonl
+from structgen.doors.extraction.found_items import FoundItem, PageAnswer, as_json
 from structgen.doors.extraction.merging import keys_of, merge_answers
 from structgen.doors.extraction.page_asking import Page, PageQuestion
 from structgen.doors.extraction.page_schema import count_fault, find_unstated, without_needless_nulls
@@ -51,7 +51,7 @@ class FailedPage:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Extraction(Sequence[FoundItem], Generic[R]):
+class Extraction(ResultTexts, Sequence[FoundItem], Generic[R]):
     """What is found in documents: a sequence of items, each with its places. Made by `sg.extract`."""
 
     items: tuple[FoundItem, ...]
@@ -135,13 +135,16 @@ class Extraction(Sequence[FoundItem], Generic[R]):
             clauses.append(f"{format_count(unasked_count, 'page')} of {self.pages:,} were not asked")
         return "; ".join(clauses)
 
-    def to_jsonl(self) -> str:
-        """Return a line of JSON for each item, with its value, places, confidences, conflicts and pages."""
-        return to_jsonl(self.items)
+    def to_jsonl(self, path: AnyPath | None = None) -> Any:
+        """Write a line of JSON for each item, with its value, places, confidences, conflicts and pages, or
+        return these lines. `to_json` makes an array of the same objects."""
+        return write_or_return(path, to_jsonl(self.items))
 
-    def to_csv(self, *, formulas: bool = False) -> str:
-        """Return a table (RFC 4180) with a line for each item and a column for each field. A text that a
-        spreadsheet could compute gets an apostrophe in front, unless `formulas` is True."""
+    def _json_text(self) -> str:
+        return f"[{','.join(to_jsonl(self.items).splitlines())}]"
+
+    def _csv_text(self, formulas: bool) -> str:
+        """Return a line for each item, and a column for each field."""
         return to_csv(self.items, formulas=formulas)
 
     def table(self) -> Any:
@@ -162,21 +165,9 @@ class Extraction(Sequence[FoundItem], Generic[R]):
             [*filter(None, remarks)],
         )
 
-    def write(self, path: Path | str, *, formulas: bool = False) -> None:
-        """Write a file: JSON lines, or a table if the path ends in .csv, or a page if it ends in .html. The
-        file is written completely or not at all. `formulas`: as in `to_csv`. Raises OSError."""
-        writers = {
-            ".csv": lambda: self.to_csv(formulas=formulas),
-            ".html": self.page,
-            ".htm": self.page,
-        }
-        ending = Path(path).suffix.lower()
-        text_writer = writers.get(ending, self.to_jsonl)
-        write_page(Path(path), text_writer())
-
-    def _repr_html_(self) -> str:
-        """Return the page in a frame; if it is too long for a notebook, a summary in place of it."""
-        return frame_page(self.page(), repr(self), "allow-scripts")
+    def _text_of(self, ending: str) -> str:
+        """Return lines of JSON, for a path that names no table and no page."""
+        return to_jsonl(self.items)
 
 
 class _Objects:

@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 
 from structgen.asking.pages.html_pages import format_count
 from structgen.asking.pages.marked_texts import Mark, colour_classes, field_of, marked_page
-from structgen.doors.extraction.extraction_tables import as_json, dotted_path
-from structgen.doors.extraction.found_items import FoundItem, FoundValue
+from structgen.doors.extraction.extraction_tables import dotted_path
+from structgen.doors.extraction.found_items import FoundItem, FoundValue, as_json
 
 # ruff: noqa: E501 (markup)
 

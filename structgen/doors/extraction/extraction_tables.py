@@ -7,10 +7,8 @@ no column. A line of JSON has everything, including the places and the conflicts
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any, Final
 
 from structgen.base.errors import LimitError
@@ -18,7 +16,7 @@ from structgen.base.json_text.exact_json import unescape_segment, values_in
 from structgen.base.json_text.raw_json import write_json
 from structgen.base.system.csv_tables import csv_table
 from structgen.base.system.installation import require_extras
-from structgen.doors.extraction.found_items import FoundItem
+from structgen.doors.extraction.found_items import FoundItem, as_json
 
 MOST_CELLS: Final = 5_000_000
 """The most cells of one table. Nested items can have a column for each of their members."""
@@ -77,11 +75,6 @@ def dotted_path(path: str) -> str:
     """Return a JSON Pointer with dots: `party.name` for `/party/name`. Return "value" for the empty pointer,
     which is that of the whole item."""
     return ".".join(map(unescape_segment, path.split("/")[1:])) or "value"
-
-
-def as_json(value: Any) -> str:
-    """Return a scalar as JSON: 1204.50 keeps its digits."""
-    return str(value) if value.__class__ is Decimal else json.dumps(value)
 
 
 def to_csv(items: Sequence[FoundItem], *, formulas: bool = False) -> str:

@@ -6,14 +6,21 @@ of its scalars, with its path as a JSON Pointer, e.g. "/age". A *place* is where
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias, Union
 
 from structgen.base.json_text.exact_json import Json
+from structgen.base.json_text.raw_json import write_json
 
 Scalar: TypeAlias = Union[int, Decimal, str, bool, None]
+
+
+def as_json(value: Any) -> str:
+    """Return a scalar as JSON: 1204.50 keeps its digits."""
+    return str(value) if value.__class__ is Decimal else json.dumps(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,12 @@ class FoundItem:
     """The object of the caller's type that was made of the value."""
     error: str = ""
     """Why the type refuses the value, so that `made` is None; "" if it does not."""
+
+    @property
+    def json(self) -> Any:
+        """The value as `json.loads` has it. `value` is the same with exact numbers: a Decimal where there is
+        a fraction."""
+        return json.loads(write_json(self.value, as_json))
 
     @property
     def unverified(self) -> list[str]:

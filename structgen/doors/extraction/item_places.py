@@ -74,7 +74,7 @@ def placed_items(answer: PageAnswer, text: str, *, is_object: bool) -> list[Foun
             pointer = path if is_object else f"/{index}{path}"
             confidence = answer.confidences.get(pointer)
             start, end = page.found_at[chosen[path]] if path in chosen else (None, None)
-            is_unverified = start is not None and scalar in page.guessed
+            is_unverified = start is not None and scalar in page.guessed_values
             is_repaired = pointer in (answer.repaired or ()) or scalar in page.repaired
             match: Any = "repaired" if is_repaired else "exact"
             fields.append(FoundValue(path, scalar, start, end, answer.page, confidence, is_unverified, match))
@@ -92,7 +92,7 @@ class _PlacesOfPage:
         self._search = PlaceSearch(stated_text(page), MOST_LISTED, is_exact=answer.repaired is None)
         self._start = answer.start
         self._guesses = PlaceSearch(unverified_text(page), MOST_LISTED) if answer.may_guess else None
-        self.guessed = set[Value]()
+        self.guessed_values = set[Value]()
         """The values that the page only looks as if it stated, in a notation that we do not read."""
         self.repaired = set[Value]()
         """The values that the page states in other typography."""
@@ -109,7 +109,7 @@ class _PlacesOfPage:
             and self._guesses is not None
             and (stated_places := self._guesses.places_of(value)[0])
         ):
-            self.guessed.add(value)
+            self.guessed_values.add(value)
         places = list[_Place]()
         if any(place.match == "repaired" for place in stated_places):
             self.repaired.add(value)

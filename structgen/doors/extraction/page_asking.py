@@ -38,7 +38,7 @@ from structgen.base.json_text.raw_json import write_json
 from structgen.decoding.engine.requests import FinishReason, Result
 from structgen.decoding.engine.searches.confidence import confidences_of
 from structgen.doors.extraction.extract_options import LEAST_PAGE
-from structgen.doors.extraction.extraction_tables import as_json
+from structgen.doors.extraction.found_items import as_json
 from structgen.doors.extraction.page_schema import (
     ARRAYS,
     OF_ALL_ITEMS,

@@ -51,6 +51,7 @@ from structgen.doors.typed.tool_prompts import (
     tools_beside_template,
     usual_format,
 )
+from structgen.machines.core.grammar import ENDLESS_BLANKS
 
 _MOST_TOKENS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 MOST_SAMPLES: Final = 128
@@ -331,6 +332,9 @@ class ServedModel:
         if reading.form and _is_open(reading):
             cure = "Send json_schema, or have the server started with --schema-in-prompt"
             warnings.append(f"{reading.form}: it names no schema, so that any object is allowed. {cure}")
+        language = requests[0].language
+        if language is not None and language.is_endless:
+            warnings.append(ENDLESS_BLANKS)
         for name in ("stop", "stop_token_ids", "ignore_eos"):
             # a grammar says where its texts end
             if body.get(name) and requests[0].grammar is not None:

@@ -43,6 +43,7 @@ from typing import (
 from structgen.asking.grounding.stated_text import StatedText
 from structgen.asking.request_reading.example_pairs import Call, Pairs, call_of, check_calls, read_pairs
 from structgen.base.errors import (
+    AdviceWarning,
     GenerationError,
     NotStatedError,
     OptionError,
@@ -88,6 +89,8 @@ if TYPE_CHECKING:
     from structgen.decoding.samplers.sample import TypedSampleOptions
     from structgen.decoding.samplers.samples import Samples
 
+MANY_PROMPTS = 20
+"""The number of different prompts after which a single label of all of them looks like a habit."""
 MOST_TOGETHER = 32
 """Calls that are written together where pairs are scored."""
 AnyPairs: TypeAlias = Iterable[tuple[Any, Any]] | Path
@@ -112,6 +115,8 @@ class CallSpec:
     template: Template | None = None
     """Of the docstring of a function."""
     has_warned: bool = False
+    labels: dict[str, str] = field(default_factory=dict)
+    """The labels of the first different prompts, by the prompt."""
     min_confidences: Mapping[str, float] = field(default_factory=dict)
     """The least confidence of a field that is accepted, where the function was fitted to an error."""
     with_options: Callable[[Mapping[str, Any]], CallSpec] | None = None
@@ -151,6 +156,7 @@ class CallSpec:
         """Return the object; with `detailed`, its outcome."""
         writer = await self._load_writer()
         outcome = await obtain_outcome(writer, self.task, source, detailed=detailed)
+        self.compare_labels(source, outcome)
         if detailed:
             if self.min_confidences:
                 pointers = accepted_fields(outcome, Spelling(self.form), self.min_confidences)
@@ -236,6 +242,20 @@ class CallSpec:
             warnings.warn(ShortenedWarning(f"{self.name}: {message}"), stacklevel=warning_level())
         self.has_warned = bool(messages)
 
+    def compare_labels(self, source: PromptSource, outcome: Outcome[Any]) -> None:
+        """Warn, once for the function, where the first 20 different prompts have all got one of several
+        labels: the model may prefer it whatever the text says. Only whole labels count."""
+        is_compared = any(step.state for step in outcome.result.steps)
+        if not is_compared or self.options.choices != "whole" or len(self.labels) == MANY_PROMPTS:
+            return
+        self.labels[repr(source.prompt)] = outcome.text
+        if len(self.labels) == MANY_PROMPTS and len({*self.labels.values()}) == 1:
+            warning = (
+                f"{self.name}: {MANY_PROMPTS} different prompts have all got the label {outcome.text}. If "
+                'the model prefers it whatever the text says, write choices="calibrated".'
+            )
+            warnings.warn(AdviceWarning(warning), stacklevel=warning_level())
+
 
 def judge_attempt(
     form: TargetForm,
@@ -259,7 +279,7 @@ def judge_attempt(
     try:
         if fault is not None:
             raise fault
-        return Outcome(result, attempts, None, form.read_value(result))
+        return Outcome(result, attempts, None, form.read_value(result), _json=form.read_json(result))
     except ValidatorError as refusal:
         error = generation_error(refusal.what, result.text, attempts, refusal.where)
         error.__cause__ = refusal
@@ -389,6 +409,7 @@ def with_details(
     return replace(
         outcome,
         probabilities=probabilities_of(result, form.grammar),
+        plain_probabilities=probabilities_of(result, form.grammar, is_plain=True),
         confidences=confidences_of(result, form.grammar, tokenizer, form.value_pointer),
         prompt=prompt,
     )
@@ -519,6 +540,7 @@ class _FunctionBase(Generic[P, R]):
                 outcome: Outcome[R] = await obtain_outcome(
                     writer, task, source, first, detailed=detailed, running_span=span
                 )
+                spec.compare_labels(source, outcome)
                 outcomes.append(outcome)
         return outcomes
 

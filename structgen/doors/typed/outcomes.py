@@ -43,6 +43,10 @@ class Outcome(Generic[R]):
     """The costs of each attempt."""
     evidence: Evidence | None = None
     """Where the texts that it was asked of state each value; None where it was not held to any."""
+    _json: Any = None
+    plain_probabilities: Mapping[str, float] = field(default_factory=dict)
+    """Of `choices="calibrated"`: the probabilities before the likelihoods without the text are subtracted, by
+    which `choices="whole"` chooses. Else {}: then `probabilities` has them."""
 
     @property
     def value(self) -> R:
@@ -51,6 +55,15 @@ class Outcome(Generic[R]):
             raise self.error
         value: R = self._value
         return value
+
+    @property
+    def json(self) -> Any:
+        """The document as plain JSON, whatever the type: dicts, lists, texts, numbers, True, False and None.
+        A text that is not JSON is itself; of a call of a tool, and of a reply, it is the `message()`. Raises
+        the error of a call that failed."""
+        if self.error is not None:
+            raise self.error
+        return self._json
 
     @property
     def text(self) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from structgen.base.errors import OptionError, ValidatorError
+from structgen.asking.tool_calls.tool_replies import json_of_calls
+from structgen.base.errors import AdviceWarning, OptionError, ValidatorError, warning_level
 from structgen.base.json_text.events import JsonError, Place, pointer_of
 from structgen.base.json_text.growing_json import MISSING, GrowingJson
 from structgen.doors.typed.outcomes import Outcome
@@ -48,10 +50,26 @@ class Partial(Generic[T_co]):
         """What there is: an object of the type for each part that has closed (a date, a model, a list). An
         open part is a dict, a list, or the string so far; before anything has come it is None. Of a reply
         that may call tools: the call that is being written, its name first, then its arguments; or the text
-        so far. Cost: linear in it."""
+        so far. The last partial has the whole result: an object, where those before had a dict, a list or a
+        string. Who reads both in one stream is warned once; `json` is of one kind throughout. Cost: linear in
+        it."""
+        value = self._read_value()
+        self._progress.compare_kinds(value, is_last=self.is_done)
+        return value
+
+    def _read_value(self) -> Any:
         if self._outcome is not None and self._outcome.error is None:
             return self._outcome.value
         return self._progress.value_after(self._pieces)
+
+    @property
+    def json(self) -> Any:
+        """What there is as plain JSON, as `Outcome.json` has it in the end: dicts, lists, strings so far,
+        numbers, True, False and None, in each partial of a stream. Before anything has come it is None. Cost:
+        the new text, and the open parts; of an earlier partial linear in its text."""
+        if self._outcome is not None and self._outcome.error is None:
+            return self._outcome.json
+        return self._progress.json_after(self._pieces)
 
     @property
     def closed(self) -> frozenset[str]:
@@ -101,7 +119,7 @@ class Partial(Generic[T_co]):
             return default
 
     def __repr__(self) -> str:
-        return f"<Partial {self.value!r}>"
+        return f"<Partial {self._read_value()!r}>"
 
 
 class Progress:
@@ -133,6 +151,10 @@ class Progress:
         self._is_json, self._is_broken = is_json, not is_json
         """Whether the text is a document; and whether it is no JSON from here on."""
         self._reader = GrowingJson(on_close=self._close_part)
+        self._plain: Progress | None = None
+        """The same text without types, once somebody asks for plain JSON."""
+        self._read_kind: type | None = None
+        """The class of the value that somebody last read of a partial which was not the last one."""
         self._closed: dict[int, tuple[PartPath, Any]] = {}
         """The parts that have closed, in order: the path and the object of each, by its offset in the
         text."""
@@ -211,6 +233,30 @@ class Progress:
         if self._outside:
             value = value.get(WRAPPER, MISSING) if isinstance(value, dict) else MISSING
         return None if value is MISSING else value
+
+    def json_after(self, pieces: int) -> Any:
+        """Return the plain JSON after so many pieces. Cost: that of `value_after`, and reading the new
+        text."""
+        if self._plain is None:
+            is_wrapped = self._outside > 0
+            self._plain = Progress(is_json=self._is_json, wrapped=is_wrapped, calls=self._read_calls)
+        for piece in self._pieces[len(self._plain._pieces) : pieces]:
+            self._plain.add_piece(piece)
+        return json_of_calls(self._plain.value_after(pieces))
+
+    def compare_kinds(self, value: Any, *, is_last: bool) -> None:
+        """Warn where the value of the last partial is of another kind than one that was read before it in
+        this stream. A reply that may call tools has texts and calls in any case."""
+        kind = self._read_kind
+        if not is_last:
+            self._read_kind = type(value) if self._read_calls is None else None
+        elif kind in (dict, list, str) and not isinstance(value, kind):
+            self._read_kind = None  # one warning is enough
+            warning = (
+                f"partial.value is a {type(value).__name__} in the last step, and was a {kind.__name__} "
+                "before. Read partial.json for plain JSON in every step, or partial.result at the end."
+            )
+            warnings.warn(AdviceWarning(warning), stacklevel=warning_level())
 
 
 def _feed_reader(reader: GrowingJson, piece: str) -> bool:

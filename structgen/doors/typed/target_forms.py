@@ -16,7 +16,7 @@ from structgen.asking.python_types.definitions import Definition
 from structgen.asking.python_types.pydantic_formats import make_refusal
 from structgen.asking.python_types.type_hints import TypeReader, read_type, type_text
 from structgen.asking.request_reading.targets import read_target
-from structgen.asking.tool_calls.tool_replies import Reply
+from structgen.asking.tool_calls.tool_replies import Reply, json_of_calls
 from structgen.base.errors import (
     GenerationError,
     GrammarError,
@@ -240,6 +240,13 @@ class TargetForm:
         if self.tools is not None and isinstance(result.value, Reply):
             return self.tools.take_whole(result.value)
         return result.value if self.reader is None else self.reader.read_document(result.text)
+
+    def read_json(self, result: Result) -> Any:
+        """Return the plain JSON of a whole document, without its wrapper (`Outcome.json`)."""
+        value = result.value
+        if self.tools is not None and isinstance(value, Reply):
+            return json_of_calls(self.tools.take_parts(value))
+        return value[WRAPPER] if self.is_wrapped else value
 
 
 @dataclass(frozen=True)

@@ -78,16 +78,16 @@ class ToolUse:
         if reply.repeats:
             warning = f"{reply.repeats}: the reply ends before. parallel=False allows one call in a reply."
             warnings.warn(ToolWarning(warning), stacklevel=warning_level())
-        return self._take_parts(reply)
+        return self.take_parts(reply)
 
     def take_so_far(self, reply: Reply) -> Any:
         """Return the value of a reply that may go on: the call that is being written counts too. A reply that
         may be another answer, whose strings may hold marks of calls, is its text, if that is no JSON."""
         if self.reply_shape.answer is not None and (reply.text.strip() or not reply.begun_calls):
             return reply.text if self.reply_shape.text else None
-        return self._take_parts(reply)
+        return self.take_parts(reply)
 
-    def _take_parts(self, reply: Reply) -> Any:
+    def take_parts(self, reply: Reply) -> Any:
         """Return the reply, its text, its calls or its only call, as the return type takes them."""
         shape, calls = self.reply_shape, reply.begun_calls
         if shape.calls == "reply":

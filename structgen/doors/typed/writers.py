@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from structgen.base.errors import OptionError
+from structgen.base.errors import AdviceWarning, OptionError, warning_level
 from structgen.decoding.engine.model_cards import warn_of_form
 from structgen.decoding.engine.model_prompts import ModelPrompts
 from structgen.decoding.engine.models import check_model
@@ -26,6 +27,7 @@ from structgen.doors.typed.servers import Server, server_of
 from structgen.doors.typed.signatures.call_options import CallOptions
 from structgen.doors.typed.target_forms import TargetForm, check_wrap, form_of, form_of_calls
 from structgen.doors.typed.wrapping import Wrapping
+from structgen.machines.core.grammar import ENDLESS_BLANKS
 from structgen.schema.reading.policies import READABLE_DUMPS
 
 if TYPE_CHECKING:
@@ -134,7 +136,8 @@ class Preparation:
         self._name = "" if isinstance(model, Server) else _name_of(model)
 
     def read_form(self, target: Any, where: str = "target") -> TargetForm:
-        """Return the form of a target, with a warning where the card of the model does not list such forms.
+        """Return the form of a target, with a warning where the card of the model does not list such forms,
+        and where the grammar may ignore texts without end.
         Errors: those of `form_of`, and of `form_of_calls` where there are tools."""
         if self.options.tools is not None:
             form = form_of_calls(self.options, target, self._default_policies, self._wrapping, where)
@@ -142,4 +145,6 @@ class Preparation:
             form = form_of(target, self.options.policies, self._default_policies, self._wrapping, where)
             check_wrap(form, self.options.wrap)
         warn_of_form(self._name, form.card_form, form.grammar)
+        if form.grammar is not None and form.grammar.is_endless:
+            warnings.warn(AdviceWarning(ENDLESS_BLANKS), stacklevel=warning_level())
         return form

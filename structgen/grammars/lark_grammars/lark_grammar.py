@@ -17,6 +17,11 @@ from structgen.base.system.waits import announce_wait
 from structgen.grammars.lark_grammars.compiled.bound_lark import BoundLark
 from structgen.grammars.lark_grammars.compiled.loaded_lark import LarkGrammar
 from structgen.grammars.lark_grammars.kept.kept_grammars import KeptRules, KeptTables
+from structgen.grammars.lark_grammars.reading.bounded_blanks import (
+    bound_tables,
+    find_ignored,
+    run_terminals,
+)
 from structgen.grammars.lark_grammars.reading.lark_loader import (
     PROPERTIES_CURE,
     Importer,
@@ -25,10 +30,9 @@ from structgen.grammars.lark_grammars.reading.lark_loader import (
     load_tables,
 )
 from structgen.grammars.lark_grammars.reading.pattern_places import patterns_placed
-from structgen.grammars.lark_grammars.reading.plain_rules import load_rules
+from structgen.grammars.lark_grammars.reading.plain_rules import PlainRules, load_rules
 from structgen.grammars.text_grammars.text_grammar import Operand, RulesGrammar, TextGrammar, as_text
 
-_LEXERS = ("contextual", "characters", "greedy")
 _READING = "reading a Lark grammar"
 _NUMBERS_TO_READ: Final = 500
 """Lark takes some 10 us for a character of a grammar: as many numbers could be read."""
@@ -41,8 +45,7 @@ def _restore_grammar(arguments: dict[str, Any], missing: frozenset[int]) -> Any:
     return whole.without_bytes(missing) if missing else whole
 
 
-# The three overloads tell type checkers which class comes out: without and with bound terminals, and
-# without a lexer.
+# The overloads tell type checkers which class comes out of a plain call.
 
 
 @overload
@@ -55,38 +58,22 @@ def lark(
     postlex: Any = ...,
     bind: None = ...,
     text_only: bool = ...,
+    ignore_at_most: int | None = ...,
     limits: Limits | None = ...,
 ) -> LarkGrammar: ...
-
-
 @overload
 def lark(
     grammar: StrPath,
     *,
     start: str = ...,
-    lexer: Literal["contextual"] = ...,
+    lexer: Literal["contextual", "characters", "greedy"] = ...,
     import_paths: Sequence[Importer] = ...,
     postlex: Any = ...,
-    # Without a default: else a call without `bind` would fit two overloads.
-    bind: Mapping[str, Operand],
-    text_only: bool = ...,
-    limits: Limits | None = ...,
-) -> BoundLark: ...
-
-
-@overload
-def lark(
-    grammar: StrPath,
-    *,
-    start: str = ...,
-    lexer: Literal["characters", "greedy"],
-    import_paths: Sequence[Importer] = ...,
     bind: Mapping[str, Operand] | None = ...,
     text_only: bool = ...,
+    ignore_at_most: int | None = ...,
     limits: Limits | None = ...,
-) -> RulesGrammar: ...
-
-
+) -> LarkGrammar | BoundLark | RulesGrammar: ...
 @options_named(
     'sg.lark("query.lark")',
     {
@@ -103,6 +90,7 @@ def lark(
     postlex: Any = None,
     bind: Mapping[str, Operand] | None = None,
     text_only: bool = False,
+    ignore_at_most: int | None = None,
     limits: Limits | None = None,
 ) -> LarkGrammar | BoundLark | RulesGrammar:
     """Return the language of a Lark grammar: its text, the path of a file (`.lark`), or the name of one that
@@ -124,7 +112,9 @@ def lark(
     the grammar `%declare`s to grammars (or to literal texts). Such a text may appear wherever the parser
     allows the terminal, and may end as soon as it is complete; lark's lexer reads everything else, and never
     looks for it. `text_only` is for grammars of strangers: no file is opened, neither one that the text
-    may name nor one that it imports; `%import` finds lark's own library alone.
+    may name nor one that it imports; `%import` finds lark's own library alone. `ignore_at_most` is the most
+    characters that `%ignore` drops between two lexemes: it leaves out the texts with more. None: lark's own
+    language, in which a model may write blanks for ever. It is for blanks, and refuses ignored comments.
 
     Cost: the first time lark's own loading (5 ms for JSON, 50 ms and more for Python), later 1 to 3 ms: the
     tables are kept in the cache folder, by the grammar's text, its imports and lark's version. Raises
@@ -132,11 +122,11 @@ def lark(
     column of the pattern) for one that is refused, `LimitError` beyond `limits.grammar_rules` and, for the
     terminals of the shortest text, `limits.oracle_steps`; `OptionError`.
     """
-    checks.ChoiceCheck(_LEXERS)("lexer", lexer)
-    if not isinstance(text_only, bool):
-        raise checks.option_error("text_only", text_only, "True or False")
+    checks.ChoiceCheck(("contextual", "characters", "greedy"))("lexer", lexer)
+    checks.check_switch("text_only", text_only)
     check_options(start, import_paths)
     bounds = checks.check_limits(limits)
+    _check_ignore(ignore_at_most, bind, lexer)
     bound = _bound_grammars(bind)
     text, source = _text_alone(grammar, import_paths) if text_only else _read_grammar(grammar)
     THIS_CALL.count_work(_NUMBERS_TO_READ * len(text))
@@ -164,17 +154,7 @@ def lark(
                 plain = load_rules(text, **load_options)
             # A grammar that lark refuses raises above, so the cache has no refusals.
             kept_rules.write_rules(plain)
-        terminals = plain.parse_terminals()
-        return RulesGrammar(
-            plain.rules,
-            terminals,
-            start,
-            plain.ignored_names,
-            bounds,
-            bound,
-            plain.remarks,
-            is_lexed=lexer == "greedy",
-        )
+        return _make_rules(plain, start, bounds, bound, lexer == "greedy", ignore_at_most)
     indenter = None if postlex is None else indenter_of(postlex)
 
     kept_tables = KeptTables(*source_options, indenter, names)
@@ -183,6 +163,10 @@ def lark(
         with announce_wait(_READING), patterns_placed(text, source, import_paths):
             loaded_grammar = load_tables(text, postlex=indenter, **load_options)
         tables = kept_tables.write_tables(loaded_grammar)
+    if ignore_at_most is not None and tables.tables.ignored_terminals:
+        tables = tables._replace(
+            tables=bound_tables(tables.tables, ignore_at_most), digest=f"{tables.digest}{ignore_at_most:08x}"
+        )
     # A pickle has the arguments of this call, and the other process loads the grammar again.
     arguments = {
         "grammar": text if source is None else grammar_name(grammar) or Path(source),
@@ -192,12 +176,57 @@ def lark(
         "postlex": postlex,
         "bind": bound or None,
         "text_only": text_only,
+        "ignore_at_most": ignore_at_most,
         "limits": limits,
     }
-    # `x-grammar` of a schema has no member for an indenter.
-    definition = {"syntax": "lark", "definition": text, "start": start} if indenter is None else None
+    # `x-grammar` of a schema has no member for an indenter, and none for a bound on blanks.
+    definition = None
+    if indenter is None and ignore_at_most is None:
+        definition = {"syntax": "lark", "definition": text, "start": start}
     lark_grammar = LarkGrammar(tables, (_restore_grammar, arguments), bounds, definition)
     return BoundLark(lark_grammar, bound) if bound else lark_grammar
+
+
+def _make_rules(
+    plain: PlainRules,
+    start: str,
+    limits: Limits,
+    bound: Mapping[str, TextGrammar],
+    is_lexed: bool,
+    ignore_at_most: int | None,
+) -> RulesGrammar:
+    """Return the grammar of plain rules. `is_lexed`: whether a greedy lexer reads the texts; the other
+    parameters are those of `lark`. For example, `_make_rules(plain, "start", DEFAULT, {}, False, None)`."""
+    terminals, ignored_names = plain.parse_terminals(), plain.ignored_names
+    are_runs = bool(ignore_at_most and ignored_names)
+    if ignore_at_most and ignored_names:
+        # the terminals that %ignore names are parts of a run from here on
+        runs = run_terminals(find_ignored(plain.patterns, ignored_names, is_lexed=is_lexed), ignore_at_most)
+        terminals, ignored_names = {**terminals, **runs}, tuple(runs)
+    return RulesGrammar(
+        plain.rules,
+        terminals,
+        start,
+        ignored_names,
+        limits,
+        bound,
+        plain.remarks,
+        is_lexed=is_lexed,
+        are_runs=are_runs,
+    )
+
+
+def _check_ignore(ignore_at_most: Any, bind: Any, lexer: str) -> None:
+    """Raise OptionError for a bound on ignored texts that is none, or that is not supported."""
+    if ignore_at_most is not None:
+        checks.check_whole("ignore_at_most", ignore_at_most, 1)
+        # a bound text may begin with a blank: then nobody knows where a run of blanks ends
+        if bind is not None and lexer != "characters":
+            raise OptionError(
+                "ignore_at_most is not supported with bind=, whose texts may begin with a blank.",
+                where="ignore_at_most",
+                cure='Leave it out, or choose lexer="characters".',
+            )
 
 
 def _bound_grammars(bind: Mapping[str, Operand] | None) -> dict[str, TextGrammar]:

@@ -729,14 +729,21 @@ class RulesGrammar(TextGrammar):
     """Bytes that no text of the grammar may contain, because the vocabulary lacks them."""
     is_lexed: bool = False
     """Whether a greedy lexer reads the terminals (`greedy_lexemes`). If not, they may end anywhere."""
+    are_runs: bool = False
+    """Whether `ignored_terminals` are two: a run of ignored text, after which no other comes, and a run that
+    is too long and refused."""
     source = "a grammar of rules"
+
+    @property
+    def is_endless(self) -> bool:
+        return bool(self.ignored_terminals) and not self.are_runs
 
     @property
     def canonical(self) -> str:
         # sorted, so that the order in which rules and terminals were read does not change the digest
         patterns = sorted((name, ecma_text(tree)) for name, tree in self.terminals.items())
         text = f"rules {sorted(self.rules)!r} {patterns!r} {self.start} {self.ignored_terminals!r}"
-        text += " lexed" * self.is_lexed
+        text += " lexed" * self.is_lexed + " runs" * self.are_runs
         parts = [f"{name}={self.bound[name].canonical}" for name in sorted(self.bound)]
         if parts:
             text += f" where {', '.join(parts)}"
@@ -769,10 +776,17 @@ class RulesGrammar(TextGrammar):
                 ignored=self.ignored_terminals,
                 limits=limits,
                 missing=self.missing,
+                are_runs=self.are_runs,
             )
         beside = only_writable(self.missing) if self.missing else TRUE
         return ContextFree(
-            self.rules, terminals, self.start, ignored=self.ignored_terminals, limits=limits, beside=beside
+            self.rules,
+            terminals,
+            self.start,
+            ignored=self.ignored_terminals,
+            are_runs=self.are_runs,
+            limits=limits,
+            beside=beside,
         )
 
 

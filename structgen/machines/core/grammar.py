@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from copy import copy
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language.ir import Formula, Texts
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 
 ValueReader: TypeAlias = Callable[[str], Any]
 """A function from a text of a grammar to its value."""
+
+
+ENDLESS_BLANKS: Final = (
+    "The grammar ignores texts without a bound (%ignore): a model may write blanks for ever. Bound them with "
+    "sg.lark(..., ignore_at_most=8)."
+)
+"""What is said of a grammar that is endless (`Grammar.is_endless`)."""
 
 
 class Grammar(ABC):
@@ -126,6 +133,12 @@ class Grammar(ABC):
         """Whether a request without a temperature takes the likeliest tokens; else it draws them."""
         inner = self._inner_grammar
         return self.schema is not None if inner is None else inner.is_greedy
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether a text may have any number of ignored characters between two lexemes (`%ignore`)."""
+        inner = self._inner_grammar
+        return inner is not None and inner.is_endless
 
     @property
     def texts_named(self) -> str:

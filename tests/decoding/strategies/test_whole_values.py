@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -60,12 +61,15 @@ def test_the_likeliest_text_by_all_its_spellings_is_written(seed: int, neutral: 
         }
 
     wanted = worth([2])
+    # beside a neutral prompt, the state has the shares without it, too
+    both = [wanted]
     if neutral:
         wanted = {text: one - worth([1])[text] for text, one in wanted.items()}
+        both = [wanted, *both]
     assert found.text == max(wanted, key=lambda text: wanted[text])
-    mass = sum(map(math.exp, wanted.values()))
     state = next(step.state for step in found.steps if step.state)
-    assert list(state) == pytest.approx([math.exp(wanted[text]) / mass for text in WORDS])
+    shares = [math.exp(one[text]) / sum(map(math.exp, one.values())) for one in both for text in WORDS]
+    assert list(state) == pytest.approx(shares)
 
 
 def test_what_is_known_of_neutral_prompts_changes_no_share_and_is_bounded() -> None:
@@ -98,6 +102,59 @@ def test_a_calibrated_function_reads_its_neutral_prompt_once(tmp_path: Path) -> 
     assert again.probabilities == first.probabilities != other.probabilities
 
 
+def test_a_calibrated_outcome_has_the_plain_probabilities_too(tmp_path: Path) -> None:
+    @sg.generate(model=Engine(write_llama(tmp_path)))
+    def mood(text: str) -> Literal["yes", "no", "nothing"]:
+        """{text}?"""
+        return sg.filled()
+
+    plain, calibrated = mood.detailed("one"), mood.using(choices="calibrated").detailed("one")
+    assert calibrated.plain_probabilities == pytest.approx(plain.probabilities)
+    assert calibrated.probabilities != calibrated.plain_probabilities and not plain.plain_probabilities
+    assert calibrated.value == max(calibrated.probabilities, key=calibrated.probabilities.__getitem__)
+    # the share of the label that is written is its confidence
+    (confidence,) = calibrated.confidences.values()
+    assert confidence.probability == calibrated.probabilities[calibrated.value]
+
+
+def _mood_of(folder: Path, **options: Any) -> Any:
+    @sg.generate(model=Engine(write_llama(folder)), **options)
+    def mood(text: str) -> Literal["yes", "no"]:
+        """{text}?"""
+        return sg.filled()
+
+    return mood
+
+
+def _advice(calls: Any) -> list[str]:
+    """Return the advice that some calls give."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        calls()
+    return [str(one.message) for one in caught if one.category is sg.errors.AdviceWarning]
+
+
+def test_one_label_for_twenty_prompts_is_told_once(tmp_path: Path) -> None:
+    mood = _mood_of(tmp_path)
+    labels = {text: mood(text) for text in map(str, range(80))}
+    rarer, commoner = sorted(("yes", "no"), key=[*labels.values()].count)
+    alike = [text for text, label in labels.items() if label == commoner][:20]
+    other = [text for text, label in labels.items() if label == rarer]
+    assert len(alike) == 20
+
+    mood = _mood_of(tmp_path)
+    # a prompt that comes again says nothing new
+    assert not _advice(lambda: [mood(text) for text in [*alike[:19]] * 2])
+    (told,) = _advice(lambda: [mood(text) for text in alike])
+    assert "mood" in told and commoner in told and 'choices="calibrated"' in told
+    assert not _advice(lambda: [mood(text) for text in labels])
+    assert len(_advice(lambda: _mood_of(tmp_path).batch(alike))) == 1
+    assert len(_advice(lambda: [*map(_mood_of(tmp_path).detailed, alike)])) == 1
+    for choices in ("calibrated", "tokens"):
+        assert not _advice(lambda: _mood_of(tmp_path, choices=choices).batch(alike))  # noqa: B023
+    assert other and not _advice(lambda: _mood_of(tmp_path).batch([*alike[:19], other[0], *alike]))
+
+
 def test_a_label_that_stands_first_in_an_object_reads_its_neutral_prompt_once(tmp_path: Path) -> None:
     class Mail(BaseModel):
         topic: Literal["billing", "shipping"]
@@ -110,7 +167,7 @@ def test_a_label_that_stands_first_in_an_object_reads_its_neutral_prompt_once(tm
 
     first, again = mail.detailed("one").result, mail.detailed("one").result
     assert first.text == again.text and first.usage.strategy_rows == 2 * again.usage.strategy_rows
-    assert [len(step.state) for step in first.steps if step.state] == [2]
+    assert [len(step.state) for step in first.steps if step.state] == [4]  # calibrated, and plain
 
 
 CHARACTERS = sg.Tokenizer.from_bytes([*map(str.encode, '{}": ,xyabcA_'), b"<end>"], eos_token_id=13)

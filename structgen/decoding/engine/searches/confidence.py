@@ -38,16 +38,18 @@ class Confidence:
     model follows the grammar by itself. None for a value that was compared as a whole."""
 
 
-def probabilities_of(result: Result, grammar: _OfText) -> dict[str, float]:
+def probabilities_of(result: Result, grammar: _OfText, *, is_plain: bool = False) -> dict[str, float]:
     """Return the probability of each listed value among all listed ones. The keys are `ListedValues.names`:
-    strings without quotes. Return {} if the values were not compared as a whole."""
+    strings without quotes. Return {} if the values were not compared as a whole. `is_plain`: before a neutral
+    prompt's are subtracted; {} where there was none."""
     # a comparison is noted in the state of the first token only
     shares = next((step.state for step in result.steps if step.state), ())
     names = find_listed_values(plain_grammar(grammar)).names if shares else ()
+    count = len(names)
     # the states of another strategy are not shares
-    if len(names) != len(shares):
+    if not count or len(shares) not in (count, 2 * count):
         return {}
-    return dict(zip(names, shares, strict=True))
+    return dict(zip(names, shares[count:] if is_plain else shares, strict=False))
 
 
 def confidences_of(

@@ -75,14 +75,19 @@ class WholeValues(SearchStrategy):
         spellings = {value: self._spellings_of(place, value, prefix) for value in tokens_by_value}
         model_rows = ModelRows(held, [*place.prompt, *prefix], "", begun=(place.logits, place.cache))
         weights = yield from self._weigh_values(place, model_rows, spellings)
+        shares = self._shares_of(weights)
         if self.neutral:
             neutral = yield from self._neutral_weights(place, held, prefix, spellings)
             weights = {value: weight - neutral[value] for value, weight in weights.items()}
-        # a value that the grammar or max_tokens does not allow gets the share 0
-        all_weights = [weights.get(value, -np.inf) for value in self.listed_values.written]
-        shares = np.exp(log_softmax(np.array(all_weights)))
+            shares = [*self._shares_of(weights), *shares]  # the plain ones come last
         best = max(weights, key=lambda value: weights[value])
-        return Decision(tokens_by_value[best], state=tuple(map(float, shares)))
+        return Decision(tokens_by_value[best], state=tuple(shares))
+
+    def _shares_of(self, weights: Mapping[str, float]) -> list[float]:
+        """Return the share of each listed value by the weights; 0 of a value that the grammar or max_tokens
+        does not allow."""
+        all_weights = [weights.get(value, -np.inf) for value in self.listed_values.written]
+        return [float(share) for share in np.exp(log_softmax(np.array(all_weights)))]
 
     def _neutral_weights(
         self, place: TextPlace, model: Model, prefix: Tokens, spellings: Mapping[str, Sequence[_Spelling]]
@@ -182,7 +187,7 @@ class WholeValues(SearchStrategy):
 
     def told(self, states: Sequence[tuple[float, ...]]) -> str:
         """Return the share of the text that was written."""
-        shares = next((state for state in states if state), ())
+        shares = next((state for state in states if state), ())[: len(self.listed_values.texts)]
         return f"whole: {max(shares):.2f} of {len(shares)} values" if shares else ""
 
 

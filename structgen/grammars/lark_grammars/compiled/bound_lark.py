@@ -46,6 +46,10 @@ class BoundLark(DerivedGrammar):
     source = "a Lark grammar with bound terminals"
 
     @property
+    def is_endless(self) -> bool:
+        return self.of.is_endless
+
+    @property
     def canonical(self) -> str:
         """The tables that lark made of the grammar, and the bound grammars, as one text."""
         parts = ", ".join(f"{name}={self.bound[name].canonical}" for name in sorted(self.bound))

@@ -72,6 +72,10 @@ class LarkGrammar(TextGrammar):
         return f"a text of {grammar_option}" if has_name else super().texts_named
 
     @property
+    def is_endless(self) -> bool:
+        return bool(self.tables.ignored_terminals) and self._constructor[1]["ignore_at_most"] is None
+
+    @property
     def is_local(self) -> bool:
         """Whether no lexeme depends on the text before it (by a look-behind, `\\b` or `^` at its start)."""
         return self._found_grammar.is_local

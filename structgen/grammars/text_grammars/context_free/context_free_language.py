@@ -35,9 +35,9 @@ class ContextFree(Language):
     """The words that `rules` derive from `start`. A terminal is a language (None: without a word), or a
     pattern as a tree.
 
-    `ignored` names terminals that may stand before the first terminal and after each; the texts of patterns
-    meet the formula `beside` as well. Raises `GrammarError` for undefined symbols, and where there is no
-    word.
+    `ignored` names terminals that may stand before the first terminal and after each. If `are_runs`, the
+    first of them stands there once, and the others never. The texts of patterns meet the formula `beside` as
+    well. Raises `GrammarError` for undefined symbols, and where there is no word.
     """
 
     has_stack = True
@@ -49,11 +49,12 @@ class ContextFree(Language):
         start: str,
         *,
         ignored: Sequence[str] = (),
+        are_runs: bool = False,
         unused_terminals: Sequence[str] = (),
         limits: Limits = DEFAULT,
         beside: Formula = TRUE,
     ) -> None:
-        """`rules`, `terminals`, `start`, `ignored` and `beside`: see the class.
+        """`rules`, `terminals`, `start`, `ignored`, `are_runs` and `beside`: see the class.
         `unused_terminals`: those of no rule that are parts, too, numbered after the others. Example:
         `ContextFree([("s", ("a", "s")), ("s", ())], {"a": tree}, "s")` has the texts of any number of `a`."""
         languages: dict[str, Language | None] = {}
@@ -65,7 +66,7 @@ class ContextFree(Language):
                 language = _pattern_language(name, terminal, limits, beside)
             languages[name] = language
             has_words[name] = (False, False) if language is None else _has_words(language)
-        self.rules = prepare_rules(rules, has_words, start, ignored)
+        self.rules = prepare_rules(rules, has_words, start, ignored, are_runs=are_runs)
         if self.rules.start < 0 and not self.rules.empty:
             raise GrammarError(
                 f"{start} generates no text.",

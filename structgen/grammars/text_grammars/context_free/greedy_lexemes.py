@@ -55,8 +55,10 @@ class GreedyContextFree(SearchedRests, ContextFree):
         ignored: Sequence[str],
         limits: Limits,
         missing: frozenset[int],
+        are_runs: bool,
     ) -> None:
-        """`missing`: bytes that no text may have; the other parameters are those of `ContextFree`. Example:
+        """`missing`: bytes that no text may have; `are_runs`: whether the last of `ignored` is refused. The
+        other parameters are those of `ContextFree`. Example:
         `GreedyContextFree([("s", ("a", "b"))], {"a": tree, "b": other_tree}, "s")`."""
         super().__init__(rules, terminals, start, unused_terminals=ignored, limits=limits)
         self.lexemes = None
@@ -68,6 +70,7 @@ class GreedyContextFree(SearchedRests, ContextFree):
         self._bound = {terminal for terminal in range(terminal_count) if is_bound(self.parts[terminal])}
         """The terminals that are bound grammars, and no lexemes."""
         self._ignored_terminals = tuple(range(terminal_count, len(self.parts)))
+        self._refused_terminal = self._ignored_terminals[-1] if are_runs else -1
         self._threads = Numbered[tuple[_Place, tuple[int, ...]]]()
         """Threads without their bundles: a place, and the terminals that have just ended."""
         self.greedy_rests = GreedyRests(self.rules, self.scanner, self.stacks, limits)
@@ -135,7 +138,7 @@ class GreedyContextFree(SearchedRests, ContextFree):
     def _place_after(self, place: _Place, ended_terminals: tuple[int, ...]) -> _Place:
         """Return the place after a lexeme. After an ignored text it is the place before it."""
         if ended_terminals[-1] >= self.rules.terminals:
-            return place
+            return () if ended_terminals[-1] == self._refused_terminal else place
         nodes: dict[int, None] = {}
         for node in place:
             for terminal in ended_terminals:

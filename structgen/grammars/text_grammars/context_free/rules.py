@@ -60,14 +60,16 @@ def prepare_rules(
     terminals: Terminals,
     start: str,
     ignored_terminals: Sequence[str],
+    *,
+    are_runs: bool = False,
 ) -> Rules:
     """Return the rules without empty right sides, unit cycles and useless symbols.
 
-    `start`: the symbol whose words are wanted. `ignored_terminals`: terminals that may stand before the first
-    terminal and after each. Raises `GrammarError` for a symbol that
-    is neither a terminal nor the left side of a rule. Cost: linear in the size of the rules.
+    `start`: the symbol whose words are wanted. `ignored_terminals`, `are_runs`: terminals that may stand
+    before the first terminal and after each, as in `ContextFree`. Raises `GrammarError` for a symbol that is
+    neither a terminal nor the left side of a rule. Cost: linear in the size of the rules.
     """
-    return _Preparation(list(rules), terminals, start, ignored_terminals).prepared_rules()
+    return _Preparation(list(rules), terminals, start, ignored_terminals, are_runs).prepared_rules()
 
 
 def reachable_symbols(rules: Iterable[tuple[S, tuple[S, ...]]], starts: Iterable[S]) -> set[S]:
@@ -103,6 +105,7 @@ class _Preparation:
         terminals: Terminals,
         start: str,
         ignored_terminals: Sequence[str],
+        are_runs: bool,
     ) -> None:
         """The parameters are those of `prepare_rules`."""
         heads = {lhs for lhs, _ in rules}
@@ -123,14 +126,15 @@ class _Preparation:
         self.start = stand_ins.get(start_number, start_number)
         if ignored_terminals:
             self.rules.append((space, ()))
-            for name in ignored_terminals:
+            for name in ignored_terminals[:1] if are_runs else ignored_terminals:
                 if name not in terminals:
                     raise GrammarError(
                         f"{name} is ignored, but is not a terminal.", where="ignore", cure="Define it."
                     )
                 _, has_other = terminals[name]
                 if has_other:
-                    self.rules.append((space, (space, numbers[name])))
+                    run = numbers[name]
+                    self.rules.append((space, (run,) if are_runs else (space, run)))
             # the whole text: ignored terminals before the first terminal
             whole = self.new_symbol()
             self.rules.append((whole, (space, self.start)))
