@@ -413,7 +413,7 @@ def test_a_schema_that_cannot_be_held_is_an_error_that_names_its_tool() -> None:
         "old", {"number": {"type": "integer"}}, **{"$schema": "http://json-schema.org/draft-03/schema#"}
     )
     old["function"]["parameters"].pop("required")
-    with pytest.raises(UnsupportedError, match="draft 3 is not held") as caught:
+    with pytest.raises(UnsupportedError, match="draft 3 cannot be grounded") as caught:
         narrow([old, CLOCK], "7")
     assert caught.value.where.startswith("the tool old")
 

@@ -304,7 +304,7 @@ def hold_case(case: Case, ask_here: Any, ask_server: Any, model: Scripted, serve
         here = ask_here(case)
     except (ScriptError, sg.StructgenError) as refusal:
         # the mask of the server refuses the reply, and not the client
-        with pytest.raises(sg.StructgenError, match="forbids" if isinstance(refusal, ScriptError) else None):
+        with pytest.raises(sg.StructgenError, match="rejects" if isinstance(refusal, ScriptError) else None):
             _ = ask_server(case).value
         return
     there = ask_server(case)
@@ -351,7 +351,7 @@ def test_a_function_s_quotes_are_those_of_its_arguments_on_a_server_too() -> Non
                 if payer == "Ada":
                     assert read(TEXTS[0]).payer == "Ada"
                 else:
-                    with pytest.raises(sg.StructgenError, match="forbids"):
+                    with pytest.raises(sg.StructgenError, match="rejects"):
                         read(TEXTS[0])
 
 
@@ -366,7 +366,7 @@ def test_a_type_s_quotes_are_those_of_the_arguments_on_a_server_too() -> None:
             with suppress(ScriptError), make([{"words": words}]) as model:
                 read = sg.generate(model=model.model if make is server else model, attempts=1)(read_words)
                 if words == "Read":
-                    with pytest.raises(sg.StructgenError, match="forbids"):
+                    with pytest.raises(sg.StructgenError, match="rejects"):
                         read(TEXTS[0])
                 else:
                     assert read(TEXTS[0]).words == words
@@ -438,7 +438,7 @@ def test_a_served_grammar_holds_the_model_as_in_this_process(target: Any, reply:
         here, there = (ask(Case("Say", target, {}, reply)) for ask in (ask_here, ask_server))
         assert here.value == there.value
         for ask in (ask_here, ask_server):
-            with pytest.raises((ScriptError, sg.StructgenError), match=r"forbids|417"):
+            with pytest.raises((ScriptError, sg.StructgenError), match=r"rejects|417"):
                 _ = ask(Case("Say", target, {}, wrong)).value
         model.errors.clear(), served_model.errors.clear()
 
