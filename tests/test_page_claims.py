@@ -39,6 +39,7 @@ LOOKS_LIKE_A_CLAIM = re.compile(
 NO_CLAIMS = (
     "default",  # the head of a column, or the name of a row
     "SmolLM2 of 135 million weights, greedy, in the defaults of `sg.run`.",
+    "`OLLAMA_CONTEXT_LENGTH=64000 ollama serve`: the default is 4,096 tokens below 24 GiB of GPU memory",
     "[status](docs/status.md), [limitations](docs/limitations.md), [results](docs/inside/results.md)",
 )
 """What looks like a claim and is none."""
@@ -490,11 +491,49 @@ def test_values_of_any_type_are_free() -> None:
     )
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_memory_of_keys_and_values(tmp_path: Path, dtype: str) -> None:
+    """In transformers they have the dtype of the weights; in our own pass float32, by pages of 32 tokens."""
+    pytest.importorskip("transformers")
+    from small_models import write_llama
+
+    folder = write_llama(tmp_path, layers=3)
+    config = json.loads((folder / "config.json").read_text())
+    numbers = 2 * config["num_hidden_layers"] * config["num_key_value_heads"]
+    numbers *= config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+    request = sg.Request("Who is it?", max_tokens=9, speculation="off")
+    usage = sg.Engine(folder, dtype=dtype).generate([request])[0].usage
+    size = {"float32": 4, "bfloat16": 2}[dtype]
+    assert usage.cache_bytes == numbers * size * (usage.prompt_tokens + usage.tokens - 1)
+    own = sg.Engine("structgen/extract", dtype="float32").generate([request])[0].usage
+    pages = -(-(own.prompt_tokens + own.tokens - 1) // 32)
+    # four layers, three heads of keys and values, 64 numbers each
+    assert own.cache_bytes == 2 * 4 * 3 * 64 * 4 * 32 * pages
+
+
+def test_the_dtype_of_a_cpu_is_float32(tmp_path: Path) -> None:
+    import torch
+
+    from structgen.decoding.engine.models import device_of
+
+    assert device_of("cpu", None, sg.StructgenError)[1] is torch.float32
+    assert device_of("cpu", "bfloat16", sg.StructgenError)[1] is torch.bfloat16
+
+
+def test_kept_prompts_take_an_eighth_of_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    from structgen.decoding.engine.forward_pass import kept_prompts
+
+    monkeypatch.setattr(kept_prompts, "free_memory", lambda: 80_000_000)
+    engine = sg.Engine("structgen/extract")
+    engine.generate([sg.Request("Ada is 36. " * 40, max_tokens=4)])
+    assert engine.model.kept_prompts.most_bytes == 10_000_000
+
+
 PRAISE = """
-The food was delicious and the waiter was very friendly. | A lovely hotel with a great view. | I love this book.
-The staff helped us at once. | Best coffee in town. | The phone works perfectly. | We had a wonderful evening.
-Great value for the money. | The battery lasts for days. | I would buy it again. | An excellent film.
-The room was clean and quiet.
+The food was delicious and the waiter was very friendly. | A lovely hotel with a great view.
+I love this book. | The staff helped us at once. | Best coffee in town. | The phone works perfectly.
+We had a wonderful evening. | Great value for the money. | The battery lasts for days.
+I would buy it again. | An excellent film. | The room was clean and quiet.
 """
 COMPLAINTS = """
 The hotel was dirty and the staff were rude. | The soup was cold. | It broke after a day. | Terrible sound.
