@@ -116,9 +116,10 @@ class ControlTokens:
         # First the marks, then the signs: a control token that a person wrote comes back as plain text.
         text_with_names = self._own.sub(lambda mark: self._names[mark[0]], text)
         named_text = self.restore_signs(text_with_names)
-        ids: dict[int, int] = {}
-        for control_text, name in self._names.items():
-            ids[renamed_tokenizer.token_to_id(name)] = self.ids[control_text]
+        ids: dict[int, int] = {
+            renamed_tokenizer.token_to_id(name): self.ids[control_text]
+            for control_text, name in self._names.items()
+        }
         encoding = renamed_tokenizer.encode(named_text, add_special_tokens=False)
         return [ids.get(token, token) for token in encoding.ids]
 

@@ -201,11 +201,12 @@ def writings_under_policy(spec: ir.Spec, policy: str, limits: Limits) -> tuple[i
         # Digits alone: a bounded number of them first, any number where that needs too many states.
         most_digits = counted_writings[0].whole
         return spec.formulas, [Writing(policy, count, 0, False) for count in (most_digits, UNBOUNDED)]
-    formulas: list[ir.Formula] = []
-    for formula, is_integer in zip(spec.formulas, integers, strict=True):
-        # Where only integers meet one demand, that demand takes no point, and the others do.
-        formulas.append(ir.All((formula, ir.PlainInteger())) if is_integer else formula)
-    return tuple(formulas), counted_writings
+    # Where only integers meet one demand, that demand takes no point, and the others do.
+    formulas = tuple(
+        ir.All((formula, ir.PlainInteger())) if is_integer else formula
+        for formula, is_integer in zip(spec.formulas, integers, strict=True)
+    )
+    return formulas, counted_writings
 
 
 def _within_reach(root: ir.Formula, policy: str, limits: Limits) -> ir.Formula:
@@ -215,9 +216,9 @@ def _within_reach(root: ir.Formula, policy: str, limits: Limits) -> ir.Formula:
     atoms = number_atoms((root,))
     denies = _has_negation(root)
     farthest = Decimal(float_info.max) if policy == "python" else _FARTHEST
-    near_atoms: _Atoms = []
-    for atom in atoms:
-        near_atoms.append(_without_far_ends(atom, farthest) if isinstance(atom, Ranges) else atom)
+    near_atoms: _Atoms = [
+        _without_far_ends(atom, farthest) if isinstance(atom, Ranges) else atom for atom in atoms
+    ]
     named_numbers = _numbers_in_atoms(near_atoms)
     keeps_ends = policy == "any" or any(
         value.adjusted() >= _FAR_FROM_LARGEST for value in named_numbers if value

@@ -159,8 +159,8 @@ def _combine_ways(way: Way, second_way: Way) -> Way:
             "must be small and regular.",
         )
     regular = [part for part in (formula, second_formula) if part != TRUE]
-    joined = FALSE if FALSE in regular else _join_formulas(regular)
-    return texts if second_texts is None else second_texts, joined
+    joint_formula = FALSE if FALSE in regular else _join_formulas(regular)
+    return texts if second_texts is None else second_texts, joint_formula
 
 
 def _join_formulas(parts: list[Formula]) -> Formula:

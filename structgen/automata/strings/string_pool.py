@@ -334,11 +334,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         endless[removed_states] = False
         infinite = set(accept[endless].tolist())
         met = np.unique(accept).tolist()
-        classes: dict[frozenset[int], bool] = {}
-        for number in met:
-            if number > 0:
-                classes[spec_automaton.outcomes[number - 1]] = number in infinite
-        return classes
+        return {spec_automaton.outcomes[number - 1]: number in infinite for number in met if number > 0}
 
     # Live states.
 
@@ -525,10 +521,8 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         live = self.is_live(state)
         if live is None:
             return state
-        alike_states: list[int] = []
-        for way, at in zip(live.ways, live.states, strict=True):
-            alike_states.append(at if at < 0 else way.reader.alike(at))
-        return live._replace(states=tuple(alike_states))
+        states = zip(live.ways, live.states, strict=True)
+        return live._replace(states=tuple(at if at < 0 else way.reader.alike(at) for way, at in states))
 
     def _list_characters(
         self,

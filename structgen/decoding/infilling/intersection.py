@@ -79,9 +79,13 @@ def intersect_types(
     accepting[: whole.states] = whole.accepting
     product = marked_automaton(whole.start, table, accepting, token_class, count + 1)
     # The minimal automaton may have fewer token classes, so the columns of marks have moved.
-    shift = product.token_class_count - width
+    return product, _move_marks(marks, product.token_class_count - width)
+
+
+def _move_marks(marks: Marks, shift: int) -> Marks:
+    """Return the same marks with `shift` added to each column."""
     columns_before = {name: column + shift for name, column in marks.columns_before.items()}
-    return product, Marks(columns_before, marks.column_behind + shift)
+    return Marks(columns_before, marks.column_behind + shift)
 
 
 def _common_classes(whole: TokenAutomaton, types: list[TokenAutomaton]) -> tuple[Ints, list[Ints]]:

@@ -44,7 +44,7 @@ class Exclusions:
         names that are given. Cost: some microseconds a row."""
         for row in self.rows:
             others = row.beside or row.without or row.when
-            answers = (_find_case(other, options) for other in _split_cases(others))
+            answers = (_find_case(choice, options) for choice in _split_cases(others))
             case = next(filter(None, answers), None)
             # `beside` and `when` need a case that is there, `without` the lack of all of them.
             if others and bool(case) == bool(row.without):

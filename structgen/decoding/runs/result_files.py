@@ -198,10 +198,10 @@ def run_difference(
     names = [name for name in new_parts if new_parts[name] != old_parts.get(name)]
     if not names:
         return ""
-    descriptions: list[str] = []
-    for name in names[:max_names]:
-        # the text of a version is shown, because people can read it; digests of models or prompts are not
-        descriptions.append(f"{name} ({old_parts.get(name)})" if "version" in name else name)
+    # the text of a version is shown, because people can read it; digests of models or prompts are not
+    descriptions = [
+        f"{name} ({old_parts.get(name)})" if "version" in name else name for name in names[:max_names]
+    ]
     return f"The results belong to another run, with another {' and '.join(descriptions)}."
 
 

@@ -249,9 +249,7 @@ def _describe_field(
     places = collect_values(values)
     masked_places = collect_values(masked_values)
     weights = samples.weights
-    mass = {}
-    for key, (_, draws) in places.items():
-        mass[key] = float(weights[draws].sum())
+    mass = {key: float(weights[draws].sum()) for key, (_, draws) in places.items()}
     # A value that only masking likes is listed, too: the difference is what the report is about.
     for key, (_, draws) in masked_places.items():
         masked_share = len(draws) / len(masked_values)

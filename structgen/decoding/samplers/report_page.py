@@ -155,10 +155,8 @@ def page_of(samples: Samples[Any], report: Report) -> str:
         # A text that was drawn several times has the weights of all its draws.
         shares[text] += weight
     likeliest = sorted(shares, key=lambda text: -shares[text])[:MOST_LISTED]
-    about = []
-    for name, value in samples.about.items():
-        if name != "n":  # `facts` has the number of draws
-            about.append((name.replace("_", " "), str(value)))
+    # `facts` has the number of draws
+    about = [(name.replace("_", " "), str(value)) for name, value in samples.about.items() if name != "n"]
     divergence = report["divergence_of_masking"]
     return render_page(
         f"{len(samples.texts):,} draws from {samples.about.get('model') or 'a model'}",

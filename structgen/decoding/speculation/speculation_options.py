@@ -122,13 +122,11 @@ class Speculation:
     def kind(self) -> Hashable:
         """The kind of drafting: which drafters a request has, whatever its text."""
         # Functions count by their names, because each request may have its own, and some are not hashable.
-        names = []
-        for drafter in self.drafters:
-            names.append(drafter if isinstance(drafter, str) else _name_of(drafter))
+        names = tuple(drafter if isinstance(drafter, str) else _name_of(drafter) for drafter in self.drafters)
         # Only whether there is a text, a history or a model counts, because a pass costs about the same with
         # any of them.
         has = bool(self.edit), self.history is not None, self.draft_model is not None
-        return tuple(names), self.nodes, self.chain, has
+        return names, self.nodes, self.chain, has
 
 
 def own_drafters(speculation: Speculation, samples: int = 1) -> list[Drafter]:

@@ -141,8 +141,8 @@ class CompiledSchema(CompiledGrammar):
         self,
         grammar: SchemaSource,
         tokenizer: Tokenizer,
-        limits: Limits | None,
-        store: StoreOption,
+        limits: Limits | None = None,
+        store: StoreOption = None,
     ) -> None:
         super().__init__(grammar, tokenizer, limits, store)
         policies = grammar.policies

@@ -35,8 +35,7 @@ def read_bytes(c: Core, index: int, data: Bytes, count: int) -> int:
         if code < 0:
             return code
         spot = 1 - spot
-    code = call2(c.byte_steps.target, at, spot)
-    return code
+    return call2(c.byte_steps.target, at, spot)
 
 
 @jit

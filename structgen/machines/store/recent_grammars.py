@@ -66,7 +66,7 @@ class RecentGrammars(Generic[G]):
         """Return the grammar of a key, which is held then; None where nobody holds it any more. Cost: 1 us;
         where it was not held here, that of `put` for a key that comes again."""
         held_grammars = self.held_grammars  # the last reference goes when no lock is held
-        released: list[object] = []
+        freed_grammars: list[object] = []
         with self._lock:
             grammar = self._by_key.get(key)
             if grammar is None:
@@ -74,7 +74,7 @@ class RecentGrammars(Generic[G]):
             if held_grammars.again.get(key) is grammar:
                 held_grammars.again.move_to_end(key)
             else:
-                released += self._hold(held_grammars.again, key, grammar)
+                freed_grammars += self._hold(held_grammars.again, key, grammar)
             return grammar
 
     def put(self, key: Hashable, grammar: G) -> None:
@@ -82,7 +82,7 @@ class RecentGrammars(Generic[G]):
         for each grammar that is held."""
         held_grammars = self.held_grammars
         # Grammars that are let go are freed with this list, after the lock: freeing one may take other locks.
-        released: list[object] = [held_grammars.newest]
+        freed_grammars: list[object] = [held_grammars.newest]
         with self._lock:
             self._by_key[key] = held_grammars.newest = grammar
             if hash(key) not in self._once:
@@ -90,11 +90,11 @@ class RecentGrammars(Generic[G]):
                 if len(self._once) > _REMEMBERED:
                     self._once.popitem(last=False)  # the key that was asked for longest ago
                 return
-            released += self._hold(held_grammars.again, key, grammar)
+            freed_grammars += self._hold(held_grammars.again, key, grammar)
 
     def _hold(self, again: OrderedDict[Hashable, G], key: Hashable, grammar: G) -> list[object]:
         """Hold a grammar that came again among `again`. Return those that are held no more."""
-        released: list[object] = []
+        freed_grammars: list[object] = []
         again[key] = grammar
         again.move_to_end(key)
         self._put_count += 1
@@ -108,16 +108,16 @@ class RecentGrammars(Generic[G]):
             if excess <= 0 and len(again) <= _MAX_GRAMMARS:
                 break
             excess -= size
-            released.append(again.popitem(last=False))
-        return released
+            freed_grammars.append(again.popitem(last=False))
+        return freed_grammars
 
     def clear(self) -> None:
         """Hold none any more; those that somebody else holds are found all the same."""
         held_grammars = self.held_grammars
         with self._lock:
-            released = held_grammars.newest, held_grammars.again
+            freed_grammars = held_grammars.newest, held_grammars.again
             held_grammars.newest, held_grammars.again = None, OrderedDict()
-        del released  # they are freed here, when no lock is held
+        del freed_grammars  # they are freed here, when no lock is held
 
     @property
     def grammars(self) -> list[G]:

@@ -119,15 +119,15 @@ class KeptPrompts:
         """Return a new node after `node`; None if there is one already that begins with `tokens`. Nodes with
         which `tokens` begin have no further use, and are dropped."""
         alike = node.starts.setdefault(tokens[:FEWEST_SHARED], [])
-        if any(other.tokens[: len(tokens)] == tokens for other in alike):
+        if any(sibling.tokens[: len(tokens)] == tokens for sibling in alike):
             return None
-        shorter = [other for other in alike if tokens[: len(other.tokens)] == other.tokens]
+        shorter = [sibling for sibling in alike if tokens[: len(sibling.tokens)] == sibling.tokens]
         child = node.children[tokens] = _Node(tokens, page, node)
         alike.append(child)
         self._by_use[child] = None
         # dropped last: a root without children would be forgotten
-        for other in shorter:
-            self._drop(other)
+        for sibling in shorter:
+            self._drop(sibling)
         return child
 
     def _note_use(self, path: Sequence[_Node]) -> None:

@@ -123,9 +123,9 @@ class Attempts:
         # `pilot` counts attempts at the front alone, so the pilot of the later run is left out.
         later = later.with_bets
         names = (*EACH, "listed", "since", "until")
-        arrays: dict[str, Any] = {}
-        for name in names:
-            arrays[name] = np.concatenate((getattr(mine, name), getattr(later, name)))
+        arrays: dict[str, Any] = {
+            name: np.concatenate((getattr(mine, name), getattr(later, name))) for name in names
+        }
         return replace(mine, **arrays, is_planned=False, repeats=self.repeats + later.repeats)
 
     def units_of_means(self, values: Floats, condition: Floats, masses: Floats) -> Units:

@@ -138,9 +138,7 @@ class Draft:
         if not kept_nodes:
             return NO_DRAFT
         # The number in the part of each old node; the root stays -1.
-        places = {-1: -1}
-        for place, node in enumerate(kept_nodes):
-            places[node] = place
+        places = {node: place for place, node in enumerate([-1, *kept_nodes], -1)}
         new_parents = [places[parent] for parent in self.parents[kept_nodes].tolist()]
         return Draft.made(self.tokens[kept_nodes], new_parents, self.chances[kept_nodes])
 

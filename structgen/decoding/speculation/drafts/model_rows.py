@@ -220,10 +220,7 @@ def _rows_of_wanted(
     row_numbers = [number for number, prefix in enumerate(prefixes) if prefix in wanted_prefixes]
     are_all_wanted = len(row_numbers) == len(prefixes)
     rows = as_float64(logits if are_all_wanted else logits[row_numbers])
-    rows_of = {}
-    for number, row in zip(row_numbers, rows, strict=True):
-        rows_of[prefixes[number]] = row
-    return rows_of
+    return {prefixes[number]: row for number, row in zip(row_numbers, rows, strict=True)}
 
 
 def as_float64(logits: Any) -> Floats:

@@ -66,9 +66,7 @@ def kept_parts(
     """Return the parts of a compiled grammar that are kept. `LarkAnswers.kept_arrays` returns `arrays` and
     `lexer`. `growing_tables`: the tables of the grammar's compiled code; `start`: the number of its first
     state."""
-    words = {}
-    for name in _WORDS:
-        words[name] = int(growing_tables.context[word_of(L.LarkContext, name)])
+    words = {name: int(growing_tables.context[word_of(L.LarkContext, name)]) for name in _WORDS}
     first_state = growing_tables.rows(NODES)[start]
     return KeptParts(arrays, lexer, words, int(first_state[L.LarkState.lexeme]))
 

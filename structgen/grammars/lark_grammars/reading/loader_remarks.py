@@ -34,9 +34,8 @@ def conflicts_of(analysis: Any) -> tuple[Conflict, ...]:
         for terminal, rules in state.lookaheads.items():
             if len(rules) == 1 and terminal.name not in shifts:
                 continue
-            reduce_texts = []
-            for rule in sorted(rules, key=_priority_key):
-                reduce_texts.append(_item_text(rule, len(rule.expansion)))
+            sorted_rules = sorted(rules, key=_priority_key)
+            reduce_texts = [_item_text(rule, len(rule.expansion)) for rule in sorted_rules]
             # The first reduction wins over the others, and a shift over all of them.
             winning_texts = reduce_texts[:1]
             losing_texts = reduce_texts[1:]

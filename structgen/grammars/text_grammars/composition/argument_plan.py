@@ -244,11 +244,9 @@ class ArgumentPlan:
             raise unsupported_error(
                 "The object may have keys that the schema does not name.", where, "additionalProperties"
             )
-        members: list[KnownMember] = []
-        for name, place, is_required in zip(plain.names, plain.places, plain.required, strict=True):
-            if place >= 0:  # below 0: no value is allowed, so the key never occurs
-                members.append(KnownMember(name, place, is_required))
-        return tuple(members)
+        members = map(KnownMember, plain.names, plain.places, plain.required)
+        # below 0: no value is allowed, so the key never occurs
+        return tuple(member for member in members if member.place >= 0)
 
     def array_items(self, residue: int, where: str) -> tuple[list[int], list[bool], bool]:
         """Return three things for the array with a residue: the places of its items; whether the array may
