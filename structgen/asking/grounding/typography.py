@@ -167,8 +167,8 @@ class RunSearch:
         self._searched_text = cache(_SearchedText)
 
     def find_runs(self, value: str, most: int) -> tuple[int, list[Run]]:
-        """Return the runs of a value in the order of the texts, at most so many, and their difference: the
-        smallest at which there are any. SPELLING counts only where one run has it. With OTHER the runs have
+        """Return the runs of a value in the order of the texts, at most so many (two or more), and their
+        difference: the smallest at which there are any. SPELLING counts only where one run has it. With OTHER the runs have
         the value's letters and digits, and other marks.
 
         Cost: linear in the texts; then, for each value, in its length and in the runs with its letters.

@@ -407,6 +407,26 @@ def test_quotes_alone_are_repaired_in_any_pieces(quotes: bool) -> None:
 
 
 @for_each(
+    "keywords",
+    [
+        {"minLength": 7, "maxLength": 7},
+        {"minLength": 7, "x-unknown": 1, "anyOf": [{"maxLength": 9}]},
+        {"$comment": "c", "pattern": "rien$"},
+    ],
+)
+def test_keywords_beside_a_quote_change_nothing(keywords: dict[str, Any]) -> None:
+    schema = schema_of(a={"type": "string", "x-quote": {}, **keywords})
+    repair = QuoteRepair(sg.json_schema(schema, strict=None), False, StatedText({"text": "for O’Brien."}))
+    assert json.loads(repair.repair_piece('{"a": "O\'Brien"}')) == {"a": "O’Brien"}
+
+
+def test_marks_that_the_type_forbids_are_no_error() -> None:
+    schema = schema_of(a={"type": "string", "x-quote": {}, "pattern": "rien$", "allOf": [{"pattern": "^O"}]})
+    repair = QuoteRepair(sg.json_schema(schema, strict=None), False, StatedText({"text": "for O’Brien."}))
+    assert json.loads(repair.repair_piece('{"a": "O\'Brien"}'))["a"] in ("O'Brien", "O’Brien")
+
+
+@for_each(
     "text",
     ['no JSON: "o\'brien"', '{"quote": "o\'brien\\q"}', '{"quote": "o\'brien', "", '{"other": "o\'brien"}'],
 )
