@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
 
-from structgen.asking.grounding.narrowing import Narrowing
+from structgen.asking.grounding.narrowing import SchemaNarrowing
 from structgen.asking.grounding.stated_text import StatedText
 from structgen.base.errors import UnsatisfiableSchema
 from structgen.base.json_text.exact_json import Json, values_in
@@ -26,7 +26,7 @@ _MARK: Final = "\ue000"
 _STRING: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
 
-class _MarkedNarrowing(Narrowing):
+class _MarkedNarrowing(SchemaNarrowing):
     """Replaces the quotes of a schema by texts of marks."""
 
     def _quote_schema(self, raw: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
@@ -53,7 +53,7 @@ class QuoteRepair:
         `marked_grammar`."""
         marked = marked_grammar(grammar, quotes)
         self._runs = stated_text.run_search
-        self._state: State | None = marked and marked.fresh().start
+        self._state = None if marked is None else marked.fresh().start
         """The state of the marked grammar; None once the text is no document."""
         self.open_string = ""
         """The beginning of a string that has not closed, which is not repaired yet."""
