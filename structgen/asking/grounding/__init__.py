@@ -14,4 +14,6 @@ readings. The language of the text, by its function words, decides where names o
    spellings, and strings to runs of the text (`text_runs`). `grounded_grammar` is its door.
 4. `unread_values` guesses what stands in a form that is not read, for answers that need not be verified.
 5. `evidence` joins an answer with the readings afterwards (`places`), and shows them (`evidence_page`).
+6. `typography` finds the runs of a text that a value repeats, exactly or in other typography. `repairs` gives
+   the quotes of a document that no mask held the letters of the text.
 """

@@ -134,7 +134,7 @@ def narrow_grammar(
             stated_text.narrowed_grammars.clear()
         free_pointers: set[str] = set()
         while True:
-            narrowing = Narrowing(grammar, stated_text, values, quotes, free_pointers)
+            narrowing = SchemaNarrowing(grammar, stated_text, values, quotes, free_pointers)
             schema = narrowing.narrowed_schema()
             lacks = narrowing.lacks_of(schema)
             if not lacks:
@@ -159,7 +159,7 @@ def narrow_grammar(
     return entry
 
 
-class Narrowing:
+class SchemaNarrowing:
     """Narrows one schema once. `free_pointers` are the JSON Pointers of places that stay as they are.
 
     Each subschema that the root reaches is copied, either *held* or unchanged. A held copy has held copies at

@@ -1,8 +1,8 @@
 """Repairs the quotes of an answer that no mask held to its texts: they get the letters of the texts.
 
 A *quote* is a string that must be a run of a text (`narrowing`). Which strings of a document are quotes is
-asked of the *marked grammar*: its quotes are the single text MARK. So a string is a quote where the document
-can go on with MARK, and not with the string itself.
+asked of the *marked grammar*: its quotes are texts of marks alone. So a string is a quote where the document
+can go on with as many marks, and not with the string itself.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
 
-from structgen.asking.grounding.narrowing import Narrowing
+from structgen.asking.grounding.narrowing import SchemaNarrowing
 from structgen.asking.grounding.stated_text import StatedText
+from structgen.base.errors import UnsatisfiableSchema
 from structgen.base.json_text.exact_json import Json, values_in
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.machines.core.compiled import CompiledGrammar, State
@@ -25,19 +26,23 @@ _MARK: Final = "\ue000"
 _STRING: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
 
-class _MarkedNarrowing(Narrowing):
-    """Replaces the quotes of a schema by one text."""
+class _MarkedNarrowing(SchemaNarrowing):
+    """Replaces the quotes of a schema by texts of marks."""
 
     def _quote_schema(self, raw: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
-        return {"enum": [_MARK]}
+        return {"type": "string", "pattern": f"^{_MARK}*$"}
 
 
 @lru_cache(maxsize=64)
-def marked_grammar(grammar: JsonSchemaGrammar, quotes: bool) -> CompiledGrammar:
-    """Return a grammar over bytes in which each quote is MARK. `quotes`: whether all free strings are quotes,
-    else those with `x-quote`. Cost: that of compiling the grammar."""
+def marked_grammar(grammar: JsonSchemaGrammar, quotes: bool) -> CompiledGrammar | None:
+    """Return the marked grammar of a grammar, over bytes; None where a quote that the grammar requires has
+    other keywords that forbid marks. `quotes`: whether all free strings are quotes, else those with
+    `x-quote`. Cost: that of compiling the grammar."""
     narrowing = _MarkedNarrowing(grammar, StatedText({}), False, quotes, set())
-    return over_bytes(grammar.in_place_of(narrowing.narrowed_schema()))
+    try:
+        return over_bytes(grammar.in_place_of(narrowing.narrowed_schema()))
+    except UnsatisfiableSchema:
+        return None
 
 
 class QuoteRepair:
@@ -46,9 +51,9 @@ class QuoteRepair:
     def __init__(self, grammar: JsonSchemaGrammar, quotes: bool, stated_text: StatedText) -> None:
         """`grammar`: that of the documents, before it was narrowed to the texts; `quotes`: as in
         `marked_grammar`."""
-        self._marked = marked_grammar(grammar, quotes).fresh()
+        marked = marked_grammar(grammar, quotes)
         self._runs = stated_text.run_search
-        self._state: State | None = self._marked.start
+        self._state = None if marked is None else marked.fresh().start
         """The state of the marked grammar; None once the text is no document."""
         self.open_string = ""
         """The beginning of a string that has not closed, which is not repaired yet."""
@@ -70,20 +75,20 @@ class QuoteRepair:
         before = self._state
         self._read(literal)
         if before is not None and self._state is None:
-            self._state = self._state_after(before, f'"{_MARK}"')
-            if self._state is not None:
-                with suppress(ValueError):  # no string of JSON
-                    value = json.loads(literal)
-                    if (letters := self._runs.repair_letters(value)) != value:
-                        return json.dumps(letters, ensure_ascii=False)
+            with suppress(ValueError):  # it is no string of JSON
+                value = json.loads(literal)
+                self._state = _state_after(before, f'"{_MARK * len(value)}"')
+                if self._state is not None and (letters := self._runs.repair_letters(value)) != value:
+                    return json.dumps(letters, ensure_ascii=False)
         return literal
 
     def _read(self, text: str) -> str:
-        self._state = self._state and self._state_after(self._state, text)
+        self._state = self._state and _state_after(self._state, text)
         return text
 
-    def _state_after(self, state: State, text: str) -> State | None:
-        return self._marked.step_bytes(state, text.encode("utf-8", "surrogatepass"))
+
+def _state_after(state: State, text: str) -> State | None:
+    return state.compiled.step_bytes(state, text.encode("utf-8", "surrogatepass"))
 
 
 def changed_strings(before: Json, after: Json) -> dict[str, str]:

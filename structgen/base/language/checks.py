@@ -193,7 +193,7 @@ def check_quotes(name: str, value: Any) -> bool | Literal["exact"]:
     """Return a value that is True, False or "exact"; False for None (not given). Raises OptionError for
     others."""
     if value is not None and value != "exact" and not isinstance(value, bool):
-        raise option_error(name, value, 'Give True, False or "exact", or leave it out.')
+        raise option_error(name, value, 'True, False or "exact"')
     return value or False
 
 

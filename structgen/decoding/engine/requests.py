@@ -469,7 +469,7 @@ class Result:
     tokens and steps are those of the new part alone."""
     stopped_by: str = ""
     """The stop string that ended the text; "": none."""
-    repaired: Mapping[str, str] = field(default_factory=dict)
+    repairs: Mapping[str, str] = field(default_factory=dict)
     """The strings of a server's document that got the letters of the text that they quote, as the model wrote
     them, by JSON Pointer."""
 

@@ -515,7 +515,7 @@ class PageQuestion:
                 result, form.grammar, writer.engine.tokenizer, self.form.value_pointer
             )
             sure = {path: round(confidence.probability, 6) for path, confidence in confidences.items()}
-        return {"answer": result.text, "confidences": sure, "repaired": [*result.repaired]}
+        return {"answer": result.text, "confidences": sure, "repaired": [*result.repairs]}
 
     def read_value(self, part: Mapping[str, Any]) -> Any:
         """Return the list of items, or the object, that a part of a line has."""

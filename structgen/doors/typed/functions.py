@@ -388,7 +388,7 @@ def with_evidence(outcome: Outcome[Any], form: TargetForm, stated: StatedText) -
     elif not form.is_text_in_string:
         document = read_json(unwrap_document(text) if form.is_wrapped else text)
     is_exact = form.quotes and form.quoted_text is None
-    evidence = evidence_of(document, stated, outcome.result.repaired, is_exact=is_exact)
+    evidence = evidence_of(document, stated, outcome.result.repairs, is_exact=is_exact)
     return replace(outcome, evidence=evidence)
 
 

@@ -47,13 +47,15 @@ def test_no_element_and_no_attribute_comes_from_the_data(hostile: str) -> None:
 def test_the_table_says_path_value_words_offsets_and_other_readings() -> None:
     texts = {"a": "1.204 points", "b": "x"}
     stated = Stated("/n", 1204, (StatedPlace("a", 0, 5, "1.204"),), ("1.204",))
-    page = Page(Evidence(texts, (stated, Stated("/s", "gone"))).page())
+    repaired = Stated("/q", "x", (StatedPlace("b", 0, 1, "x", "repaired"),))
+    page = Page(Evidence(texts, (stated, Stated("/s", "gone"), repaired)).page())
     rows = [" ".join(row.split()) for row in page.rows[1:]]
     assert rows == [
         "/n 1204 1.204 a, 0 to 5 1.204",
         "/s gone not stated in the text: inferred, or chosen from a list",
+        "/q x x b, 0 to 1, repaired",
     ]
-    assert "1 of 2 values found in the text." in page.data["p"]
+    assert "2 of 3 values found in the text." in page.data["p"]
     assert "A match shows that the text contains these words" in page.data["p"]
 
 

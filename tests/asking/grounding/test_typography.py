@@ -327,6 +327,9 @@ def test_the_search_finds_the_runs_of_all_that_could_be_quotes_with_the_smallest
         ("5'", "5′", 1),
         ("5'", '5"', OTHER),
         ("'a'", "“a”", 1),
+        ("``a''", "“a”", 1),
+        ('a 5"', "a 5''", OTHER),
+        ("and …", "and . . .", 1),
         ("m2", "M2", OTHER),
         ("5 mw", "5 MW", SPELLING),
         ("SECTION 5", "Section 5", SPELLING),
@@ -404,6 +407,26 @@ def test_quotes_alone_are_repaired_in_any_pieces(quotes: bool) -> None:
         pieces = [text[at : at + size] for at in range(0, len(text), size)]
         assert repaired(pieces, quotes=quotes) == whole
     assert repaired([text[:-9] + "!!"], quotes=quotes)[-2:] == "!!"
+
+
+@for_each(
+    "keywords",
+    [
+        {"minLength": 7, "maxLength": 7},
+        {"minLength": 7, "x-unknown": 1, "anyOf": [{"maxLength": 9}]},
+        {"$comment": "c", "pattern": "rien$"},
+    ],
+)
+def test_keywords_beside_a_quote_change_nothing(keywords: dict[str, Any]) -> None:
+    schema = schema_of(a={"type": "string", "x-quote": {}, **keywords})
+    repair = QuoteRepair(sg.json_schema(schema, strict=None), False, StatedText({"text": "for O’Brien."}))
+    assert json.loads(repair.repair_piece('{"a": "O\'Brien"}')) == {"a": "O’Brien"}
+
+
+def test_marks_that_the_type_forbids_are_no_error() -> None:
+    schema = schema_of(a={"type": "string", "x-quote": {}, "pattern": "rien$", "allOf": [{"pattern": "^O"}]})
+    repair = QuoteRepair(sg.json_schema(schema, strict=None), False, StatedText({"text": "for O’Brien."}))
+    assert json.loads(repair.repair_piece('{"a": "O\'Brien"}'))["a"] in ("O'Brien", "O’Brien")
 
 
 @for_each(

@@ -48,7 +48,7 @@ def test_a_server_s_quote_gets_the_letters_of_the_text_and_nothing_else_does(rep
     with serving(reply) as server:
         found = sg.run.detailed(server.model, TEXT, Order, attempts=1, **how)
     assert found.value == MADE and json.loads(found.text) == MADE.model_dump()
-    assert found.result.repaired == {"/buyer": "Mr O'Brien"} and found.result.reply == reply
+    assert found.result.repairs == {"/buyer": "Mr O'Brien"} and found.result.reply == reply
     assert marks(found)["/buyer"] == ["repaired"]
 
 
@@ -60,7 +60,7 @@ def test_exact_repairs_nothing() -> None:
     exact = SAID.replace("Mr O'", "Mr O’")
     with serving(exact) as server:
         found = sg.run.detailed(server.model, TEXT, Order, quotes="exact", attempts=1)
-    assert found.value == MADE and found.result.repaired == {} and marks(found)["/buyer"] == ["exact"]
+    assert found.value == MADE and found.result.repairs == {} and marks(found)["/buyer"] == ["exact"]
     assert marks(found)["/kind"] == []
 
 
@@ -87,7 +87,7 @@ def test_a_value_in_a_wrapper_has_its_own_path(wrap: bool | None) -> None:
         if wrap is None or said[0] == "[":
             with serving(said) as server:
                 found = sg.run.detailed(server.model, TEXT, list[str], quotes=True, wrap=wrap, attempts=1)
-            assert found.value == ["Mr O’Brien", "Lind"] and found.result.repaired == {"/0": "Mr O'Brien"}
+            assert found.value == ["Mr O’Brien", "Lind"] and found.result.repairs == {"/0": "Mr O'Brien"}
             assert marks(found) == {"/0": ["repaired"], "/1": ["exact"]}
 
 
@@ -107,7 +107,7 @@ def test_the_text_of_somebody_else_s_model_is_repaired_and_not_refused() -> None
     unstated = sg.outcome_of('{"buyer": "Mr Olsen"}', Order, grounded=TEXT)
     assert unstated.value.buyer == "Mr Olsen" and marks(unstated)["/buyer"] == []
     (*_, last) = sg.outcome_of(iter(SAID), Order, grounded=TEXT)
-    assert last.value == MADE and last.outcome.result.repaired == {"/buyer": "Mr O'Brien"}
+    assert last.value == MADE and last.outcome.result.repairs == {"/buyer": "Mr O'Brien"}
 
 
 def test_the_text_of_somebody_else_s_model_stays_where_nothing_is_repaired() -> None:
@@ -122,7 +122,7 @@ def test_the_text_of_somebody_else_s_model_stays_where_nothing_is_repaired() -> 
 def test_a_value_that_the_type_refuses_in_the_letters_of_the_text_stays() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string", "maxLength": 7}}}
     found = sg.outcome_of('{"a": "ﬁne aﬀ"}', schema, grounded="a fine aff.")
-    assert found.value == {"a": "ﬁne aﬀ"} and found.result.repaired == {}
+    assert found.value == {"a": "ﬁne aﬀ"} and found.result.repairs == {}
 
 
 @for_each("quotes", ["yes", 1, "Exact", []])

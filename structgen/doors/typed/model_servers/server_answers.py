@@ -43,7 +43,7 @@ class Answer:
         """Whether the document can be found while it arrives."""
         self.object, self.sent_text = ArrivingObject(bracket), ""
         """The object that may be the document; and the text that was handed out, its quotes repaired."""
-        make_repair = None if form.grammar is None or form.tools else form.server_schema.make_repair
+        make_repair = None if form.quoted_text is None else form.server_schema.make_repair
         self._repair = make_repair and make_repair()
         self._taken_text = ""
         """The part of the text that was handed out, as it arrived."""
@@ -121,7 +121,7 @@ class Answer:
         self._is_over = self.reason != "length"
         text, thoughts, error = self.reply, self.thoughts, self._ending_error()
         value: Any = text
-        repaired: Mapping[str, str] = {}
+        repairs: Mapping[str, str] = {}
         if form.tools is not None and self._has_calls(form.tools, text):
             value = read_reply(form.tools, text, is_complete=True)
             thoughts = thoughts or value.thinking or ""
@@ -131,7 +131,7 @@ class Answer:
             reading = read_document(text, form.server_schema)
             thoughts = thoughts or reading.thoughts
             if reading.document is not None and self._is_over:
-                text, value, repaired = form.server_schema.unwrap_value(reading.document)
+                text, value, repairs = form.server_schema.unwrap_value(reading.document)
             else:
                 error = ValidatorError(f"{reading.fault}.", where="text")
                 text = value = reading.excerpt if self._is_over else self.object.excerpt or text
@@ -151,7 +151,7 @@ class Answer:
             value=value,
             thoughts=thoughts,
             reply=self.reply,
-            repaired=repaired,
+            repairs=repairs,
         )
 
     def take_rest(self, result: Result) -> str:
