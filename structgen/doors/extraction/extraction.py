@@ -24,7 +24,7 @@ from structgen.asking.python_types.type_hints import TypeReader, read_type
 from structgen.base.errors import GenerationError, NotStatedError, OptionError, ValidatorError
 from structgen.base.json_text.exact_json import Json
 from structgen.base.json_text.raw_json import write_json
-from structgen.base.language.checks import check_path
+from structgen.base.system.output_files import check_path
 from structgen.doors.extraction.extract_options import ExtractSettings
 from structgen.doors.extraction.extraction_page import page_of
 from structgen.doors.extraction.extraction_tables import build_table, to_csv, to_jsonl
