@@ -29,6 +29,7 @@ DEVICE ?= cpu
 # Where `make demo` finds torch: builds without CUDA. With TORCH= it is PyPI's, which on Linux brings CUDA along.
 TORCH ?= --extra-index-url https://download.pytorch.org/whl/cpu --retries 1
 MODEL ?=
+PICTURES ?=
 # `make release`: the interpreters by which the wheels are tried, and the folder that the table is written to (bench/results).
 PYTHONS ?=
 RESULTS ?=
@@ -42,7 +43,7 @@ PUBLIC ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs triton smollm2 quick errors golden checked lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-oldest test-chance test-serving loop-steps test-clients test-all lint fmt house bench-masks bench-coverage bench-engine bench-answers bench-extract bench-grammars bench-strings bench-tools bench-samplers bench-strategies bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-prompts bench-first-use bench-serving release suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo docs pictures triton smollm2 quick errors golden checked lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-oldest test-chance test-serving loop-steps test-clients test-all lint fmt house bench-masks bench-coverage bench-engine bench-answers bench-extract bench-grammars bench-strings bench-tools bench-samplers bench-strategies bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-prompts bench-first-use bench-serving release suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -86,6 +87,9 @@ $(VENV)/.installed-kernels: $(VENV)/.installed-engine
 	@touch $@
 
 triton: $(VENV)/.installed-kernels ## install Triton (1 GB), without which `make test` skips the tests of the kernels
+
+pictures: $(VENV)/.installed-dev ## draw the pictures of the docs anew; needs chromium (PICTURES='evidence.png': these alone)
+	$(BIN)/python scripts/pictures.py $(PICTURES)
 
 demo: $(VENV)/.installed-engine ## install, then the main job on inputs of this repository
 	@($(call INSTALL_SMOLLM2,--retries 1)) 2> $(VENV)/smollm2.log || true # the demo says what it leaves out

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, Union
 
+from structgen.asking.documents.sheets import Sheet
 from structgen.asking.processes.process_limits import OUT_OF_TIME, bound_processor_time, make_confinement
 from structgen.asking.processes.worker_process import EndedError, NotStartedError, WorkerProcess
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.system.installation import require_extras
 
-Text: TypeAlias = tuple[str, tuple[str, ...]]
-"""The text of a file, and remarks about it."""
+TextOfSheets: TypeAlias = tuple[str, tuple[str, ...], tuple[Sheet, ...]]
+"""The text of a file, the remarks about it, and the sheets of a PDF."""
+Text: TypeAlias = Union[tuple[str, tuple[str, ...]], TextOfSheets]
+"""What a reader returns; one of other files than PDFs leaves the sheets out."""
 FileReader: TypeAlias = Callable[[bytes], Text]
 """A function of a module, from the bytes of a file to its text."""
 

@@ -14,14 +14,15 @@ import os
 from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, Final
 
-from structgen.asking.documents.confined_reading import FileReader, Text, confined_reader
+from structgen.asking.documents.confined_reading import FileReader, Text, TextOfSheets, confined_reader
 from structgen.asking.documents.encoded_texts import decode_text
 from structgen.asking.documents.html_text import html_text
 from structgen.asking.documents.pdf_text import pdf_text
+from structgen.asking.documents.sheets import Sheet
 from structgen.base.errors import OptionError, prefix_place
 from structgen.base.language import checks
 
@@ -58,6 +59,10 @@ class TextDocument:
     """The text. All places in the document are offsets into it, in characters."""
     remarks: tuple[str, ...] = ()
     """The sentences about what the reader guessed or left out."""
+    sheets: tuple[Sheet, ...] = field(default=(), compare=False)
+    """The sheets of a PDF, one for each of its pages; () for any other document."""
+    path: Path | None = field(default=None, compare=False)
+    """The file that it was read from."""
 
 
 def documents_of(
@@ -187,21 +192,24 @@ def _read_document(
     Raises OptionError where the document cannot be read."""
     with prefix_place(str(source) if isinstance(source, os.PathLike) else name):
         if isinstance(source, TextDocument):
-            text = source.text
-            remarks = source.remarks
+            document = source
         elif isinstance(source, str):
-            text = source
-            remarks = (_IS_NAME,) if os.path.isfile(source) else ()
+            document = TextDocument(name, source, (_IS_NAME,) if os.path.isfile(source) else ())
         else:
-            text, remarks = _read_file(Path(source), read_confined)
-        if len(checks.check_encodable("text", text)) > MOST_CHARACTERS:
-            fault = f"The document has {len(text):,} characters, more than {MOST_CHARACTERS:,}."
+            path = Path(source)
+            document = TextDocument(name, *_read_file(path, read_confined), path.absolute())
+        if len(checks.check_encodable("text", document.text)) > MOST_CHARACTERS:
+            fault = f"The document has {len(document.text):,} characters, more than {MOST_CHARACTERS:,}."
             raise OptionError(fault, cure="Split it, and pass the parts.")
-    return TextDocument(name, text, remarks)
+    return document
 
 
-def _read_file(path: Path, read_confined: Callable[[FileReader, bytes], Text]) -> Text:
-    """Return the text of a file, and the remarks about it. Raises OptionError where it cannot be read."""
+def _read_file(
+    path: Path,
+    read_confined: Callable[[FileReader, bytes], Text],
+) -> TextOfSheets:
+    """Return the text of a file, the remarks about it, and the sheets of a PDF. Raises OptionError where it
+    cannot be read."""
     try:
         if not path.is_file():
             fault = "The file does not exist, or is a folder, a pipe or a device."
@@ -218,14 +226,23 @@ def _read_file(path: Path, read_confined: Callable[[FileReader, bytes], Text]) -
     return read_bytes(data, path.suffix, read_confined)
 
 
-def read_bytes(data: bytes, suffix: str, read_confined: Callable[[FileReader, bytes], Text]) -> Text:
-    """Return the text of the bytes of a file, and the remarks about it. `suffix`: that of its name, such as
-    ".pdf"; `read_confined`: a function of `confined_reader`. Raises OptionError where they cannot be read."""
+def read_bytes(
+    data: bytes,
+    suffix: str,
+    read_confined: Callable[[FileReader, bytes], Text],
+) -> TextOfSheets:
+    """Return the text of the bytes of a file, the remarks about it, and the sheets of a PDF.
+
+    `suffix`: that of its name, such as ".pdf"; `read_confined`: a function of `confined_reader`. Raises
+    OptionError where they cannot be read.
+    """
     head = data[:1024].removeprefix(BOM_UTF8).lstrip().lower()
     matching_signs = (sign for sign in _READERS if isinstance(sign, bytes) and head.startswith(sign))
     reader = _READERS.get(next(matching_signs, suffix.lower()))
-    text, remarks = decode_text(data) if reader is None else read_confined(reader, data)
+    file_text: Text = decode_text(data) if reader is None else read_confined(reader, data)
+    text, remarks = file_text[:2]
+    sheets = file_text[2] if len(file_text) > 2 else ()
     if len(text) > MOST_GROWTH * len(data) + GROWN_FREELY:
         fault = f"The text is {len(text):,} characters long, over {MOST_GROWTH} times as long as the file."
         raise OptionError(fault, cure="Look for repeated content in the file, or pass its text.")
-    return text.replace("\r\n", "\n").replace("\r", "\n"), remarks
+    return text.replace("\r\n", "\n").replace("\r", "\n"), remarks, sheets

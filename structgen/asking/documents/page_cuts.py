@@ -210,5 +210,5 @@ def _split_word(
             low, high = part.span()
             yield from _split_word(word[low:high], folded[low:high], count, page_tokens, level + 1)
     else:
-        fault = f"A page has at most {page_tokens} tokens, and the character {word!r} has {tokens}."
+        fault = f"A piece has at most {page_tokens} tokens, and the character {word!r} has {tokens}."
         raise OptionError(fault, where="page", cure="Increase page=.")

@@ -1,13 +1,16 @@
-"""Extracts the text of a PDF file, page by page."""
+"""Extracts the text of a PDF file, sheet by sheet."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from io import BytesIO
+from itertools import accumulate
 from logging.handlers import BufferingHandler
 from typing import Any, Final
 
 from structgen.asking.documents.html_text import left_out
+from structgen.asking.documents.sheets import Sheet
 from structgen.base.errors import OptionError
 
 _SHOWING: Final = frozenset((b"Tj", b"TJ", b"'", b'"'))
@@ -21,9 +24,9 @@ FAULTS_KEPT: Final = 10_000
 FAULTS_TOLD: Final = 3
 
 
-def pdf_text(data: bytes) -> tuple[str, tuple[str, ...]]:
-    """Return the text of a PDF, its pages parted by blank lines, and remarks: about its faults, pages without
-    text, and what was left out.
+def pdf_text(data: bytes) -> tuple[str, tuple[str, ...], tuple[Sheet, ...]]:
+    """Return the text of a PDF, its pages parted by blank lines; remarks about its faults, pages without
+    text, and what was left out; and a sheet for each page.
 
     Invisible text beside visible text of a page is left out; alone it is what a scanner has read, and is
     taken. White and covered text is not told from other text. The empty password is tried.
@@ -46,10 +49,11 @@ def pdf_text(data: bytes) -> tuple[str, tuple[str, ...]]:
         kind = f"The PDF has {count:,} pages, more than {MOST_PAGES:,}."
         raise OptionError(kind, cure="Split it, and pass the parts.")
     pages = [_visible_and_invisible(page) for page in reader.pages]
-    texts = [(visible or invisible).strip() for visible, invisible in pages]
+    texts = [_clean_text((visible or invisible).strip()) for visible, invisible in pages]
     if not any(texts):
         cure = "Pass the output of an OCR program such as ocrmypdf."
         raise OptionError("The PDF contains no text: its pages are images, perhaps scanned.", cure=cure)
+    sheets = _sheets_of(reader, texts)
     faults = dict.fromkeys(record.getMessage() for record in handler.buffer)
     remarks = [f"The PDF has a fault: {fault}" for fault in list(faults)[:FAULTS_TOLD]]
     empty = [str(number) for number, text in enumerate(texts, 1) if not text]
@@ -66,11 +70,30 @@ def pdf_text(data: bytes) -> tuple[str, tuple[str, ...]]:
     )
     hidden = " ".join(invisible for visible, invisible in pages if visible)
     full_text = "\n\n".join(text for text in texts if text)
-    # faulty fonts say halves of surrogate pairs, and NUL
-    full_text = (
-        full_text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
-    )
-    return full_text, (*remarks, *left_out(hidden, "invisible"))
+    return full_text, (*remarks, *left_out(hidden, "invisible")), sheets
+
+
+def _clean_text(text: str) -> str:
+    """Return a text without halves of surrogate pairs and NUL, which faulty fonts say, and with newlines."""
+    whole_characters = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return whole_characters.replace("\0", "\ufffd").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _sheets_of(reader: Any, texts: Sequence[str]) -> tuple[Sheet, ...]:
+    """Return the sheets of a PDF. `texts`: those of its pages. A sheet without text begins where the next one
+    does. Labels that cannot be read are left out, with a message in pypdf's log."""
+    labels = [""] * len(texts)
+    try:
+        if "/PageLabels" in reader.root_object:
+            labels = [*map(_clean_text, reader.page_labels)]
+    except Exception as error:  # whatever a broken tree of labels raises
+        logging.getLogger("pypdf").warning("The labels of its pages cannot be read: %.200r", error)
+    # a blank line parts the texts
+    starts = accumulate((len(text) + 2 * bool(text) for text in texts), initial=0)
+    sheets = list[Sheet]()
+    for label, start in zip(labels, starts, strict=False):  # the last start is the end
+        sheets.append(Sheet(start, len(sheets) + 1, len(texts), label))
+    return tuple(sheets)
 
 
 def _visible_and_invisible(page: Any) -> tuple[str, str]:

@@ -7,7 +7,7 @@ written with a mask or without one. *Stated* does not mean true: a text has thes
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, field, replace
 from decimal import Decimal
 from functools import cache
 from typing import Any, Final
@@ -31,6 +31,8 @@ class Evidence(ResultTexts, Sequence[Stated]):
 
     texts: Mapping[str, str]
     values: tuple[Stated, ...]
+    confidences: Mapping[str, float] = field(default_factory=dict)
+    """How sure the model was of each value, by its path; {} where that is not known."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -64,7 +66,7 @@ class Evidence(ResultTexts, Sequence[Stated]):
 
     def page(self) -> str:
         """Return one file of HTML that shows the texts with marks, and the values. Cost: as `page_of`."""
-        return page_of(self.texts, self.values)
+        return page_of(self.texts, self.values, self.confidences)
 
     def _text_of(self, ending: str) -> str:
         """Return the JSON array for a path that ends in .json, else the page."""

@@ -47,8 +47,10 @@ class ResultTexts:
         ending = check_path("path", path).suffix.lower()
         if ending == ".csv":
             self.to_csv(path, formulas=formulas)
+        elif ending in (".html", ".htm"):
+            self.to_html(path)
         else:
-            write_text(path, self.page() if ending in (".html", ".htm") else self._text_of(ending))
+            write_text(path, self._text_of(ending))
 
     def _repr_html_(self) -> str:
         """Return the page in a frame; if it is too long for a notebook, a summary in place of it."""

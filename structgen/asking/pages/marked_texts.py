@@ -24,6 +24,8 @@ from structgen.asking.pages.html_pages import render_page
 
 # ruff: noqa: E501 (markup)
 
+UNSURE: Final = 0.5
+"""A value of less confidence is one that a person should check."""
 MOST_AT_ONCE: Final = 50
 """The most values of a piece that are shown; further ones are counted."""
 # Okabe and Ito's colours, which colour-blind people tell apart, and a grey; then again with other lines
@@ -54,6 +56,7 @@ body > p { max-width: none; margin: .2rem 0; } .legend, .remarks, .names { max-h
 table { table-layout: fixed; } td, th { padding: .35rem .4rem; } td:first-child, th:first-child { width: 7.5rem; min-width: 0; } th { overflow-wrap: anywhere; }
 .head { position: sticky; top: 0; z-index: 1; background: var(--paper); } .line { display: block; width: 100%; scroll-margin: 5rem; border-radius: 2px; }
 .line:hover { background: var(--soft); } .line.on { outline: 2px solid var(--ink); } tr:has(.on) { background: var(--soft); }
+a { color: var(--blue); } summary { cursor: pointer; padding: .6rem .4rem; color: var(--faint); }
 .places { max-height: 9rem; overflow: auto; } .other { --s: double; background: none; } .why { display: block; width: fit-content; color: var(--red); font-size: .8rem; } .why::before { content: "▲ "; }
 ::highlight(found) { background: #ff0; color: #000; }
 """ + "".join(
@@ -71,6 +74,8 @@ function show(one) {
   for (const other of lit) other.classList.add("on");
   const isMark = one.matches("mark"), to = one.dataset.to;
   const found = to ? document.getElementById(to) : lit.find(other => other.matches("mark") != isMark);
+  const fold = found?.closest("details");
+  if (fold) fold.open = true;
   if (found) found.scrollIntoView({block: "nearest"});
 }
 document.addEventListener("click", event => {
@@ -95,8 +100,9 @@ function filter() {
       if (!(row.hidden = row.textContent.search(wanted) < 0)) rows.push(row);
     group.hidden = rows.length == before;
   }
+  for (const fold of document.querySelectorAll("details")) fold.open ||= Boolean(box.value.trim()) && rows.some(row => fold.contains(row));
   document.body.classList.toggle("few", rows.length < 1000);
-  told.textContent = box.value.trim() && `${said(rows.length)} of ${said(document.querySelectorAll(".group tr").length)} ${told.dataset.of}`;
+  told.textContent = box.value.trim() && `${said(rows.length)} of ${said(document.querySelectorAll(".group tr").length)} rows`;
 }
 function point(offset) {
   const number = starts.findLastIndex(start => start <= offset), walker = document.createTreeWalker(blocks[number], 4);
@@ -138,6 +144,11 @@ _MACROS: Final = """\
 <button class=line data-v="{{ at }}"{% if to %} data-to="{{ to }}"{% endif %}>{% if label %}<small><bdi>{{ cut(label) }}</bdi></small> {% endif %}
 <span{% if to %} class="swatch {{ classes[at] }}"{% endif %}><bdi>{{ cut(value) }}</bdi></span>{% if told %} <small><bdi>{{ cut(told) }}</bdi></small>{% endif %} </button>
 {%- endmacro %}
+{% macro groups(rows) %}
+{% for group in rows|batch(25) %}
+<div class=group><table>{% for one in group %}{{ row(one) }}{% endfor %}</table></div>
+{% endfor %}
+{% endmacro %}
 """
 _BODY: Final = """\
 <p class=faint>{{ told }} A mark says that the text has these words, not that they are right.
@@ -150,7 +161,7 @@ Click on a value for its place, and on a mark for its {{ noun }}.</p>
 {% endif %}
 <p class=legend>{% for name, colour in fields %}<span class="swatch {{ colour }}"><bdi>{{ cut(name) }}</bdi></span> {% endfor %}</p>
 <div class=search role=search><input type=search placeholder="Search in {{ noun }}s and texts" aria-label="Search in {{ noun }}s and texts">
-<button data-step=-1 title="previous place in the texts">↑</button><button data-step=1 title="next place in the texts">↓</button><output class=faint data-of={{ noun }}s></output></div>
+<button data-step=-1 title="previous place in the texts">↑</button><button data-step=1 title="next place in the texts">↓</button><output class=faint></output></div>
 <div class=both><section class=texts>
 {% for name, text in texts.items() %}
 {% set number = loop.index0 %}
@@ -165,9 +176,12 @@ Click on a value for its place, and on a mark for its {{ noun }}.</p>
 {% endfor %}
 </section>
 <section><table class=head>{{ head() }}</table>
-{% for group in rows|batch(25) %}
-<div class=group><table>{% for one in group %}{{ row(one) }}{% endfor %}</table></div>
-{% endfor %}
+{{ groups(rows) }}
+{% if folded %}
+<details><summary>{{ fold }}</summary>
+{{ groups(folded) }}
+</details>
+{% endif %}
 </section></div>
 """
 
@@ -193,6 +207,8 @@ def marked_page(
         told      the first sentence of the page
         noun      the name of what a row describes
         rows      the arguments of `row`
+        folded    the same of rows that are folded below the others, until a click opens them
+        fold      the sentence that stands for the folded rows
         shown     for the number of each value, an object with a `path` and a `value`
         classes   for the number of each value, the class of its colour
         fields    pairs (name of a field, class of its colour)

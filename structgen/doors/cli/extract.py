@@ -1,8 +1,8 @@
 """The command `structgen extract`: reads all items that a type describes, from files of any length.
 
-An *item* is one object of the type or schema. Long files are divided into *pages* of some tokens each, which
-a model reads one by one. A *piece* is a part of a file that was not asked, with the reason. With `--page` the
-command also writes a page of HTML that shows the items beside the text.
+An *item* is one object of the type or schema. Long files are divided into *pieces* of some tokens each, which
+a model reads one by one. With `--page` the command also writes a page of HTML that shows the
+items beside the text.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ def extract(
     one object a file. The items are printed as JSON lines, or written to --out, and then the same command
     goes on after a kill or Ctrl-C.
 
-    Exit status: 0 done; 1 a file could not be read, a page failed, the type refuses an object, max_requests
-    left pages out, or with --strict a page was not asked; 2 wrong usage, or the model, all files, the type or
-    schema are not usable; 130 Ctrl-C.
+    Exit status: 0 done; 1 a file could not be read, a piece failed, the type refuses an object, max_requests
+    left pieces out, or with --strict a piece was not asked; 2 wrong usage, or the model, all files, the type
+    or schema are not usable; 130 Ctrl-C.
     """
     import structgen as sg
 
@@ -91,7 +91,7 @@ def extract(
 def _check_page(page: Path, files: list[Path]) -> None:
     """Raise OptionError for a page that cannot be written, or would be written over a file that is read."""
     if page.suffix.lower() not in (".html", ".htm"):
-        cure = "Pass the path of a file, such as page.html; the size of pages is -o page_tokens=30."
+        cure = "Pass the path of a file, such as page.html; the size of pieces is -o page_tokens=30."
         raise OptionError(f"{str(page)!r} is not a file name for a page of HTML.", where="--page", cure=cure)
     if not page.name or page.is_dir() or not page.parent.is_dir():
         fault = f"{str(page)!r} is not a path in an existing folder."
@@ -132,8 +132,8 @@ def _print_extraction(extraction: Extraction[Any], options: CommandOptions, is_s
     items = format_count(len(extraction), "item") + (
         f" and {len(extraction.doubtful):,} doubtful" if extraction.doubtful else ""
     )
-    page_count, token_count = format_count(extraction.pages, "page"), format_count(extraction.tokens, "token")
-    summary = f"{extraction.asked:,} of {page_count}, {token_count}"
+    piece_count = format_count(extraction.pages, "piece")
+    summary = f"{extraction.asked:,} of {piece_count}, {format_count(extraction.tokens, 'token')}"
     if unasked := extraction.unasked:
         reasons = ", ".join(dict.fromkeys(piece.reason for piece in unasked))
         summary += f"; not asked: {format_count(len(unasked), 'piece')} with {reasons}"

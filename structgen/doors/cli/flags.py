@@ -144,17 +144,17 @@ FLAGS: Final[dict[str, Flag]] = {
         int, "With --ray: how many workers there are.  [default: one for each GPU or processor]", min_value=1
     ),
     # --- extract --------------------------------------------------------------------------------------------
-    "extract prompt": Flag(str, "The words before each page.  [default: made of the type's name]"),
+    "extract prompt": Flag(str, "The words before each piece.  [default: made of the type's name]"),
     "examples": Flag(
         Path, 'A file of worked examples, {"arguments": TEXT, "value": ITEMS} on each line.', "FILE"
     ),
     "extract out": Flag(
         Path,
-        "The file of items: JSON lines; .csv: a table. The answers to pages are in FILE.pages, and a second "
+        "The file of items: JSON lines; .csv: a table. The answers to pieces are in FILE.pages, and a second "
         "call goes on where the first one stopped.",
     ),
     "page": Flag(Path, "Write the documents with their marks and the items: one file of HTML."),
-    "extract strict": Flag(bool, "Exit with 1 if a page was not asked."),
+    "extract strict": Flag(bool, "Exit with 1 if a piece was not asked."),
     # --- explain --------------------------------------------------------------------------------------------
     "lines": Flag(int, "Lines that tell what a document is.  [default: 400]", min_value=1),
     "openai": Flag(bool, "Also what a server for OpenAI's strict outputs refuses."),

@@ -1,9 +1,10 @@
 """Everything that a type asks for, from documents of any length: `sg.extract`.
 
-A *document* is a text; it is cut into *pages*, pieces that fit the model's context. The model is asked about
-each page. An *item* is one value of the type that a page has, e.g. a `Person`. A *place* is where a document
-states a value: from one character to another. A *line* is the answer to a page, as a file keeps it. A
-*conflict* is another value that another page has for the same field.
+A *document* is a text; it is cut into *pages*, parts that fit the model's context. The model is asked about
+each page. For people it is a *piece*: a page is what they see in a browser, and a *sheet* of a PDF is where
+they look a place up. An *item* is one value of the type that a page has, e.g. a `Person`. A *place* is where
+a document states a value: from one character to another. A *line* is the answer to a page, as a file keeps
+it. A *conflict* is another value that another page has for the same field.
 
 What comes in: a model, documents, and a type. What goes out: an `Extraction`, which has the items with their
 places and conflicts.

@@ -57,39 +57,39 @@ def extract(
     target: Any,
     **options: Any,
 ) -> Any:
-    """Return what a model finds in documents of any length: an `Extraction`. A document is cut into pages,
+    """Return what a model finds in documents of any length: an `Extraction`. A document is cut into pieces,
     the model is asked about each, and its answers are put together.
 
     `document`: a text, a `Path` (text, Markdown, HTML, PDF, or a folder of these), a list of these, or a dict
     of them by name.
     `target`: `list[T]` or `Iterator[T]` for all items of a document; any other type or JSON Schema for one
-    object a document, whose fields may stand on different pages.
+    object a document, whose fields may stand in different pieces.
 
-    What is asked. `prompt`: the words before each page, by default made of the type's name. `examples`: pairs
-    of a text and its items, or its object. `grounded`: numbers, dates and the like are those that the page
-    states; `quotes`: strings are words of the page, but those of a field with `sg.Inferred`; "exact": in the
-    letters of the page even where a server writes other ones. `unverified`: a page that only looks as if it
-    stated a required value, in a form that is not read, is asked too; such values are marked
+    What is asked. `prompt`: the words before each piece, by default made of the type's name. `examples`:
+    pairs of a text and its items, or its object. `grounded`: numbers, dates and the like are those that the
+    piece states; `quotes`: strings are words of the piece, but those of a field with `sg.Inferred`; "exact":
+    in the letters of the piece even where a server writes other ones. `unverified`: a piece that only looks
+    as if it stated a required value, in a form that is not read, is asked too; such values are marked
     (`is_unverified`).
 
-    Pages. `page`: the most tokens of one, at most what the model's context leaves; `overlap`: an item of so
-    many tokens stands whole in one page. `merge`: "places", items of two pages are one where their quotes
-    overlap or their fields with `sg.Key()` are equal; "none", all items of all pages. `least_confidence`: the
-    product of the probabilities of an item's values is at least this, or it is one of `doubtful`; the items
-    of a server, which tells none, are not doubtful.
+    Pieces. `page`: the most tokens of one, at most what the model's context leaves; `overlap`: an item of so
+    many tokens stands whole in one piece. `merge`: "places", items of two pieces are one where their quotes
+    overlap or their fields with `sg.Key()` are equal; "none", all items of all pieces. `least_confidence`:
+    the product of the probabilities of an item's values is at least this, or it is one of `doubtful`; the
+    items of a server, which tells none, are not doubtful.
 
-    The work. `at_once`: pages that are asked at a time. `max_requests`: after so many requests no further
-    page is asked, and a remark says how many are left. `out`: a file of results: JSON lines, or .csv, or
-    .html. The answer to each page is in `OUT.pages` as soon as it is there, and the same call goes on where
+    The work. `at_once`: pieces that are asked at a time. `max_requests`: after so many requests no further
+    piece is asked, and a remark says how many are left. `out`: a file of results: JSON lines, or .csv, or
+    .html. The answer to each piece is in `OUT.pages` as soon as it is there, and the same call goes on where
     one was stopped; `start_over` deletes these answers. `formulas`: texts of a .csv that a spreadsheet could
     compute stay as they are, without an apostrophe in front. `workers`: on Ray, by so many; 0: one for each
     GPU or processor. `progress`: whether it is told on standard error; or a function of an `ExtractProgress`.
     The other options are those of `sg.run`.
 
     Ctrl-C ends the call with what there is (`is_complete` is then False). A document that cannot be read and
-    a page that fails three times are each one of `failed`. Errors: those of `sg.run` for the model, the type
+    a piece that fails three times are each one of `failed`. Errors: those of `sg.run` for the model, the type
     and the options; OptionError where no document can be read, and for `out` with answers of another call;
-    the error of the first page where all pages fail.
+    the error of the first piece where all pieces fail.
     """
     return _prepare_call(model, document, target, options)(Future())
 
@@ -175,10 +175,10 @@ def _run_extraction(
         raise all_failed(failed_lines)
     extraction = extraction_of(question, documents, pages, [*lines, *failed_lines], settings, unread)
     if extraction.is_stopped and not is_stopped:
-        unasked_pages = len(pages) - len(lines) - len(failed_lines)
+        unasked_pieces = len(pages) - len(lines) - len(failed_lines)
         remark = (
-            f"max_requests={settings.max_requests:,} ended the run: {unasked_pages:,} of "
-            f"{len(pages):,} pages were not processed. Increase it, or call again with the same out."
+            f"max_requests={settings.max_requests:,} ended the run: {unasked_pieces:,} of "
+            f"{len(pages):,} pieces were not processed. Increase it, or call again with the same out."
         )
         extraction = replace(extraction, is_limited=True, remarks=(remark, *extraction.remarks))
     if settings.out is not None:
@@ -210,7 +210,7 @@ def _ask_pages(
         # this is the number of requests if no page has to be asked again
         request_count = min(count, settings.max_requests)
         message = (
-            f"extract: {format_count(count, 'page')} to ask about, {format_count(request_count, 'request')}"
+            f"extract: {format_count(count, 'piece')} to ask about, {format_count(request_count, 'request')}"
         )
         _log.info(message)
         if settings.progress is True and count > MANY:
@@ -259,7 +259,7 @@ def _progress_reporter(
     if callable(option):
         yield option
     elif option:
-        with open_progress("extract", "pages") as report:
+        with open_progress("extract", "pieces") as report:
             yield lambda now: report(now.pages, now.total, str(now))
     else:
         yield lambda now: None

@@ -44,20 +44,20 @@ class ExtractProgress:
     """How far an extraction has come, for a function that shows the progress."""
 
     pages: int
-    """The number of pages that have an answer, including those of an earlier run."""
+    """The number of pieces that have an answer, including those of an earlier run."""
     total: int
     items: int
-    """The number of items of these pages, before the items of several pages are merged."""
+    """The number of items of these pieces, before the items of several pieces are merged."""
     tokens: int
     """The number of tokens that this run has written."""
     seconds: float
     """The seconds since this run began."""
     left: float | None
-    """The estimated seconds that the other pages take; None before the first answer."""
+    """The estimated seconds that the other pieces take; None before the first answer."""
     requests: int
-    """The expected number of requests of this run: one for each page that had no answer when it began, up to
-    `max_requests`. The real number is less if pages state too little to be asked about, and more if pages are
-    asked again."""
+    """The expected number of requests of this run: one for each piece that had no answer when it began, up to
+    `max_requests`. The real number is less if pieces state too little to be asked about, and more if pieces
+    are asked again."""
 
     def __str__(self) -> str:
         rate = f"{self.items:,} items, {self.tokens / max(self.seconds, 1e-9):,.0f} tokens/s"

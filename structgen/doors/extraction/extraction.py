@@ -8,46 +8,57 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any, Final, Generic, TypeVar, get_args, get_origin
+from urllib.parse import quote
 
 from structgen.asking.documents.documents import TextDocument
+from structgen.asking.documents.sheets import Sheet, sheet_finder
 from structgen.asking.grounding.result_texts import AnyPath, ResultTexts, write_or_return
 from structgen.asking.pages.html_pages import format_count
 from structgen.asking.python_types.type_hints import TypeReader, read_type
 from structgen.base.errors import GenerationError, NotStatedError, OptionError, ValidatorError
 from structgen.base.json_text.exact_json import Json
 from structgen.base.json_text.raw_json import write_json
+from structgen.base.system.output_files import check_path
 from structgen.doors.extraction.extract_options import ExtractSettings
 from structgen.doors.extraction.extraction_page import page_of
 from structgen.doors.extraction.extraction_tables import build_table, to_csv, to_jsonl
-from structgen.doors.extraction.found_items import FoundItem, PageAnswer, as_json
+from structgen.doors.extraction.found_items import FoundItem, PageAnswer, add_sheets, as_json
 from structgen.doors.extraction.merging import keys_of, merge_answers
 from structgen.doors.extraction.page_asking import Page, PageQuestion
 from structgen.doors.extraction.page_schema import count_fault, find_unstated, without_needless_nulls
-from structgen.doors.extraction.unasked_pages import UnaskedPiece, unasked_remarks
+from structgen.doors.extraction.unasked_pages import UnaskedPiece, name_piece, unasked_remarks
 
 R = TypeVar("R")
-_CURE: Final = " Set unverified=True to ask about such pages."
+_CURE: Final = " Set unverified=True to ask about such pieces."
+_UNSTATED: Final = "The document does not state "
+"""The beginning of the error of an item whose required value no piece states, before the path."""
 _COUNTS: Final = ("tokens", "prompt_tokens", "requests")
 """The members of lines that are added up."""
 
 
 @dataclass(frozen=True, slots=True)
 class FailedPage:
-    """A page that has no answer: the characters `start` to `end` of its document, and the last error. For a
-    document that could not be read, `page`, `start` and `end` are 0."""
+    """A piece that has no answer: the characters `start` to `end` of its document, and the last error.
+    `page`: its number. For a document that could not be read, `page`, `start` and `end` are 0."""
 
     document: str
     page: int
     start: int
     end: int
     error: str
+    sheet: Sheet | None = None
+    """The sheet at which the piece begins, as of a `FoundValue`."""
 
     def __str__(self) -> str:
-        return f"page {self.page} of {self.document!r} failed ({self.error})" if self.page else self.error
+        if not self.page:
+            return self.error
+        return f"{name_piece(self.page, self.sheet)} of {self.document!r} failed ({self.error})"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,14 +72,14 @@ class Extraction(ResultTexts, Sequence[FoundItem], Generic[R]):
     documents: tuple[TextDocument, ...]
     """The documents that could be read. Places count characters of their texts."""
     pages: int
-    """How many pages the documents have."""
+    """How many pieces the documents were cut into."""
     asked: int
-    """How many pages the model was asked about, and answered."""
+    """How many pieces the model was asked about, and answered."""
     unasked: tuple[UnaskedPiece, ...]
-    """The pages, and halves of pages, that the model was not asked about, because they do not state a value
+    """The pieces, and halves of pieces, that the model was not asked about, because they do not state a value
     that each item must have."""
     failed: tuple[FailedPage, ...]
-    """The documents that could not be read, and the pages without an answer."""
+    """The documents that could not be read, and the pieces without an answer."""
     remarks: tuple[str, ...]
     """Sentences about what the readers of documents left out or guessed, and about answers that are
     incomplete."""
@@ -77,7 +88,7 @@ class Extraction(ResultTexts, Sequence[FoundItem], Generic[R]):
     prompt_tokens: int
     requests: int
     _done: int
-    """The number of pages that were answered, failed, or need not be asked about."""
+    """The number of pieces that were answered, failed, or need not be asked about."""
     _values: Mapping[str, Any]
     """The value of each document, by its name: the object, the list of items, or the error that there is
     none."""
@@ -96,19 +107,19 @@ class Extraction(ResultTexts, Sequence[FoundItem], Generic[R]):
 
     @property
     def is_complete(self) -> bool:
-        """Whether all documents could be read, no page failed, and nobody stopped the work. Each page then
+        """Whether all documents could be read, no piece failed, and nobody stopped the work. Each piece then
         has an answer, or states too little to be asked about."""
         return not self.failed and not self.is_stopped
 
     @property
     def is_stopped(self) -> bool:
-        """Whether pages were not asked, because somebody stopped the work, or `max_requests` ended it."""
+        """Whether pieces were not asked, because somebody stopped the work, or `max_requests` ended it."""
         return self._done < self.pages
 
     @property
     def value(self) -> R:
         """The object of the only document, or the list of its items. Raises OptionError if there are several
-        documents, NotStatedError if no page states a required field, and GenerationError if the type refuses
+        documents, NotStatedError if no piece states a required field, and GenerationError if the type refuses
         the object."""
         count = len(self.documents) + sum(not part.page for part in self.failed)
         if count != 1:
@@ -126,18 +137,18 @@ class Extraction(ResultTexts, Sequence[FoundItem], Generic[R]):
         return dict(self._values)
 
     def told_missing(self) -> str:
-        """Return a sentence about documents that could not be read and pages that have no answer; "" if there
-        are none."""
+        """Return a sentence about documents that could not be read and pieces that have no answer; "" if
+        there are none."""
         clauses = [*map(str, self.failed[:3])]
         if further_count := len(self.failed) - len(clauses):
             clauses.append(f"{further_count:,} more failed")
         if unasked_count := self.pages - self._done:
-            clauses.append(f"{format_count(unasked_count, 'page')} of {self.pages:,} were not asked")
+            clauses.append(f"{format_count(unasked_count, 'piece')} of {self.pages:,} were not asked")
         return "; ".join(clauses)
 
     def to_jsonl(self, path: AnyPath | None = None) -> Any:
-        """Write a line of JSON for each item, with its value, places, confidences, conflicts and pages, or
-        return these lines. `to_json` makes an array of the same objects."""
+        """Write a line of JSON for each item, with its value, places, confidences, conflicts, pieces
+        (`pages`) and sheets, or return these lines. `to_json` makes an array of the same objects."""
         return write_or_return(path, to_jsonl(self.items))
 
     def _json_text(self) -> str:
@@ -153,21 +164,39 @@ class Extraction(ResultTexts, Sequence[FoundItem], Generic[R]):
         return build_table(self.items)
 
     def page(self) -> str:
-        """Return one file of HTML: the documents with marks, and a table of the items beside them."""
-        remarks = [self.told_missing(), *self.remarks]
-        if self.doubtful:
-            first = len(self) + 1
-            last = len(self) + len(self.doubtful)
-            remarks.append(f"Items {first:,} to {last:,} are doubtful: all other results omit them.")
+        """Return one file of HTML: the documents with marks, and a table of the items beside them. Its links
+        to PDFs lead there from the working folder."""
+        return self._page_in(Path())
+
+    def _page_in(self, folder: Path) -> str:
+        """Return the page whose links lead to PDFs from a folder."""
         return page_of(
             {text.name: text.text for text in self.documents},
-            (*self.items, *self.doubtful),
-            [*filter(None, remarks)],
+            self.items,
+            [*filter(None, (self.told_missing(), *self.remarks))],
+            self.doubtful,
+            {text.name: _link_to(text.path, folder) for text in self.documents if text.sheets and text.path},
         )
+
+    def to_html(self, path: AnyPath | None = None) -> Any:
+        """Write the page of the result, or return its text. Its links lead to PDFs from the page's folder, or
+        else from the working folder."""
+        folder = Path() if path is None else check_path("path", path).parent
+        return write_or_return(path, self._page_in(folder))
 
     def _text_of(self, ending: str) -> str:
         """Return lines of JSON, for a path that names no table and no page."""
         return to_jsonl(self.items)
+
+
+def _link_to(path: Path, folder: Path) -> str:
+    """Return the address of a file for a page in a folder: relative, or whole where no relative one leads to
+    another drive."""
+    try:
+        # a colon, a slash and the like in a name are escaped, so that the address is one of a file
+        return quote(os.fsencode(Path(os.path.relpath(path, folder)).as_posix()))
+    except ValueError:
+        return path.as_uri()
 
 
 class _Objects:
@@ -200,7 +229,7 @@ class _Objects:
             nulls = {field.path for field in item.fields if field.value is None}
             # the type refuses a null where no page states the value
             if error.where in nulls:
-                return replace(item, error=f"No page states {error.where or 'a value'}.")
+                return replace(item, error=f"{_UNSTATED}{error.where or 'a value'}.")
             return replace(item, error=str(error))
 
     def _find_fault(self, value: Json) -> str:
@@ -213,19 +242,19 @@ class _Objects:
             assert isinstance(value, list), "it is made of items"
             return count_fault(value, self._schema, self._holds)
         path = find_unstated(value, self._schema, self._schema, self._holds)
-        return "" if path is None else f"No page states {path or 'a value'}."
+        return "" if path is None else f"{_UNSTATED}{path or 'a value'}."
 
     def document_value(self, items: Sequence[FoundItem], document: TextDocument) -> Any:
         """Return the object of a document, or the list of its items, or the error that it has none."""
         cure = "Check .items, or relax the type."
         if not self._is_list:
-            nothing = FoundItem(document.name, None, (), error="No page states a value.")
+            nothing = FoundItem(document.name, None, (), error=f"{_UNSTATED}a value.")
             item = items[0] if items else nothing
             if not item.error:
                 return item.made
-            # that no page states a value is a NotStatedError of its own, which has the texts
-            if item.error.startswith("No page states"):
-                nulls = [field.path for field in item.fields if item.error == f"No page states {field.path}."]
+            # that no piece states a value is a NotStatedError of its own, which has the texts
+            if item.error.startswith(_UNSTATED):
+                nulls = [field.path for field in item.fields if item.error == f"{_UNSTATED}{field.path}."]
                 advice = "Make the field optional (`| None`), or mark a conclusion with sg.Inferred."
                 texts = {document.name: document.text}
                 return NotStatedError(item.error, path=nulls[0] if nulls else "", texts=texts, cure=advice)
@@ -258,7 +287,8 @@ def extraction_of(
     `lines`: the lines of `page_runs`. `settings`: the options of `sg.extract`. `unread`: the error of each
     document that could not be read, by its name. Cost: reading the pages, then near n log n in the items.
     """
-    line_contents = _Lines(question, pages, lines)
+    find_sheets = {text.name: sheet_finder(text.text, text.sheets) for text in documents}
+    line_contents = _Lines(question, pages, lines, find_sheets)
     objects = _Objects(question)
     keys = keys_of(question.item_schema)
     values = dict[str, Any]()
@@ -275,7 +305,7 @@ def extraction_of(
             keys=keys,
             mode=settings.merge,
         ):
-            item = objects.add_object(item)
+            item = objects.add_object(add_sheets(item, find_sheets[document.name]))
             confidences = (field.confidence for field in item.fields if field.confidence is not None)
             # the only object of a document is its value, however unsure the model is
             is_sure = not question.is_list or math.prod(confidences) >= settings.least_confidence
@@ -324,6 +354,7 @@ class _Lines:
         question: PageQuestion,
         pages: Sequence[Page],
         lines: Sequence[Mapping[str, Any]],
+        find_sheets: Mapping[str, Callable[[int], Sheet | None]],
     ) -> None:
         self.answers = defaultdict[str, list[PageAnswer]](list)
         self.failed = list[FailedPage]()
@@ -337,13 +368,17 @@ class _Lines:
             if (line := by_key.get(page.key)) is None:
                 continue
             self.counts.update({name: line[name] for name in _COUNTS})
+            find_sheet = find_sheets[page.document]
             for piece in line["unasked"]:
-                self.unasked.append(UnaskedPiece(page.document, page.number, **piece))
+                sheet = find_sheet(piece["start"])
+                self.unasked.append(UnaskedPiece(page.document, page.number, **piece, sheet=sheet))
+            sheet = find_sheet(page.start)
             self.asked += "error" not in line and line["requests"] > 0
             if "error" in line:
-                failed_page = FailedPage(page.document, page.number, page.start, page.end, line["error"])
-                self.failed.append(failed_page)
-            self.remarks += [f"{page.document}, page {page.number}: {remark}" for remark in line["remarks"]]
+                span = page.document, page.number, page.start, page.end
+                self.failed.append(FailedPage(*span, line["error"], sheet))
+            piece_name = name_piece(page.number, sheet)
+            self.remarks += [f"{page.document}, {piece_name}: {remark}" for remark in line["remarks"]]
             for part in line["parts"]:
                 span = page.document, page.number, part["start"], part["end"]
                 is_exact = question.typed_options.quotes == "exact"

@@ -1,5 +1,8 @@
 """The page of an extraction: the documents with a mark at each value, and a table of the items beside them.
 
+In it a *piece* is a part of a document that the model was asked about, and a *sheet* is where a person looks a
+place up. *Doubtful* items are those of `Extraction.doubtful`; they are folded below the others.
+
 `marked_texts` says what may be done with it."""
 
 from __future__ import annotations
@@ -7,10 +10,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from structgen.asking.pages.html_pages import format_count
-from structgen.asking.pages.marked_texts import Mark, colour_classes, field_of, marked_page
+from structgen.asking.pages.marked_texts import UNSURE, Mark, colour_classes, field_of, marked_page
 from structgen.doors.extraction.extraction_tables import dotted_path
 from structgen.doors.extraction.found_items import FoundItem, FoundValue, as_json
 
@@ -18,13 +22,13 @@ from structgen.doors.extraction.found_items import FoundItem, FoundValue, as_jso
 
 MOST_COLUMNS: Final = 5
 """Fields of items that have a column each; of items with more, the fields stand one below the other."""
-DOUBTFUL: Final = 0.5
-"""A value of less confidence is doubtful."""
 _ROWS: Final = """\
 {% macro head() %}<tr><th>item</th>{% for name in columns %} <th><bdi>{{ cut(name) }}</bdi></th>{% endfor %}</tr>{% endmacro %}
 {% macro row(row) %}
 {% set item = row.item %}<tr><td><b>{{ row.number }}</b> <small>{% if texts|length > 1 %}<bdi>{{ cut(item.document) }}</bdi>{% endif %}
-{% if item.pages %} page{{ "s" if item.pages|length > 1 }} {{ cut(item.pages|join(", ")) }}{% endif %}</small>
+{% for sheet in item.sheets[:10] %} {% if sheet.number and item.document in links %}<a href="{{ links[item.document] }}#page={{ sheet.number }}" target=_blank>{{ sheet.location_words }}</a>
+{%- else %}<bdi>{{ sheet.location_words }}</bdi>{% endif %}{% endfor %}{% if item.sheets|length > 10 %} and {{ item.sheets|length - 10 }} more{% endif %}
+{% if item.pages %} piece{{ "s" if item.pages|length > 1 }} {{ cut(item.pages|join(", ")) }}{% endif %}</small>
 {%- for why in row.reasons if why %} <span class=why>{{ cut(why) }}</span>{% endfor %}</td>
 {%- for cell in row.cells %} <td>{% for at in cell %}{% set one = shown[at] %}{{ line(at, one.to, one.value, one.note, one.label) }}{% endfor %}</td>{% endfor %} </tr>
 {% endmacro %}
@@ -32,7 +36,7 @@ _ROWS: Final = """\
 
 
 class _Line(NamedTuple):
-    """A value in a row of the table: one of the item, or one that another page has."""
+    """A value in a row of the table: one of the item, or one that another piece has."""
 
     label: str
     path: str
@@ -58,18 +62,23 @@ class _Row(NamedTuple):
 class _Table:
     """The table of items, and the marks of their values in each document, by the numbers of their lines."""
 
-    def __init__(self, names: Iterable[str], items: Sequence[FoundItem]) -> None:
+    def __init__(
+        self, names: Iterable[str], items: Sequence[FoundItem], doubtful: Sequence[FoundItem]
+    ) -> None:
         self._order = {name: index for index, name in enumerate(names)}
         self.marks = {name: list[Mark]() for name in self._order}
         paths = dict[str, None]()
-        for item in items:
+        for item in (*items, *doubtful):
             paths |= dict.fromkeys(field.path for field in chain(item.fields, item.conflicts))
         self.fields = colour_classes(map(field_of, paths))
         tops = dict.fromkeys(map(_top_pointer, paths))
         # too many columns would leave none of them room for a word
         self.tops = tops if len(tops) <= MOST_COLUMNS else {}
         self.lines = list[_Line]()
-        self.rows = sorted(self._build_row(number, item) for number, item in enumerate(items, 1))
+        self.rows, self.folded = (
+            sorted(self._build_row(number, item) for number, item in enumerate(part, 1))
+            for part in (items, doubtful)
+        )
 
     def _build_row(self, number: int, item: FoundItem) -> _Row:
         document = self._order[item.document]
@@ -109,25 +118,35 @@ def page_of(
     texts: Mapping[str, str],
     items: Sequence[FoundItem],
     remarks: Sequence[str],
+    doubtful: Sequence[FoundItem] = (),
+    links: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Return the page of items and of the documents that they are from, as one file of HTML.
 
     `texts` are the documents by name; `remarks` are shown as warnings. Items with conflicts come first, then
-    those with errors, with doubtful values, with values that are not verified, and with values that no text
-    states; each kind in the order of the documents. Cost: that of `marked_page`.
+    those with errors, with values of low confidence, with values that are not verified, and with values that
+    no text states; each kind in the order of the documents. `doubtful` items stand below them, folded.
+    `links`: the addresses of documents that are PDFs, by name. Cost: that of `marked_page`.
     """
-    table = _Table(texts, items)
+    table = _Table(texts, items, doubtful)
+    summary = f"{format_count(len(items), 'item')} in {format_count(len(texts), 'document')}."
+    doubtful_count = format_count(len(doubtful), "doubtful item")
+    if doubtful:
+        summary += f" {doubtful_count} below."
     return marked_page(
         "Extraction",
         _ROWS,
         texts,
         table.marks,
-        told=f"{format_count(len(items), 'item')} in {format_count(len(texts), 'document')}.",
+        told=summary,
         noun="item",
         remarks=remarks,
         fields=[(dotted_path(field), kind) for field, kind in table.fields.items()],
         columns=[*map(dotted_path, table.tops)] or ["values"],
         rows=table.rows,
+        links=links,
+        folded=table.folded,
+        fold=f"{doubtful_count}: all other results omit them",
         shown=table.lines,
         classes=[line.kind for line in table.lines],
     )
@@ -139,16 +158,18 @@ def _top_pointer(path: str) -> str:
 
 
 def _values_of(item: FoundItem) -> Iterator[tuple[FoundValue, bool, str]]:
-    """Yield the values of an item, after each those that other pages have of its field: whether it is one of
-    another page, and what is told of it."""
+    """Yield the values of an item, after each those that other pieces have of its field: whether it is one of
+    another piece, and what is told of it."""
     by_path = defaultdict[str, list[tuple[FoundValue, bool]]](list)
     for is_other, values in ((False, item.fields), (True, item.conflicts)):
         for field in values:
             by_path[field.path].append((field, is_other))
     for pairs in by_path.values():
         for field, is_other in pairs:
-            notes = [f"page {field.page}"] * is_other
-            if field.confidence is not None and (len(pairs) > 1 or _is_doubtful(field)):
+            # of a PDF or below a heading a person finds the other value by the sheet
+            piece = f"piece {field.page}" if field.sheet is None else field.sheet.location_words
+            notes = [piece] * is_other
+            if field.confidence is not None and (len(pairs) > 1 or _is_unsure(field)):
                 notes.append(f"{field.confidence:.0%} sure")
             notes += ["not stated"] * _is_missing(field) + ["not verified"] * field.is_unverified
             notes += ["repaired"] * (field.match == "repaired")
@@ -160,15 +181,15 @@ def _find_reasons(item: FoundItem) -> Sequence[str]:
     return (
         format_count(len(item.conflicts), "conflict") * bool(item.conflicts),
         f"error: {item.error}" * bool(item.error),
-        "doubtful" * any(map(_is_doubtful, item.fields)),
+        "low confidence" * any(map(_is_unsure, item.fields)),
         "not verified" * bool(item.unverified),
         "not stated" * any(map(_is_missing, item.fields)),
     )
 
 
-def _is_doubtful(field: FoundValue) -> bool:
+def _is_unsure(field: FoundValue) -> bool:
     """Return whether the model itself holds a value for unlikely."""
-    return field.confidence is not None and field.confidence < DOUBTFUL
+    return field.confidence is not None and field.confidence < UNSURE
 
 
 def _is_missing(field: FoundValue) -> bool:

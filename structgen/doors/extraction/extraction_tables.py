@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from structgen.base.errors import LimitError
@@ -21,7 +22,7 @@ from structgen.doors.extraction.found_items import FoundItem, as_json
 MOST_CELLS: Final = 5_000_000
 """The most cells of one table. Nested items can have a column for each of their members."""
 _LAST: Final = ("pages", "conflicts", "error")
-_IF_ANY: Final = ("unverified", "repaired")
+_IF_ANY: Final = ("unverified", "repaired", "sheets")
 """The last columns, and those that a table has only if some item has such a value."""
 _TYPES: Final = {int: "Int64", bool: "boolean", str: "string"}
 """The type of pandas that holds the values of a Python type exactly, and missing values too."""
@@ -30,9 +31,10 @@ _TYPES: Final = {int: "Int64", bool: "boolean", str: "string"}
 def rows_of(items: Sequence[FoundItem]) -> list[dict[str, Any]]:
     """Return a row for each item.
 
-    Its columns are `document`; one for each path of a scalar of any item; `pages`, a tuple; `conflicts`,
-    their number; and `error`. If any item has values that are not verified, the column `unverified` has their
-    names; `repaired` has those of values that the model wrote in other typography than the text.
+    Its columns are `document`; one for each path of a scalar of any item; `pages`, a tuple of the numbers of
+    pieces; `conflicts`, their number; and `error`. If any item has values that are not verified, the column
+    `unverified` has their names; `repaired` has those of values that the model wrote in other typography than
+    the text; `sheets` has a tuple of the sheets of an item.
 
     A column is named by the path with dots (`party.name`, `lines.0.price`). If an item is itself a scalar,
     its column is `value`. If a name would be ambiguous, or that of another column, the column is named by the
@@ -67,7 +69,8 @@ def _last_cells(item: FoundItem) -> dict[str, Any]:
         "pages": item.pages,
         "conflicts": len(item.conflicts),
         "error": item.error,
-        **{name: "; ".join(map(dotted_path, getattr(item, name))) for name in _IF_ANY},
+        **{name: "; ".join(map(dotted_path, getattr(item, name))) for name in ("unverified", "repaired")},
+        "sheets": item.sheets,
     }
 
 
@@ -86,8 +89,7 @@ def to_csv(items: Sequence[FoundItem], *, formulas: bool = False) -> str:
     rows = rows_of(items)
     cells = []
     for row in rows:
-        pages = "; ".join(map(str, row["pages"]))
-        cells.append({**row, "pages": pages}.values())
+        cells.append("; ".join(map(str, cell)) if isinstance(cell, tuple) else cell for cell in row.values())
     return csv_table([_column_names(rows), *cells], formulas=formulas)
 
 
@@ -95,9 +97,10 @@ def to_jsonl(items: Sequence[FoundItem]) -> str:
     """Return a line of JSON for each item, in ASCII, with numbers exactly as they are in the item.
 
     Its members are document, value, places ({path: [start, end]} of the scalars that a text states),
-    confidences ({path: probability} where it is known), conflicts (objects of path, value, place, page and
-    confidence), pages, error, and unverified and repaired (paths; not where they are empty). Paths are JSON
-    Pointers in the value. Cost: linear.
+    confidences ({path: probability} where it is known), conflicts (objects of path, value, place, page,
+    confidence and sheet), pages (numbers of pieces), error, unverified and repaired (paths), and sheets
+    (objects with the members of a `Sheet`). What is empty of the last three and of sheet is left out. Paths
+    are JSON Pointers in the value. Cost: linear.
     """
     return "".join(f"{write_json(_json_line(item), as_json)}\n" for item in items)
 
@@ -160,12 +163,14 @@ def _json_line(item: FoundItem) -> dict[str, Any]:
                 "place": None if field.start is None else [field.start, field.end],
                 "page": field.page,
                 "confidence": field.confidence,
+                **({"sheet": asdict(field.sheet)} if field.sheet else {}),
             }
             for field in item.conflicts
         ],
         "pages": [*item.pages],
         "error": item.error,
-        **{name: paths for name in _IF_ANY if (paths := getattr(item, name))},
+        **{name: paths for name in ("unverified", "repaired") if (paths := getattr(item, name))},
+        **({"sheets": [*map(asdict, item.sheets)]} if item.sheets else {}),
     }
 
 

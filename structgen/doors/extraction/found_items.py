@@ -2,16 +2,18 @@
 
 An *item* is one value of the type that the caller asks for, e.g. {"name": "Ada", "age": 36}. A *field* is one
 of its scalars, with its path as a JSON Pointer, e.g. "/age". A *place* is where the document states a scalar.
+A *page* is the piece of the document that the model was asked about; a *sheet* is where a person looks it up.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias, Union
 
+from structgen.asking.documents.sheets import Sheet
 from structgen.base.json_text.exact_json import Json
 from structgen.base.json_text.raw_json import write_json
 
@@ -57,12 +59,16 @@ class FoundValue:
     Both are None if no text states the value."""
     end: int | None
     page: int
+    """The number of the piece that the model was asked about, from 1."""
     confidence: float | None
     is_unverified: bool = False
     """Whether the place only looks as if it stated the value, in a notation that we do not read."""
     match: Literal["exact", "repaired"] = "exact"
     """Whether the model wrote a string in the letters of its place. "repaired": in other typography; a quote
     (`sg.Quote`, `quotes`) then got the letters of the text."""
+    sheet: Sheet | None = None
+    """The sheet of the PDF at which the place begins; of another document its nearest heading before the
+    place. None without a place, and before the first heading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ class FoundItem:
     conflicts: tuple[FoundValue, ...] = ()
     """The other values that pages gave for a field, the likeliest first. `path` is that of the field."""
     pages: tuple[int, ...] = ()
-    """The numbers of the pages that have the item."""
+    """The numbers of the pieces that have the item."""
     made: Any = None
     """The object of the caller's type that was made of the value."""
     error: str = ""
@@ -97,3 +103,26 @@ class FoundItem:
     def repaired(self) -> list[str]:
         """The paths of the values that the model wrote in other typography than the text."""
         return [field.path for field in self.fields if field.match == "repaired"]
+
+    @property
+    def sheets(self) -> tuple[Sheet, ...]:
+        """The sheets of the places of its values, in the order of the document, each once."""
+        sheets = {field.sheet for field in self.fields if field.sheet is not None}
+        return tuple(sorted(sheets))
+
+
+def add_sheets(item: FoundItem, find_sheet: Callable[[int], Sheet | None]) -> FoundItem:
+    """Return an item with the sheet of each place. `find_sheet`: the function of `sheet_finder`."""
+
+    def find_all(values: Sequence[FoundValue]) -> tuple[FoundValue, ...]:
+        placed_values = []
+        for value in values:
+            sheet = None if value.start is None else find_sheet(value.start)
+            placed_values.append(replace(value, sheet=sheet))
+        return tuple(placed_values)
+
+    return replace(
+        item,
+        fields=find_all(item.fields),
+        conflicts=find_all(item.conflicts),
+    )

@@ -331,15 +331,15 @@ class PageQuestion:
         max_tokens = min(page_tokens, context - answer - prompt_tokens)
         if max_tokens < LEAST_PAGE:
             raise OptionError(
-                "The prompt, its outline, the examples and the answer leave no room for a page in "
+                "The prompt, its outline, the examples and the answer leave no room for a piece in "
                 f"a context of {context:,} tokens.",
                 where="page",
                 cure="Reduce max_tokens, pass fewer examples, or use a model with a longer context.",
             )
         overlap_tokens = (max_tokens // 20 if max_tokens >= _LONG else 0) if overlap is None else overlap
         if 2 * overlap_tokens >= max_tokens:
-            fault = f"Pages of {max_tokens:,} tokens cannot overlap by {overlap_tokens:,}."
-            raise OptionError(fault, where="overlap", cure="Set less than half of a page.")
+            fault = f"Pieces of {max_tokens:,} tokens cannot overlap by {overlap_tokens:,}."
+            raise OptionError(fault, where="overlap", cure="Set less than half of a piece.")
         return max_tokens, replace(
             self, overlap=overlap_tokens, options={**self.options, "max_tokens": answer}
         )

@@ -29,6 +29,9 @@ from structgen.doors.typed.local import Local
 from structgen.doors.typed.signatures.call_options import WritingOptions
 
 Line: TypeAlias = dict[str, Any]
+FIRST_VERSION: Final = "0.9.0"
+"""The first version whose answers a run goes on with. The file of a run names it in place of our own version.
+It becomes ours when prompts, the cut of documents or the lines of answers change."""
 _FAILURES: Final = 8
 """The number of failed pages that ends a run if no page has an answer."""
 _OPTIONS: Final = (
@@ -104,7 +107,7 @@ def page_lines(
 def all_failed(lines: Sequence[Line]) -> GenerationError:
     """Return the error of a run in which all pages fail. `lines`: the lines of failed pages."""
     message = (
-        f"No page has an answer: {len(lines):,} failed, the first one with: {lines[0]['error'].rstrip('.')}."
+        f"No piece has an answer: {len(lines):,} failed, the first one with: {lines[0]['error'].rstrip('.')}."
     )
     return GenerationError(message, attempts=len(lines), where="model", cure="Correct it, and call again.")
 
@@ -227,7 +230,7 @@ def _run_of(
         ),
     }
     digests = {name: _digest_value(part) for name, part in parts.items()}
-    return {**of_model, **digests}
+    return {**of_model, "version of structgen": FIRST_VERSION, **digests}
 
 
 def _digest_value(value: object) -> str:

@@ -1,6 +1,6 @@
-"""Pages that a model is not asked about, because they do not state a value that each item must have.
+"""Pieces that a model is not asked about, because they do not state a value that each item must have.
 
-A *piece* is a page, or a half of a page that was asked about in halves.
+A *piece* is a part of a document that is asked about at once, or a half of one that was asked in halves.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
+from structgen.asking.documents.sheets import Sheet
 from structgen.asking.grounding.stated_text import KIND_OF_FORMAT, StatedText
 from structgen.asking.grounding.unread_values import guesses_of
 from structgen.asking.pages.html_pages import format_count
@@ -18,15 +19,15 @@ from structgen.base.errors import NotStatedError
 from structgen.base.printable import short_repr
 
 MOST_NAMED: Final = 3
-"""The most pages and places that a sentence names. It gives the number of the others."""
+"""The most pieces and places that a sentence names. It gives the number of the others."""
 _LONGEST: Final = 60
 """The most characters of the text at a place that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnaskedPiece:
-    """A page, or a half of a page, that the model was not asked about: the characters `start` to `end` of its
-    document."""
+    """A piece, or a half of one, that the model was not asked about: the characters `start` to `end` of its
+    document. `page`: its number."""
 
     document: str
     page: int
@@ -41,6 +42,8 @@ class UnaskedPiece:
     value, in a notation that we do not read."""
     count: int
     """The number of all such places."""
+    sheet: Sheet | None = None
+    """The sheet at which the piece begins, as of a `FoundValue`."""
 
 
 def unasked_piece(lack: NotStatedError, piece_text: StatedText, start: int) -> dict[str, Any]:
@@ -80,10 +83,10 @@ def unasked_remarks(
         groups[piece.document, piece.reason].append(piece)
     remarks = list[str]()
     for (name, reason), group in groups.items():
-        pages = [f"page {piece.page}" for piece in group]
+        names = [name_piece(piece.page, piece.sheet) for piece in group]
         places = [place for piece in group for place in piece.places]
-        first_pages = _name_first(pages, len(pages))
-        remark = f"{name}: Not processed: {format_count(len(group), 'piece')} with {reason} ({first_pages})."
+        first_pieces = _name_first(names, len(names))
+        remark = f"{name}: Not processed: {format_count(len(group), 'piece')} with {reason} ({first_pieces})."
         if places:
             words = (
                 f"characters {start:,} to {end:,} ({short_repr(texts[name][start:end], _LONGEST)})"
@@ -93,6 +96,13 @@ def unasked_remarks(
             remark += f" Possible values in a form that is not read: {_name_first(words, total)}.{cure}"
         remarks.append(remark)
     return remarks
+
+
+def name_piece(number: int, sheet: Sheet | None) -> str:
+    """Return the words for a piece: `piece 3 on sheet 4 of 30`."""
+    if sheet is None:
+        return f"piece {number}"
+    return f"piece {number} {sheet.location_words}"
 
 
 def _name_first(names: Iterable[str], total: int) -> str:

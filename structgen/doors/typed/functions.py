@@ -409,11 +409,14 @@ def with_details(
     if not isinstance(writer, Local) or task.options.sampling.strategies or outcome.reply is not None:
         return replace(outcome, prompt=prompt)
     result, tokenizer = outcome.result, writer.engine.tokenizer
+    confidences = confidences_of(result, form.grammar, tokenizer, form.value_pointer)
+    shares = {path: confidence.probability for path, confidence in confidences.items()}
     return replace(
         outcome,
         probabilities=probabilities_of(result, form.grammar),
         plain_probabilities=probabilities_of(result, form.grammar, is_plain=True),
-        confidences=confidences_of(result, form.grammar, tokenizer, form.value_pointer),
+        confidences=confidences,
+        evidence=outcome.evidence and replace(outcome.evidence, confidences=shares),
         prompt=prompt,
     )
 

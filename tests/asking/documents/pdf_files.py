@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 
-def pdf_of(*pages: str, rest: str = "") -> bytes:
+def pdf_of(*pages: str, rest: str = "", labels: str = "") -> bytes:
     """Return a PDF with these streams of operators as pages, whose font is /F1. `rest` is more of the
-    dictionary of the first page."""
+    dictionary of the first page, `labels` the tree of labels of pages."""
     kids = " ".join(f"{4 + 2 * at} 0 R" for at in range(len(pages)))
     objects = [
-        "<< /Type /Catalog /Pages 2 0 R >>",
+        f"<< /Type /Catalog /Pages 2 0 R {f'/PageLabels {labels}' if labels else ''} >>",
         f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>",
         "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
     ]

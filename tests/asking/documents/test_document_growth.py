@@ -96,7 +96,7 @@ def check_growth(folder: Path, seed: int) -> None:
     most = MOST_GROWTH * len(page) + GROWN_FREELY
     try:
         (folder / "x.html").write_bytes(page)
-        text, _ = _read_file(
+        text, *_ = _read_file(
             folder / "x.html", lambda read, data: read(data)
         )  # in this process, which is quick
         assert len(text) <= most

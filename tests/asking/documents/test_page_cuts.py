@@ -214,7 +214,7 @@ def test_the_count_is_asked_about_no_more_than_a_few_times_the_text(unit: str) -
 
 def test_a_page_that_is_smaller_than_a_character_is_refused() -> None:
     with pytest.raises(
-        OptionError, match=r"page: A page has at most 3 tokens, and the character '猫' has 4\."
+        OptionError, match=r"page: A piece has at most 3 tokens, and the character '猫' has 4\."
     ):
         cut_pages("a cat: 猫", lambda text: 4 if "猫" in text else 1, 3, 0)
 

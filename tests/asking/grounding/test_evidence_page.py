@@ -51,12 +51,35 @@ def test_the_table_says_path_value_words_offsets_and_other_readings() -> None:
     page = Page(Evidence(texts, (stated, Stated("/s", "gone"), repaired)).page())
     rows = [" ".join(row.split()) for row in page.rows[1:]]
     assert rows == [
-        "/n 1204 1.204 a, 0 to 5 1.204",
-        "/s gone not stated in the text: inferred, or chosen from a list",
+        "/n 2 readings 1204 1.204 a, 0 to 5 1.204",
+        "/s not found in the text gone inferred, or chosen from a list",
         "/q x x b, 0 to 1, repaired",
     ]
     assert "2 of 3 values found in the text." in page.data["p"]
     assert "A match shows that the text contains these words" in page.data["p"]
+
+
+def test_what_a_person_must_check_comes_first_and_the_row_says_why() -> None:
+    place = StatedPlace("a", 0, 1, "x")
+    values = (
+        Stated("/sure", "x", (place,)),
+        Stated("/label", "y"),
+        Stated("/twice", "x", (place, StatedPlace("a", 2, 3, "x"))),
+        Stated("/unsure", "x", (place,)),
+        Stated("/more", "x", (place,), has_more=True),
+        Stated("/readings", 1204, (place, StatedPlace("a", 2, 3, "x")), ("1.204", "12.04")),
+    )
+    page = Evidence({"a": "x x"}, values, {"/sure": 0.5, "/unsure": 0.494}).page()
+    rows = [" ".join(row.split()).partition(" x ")[0].removesuffix(" y") for row in Page(page).rows[1:]]
+    assert "5 of 6 values found in the text. 5 values to check first." in page
+    assert rows == [
+        "/readings 3 readings 2 places 1204",
+        "/unsure 49.4% sure",
+        "/twice 2 places",
+        "/more 1+ places",
+        "/label not found in the text y inferred, or chosen from a list",
+        "/sure",
+    ]
 
 
 def test_a_place_in_the_table_leads_to_its_mark() -> None:

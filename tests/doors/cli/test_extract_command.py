@@ -115,10 +115,10 @@ def test_pages_that_are_not_asked_are_told_and_strict_exits_with_1(how: list[str
             told = run(*command, *how)
             assert not server.bodies and told.exit_code == int("strict" in str(how)), told.output
             *hints, last = (line for line in told.stderr.splitlines() if not line.endswith(" torch ..."))
-            assert last == "0 items, 0 of 2 pages, 0 tokens; not asked: 2 pieces with no date for /made"
+            assert last == "0 items, 0 of 2 pieces, 0 tokens; not asked: 2 pieces with no date for /made"
             assert [hint.partition(" Possible")[0] for hint in hints] == [
-                "Hint: deed.txt: Not processed: 1 piece with no date for /made (page 1).",
-                "Hint: other.txt: Not processed: 1 piece with no date for /made (page 1).",
+                "Hint: deed.txt: Not processed: 1 piece with no date for /made (piece 1).",
+                "Hint: other.txt: Not processed: 1 piece with no date for /made (piece 1).",
             ]
             assert "characters 8 to 24 ('3 Bealtaine 2024')" in hints[0] and "unverified=True" in hints[0]
     assert "Not processed: 1 piece with no date for /made" in (folder / "found.html").read_text()
@@ -159,7 +159,7 @@ def mails(folder: Path) -> Path:
 def test_a_folder_is_read_and_exits_with_0(mails: Path) -> None:
     with serving(answer) as server:
         told = run("mails", "--model", server.model, "--schema", "people.json")
-    assert told.exit_code == 0 and "2 items, 2 of 2 pages" in told.stderr
+    assert told.exit_code == 0 and "2 items, 2 of 2 pieces" in told.stderr
     lines = [json.loads(line) for line in told.stdout.splitlines()]
     assert [(line["document"], line["value"]) for line in lines] == [
         ("ada.txt", WANTED[0]),
@@ -174,7 +174,7 @@ def test_each_file_that_cannot_be_read_is_told_and_exits_with_1(how: list[str], 
     with serving(answer) as server:
         for _ in range(2):  # the second one reads the file of answers
             told = run("mails", "absent.txt", "--model", server.model, "--schema", "people.json", *how)
-            assert told.exit_code == 1 and "2 items, 2 of 2 pages" in told.stderr
+            assert told.exit_code == 1 and "2 items, 2 of 2 pieces" in told.stderr
             lines = [line for line in told.stderr.splitlines() if line.startswith("Failed: ")]
             names = [f"mails/{number}.bin" for number in range(5)]
             assert [line.split(":")[1].strip() for line in lines] == [*names, "absent.txt"]
@@ -241,5 +241,5 @@ def test_pages_that_max_requests_left_out_are_told_and_exit_with_1(folder: Path)
         told = run(*how, "-o", "overlap=0", "-o", "max_requests=1")
         assert len(server.bodies) == 1
     assert told.exit_code == 1, told.output
-    assert "Hint: max_requests=1 ended the run: 1 of 2 pages were not processed." in told.stderr
-    assert told.stderr.splitlines()[-1].startswith("1 item, 1 of 2 pages")
+    assert "Hint: max_requests=1 ended the run: 1 of 2 pieces were not processed." in told.stderr
+    assert told.stderr.splitlines()[-1].startswith("1 item, 1 of 2 pieces")

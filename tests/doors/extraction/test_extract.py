@@ -172,7 +172,7 @@ def test_where_all_pages_fail_the_error_is_raised(monkeypatch: Any) -> None:
     monkeypatch.setattr(page_asking, "PAUSE", 0.0)
     text = document(random.Random(13), 200)
     with serving({"status": 500, "error": "down"}) as server:
-        with pytest.raises(GenerationError, match=r"No page has an answer.*down"):
+        with pytest.raises(GenerationError, match=r"No piece has an answer.*down"):
             extracted(server.model, text, page=60)
         assert len(server.bodies) < 400
 

@@ -219,7 +219,7 @@ def test_a_required_member_that_no_page_states_is_told_of_a_schema_too(
     if missing is None:
         assert found.value == {key: one for key, one in said.items() if key != "note"}
     else:
-        with pytest.raises(NotStatedError, match=f"No page states {missing}") as caught:
+        with pytest.raises(NotStatedError, match=f"The document does not state {missing}") as caught:
             _ = found.value
         assert caught.value.path == missing and found[0].value["count"] == 3
 

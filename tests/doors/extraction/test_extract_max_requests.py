@@ -27,7 +27,7 @@ def test_a_run_ends_after_so_many_requests_with_what_is_there(most: int, at_once
     assert part.is_limited and part.is_stopped and not part.is_complete
     left = part.pages - part.asked - len(part.unasked)
     assert part.remarks[0] == (
-        f"max_requests={most} ended the run: {left} of {part.pages} pages were not processed. "
+        f"max_requests={most} ended the run: {left} of {part.pages} pieces were not processed. "
         "Increase it, or call again with the same out."
     )
     assert part.items and all(one.value in sales_in(text) for one in part)
@@ -87,12 +87,12 @@ def test_requests_are_told_before_the_first_one(
     monkeypatch.setattr(extract_calls._log, "info", lambda what: told.append((len(model.prompts), what)))
     seen = list[int]()
     found = extracted(engine, text, page=60, overlap=25, progress=lambda now: seen.append(now.requests))
-    assert told == [(0, f"extract: {found.pages} pages to ask about, {found.pages} requests")]
+    assert told == [(0, f"extract: {found.pages} pieces to ask about, {found.pages} requests")]
     assert set(seen) == {found.pages}
     monkeypatch.setattr(extract_calls, "MANY", 5)
     with pytest.warns(ShortenedWarning):
         extracted(engine, text, page=60, overlap=25, progress=True, max_requests=2)
-    what = f"extract: {found.pages} pages to ask about, 2 requests\n"
+    what = f"extract: {found.pages} pieces to ask about, 2 requests\n"
     assert what in capfd.readouterr().err
     extracted(engine, text, page=60, overlap=25, progress=False)
     assert capfd.readouterr().err == ""

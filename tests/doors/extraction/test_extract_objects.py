@@ -83,15 +83,15 @@ def test_the_fields_of_one_object_may_stand_on_different_pages(page: int) -> Non
 def test_a_required_field_that_no_page_states_is_told() -> None:
     text = TEXT.replace("Price: 4500.", "").replace("2026-05-04", "some day")
     found = extracted(finder(stated_in)[0], text, Contract, page=60, max_tokens=400)
-    assert found[0].error == "No page states /price." and found[0].value["seller"] == "Ada Byron"
+    assert found[0].error == "The document does not state /price." and found[0].value["seller"] == "Ada Byron"
     with pytest.raises(NotStatedError, match="/price"):
         _ = found.value
 
 
 def test_a_document_of_one_value_that_no_page_states_has_none() -> None:
     found = extracted(finder(lambda text: None)[0], "The weather was fine.", int)
-    assert found[0].error == "No page states a value."
-    with pytest.raises(NotStatedError, match="No page states a value"):
+    assert found[0].error == "The document does not state a value."
+    with pytest.raises(NotStatedError, match="The document does not state a value"):
         _ = found.value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from pages_in_browsers import BROWSER, HOSTILE, Page, policy_for, shape, shown
 
+from structgen.asking.documents.sheets import Sheet
 from structgen.asking.pages import marked_texts
 from structgen.base.printable import printable
 from structgen.doors.extraction.extraction_page import page_of
@@ -156,7 +158,9 @@ def test_what_needs_a_look_comes_first_and_the_row_says_why() -> None:
     order = [
         (
             int(row.split()[0]),
-            re.findall(r"\d conflicts?|error: [^5]*small|doubtful|not stated$|not stated(?= made)", row),
+            re.findall(
+                r"\d conflicts?|error: [^5]*small|low confidence|not stated$|not stated(?= made)", row
+            ),
         )
         for row in rows_in(page)
     ]
@@ -164,7 +168,7 @@ def test_what_needs_a_look_comes_first_and_the_row_says_why() -> None:
         (8, ["2 conflicts"]),
         (7, ["1 conflict"]),
         (6, ["error: n: too small"]),
-        (5, ["doubtful"]),
+        (5, ["low confidence"]),
         (4, ["not stated", "not stated"]),
         (3, []),
         (1, []),
@@ -172,7 +176,7 @@ def test_what_needs_a_look_comes_first_and_the_row_says_why() -> None:
     ]
 
 
-def test_a_conflict_stands_below_its_field_with_page_and_confidence_and_leads_to_its_place() -> None:
+def test_a_conflict_stands_below_its_field_with_piece_and_confidence_and_leads_to_its_place() -> None:
     text = "It costs 48,500.00 or 45,800.00."
     fields = (value("/fee", Decimal("48500.00"), 9, 18, confidence=0.71), value("/x", 1, confidence=0.98))
     others = (
@@ -182,12 +186,47 @@ def test_a_conflict_stands_below_its_field_with_page_and_confidence_and_leads_to
     page = page_of({"a": text}, [item(*fields, conflicts=others, pages=(1, 2, 3))], [])
     (row,) = rows_in(page)
     assert row == (
-        "1 pages 1, 2, 3 2 conflicts not stated 48500.00 71% sure or 45800.00 page 2, 64% sure"
-        " 1 not stated or y page 3, 20% sure, not stated"
+        "1 pieces 1, 2, 3 2 conflicts not stated 48500.00 71% sure or 45800.00 piece 2, 64% sure"
+        " 1 not stated or y piece 3, 20% sure, not stated"
     )
     assert attributes(page, "data-to") == ["m0-9", "m0-22"]
     assert [dict(attrs)["class"] for tag, attrs in Page(page).elements if tag == "mark"] == ["c0", "c0 other"]
     assert {"m0-9", "m0-22"} <= {*attributes(page, "id")}
+
+
+def test_doubtful_items_are_those_of_the_call_and_folded_below_the_sure_ones() -> None:
+    sure = [item(value("/n", "1", 1, 2, confidence=0.01)), item(value("/n", "2", 2, 3))]
+    doubtful = [item(value("/n", str(at), at, at + 1, confidence=0.9)) for at in range(3, 6)]
+    page = page_of({"a": "0123456789"}, sure, [], doubtful)
+    above, _, fold = page.partition("<details>")
+    assert "2 items in 1 document. 3 doubtful items below." in page
+    assert ["▲" in row or "low confidence" in row for row in rows_in(above)] == [True, False]
+    assert "doubtful" not in " ".join(rows_in(above))
+    # the first row of a page is its head
+    folded = rows_in(f"<tr></tr>{fold}")
+    assert [row.split()[0] for row in folded] == ["1", "2", "3"]
+    assert "low confidence" not in " ".join(folded)
+    assert fold.startswith("<summary>3 doubtful items: all other results omit them</summary>")
+    assert len(attributes(page, "data-to")) == 5
+    assert "<details" not in page_of({"a": "0123456789"}, sure, [])
+
+
+def test_a_sheet_is_a_link_into_the_pdf_and_a_heading_is_none() -> None:
+    first, last = Sheet(0, 1, 3, "i"), Sheet(5, 3, 3, "1")
+    fields = [replace(value(f"/{at}", "x", at, at + 1), sheet=last if at else first) for at in range(3)]
+    other = replace(value("/0", "y", 6, 7, page=2), sheet=last)
+    found = item(*fields, conflicts=(other,), document="x.pdf", pages=(1, 2))
+    told = item(replace(value("/0", "x", 4, 5), sheet=Sheet(0, heading="<b>")), document="notes")
+    page = page_of({"x.pdf": "0123456789", "notes": "# <b>"}, [found, told], [], links={"x.pdf": "in/x.pdf"})
+    assert attributes(page, "href") == ["in/x.pdf#page=1", "in/x.pdf#page=3"]
+    row, plain = rows_in(page)
+    assert row.startswith(
+        "1 x.pdf on sheet 1 (label i) of 3 on sheet 3 (label 1) of 3 pieces 1, 2 1 conflict"
+    )
+    assert "or y on sheet 3 (label 1) of 3" in row
+    assert plain.startswith("2 notes under '<b>'")
+    many = [replace(value(f"/{at}", "x", at, at + 1), sheet=Sheet(at, at + 1, 99)) for at in range(12)]
+    assert "on sheet 10 of 99 and 2 more" in rows_in(page_of({"a": "x" * 12}, [item(*many)], []))[0]
 
 
 def test_each_value_leads_to_a_mark_that_has_it() -> None:
@@ -265,7 +304,7 @@ def test_a_value_of_each_kind_is_shown_and_a_long_one_cut() -> None:
 
 def test_no_items_no_texts_and_items_without_values_make_a_page() -> None:
     assert "0 items in 0 documents" in page_of({}, [], [])
-    assert rows_in(page_of({"a": ""}, [item(pages=(1,))], [])) == ["1 page 1"]
+    assert rows_in(page_of({"a": ""}, [item(pages=(1,))], [])) == ["1 piece 1"]
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
@@ -312,6 +351,11 @@ def test_in_a_browser_it_leads_both_ways_filters_and_finds(tmp_path: Path) -> No
     search("THE FEE", 1);
     search("words stand here.", -1);
     search("nowhere", 1);
+    const fold = document.querySelector("details");
+    seen.push(fold.open);
+    document.querySelectorAll("mark")[59].click();
+    seen.push(fold.open);
+    fold.open = false;
     for (const wanted of ["Conflict", ""]) {
       box.value = wanted;
       filter();
@@ -322,12 +366,12 @@ def test_in_a_browser_it_leads_both_ways_filters_and_finds(tmp_path: Path) -> No
     document.title = seen.join("; ");
     """
     foreign = "<script>document.title = 'alert'</script></html>"
-    page = page_of({"a": text, "b": ""}, items, []).replace("</html>", foreign)
+    page = page_of({"a": text, "b": ""}, items[:59], [], items[59:]).replace("</html>", foreign)
     done = shown(page, asked, tmp_path)
     assert len(done.told) == 1 and "violates" in done.told[0], done.told
     assert done.title.split("; ") == [
         "0054 = 54 seen",
-        "0050 = or 50 page 1 seen",
+        "0050 = or 50 piece 1 seen",
         "0058 = 58 seen",
         "true",
         '1 of 1 places: "0057 euros (a+b),\\nto" seen',
@@ -337,6 +381,8 @@ def test_in_a_browser_it_leads_both_ways_filters_and_finds(tmp_path: Path) -> No
         '1 of 60 places: "The fee" seen',
         '1,200 of 1,200 places: "words stand here." seen',
         "0 of 0 places: undefined",
-        "1 of 60 items: 2 1",
-        ": 61 3",
+        "false",
+        "true",
+        "1 of 60 rows: 2 1",
+        ": 60 3",
     ]

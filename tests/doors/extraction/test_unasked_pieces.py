@@ -66,7 +66,7 @@ def check_counts(found: Any, prompts: list[str]) -> None:
     places = [(one.document, one.start, one.end) for one in found.unasked]
     assert len({*places}) == len(places)
     named = [
-        re.search(r"(.*): Not processed: ([\d,]+) pieces? with (.*?) \(page", one) for one in found.remarks
+        re.search(r"(.*): Not processed: ([\d,]+) pieces? with (.*?) \(piece", one) for one in found.remarks
     ]
     told = {(match[1], match[3]): int(match[2].replace(",", "")) for match in named if match}
     assert len(told) == sum(match is not None for match in named)
@@ -131,7 +131,7 @@ def test_a_run_that_goes_on_counts_what_a_whole_run_counts(seed: int, tmp_path: 
             raise KeyboardInterrupt
 
     how = {"page": 30, "overlap": 0, "out": tmp_path / "items.jsonl"}
-    with pytest.warns(ShortenedWarning, match=f"{whole.pages - 4} pages of {whole.pages} were not asked"):
+    with pytest.warns(ShortenedWarning, match=f"{whole.pages - 4} pieces of {whole.pages} were not asked"):
         part = extracted(engine, text, target, **how, progress=stop, at_once=1)
     assert part.asked + len(part.unasked) == 4 and part.is_stopped
     again = extracted(engine, text, target, **how)
@@ -161,7 +161,7 @@ def test_the_halves_of_a_page_are_told_too() -> None:
     assert made.unasked and made.asked == made.pages == 1 and made.requests == len(model.prompts) > 1
     assert all(0 < one.start < one.end <= len(text) for one in made.unasked)
     (remark,) = (one for one in made.remarks if "Not processed" in one)
-    what = rf"document: Not processed: {len(made.unasked)} pieces? with no number for /count \(page 1"
+    what = rf"document: Not processed: {len(made.unasked)} pieces? with no number for /count \(piece 1"
     assert re.match(what, remark)
 
 
