@@ -13,11 +13,9 @@ from typing import Any, TypeAlias
 
 from structgen.asking.grounding.stated_text import StatedText
 from structgen.base.errors import GroundedWarning, OptionError, warning_level
-from structgen.base.json_text.exact_json import values_in
 from structgen.base.language import checks
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.machines.core.grammar import Grammar
-from structgen.schema.reading.quote_keyword import QUOTE
 
 NamedTexts: TypeAlias = tuple[tuple[str, str], ...]
 MOST_CHARACTERS = 4_000_000
@@ -51,11 +49,6 @@ def checked_texts(value: Any) -> bool | NamedTexts:
     return tuple(pairs)
 
 
-def has_quotes(schema: Any) -> bool:
-    """Return whether a schema may have the keyword `x-quote`."""
-    return any(isinstance(value, dict) and QUOTE in value for _, value in values_in(schema))
-
-
 def warn_grounded(fault: str) -> None:
     """Warn of a grounded call (`GroundedWarning`); the warning names the first caller outside of this
     package."""
@@ -66,6 +59,14 @@ def idle_missing() -> OptionError:
     """Return the error of `missing` where nothing is held to a text."""
     fault = "The option has no effect without grounded=."
     return OptionError(fault, where="missing", cure="Pass grounded too, or remove missing.")
+
+
+def idle_remark(subject: str, *, values: bool = True, **_: bool) -> str:
+    """Return the remark on schemas in which nothing is held to the texts. `subject`: such as "The type has";
+    `values`: as in `narrow_grammar`, whose other options may stand beside it."""
+    values_of = "value that a text could state: numbers, dates, addresses, patterns, quotes"
+    kind, option = (values_of, "grounded") if values else ("string that could be a quote", "quotes")
+    return f"{subject} no {kind}; {option}= has no effect."
 
 
 def schema_grammar_of(grammar: Grammar | None, where: str = "grounded") -> Grammar:
@@ -103,9 +104,7 @@ def grounded_grammar(
         result = narrow_grammar(inner, stated_text, values=values, quotes=quotes, free=free)
         # a person who asks for grounding should know that it does nothing
         if not result.places and report is not None:
-            values_of = "value that a text could state: numbers, dates, addresses, patterns, quotes"
-            kind, option = (values_of, "grounded") if values else ("string that could be a quote", "quotes")
-            report(f"The type has no {kind}; {option}= has no effect.")
+            report(idle_remark("The type has", values=values))
         return result.grammar
 
     return schema_grammar_of(grammar, "grounded" if values else "quotes").inside(narrow_inner)

@@ -6,21 +6,28 @@ policies.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
+from structgen.asking.grounding.grounded_grammar import (
+    grounded_grammar,
+    idle_remark,
+)
+from structgen.asking.grounding.stated_text import StatedText
 from structgen.asking.request_reading.grammar_forms import SGLANG, requested_grammar
 from structgen.asking.request_reading.request_members import GUIDED, TOOL_ITEMS, members_of, read_members
-from structgen.asking.tool_calls.tool_choices import ToolChoice, read_choice
+from structgen.asking.tool_calls.tool_choices import NO_CALLS, ToolChoice, read_choice
 from structgen.asking.tool_calls.tool_definitions import Tool, read_tools
 from structgen.asking.tool_calls.tool_grammar import tools as grammar_of
-from structgen.base.errors import OptionError, options_named
+from structgen.base.errors import NotStatedError, OptionError, options_named
+from structgen.base.json_text.exact_json import values_in
 from structgen.base.limits import Limits
 from structgen.grammars.text_grammars.text_grammar import ComposedGrammar, as_text, either
 from structgen.machines.core.grammar import Grammar
+from structgen.schema.reading.quote_keyword import QUOTE
 from structgen.schema.reading.suspect_keywords import looks_like_schema
 
 SERVED: Final[Mapping[str, Any]] = MappingProxyType({"whitespace": "oneline"})
@@ -40,10 +47,10 @@ _REQUEST: Final = (
 class ReadRequest:
     """What a request says of its reply. Made by `read_request`."""
 
-    tools: tuple[Tool, ...]
-    tool_choice: Any
-    parallel: bool
-    choice: ToolChoice
+    tools: tuple[Tool, ...] = ()
+    tool_choice: Any = None
+    parallel: bool = True
+    choice: ToolChoice = NO_CALLS
     """The tools and their choice, read: which may be called, and how often."""
     answer: Grammar | None = None
     """The grammar of a reply that calls no tool; None: free text, or a call is required."""
@@ -80,6 +87,69 @@ class ReadRequest:
         if isinstance(grammar, ComposedGrammar) and isinstance(call_grammar, ComposedGrammar):
             grammar.repeats = call_grammar.repeats
         return grammar
+
+    def with_call(self) -> ReadRequest:
+        """Return the request to a model whose free text means nothing, as that of the embedded ones: where a
+        reply may be free text or calls, it is one call."""
+        if self.choice.mode != "auto" or self.answer is not None:
+            return self
+        # such a model does not know when to stop calling
+        return replace(self, choice=replace(self.choice, mode="required", max_calls=1))
+
+    @property
+    def has_quotes(self) -> bool:
+        """Whether a string of the answer, or an argument of a tool that may be called, is marked as a
+        quote."""
+        schemas = [getattr(self.answer, "schema", None), *(tool.schema for tool in self.choice.tools)]
+        return any(isinstance(value, dict) and QUOTE in value for _, value in values_in(schemas))
+
+    def narrow(
+        self,
+        stated: StatedText,
+        report: Callable[[str], None] | None,
+        call_texts: StatedText | None = None,
+        **how: bool,
+    ) -> ReadRequest:
+        """Return the request of those replies whose values are stated: in the answer and in the arguments of
+        calls. A tool whose required arguments are not stated is left out, and so is such an answer where
+        tools are left. Beside tools, an answer without a schema stays free.
+
+        `report`: who is told what is left out, and where nothing is held to the texts; None: nobody.
+        `call_texts`: the texts to which calls are held, if they are not `stated`. `how`: the options of
+        `narrow_grammar`. For example, `reading.narrow(stated_text(texts), None, quotes=True)`. Errors: those
+        of `grounded_grammar` and `Tool.narrow`; NotStatedError where no reply is left. Cost: that of reading
+        the texts, and of compiling each schema.
+        """
+        answer, place_count = self.answer, 0
+        tools = dict[str, Tool]()
+        refusals, remarks, idle = list[NotStatedError](), list[str](), list[str]()
+        for tool in self.choice.tools:
+            try:
+                tools[tool.name], places = tool.narrow(call_texts or stated, self.policies, **how)
+                place_count += places
+            except NotStatedError as error:
+                refusals.append(error)
+                remarks.append(f"The tool {tool.name} is left out. {error.what}")
+            if tool.custom:
+                remarks.append(f"The input of the custom tool {tool.name} is not restricted to the text.")
+        choice = replace(self.choice, tools=tuple(tools.values())) if tools else NO_CALLS
+        if self.choice.must_call and not tools:
+            raise refusals[0]
+        if getattr(answer, "schema", None) is not None or not self.choice.tools:
+            try:
+                answer = grounded_grammar(answer, stated, **how, report=idle.append)
+            except NotStatedError as error:
+                if not tools:
+                    raise
+                answer, choice = None, replace(choice, mode="required")
+                remarks.append(f"The reply must be a call. {error.what}")
+        elif not remarks:
+            idle.append(idle_remark("The tools have", **how))
+        if report is not None:
+            for remark in remarks + idle * (not place_count):
+                report(remark)
+        all_tools = tuple(tools.get(tool.name, tool) for tool in self.tools)
+        return replace(self, tools=all_tools, choice=choice, answer=answer)
 
 
 @options_named('sg.read_request({"response_format": {...}, "tools": [...]})')
@@ -119,7 +189,7 @@ def read_request(
     # a form or a schema alone has no tools
     if isinstance(request, bool) or _is_form(request):
         grammar = requested_grammar(request, None, all_policies, specials)
-        return ReadRequest((), None, True, read_choice((), None, True), grammar, "schema", all_policies)
+        return ReadRequest(answer=grammar, form="schema", policies=all_policies)
     request = read_members(request)
     tool_choice = request.get("tool_choice")
     parallel = request.get("parallel_tool_calls")

@@ -3,7 +3,8 @@
 What comes in: tools (functions, types, OpenAI's and MCP's dicts), a format, a choice. What goes out: a
 grammar of replies, and of a reply its texts, thoughts and calls. No tool is ever called here.
 
-1. `tool_definitions` reads tools, `tool_choices` which of them may be called and how often.
+1. `tool_definitions` reads tools, and holds their arguments to texts; `tool_choices` reads which of them may
+   be called and how often.
 2. `tool_format` is the description of a format: texts with places in them. `format_rows` lists those known,
    and finds one by a chat template.
 3. `tool_grammar` builds the grammar of replies; arguments which are not one JSON object are those of

@@ -880,6 +880,6 @@ class CallReader(IncomingText):
 def _argument_plan(tool: Tool | None) -> ArgumentPlan | None:
     """Return the plan of a tool's arguments, or None where its schema does not describe each of them."""
     try:
-        return None if tool is None else plan_of(tool.closed_schema, tool.policies)
+        return None if tool is None else plan_of(*tool.schema_under({}))
     except UnsupportedError:
         return None

@@ -39,6 +39,9 @@ class ToolChoice:
         return None if self.max_calls is None else self.max_calls - 1
 
 
+NO_CALLS: Final = ToolChoice((), "none", 0)
+
+
 def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolChoice:
     """Return a choice: "auto", "required" (or "any"), "none", the name of a tool, or OpenAI's dicts, of chat
     completions and of responses: `{"type": "function", ...}`, `{"type": "allowed_tools", ...}`. One that was
@@ -71,7 +74,7 @@ def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolC
     if not isinstance(tool_choice, str):
         raise option_error(_WHERE, tool_choice, _FORMS)
     if tool_choice == "none":
-        return ToolChoice((), "none", 0)
+        return NO_CALLS
     if tool_choice in ("auto", "required"):
         return _choose_mode(tuple(tools), tool_choice, max_calls, _WHERE)
     return ToolChoice((_find_tool(tools_by_name, tool_choice, _WHERE),), "forced", 1)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
+from structgen.asking.grounding.stated_text import StatedText
 from structgen.asking.python_types.type_hints import TypeReader, read_type
 from structgen.asking.tool_calls.custom_tools import custom_members
 from structgen.asking.tool_calls.tool_shapes import TOOL_SHAPES, JsonObject
@@ -34,7 +35,12 @@ from structgen.base.errors import (
 from structgen.base.language.checks import shorten_text, show_value
 from structgen.base.language.shapes import suggest_name
 from structgen.base.limits import Limits
-from structgen.grammars.json_grammars.schema_grammar import unwarned_schema, without_grammars
+from structgen.grammars.json_grammars.schema_grammar import (
+    JsonSchemaGrammar,
+    json_schema,
+    unwarned_schema,
+    without_grammars,
+)
 from structgen.grammars.text_grammars.composition.argument_plan import has_documents
 from structgen.grammars.text_grammars.composition.argument_roots import of_objects, root_of
 from structgen.machines.core.compiled import first_fault
@@ -85,6 +91,10 @@ class Tool:
     """The name of the namespace of OpenAI's that has the tool; "": none."""
     inner_name: str = ""
     """The name of the tool in its namespace, where `name` is another one; else ""."""
+    stated: StatedText | None = None
+    """The texts to which the arguments are held; None: to none."""
+    narrowed: JsonSchemaGrammar | None = None
+    """The grammar of the arguments that these texts state; None: the texts exclude no arguments."""
 
     def __post_init__(self) -> None:
         schema = _object_schema(self.schema, f"the tool {self.name}", self.name)
@@ -124,6 +134,39 @@ class Tool:
         # a closed schema that no object satisfies helps nobody
         too_few = "minProperties" in schema and not has_documents(unwarned_schema(closed))
         return schema if too_few else closed
+
+    def schema_under(self, policies: Mapping[str, Any]) -> tuple[JsonObject, JsonObject]:
+        """Return the schema of the arguments that a call may have, and the options of `sg.json_schema` that
+        read it: the tool's own and `policies`."""
+        options = {**self.policies, **policies}
+        if self.narrowed is None:
+            return self.closed_schema, options
+        # it may name grammar objects of this process, and was looked at for mistakes before
+        schema: Any = self.narrowed.schema
+        return schema, {**options, "grammars": None, "strict": None}
+
+    def grammar_under(self, policies: Mapping[str, Any]) -> JsonSchemaGrammar:
+        """Return the grammar of the arguments as one JSON object; `policies` as in `schema_under`."""
+        schema, options = self.schema_under(policies)
+        return json_schema(schema, **options)
+
+    def narrow(self, stated: StatedText, policies: Mapping[str, Any], **how: bool) -> tuple[Tool, int]:
+        """Return the tool with arguments that texts state, and the number of places in its schema whose
+        values are held to them. The input of a custom tool stays free.
+
+        `policies`: options of `sg.json_schema`; `how`: those of `narrow_grammar`. For example,
+        `tool.narrow(stated_text(texts), {}, quotes=True)`. Errors: those of the schema and of
+        `narrow_grammar`, with the name of the tool. Cost: that of `narrow_grammar`.
+        """
+        # start-up: few calls are held to texts
+        from structgen.asking.grounding.narrowing import narrow_grammar
+
+        tool = dataclasses.replace(self, stated=stated)
+        if self.custom:
+            return tool, 0
+        with prefix_place(f"the tool {self.name}"):
+            grammar, places = narrow_grammar(self.grammar_under(policies), stated, **how)
+        return dataclasses.replace(tool, narrowed=grammar if places else None), places
 
     def value(self, document: str) -> Any:
         """Return the arguments in a JSON text as the tool's types have them: an object of the type. Of a

@@ -35,7 +35,6 @@ from structgen.base.language import checks
 from structgen.base.limits import Limits
 from structgen.base.system.garbage import pause_collection
 from structgen.base.system.public_calls import THIS_CALL
-from structgen.grammars.json_grammars.schema_grammar import json_schema
 from structgen.grammars.text_grammars.composition.argument_grammar import (
     argument_grammar,
     blank_of,
@@ -116,7 +115,8 @@ def tools(
         grammar = _Builder(row, specials, policies).build_reply(choice, thinking)
     if choice.max_calls != 1 and isinstance(grammar, ComposedGrammar):
         # without functions and types, which do not pickle everywhere
-        plain_tools = tuple(replace(tool, callable=None, reader=None) for tool in choice.tools)
+        others: Any = dict.fromkeys(("callable", "reader", "stated", "narrowed"))
+        plain_tools = tuple(replace(tool, **others) for tool in choice.tools)
         grammar.repeats = partial(
             _find_repeat, row=row, tools=plain_tools, thinking=thinking, must_call=choice.must_call
         )
@@ -347,7 +347,7 @@ class _Builder:
     def may_be_empty(self, tool: Tool) -> bool:
         if tool.schema.get("required"):
             return False
-        return takes_nothing(tool.closed_schema, {**tool.policies, **self.policies})
+        return takes_nothing(*tool.schema_under(self.policies))
 
     def call_parts(self, template: str, tool: Tool) -> Iterator[TextGrammar]:
         """Yield the grammars of the parts of a call, by a template of the format."""
@@ -372,11 +372,10 @@ class _Builder:
 
     def build_arguments(self, tool: Tool) -> TextGrammar:
         """Return the arguments of a tool, as the format writes them. Errors: those of schemas."""
-        policies = {**tool.policies, **self.policies}
         with prefix_place(f"the tool {tool.name}"):
             if self.row.member:
                 texts = {INPUT: as_text(tool.input)} if tool.input is not None else {}
-                return argument_grammar(tool.closed_schema, policies, self.row, texts=texts)
+                return argument_grammar(*tool.schema_under(self.policies), self.row, texts=texts)
             if tool.input is not None:
                 return sequence('{"', INPUT, '": ', in_json_string(tool.input), "}")
-            return JsonTexts(json_schema(tool.closed_schema, **policies), place=f"the tool {tool.name}")
+            return JsonTexts(tool.grammar_under(self.policies), place=f"the tool {tool.name}")

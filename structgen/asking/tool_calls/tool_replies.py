@@ -9,12 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from structgen.asking.tool_calls.tool_definitions import Tool
 from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import GenerationError, OptionError, StructgenError
+from structgen.base.json_text.exact_json import read_exact
+
+if TYPE_CHECKING:
+    from structgen.asking.grounding.evidence import Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,18 @@ class Call:
                 cure="Wait for the rest, or allow more tokens.",
             )
         return dict(self.arguments) if self.tool is None else self.tool.value(self.document)
+
+    @property
+    def evidence(self) -> Evidence | None:
+        """Where the texts to which the arguments are held state each of them; None where they are held to
+        none, and of a call with an error. A path begins at the arguments: `/city`. Cost: that of
+        `evidence_of`, each time."""
+        # start-up: few calls are held to texts
+        from structgen.asking.grounding.evidence import evidence_of
+
+        if self.tool is None or self.tool.stated is None or self.error is not None:
+            return None
+        return evidence_of(read_exact(self.document), self.tool.stated)
 
     def result(self, value: Any, *, error: bool = False) -> JsonObject:
         """Return the message that brings the model what a call came to. `value` is text as it is and anything

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from structgen.decoding.runs.exclusions import Exclusion, Exclusions
-from structgen.doors.cli.flags import LANGUAGES, OF_GROUNDING, OF_LARK, OF_TOOLS, POLICIES
+from structgen.doors.cli.flags import LANGUAGES, OF_LARK, OF_TOOLS, POLICIES
 from structgen.doors.cli.named_options import CommandOptions
 
 
@@ -87,12 +87,6 @@ OF_FLAGS: Final = Exclusions(
     ),
     Exclusion(
         "evidence", "The option needs grounded answers.", "Add -o grounded=true.", without=_are_texts_given
-    ),
-    Exclusion(
-        OF_GROUNDING,
-        "The arguments of calls are not grounded in texts.",
-        "Remove one of them.",
-        beside="tools",
     ),
     # --- models on servers
     Exclusion(

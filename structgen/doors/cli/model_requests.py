@@ -57,10 +57,10 @@ class ModelRequests(TargetLanguage):
         documents as they were trained to, other models on one line. Draws are from all texts that the
         policies of `sg.json_schema` allow."""
         from structgen.asking.request_reading.request_reader import SERVED
-        from structgen.doors.typed.tool_prompts import EMBEDDED_POLICIES
+        from structgen.schema.reading.policies import READABLE_DUMPS
 
         if self.is_embedded:
-            return EMBEDDED_POLICIES
+            return READABLE_DUMPS
         return {} if self.options.command == "sample" else SERVED
 
     @cached_property
@@ -94,7 +94,7 @@ class ModelRequests(TargetLanguage):
             typed_options = TypedOptions(
                 tools=tools, policies=self.policies or None, **self.options.select_given(OF_TOOLS)
             )
-            return form_of_calls(typed_options, Reply)
+            return form_of_calls(typed_options, Reply, self.default_policies)
         except StructgenError as error:
             root = error.where.partition("/")[0]
             if root in OF_TOOLS:
@@ -133,10 +133,11 @@ class ModelRequests(TargetLanguage):
     def request_of(self) -> Callable[[Any], Request]:
         """The function from a prompt to its request. The grammar of a grounded request is narrowed to the
         values that the texts of `grounded` state, or the prompt where it has quotes."""
-        from structgen.asking.grounding.grounded_grammar import has_quotes
+        from structgen.asking.request_reading.request_reader import ReadRequest
 
         base_request, grounding = self.request_without_prompt, self.grounding
-        if not grounding and not has_quotes(getattr(self.grammar, "schema", None)):
+        # replies that may call tools are narrowed where they are asked for, one by one
+        if "tools" in self.options or not (grounding or ReadRequest(answer=self.grammar).has_quotes):
             return lambda text: replace(base_request, prompt=text)
         from structgen.doors.typed.options import TypedOptions
         from structgen.doors.typed.prompts import narrow_task, source_of_prompt

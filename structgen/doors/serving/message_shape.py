@@ -156,7 +156,7 @@ class MessageShape(AnswerShape):
             member = {"text": "text", "thoughts": "thinking"}.get(part.kind, "input")
             value = json.loads(part.text or "{}") if member == "input" else part.text
             content.append({**_block_of(part), member: value})
-            if member == "text" and (citations := self._read_citations(results[0])):
+            if citations := self._read_citations(part, results[0].text):
                 content[-1]["citations"] = citations
         end = self._end_members(results[0])
         usage = _usage_members(results[0])
@@ -188,11 +188,7 @@ class MessageShape(AnswerShape):
                 yield {"type": "content_block_delta", "index": self.count - 1, "delta": delta}
 
     def end_events(self, index: int, result: Result) -> Iterator[Event]:
-        # the block of the text, which is the last one, is still open
-        for citation in self._read_citations(result):
-            delta = {"type": "citations_delta", "citation": citation}
-            yield {"type": "content_block_delta", "index": self.count - 1, "delta": delta}
-        yield from self._close_block()
+        yield from self._close_block(result.text)
         yield {"type": "message_delta", "delta": self._end_members(result), "usage": _usage_members(result)}
         yield {"type": "message_stop"}
 
@@ -204,12 +200,44 @@ class MessageShape(AnswerShape):
         details = {"details": {"error_code": _THREAD}} if error.code == _THREAD else {}
         return {"type": "error", "error": {**members, **details}}
 
-    def _read_citations(self, result: Result) -> list[JsonObject]:
-        """Return the citations of a reply. A reply that is held to a text is a whole JSON document."""
-        return _citations_of(result.text, self.documents) if self.body_request.is_held else []
+    def _read_citations(self, part: ReplyPart, reply_text: str) -> list[JsonObject]:
+        """Return the citations of a part of a reply, in the order of its values: of a document, which is all
+        of the reply's text, or of the arguments of a call. Free text and thoughts have none.
 
-    def _close_block(self) -> Iterator[Event]:
+        Only cited documents are searched. A document is cited by the characters `start_char_index` to before
+        `end_char_index` of its text, or by its blocks. `path` is the JSON pointer of the value in the part.
+        Cost: as `evidence_of`.
+        """
+        # start-up: few answers are cited
+        from structgen.asking.grounding.evidence import evidence_of
+
+        is_document = self.body_request.parts.answers
+        text = {"function": part.text, "text": reply_text * is_document}.get(part.kind)
+        if not (text and self.body_request.is_held):
+            return []
+        counts = Counter[bool]()
+        cited: list[tuple[int, PartDocument]] = []
+        # the documents that are not cited are counted too
+        for document in self.documents:
+            if document.is_cited:
+                cited.append((counts[document.source is None], document))
+            counts[document.source is None] += 1
+        texts = name_documents(document for _, document in cited)
+        by_name = dict(zip(dict(texts), cited, strict=True))
+        return [
+            {**_citation_of(*by_name[place.text], place.start, place.end), "path": value.path}
+            for value in evidence_of(read_exact(text), stated_text(texts))
+            # a number may stand at a thousand places
+            for place in value.places[:MOST_CITED]
+        ]
+
+    def _close_block(self, reply_text: str = "") -> Iterator[Event]:
+        """Yield the events that end the open block, with its citations. `reply_text`: all of the reply, if it
+        has ended."""
         if self.open is not None:
+            for citation in self._read_citations(self.open, reply_text):
+                delta = {"type": "citations_delta", "citation": citation}
+                yield {"type": "content_block_delta", "index": self.count - 1, "delta": delta}
             self.open = None
             yield {"type": "content_block_stop", "index": self.count - 1}
 
@@ -257,33 +285,6 @@ def _usage_members(result: Result) -> dict[str, int]:
         "cache_read_input_tokens": cached,
         "output_tokens": usage["completion_tokens"],
     }
-
-
-def _citations_of(text: str, documents: Sequence[PartDocument]) -> list[JsonObject]:
-    """Return the citations of an answer, a JSON text, in the order of its values.
-
-    `documents`: those of the conversation; only cited documents are searched. A document is cited by the
-    characters `start_char_index` to before `end_char_index` of its text, or by its blocks. `path` is the JSON
-    pointer of the value. Cost: as `evidence_of`.
-    """
-    # start-up: few answers are cited
-    from structgen.asking.grounding.evidence import evidence_of
-
-    counts = Counter[bool]()
-    cited: list[tuple[int, PartDocument]] = []
-    # the documents that are not cited are counted too
-    for document in documents:
-        if document.is_cited:
-            cited.append((counts[document.source is None], document))
-        counts[document.source is None] += 1
-    texts = name_documents(document for _, document in cited)
-    by_name = dict(zip(dict(texts), cited, strict=True))
-    return [
-        {**_citation_of(*by_name[place.text], place.start, place.end), "path": value.path}
-        for value in evidence_of(read_exact(text), stated_text(texts))
-        # a number may stand at a thousand places
-        for place in value.places[:MOST_CITED]
-    ]
 
 
 def _citation_of(number: int, document: PartDocument, start: int, end: int) -> JsonObject:

@@ -18,15 +18,11 @@ from itertools import accumulate
 from types import MappingProxyType
 from typing import Any, Final
 
-from structgen.asking.grounding.grounded_grammar import (
-    checked_texts,
-    grounded_grammar,
-    has_quotes,
-    idle_missing,
-)
+from structgen.asking.grounding.grounded_grammar import checked_texts, idle_missing
 from structgen.asking.grounding.stated_text import stated_text
 from structgen.asking.request_reading.document_parts import PartDocument, name_documents
 from structgen.asking.request_reading.request_members import ALL, HANDED, IDLE, members_of, read_members
+from structgen.asking.request_reading.request_reader import ReadRequest
 from structgen.asking.tool_calls.custom_tools import INPUT
 from structgen.asking.tool_calls.tool_definitions import Tool
 from structgen.asking.tool_calls.tool_format import ToolFormat
@@ -38,7 +34,6 @@ from structgen.base.language.shapes import UNKNOWN_MEMBERS, suggest_name
 from structgen.decoding.engine.requests import NUMBERS, Request, Sampling
 from structgen.decoding.engine.strategies.repetitions import repetitions_of
 from structgen.doors.serving.api_errors import ApiError, Body, unsupported_member
-from structgen.machines.core.grammar import Grammar
 
 MAX_DEPTH: Final = 500
 """The most open brackets of an object. Records and answers repeat parts of it, and are written by recursive
@@ -120,52 +115,55 @@ def idle_notes(body: Body) -> list[str]:
 
 
 def narrow_to_texts(
-    grammar: Grammar | None,
+    reading: ReadRequest,
     body: Body,
     prompt: Any,
     warnings: list[str],
     documents: Sequence[PartDocument] = (),
-) -> Grammar | None:
-    """Return the grammar of a reply, narrowed to values that the texts of the member `grounded` state.
+) -> ReadRequest:
+    """Return what a body asks for, narrowed to values that the texts of the member `grounded` state; the same
+    object if the body does not ask for that.
 
-    `documents`: the texts that `true` stands for. Where there are none, it stands for `prompt`: a text, or
-    messages, of which it is the last one of the user. `warnings`: the list to which warnings about parts
-    without an effect are added. Raises the errors of `grounded_grammar`; ApiError with tools, and for token
-    ids; OptionError for `missing` if nothing is narrowed.
+    `documents`: the texts that `true` stands for in an answer. Where there are none, and for calls, it stands
+    for `prompt`: a text, or messages, of which it is the last one of the user. `warnings`: the list to which
+    warnings about parts without an effect are added. Raises the errors of `ReadRequest.narrow`; ApiError for
+    free text without tools, and for token ids; OptionError for `missing` if nothing is narrowed.
     """
     grounded = body.get("grounded")
     quotes = bool(body.get("quotes"))
     quoted = body.get("quoted")
     is_asked = grounded not in (None, False) or quotes
-    if not (is_asked or (not body.get("tools") and has_quotes(getattr(grammar, "schema", None)))):
+    if not (is_asked or reading.has_quotes):
         if body.get("missing") == "free":
             raise idle_missing()
         if quoted is not None:
             raise unsupported_member(
                 "quoted", "Quotes are not requested: set quotes, or x-quote in the schema."
             )
-        return grammar
+        return reading
     name = "quotes" if grounded in (None, False) else "grounded"
     texts = checked_texts(quoted or False if name == "quotes" else grounded)
-    # the arguments of calls have their own grammars, which are not narrowed
-    if body.get("tools"):
-        raise unsupported_member(name, "The arguments of calls are not grounded in texts.")
-    if grammar is None:
+    if reading.answer is None and not reading.choice.tools:
         raise unsupported_member(name, "Free text has no values that a text could state.")
+    call_texts = None
     # true stands for the prompt itself
     if isinstance(texts, bool):
         if isinstance(prompt, list) and prompt and isinstance(prompt[0], int):
             raise unsupported_member("grounded", "Token ids are not text: send the text as grounded.")
         if not isinstance(prompt, str):
             prompt = next((turn["content"] for turn in reversed(prompt) if turn["role"] == "user"), "")
-        texts = checked_texts(name_documents(documents)) if documents else (("prompt", prompt),)
-    return grounded_grammar(
-        grammar,
+        texts = (("prompt", prompt),)
+        if documents:
+            # results of tools have documents too, and no call may be taken from these
+            call_texts = stated_text(texts)
+            texts = checked_texts(name_documents(documents))
+    return reading.narrow(
         stated_text(texts),
+        lambda remark: warnings.append(f"grounded: {remark}"),
+        call_texts,
         values=name == "grounded",
         quotes=quotes,
         free=body.get("missing") == "free",
-        report=lambda fault: warnings.append(f"grounded: {fault}"),
     )
 
 

@@ -19,7 +19,6 @@ from typing import Any, Final, Literal
 from structgen.asking.documents.confined_reading import confined_reader
 from structgen.asking.documents.documents import read_bytes
 from structgen.asking.request_reading.document_parts import Conversation, PartDocument
-from structgen.asking.request_reading.request_members import with_tools
 from structgen.asking.request_reading.request_reader import SERVED, ReadRequest, read_request
 from structgen.asking.tool_calls.format_rows import FORMATS, format_of
 from structgen.asking.tool_calls.tool_format import ToolFormat
@@ -43,7 +42,6 @@ from structgen.doors.serving.error_places import MOST_SHOWN
 from structgen.doors.serving.prompt_schemas import prompt_form
 from structgen.doors.serving.reply_parts import ReplyParts
 from structgen.doors.typed.tool_prompts import (
-    EMBEDDED_POLICIES,
     embedded_prompt,
     plain_chat,
     specials_of,
@@ -52,6 +50,7 @@ from structgen.doors.typed.tool_prompts import (
     usual_format,
 )
 from structgen.machines.core.grammar import ENDLESS_BLANKS
+from structgen.schema.reading.policies import READABLE_DUMPS
 
 _MOST_TOKENS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 MOST_SAMPLES: Final = 128
@@ -149,7 +148,7 @@ class ServedModel:
         )
         self.thinking = self._read_thoughts({}, [])[0]
         """The thoughts of a reply if the request does not mention thoughts."""
-        self.policies = EMBEDDED_POLICIES if engine.prompts.is_embedded else SERVED
+        self.policies = READABLE_DUMPS if engine.prompts.is_embedded else SERVED
         """The policies (white space, order of keys and so on) of JSON, the same as in `sg.run`."""
 
     def model_object(self, name: str) -> JsonObject:
@@ -230,7 +229,7 @@ class ServedModel:
         """Return what a conversation asks for. `where`: the member that holds it; `source`: its messages, if
         they have another shape there; `documents`: those of the last turn of the user. Errors: ApiError, and
         those of grammars, prompts and options."""
-        reading = self._read_request(self._with_required_call(body))
+        reading = self._read_request(body)
         format = self.format if reading.tools and reading.choice.mode != "none" else None
         # messages of another shape have no place for each content
         place = f"{where}/{{}}/content" if source is None else where
@@ -239,12 +238,13 @@ class ServedModel:
         warnings = list[str]()
         if self.schema_in_prompt and not reading.tools and _is_open(reading):
             reading = self._read_prompt_schema(reading, messages, warnings)
-        grammar = reading.grammar(format, specials=specials_of(self.engine)) if format else reading.grammar()
-        # a grammar that texts narrow is another object
-        free_grammar = grammar
         if format is not None and self.format_warning:
             warnings.append(f"tools: {self.format_warning}")
-        grammar = fields.narrow_to_texts(grammar, body, messages, warnings, documents)
+        # prompts tell of all tools and values, those too that texts exclude
+        narrowed = fields.narrow_to_texts(reading, body, messages, warnings, documents)
+        grammar = (
+            narrowed.grammar(format, specials=specials_of(self.engine)) if format else narrowed.grammar()
+        )
         compile_grammar = None if grammar is None else partial(self.engine.compiled, grammar, warns=False)
         continues = body.get("continue_final_message")
         messages, turn = split_continued_turn(messages, continues, compile_grammar, where=place)
@@ -271,7 +271,7 @@ class ServedModel:
         repeats = None
         if turn is not None:
             repeats = not (continues or turn.get("prefix")) if body.get("echo") is None else body["echo"]
-        parts = ReplyParts(format, reading.choice.tools, "", reading.answer is not None, stops=stops)
+        parts = ReplyParts(format, narrowed.choice.tools, "", narrowed.answer is not None, stops=stops)
         if thinking is not None:
             # a model may write the tag itself, though the prompt has it
             parts.opening = str(thinking.until).replace("/", "", 1)
@@ -285,7 +285,7 @@ class ServedModel:
             parts,
             logprob_count,
             repeats,
-            grammar is not free_grammar,
+            narrowed is not reading,
         )
 
     def _read_prompt_schema(
@@ -371,18 +371,17 @@ class ServedModel:
         reading = read_request(body, policies=policies, limits=self.limits, specials=specials)
         if own_policies and not reading.tools and getattr(reading.answer, "policies", None) is None:
             raise unsupported_member("policies", "The policies have no effect without a schema.")
-        return reading
+        return reading.with_call() if self.engine.prompts.is_embedded else reading
 
     def read_prompts(self, body: Body) -> BodyRequest:
         """Return what `/v1/completions` asks for: one text for each prompt. Errors: those of `read_chat`."""
         reading = self._read_request(body)
         likeliest = fields.count_of(body, "logprobs", max_count=MOST_LIKELIEST)
-        grammar = reading.grammar()
         warnings = list[str]()
         prompts = _list_prompts(body.get("prompt"))
         requests = []
         for prompt in prompts:
-            narrowed_grammar = fields.narrow_to_texts(grammar, body, prompt, warnings)
+            narrowed_grammar = fields.narrow_to_texts(reading, body, prompt, warnings).grammar()
             if isinstance(prompt, str):
                 text, with_outline = checks.check_text("prompt", prompt), body.get("outline")
                 question = ModelQuestion(text, narrowed_grammar, with_outline=with_outline, chat=False)
@@ -463,16 +462,6 @@ class ServedModel:
     def spell_tokens(self, tokens: Sequence[int]) -> str:
         """Return the text of tokens, special ones by their names."""
         return b"".join(map(self.spell_token, tokens)).decode("utf-8", "replace")
-
-    def _with_required_call(self, body: Body) -> Mapping[str, Any]:
-        """Return a body, in which an embedded model, which writes no free text, must call once where it
-        may."""
-        body = with_tools(body)
-        # other models may write text instead of a call
-        if not self.engine.prompts.is_embedded or not body.get("tools"):
-            return body
-        free = body.get("tool_choice") in (None, "auto") and body.get("response_format") is None
-        return {**body, "tool_choice": "required", "parallel_tool_calls": False} if free else body
 
     # --- prompts --------------------------------------------------------------------------------------------
 

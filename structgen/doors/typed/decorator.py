@@ -142,9 +142,10 @@ def generate(
         the first of several members of an object. "tokens" chooses token by token, as in any document. The
         first two need temperature 0; `detailed(...).probabilities` has the figures of a whole answer.
     grounded
-        the texts in which each number, date, time, address and code of an answer must stand: True, those that
-        the prompt is about (the arguments of the template; of messages the last turn of the user); a text; or
-        texts by name. `sg.Inferred` marks conclusions, `sg.Quote` strings that are runs of these texts.
+        the texts in which each number, date, time, address and code of an answer, or of the arguments of a
+        call, must stand: True, those that the prompt is about (the arguments of the template; of messages the
+        last turn of the user); a text; or texts by name. `sg.Inferred` marks conclusions, `sg.Quote` strings
+        that are runs of these texts.
     quotes
         whether all free strings are such runs. A server's quote in other typography gets the letters of the
         text; "exact": it is none (docs/right.md).

@@ -177,9 +177,10 @@ class CallSpec:
         writer, task = await self._load_writer(), self.task
         if document is not None:  # a plain function may be annotated AsyncIterator[T]: its items are awaited
             task = replace(task, is_async=self.is_async or self.form.asynchronous)
-        progress = document or progress_of(self.form, functools.partial(writer.read_reply, task))
         final_results, is_refused = list[Result](), False
         text_request = TextRequest.narrow(task, source)
+        read_reply = functools.partial(writer.read_reply, text_request.task)
+        progress = document or progress_of(self.form, read_reply)
         if (error := text_request.error) is not None:
             if not detailed:
                 raise error
@@ -382,7 +383,9 @@ def with_evidence(outcome: Outcome[Any], form: TargetForm, stated: StatedText) -
 
     text = outcome.text
     document: Any = text
-    if not form.is_text_in_string:
+    if outcome.reply is not None:
+        document = [read_json(call.document) for call in outcome.calls]
+    elif not form.is_text_in_string:
         document = read_json(unwrap_document(text) if form.is_wrapped else text)
     is_exact = form.quotes and form.quoted_text is None
     evidence = evidence_of(document, stated, outcome.result.repaired, is_exact=is_exact)

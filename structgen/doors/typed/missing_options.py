@@ -217,11 +217,6 @@ OF_DRAWS: Final = Exclusions(
 """Of a typed function's options, the form of what is wanted, and its writer."""
 OF_TOOLS: Final = Exclusions(
     Exclusion(
-        ("grounded", "quotes", "missing"),
-        "The arguments of calls are not grounded in texts.",
-        "Remove it, or ask for the type of one tool's arguments.",
-    ),
-    Exclusion(
         ("outline", "stop", "wrap"),
         "{} has no effect with tools.",
         "Remove it: the prompt lists the tools, and their format where a reply ends.",

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from structgen.asking.grounding.grounded_grammar import (
     NamedTexts,
     checked_texts,
-    grounded_grammar,
     idle_missing,
     warn_grounded,
 )
@@ -243,7 +243,7 @@ def narrow_task(
     form, options = task.form, task.options
     if form.unnarrowed is not None:
         return task
-    is_quoted = bool(options.quotes) or form.has_quotes
+    is_quoted = bool(options.quotes) or form.request.has_quotes
     if not (options.grounded or is_quoted):
         if options.missing != "error":
             raise idle_missing()
@@ -255,18 +255,24 @@ def narrow_task(
             "The numbers and dates of the whole prompt count as stated, including those of the question."
         )
         report(f"{message} Name the document: grounded=text.")
-    stated = _stated_text_of(task, source) if stated is None else stated
-    grammar = grounded_grammar(
-        form.grammar,
+    if stated is None:
+        grounded: Any = options.grounded
+        texts: Any = checked_texts(source.subject_texts if isinstance(grounded, bool) else grounded)
+        stated = stated_text(texts)
+    request = form.request.narrow(
         stated,
+        report,
         values=options.grounded is not False,
         quotes=bool(options.quotes),
         free=options.missing == "free",
-        report=report,
+    )
+    tools = form.tools and replace(
+        form.tools, tools=request.tools, choice=request.choice, prompts=WeakKeyDictionary()
     )
     narrowed_form = replace(
         form,
-        grammar=grammar,
+        grammar=request.answer,
+        tools=tools,
         unnarrowed=form,
         quoted_text=stated if is_quoted and options.quotes != "exact" else None,
         quotes=bool(options.quotes),
@@ -294,14 +300,6 @@ class TextRequest:
             return cls(narrow_task(task, source, is_again=is_again), source)
         except NotStatedError as error:
             return cls(task, source, error)
-
-
-def _stated_text_of(task: WritingTask, source: PromptSource) -> StatedText:
-    """Return the texts that answers to a prompt are held to. Raises OptionError for texts that are too
-    long."""
-    grounded: Any = task.options.grounded
-    texts: Any = checked_texts(source.subject_texts if isinstance(grounded, bool) else grounded)
-    return stated_text(texts)
 
 
 def unasked_result(error: NotStatedError) -> Result:

@@ -208,10 +208,10 @@ class Remote:
 
     def _request_body(self, task: WritingTask, source: PromptSource, attempt: int) -> dict[str, Any]:
         """Return a request of chat completions, with the fields that this server takes."""
-        form, options = task.form, task.options
+        options, is_structgen = task.options, bool(self._habits.is_structgen)
+        form = sent_form(task) if is_structgen else task.form
         OF_SERVER_FORMS.raise_first(options, form)
         sampling = options.sampling_of(attempt)
-        is_structgen = bool(self._habits.is_structgen)
         begun_turns, begun_members = list[dict[str, Any]](), dict[str, bool]()
         if is_structgen:
             source, begun_turns, begun_members = split_begun_turn(task, source)

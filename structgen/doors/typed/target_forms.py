@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from structgen.asking.grounding.grounded_grammar import has_quotes
 from structgen.asking.python_types.definitions import Definition
 from structgen.asking.python_types.pydantic_formats import make_refusal
 from structgen.asking.python_types.type_hints import TypeReader, read_type, type_text
+from structgen.asking.request_reading.request_reader import SERVED, ReadRequest
 from structgen.asking.request_reading.targets import read_target
 from structgen.asking.tool_calls.tool_replies import Reply, json_of_calls
 from structgen.base.errors import (
@@ -119,9 +119,9 @@ class TargetForm:
         return "grammar" if self.grammar.schema is None else "JSON"
 
     @cached_property
-    def has_quotes(self) -> bool:
-        """Whether a string of the schema is marked as a quote."""
-        return has_quotes(self.schema)
+    def request(self) -> ReadRequest:
+        """What is asked of a text, as a request to a server says it."""
+        return ReadRequest(answer=self.grammar) if self.tools is None else self.tools.request_of(self.grammar)
 
     @property
     def is_wrapped(self) -> bool:
@@ -363,23 +363,15 @@ def form_of_calls(
 ) -> TargetForm:
     """Return the form of a reply that may call tools; a reply that calls none has the form of `form_of`.
 
-    `hint`: the return type or the target, such as `Person | Call`; the other parameters are those of
-    `form_of`. Errors: those of `read_tool_use` and `form_of`; OptionError for options that have no meaning
-    beside tools.
+    `hint`: the return type or the target, such as `Person | Call`; `default_policies`: those of the arguments
+    too; the other parameters are those of `form_of`. Errors: those of `read_tool_use` and `form_of`;
+    OptionError for options that have no meaning beside tools.
     """
-    use = read_tool_use(options, hint, where)
+    use = read_tool_use(options, hint, where, default_policies or SERVED)
     OF_TOOLS.raise_first(options, use)
-    is_quoted = any(has_quotes(tool.schema) for tool in use.tools)
-    if use.reply_shape.answer is None and not is_quoted:
+    if use.reply_shape.answer is None:
         return TargetForm(hint, tools=use)
     form = form_of(use.reply_shape.answer, options.policies, default_policies, wrap, where)
-    if is_quoted or form.has_quotes:
-        raise make_refusal(
-            "sg.Quote is not checked in replies that may call tools.",
-            "x-quote",
-            "Remove sg.Quote, or use the type without tools.",
-            where,
-        )
     if form.items:
         raise make_refusal(
             "Iterator[T] cannot be combined with tools.",

@@ -12,7 +12,6 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from structgen.asking.request_reading.request_reader import SERVED, ReadRequest
 from structgen.asking.tool_calls.call_reader import parse_calls
 from structgen.asking.tool_calls.call_writing import write_calls
 from structgen.asking.tool_calls.format_rows import FORMATS, format_of, format_of_tokens
@@ -35,16 +34,12 @@ from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.core.string_values import grammar_accepts, over_bytes
-from structgen.schema.reading.policies import READABLE_DUMPS
 
 if TYPE_CHECKING:
     from structgen.decoding.engine.engine import Engine
 
 EMBEDDED_FORMAT: Final = "hermes"
 """The format of models that were trained for none, as the embedded ones."""
-EMBEDDED_POLICIES: Final = READABLE_DUMPS
-"""Policies of their documents and arguments: those of json.dumps."""
-
 
 Guard: TypeAlias = Callable[[Any], Any]
 """`ControlTokens.guard_value` of a model: people's texts become none of its control tokens."""
@@ -55,13 +50,14 @@ class ToolPrompts:
 
     def __init__(self, engine: Engine, use: ToolUse, task: WritingTask) -> None:
         """Errors: OptionError for a model whose chat template shows no format, and that has none."""
-        self._prompts, self._task, options = engine.prompts, task, task.options
+        self._prompts, options = engine.prompts, task.options
         self.answer = task.form.grammar_for(engine.tokenizer)
         """The grammar of a reply that calls nothing; None: free text, if any."""
-        if self._prompts.is_embedded and use.choice.mode == "auto" and self.answer is None:
-            # its free text means nothing, and it does not know when to stop calling
-            use = replace(use, choice=replace(use.choice, mode="required", max_calls=1))
-        self.engine, self.use = engine, use
+        self._request = use.request_of(self.answer)
+        self._task = replace(task, form=task.form.unnarrowed or task.form)
+        """The task of which prompts tell: with the tools and the values that texts exclude."""
+        self._told_use = self._task.form.tools or use
+        self.engine, self.use = engine, replace(use, choice=self._request.choice)
         self.has_template = options.chat is not False and self._prompts.has_template()
         format = model_format(self._prompts) if use.format is None else use.format
         self.format = self._with_opened_thoughts(format)
@@ -77,10 +73,8 @@ class ToolPrompts:
     def grammar(self) -> Grammar | None:
         """The grammar of replies; it is the one that `structgen serve` makes of an answer beside tools.
         Errors: those of `sg.tools`."""
-        use, default_policies = self.use, EMBEDDED_POLICIES if self._prompts.is_embedded else SERVED
-        policies = {**default_policies, **(self._task.options.policies or {})}
-        request = ReadRequest(use.tools, None, True, use.choice, self.answer, policies=policies)
-        return request.grammar(self.format, thinking=use.thinking, specials=specials_of(self.engine))
+        thinking, specials = self.use.thinking, specials_of(self.engine)
+        return self._request.grammar(self.format, thinking=thinking, specials=specials)
 
     def attach_reply(self, result: Result) -> Result:
         """Return a result whose value is the document, or the reply. A text that may be both is a call."""
@@ -126,7 +120,8 @@ class ToolPrompts:
     def _template_fields(self) -> dict[str, Any]:
         """The variables of the chat template beside the messages. Templates of hybrid models read one of two
         names that say whether there are thoughts; the others read neither."""
-        fields = {} if self.use.choice.mode == "none" else template_tools(self.use.tools)
+        told_use = self._told_use
+        fields = {} if told_use.choice.mode == "none" else template_tools(told_use.tools)
         if self.use.thinking != "auto":
             thinks = bool(self.use.thinking) or self._task.options.thinking is not None
             fields |= {"enable_thinking": thinks, "thinking": thinks}
@@ -144,16 +139,18 @@ class ToolPrompts:
         if self.has_template or self._task.options.chat:
             tools_text = ""
             if self.has_template:
-                tools_text = tools_beside_template(self._prompts, self.use.choice, self.format, template)
+                tools_text = tools_beside_template(
+                    self._prompts, self._told_use.choice, self.format, template
+                )
             return source.build_question(
                 self._task, messages, template=template, preface=tools_text, marks=marks, turn=turn
             )
         if self._prompts.is_embedded:
             text_to_read = "\n".join(source.values) if isinstance(prompt, str) else last_question(messages)
-            asked_text = embedded_prompt(self.use.choice.tools, text_to_read, self._task.form.grammar)
+            asked_text = embedded_prompt(self._told_use.choice.tools, text_to_read, self._task.form.grammar)
             return ModelQuestion(asked_text, turn=turn)
         guard = self._prompts.find_controls(marks).guard_value
-        tools = _describe_tools(self.use.choice.tools, self.format, guard)
+        tools = _describe_tools(self._told_use.choice.tools, self.format, guard)
         parts = [tools, *(_write_message(message, self.format, guard) for message in messages)]
         text = "\n\n".join(filter(None, parts)) + "\n\n"
         others: Any = {"refused": guard(source.refused_attempt), "is_guarded": True}

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
 from structgen.asking.python_types.type_hints import type_text
+from structgen.asking.request_reading.request_reader import ReadRequest
 from structgen.asking.tool_calls.format_rows import format_of
 from structgen.asking.tool_calls.tool_choices import ToolChoice, read_choice
 from structgen.asking.tool_calls.tool_definitions import Tool, read_tools
@@ -28,10 +29,10 @@ from structgen.base.errors import (
     warning_level,
 )
 from structgen.doors.typed.options import TypedOptions
-from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
 from structgen.machines.core.compiled import CompiledGrammar, first_fault
+from structgen.machines.core.grammar import Grammar
 from structgen.machines.core.string_values import over_bytes
-from structgen.schema.reading.policies import WIDEST
+from structgen.schema.reading.policies import READABLE_DUMPS, WIDEST
 
 _CURE: Final = "Annotate Call, str | Call, Person | Call, the same with list[Call], or Reply (of structgen)."
 
@@ -58,8 +59,18 @@ class ToolUse:
     thinking: bool | Literal["auto"]
     """Whether the format's thoughts come before the reply, as `sg.tools` has it."""
     reply_shape: ReplyShape
+    argument_policies: Mapping[str, Any]
+    """The options of `sg.json_schema` for the arguments."""
+    is_embedded: bool
+    """Whether the model is an embedded one, whose free text means nothing."""
     prompts: WeakKeyDictionary[Any, Any] = field(default_factory=WeakKeyDictionary)
     """The `ToolPrompts` of each model of this process, kept as long as both are."""
+
+    def request_of(self, answer: Grammar | None) -> ReadRequest:
+        """Return what is asked of a reply, as `structgen serve` reads it. `answer`: the grammar of a reply
+        that calls nothing; None: free text, if any."""
+        request = ReadRequest(self.tools, choice=self.choice, answer=answer, policies=self.argument_policies)
+        return request.with_call() if self.is_embedded else request
 
     def take_whole(self, reply: Reply) -> Any:
         """Return the value of a whole reply, as the return type takes it.
@@ -124,15 +135,15 @@ class ToolUse:
     @cached_property
     def _argument_grammars(self) -> dict[str, CompiledGrammar]:
         """The grammar of each tool's arguments, over bytes."""
-        return {
-            tool.name: over_bytes(unwarned_schema(tool.closed_schema, **{**tool.policies, **WIDEST}))
-            for tool in self.choice.tools
-        }
+        policies = {**WIDEST, "strict": None}
+        return {tool.name: over_bytes(tool.grammar_under(policies)) for tool in self.choice.tools}
 
 
-def read_tool_use(options: TypedOptions, hint: Any, where: str) -> ToolUse:
+def read_tool_use(
+    options: TypedOptions, hint: Any, where: str, default_policies: Mapping[str, Any]
+) -> ToolUse:
     """Return the tools, and the shape of replies, that options and a return type ask for. Calls may always
-    stand in place of a `target` (`where`).
+    stand in place of a `target` (`where`). `default_policies`: those of arguments where a person gives none.
 
     Without `tool_choice`, a call is required where the type has no text. Without `parallel`, there may be
     several calls where the type is a list of them, and in a `Reply` that need not have one. Errors:
@@ -163,7 +174,9 @@ def read_tool_use(options: TypedOptions, hint: Any, where: str) -> ToolUse:
     if tool_choice.must_call:  # calls alone: nothing is left to answer
         reply_shape = reply_shape._replace(answer=None)
     format = None if options.tool_format is None else format_of(options.tool_format, where="tool_format")
-    return ToolUse(tools, tool_choice, format, options.thoughts, reply_shape)
+    policies = {**default_policies, **(options.policies or {})}
+    is_embedded = default_policies is READABLE_DUMPS
+    return ToolUse(tools, tool_choice, format, options.thoughts, reply_shape, policies, is_embedded)
 
 
 def names_calls(hint: Any) -> bool:

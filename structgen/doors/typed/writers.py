@@ -11,7 +11,7 @@ from structgen.base.errors import AdviceWarning, OptionError, warning_level
 from structgen.decoding.engine.model_cards import warn_of_form
 from structgen.decoding.engine.model_prompts import ModelPrompts
 from structgen.decoding.engine.models import check_model
-from structgen.decoding.runs.resources import ON_A_SERVER, is_embedded, model_name
+from structgen.decoding.runs.resources import ON_A_SERVER, model_name
 from structgen.doors.typed.infilled import Infiller, Infilling, infiller_of, is_infilling, no_calls
 from structgen.doors.typed.local import Local, local_model
 from structgen.doors.typed.missing_options import (
@@ -130,7 +130,7 @@ class Preparation:
         if self.options.examples and _prompts_of(model).is_embedded:
             OF_EMBEDDED.raise_first(self.options)
         # the embedded models were trained on texts of json.dumps, and sg.infill fills such texts
-        as_dumps = is_embedded(_name_of(model)) or is_infilling(model)
+        as_dumps = is_infilling(model) or _prompts_of(model).is_embedded
         self._default_policies = READABLE_DUMPS if as_dumps else None
         self._wrapping = wrapping_of(model, self.options.wrap)
         self._name = "" if isinstance(model, Server) else _name_of(model)

@@ -31,6 +31,11 @@ class Quoted(BaseModel):
 MAIL = "Harbour Books asks for 61.40 euros."
 OTHER = "Station Inn asks for 12 pounds."
 
+SAVED = {
+    "type": "object",
+    "properties": {"shop": {"type": "string"}, "total": {"type": "number"}},
+    "required": ["shop", "total"],
+}
 pytestmark = pytest.mark.filterwarnings("ignore::structgen.base.errors.GroundedWarning")
 
 
@@ -39,7 +44,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bill_types.py").write_text(TYPES)
     (tmp_path / "mail.txt").write_text(MAIL)
     (tmp_path / "latin.txt").write_bytes("61 é".encode("latin-1"))
-    (tmp_path / "tools.json").write_text('[{"name": "save", "parameters": {"type": "object"}}]')
+    (tmp_path / "tools.json").write_text(json.dumps([{"name": "save", "parameters": SAVED}]))
     (tmp_path / "prompts.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in (MAIL, "Shop.", OTHER)))
     monkeypatch.chdir(tmp_path)
 
@@ -86,10 +91,18 @@ def test_what_cannot_be_answered_so_is_told_and_nothing_is_printed(options: list
     assert not Path("page.html").exists()
 
 
-@for_each("option", ["grounded=true", "quotes=true", "missing=free"])
-def test_they_are_refused_beside_tools(option: str) -> None:
-    found = commanded("generate", "--tools", "tools.json", "--prompt", MAIL, "-o", option)
-    assert found.exit_code == 2 and "not grounded in texts" in found.stderr
+def test_the_arguments_of_calls_are_held() -> None:
+    options = ["-o", "tool_choice=required", "-o", "grounded=true", "-o", "quotes=true", "--json"]
+    found = commanded(
+        "generate", "--tools", "tools.json", "--prompt", MAIL, *options, "-o", "evidence=list.json"
+    )
+    assert found.exit_code == 0, found.stderr
+    (call,) = json.loads(found.stdout)["calls"]
+    assert call["arguments"]["total"] == 61.4 and call["arguments"]["shop"] in MAIL
+    listed = json.loads(Path("list.json").read_text())
+    assert [(one["path"], one["places"][0]["words"]) for one in listed][1] == ("/0/total", "61.40")
+    found = commanded("generate", "--tools", "tools.json", "--prompt", "How much?", *options)
+    assert found.exit_code == 1 and "no number for /total" in found.stderr
 
 
 def test_they_are_refused_without_a_schema() -> None:

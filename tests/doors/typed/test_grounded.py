@@ -410,16 +410,6 @@ def test_what_no_schema_says_is_refused(target: Any) -> None:
         assert caught.value.where == next(iter(how))
 
 
-@for_each("how", [{"grounded": "36"}, {"quotes": True}, {"missing": "free"}])
-def test_it_is_refused_beside_tools(how: Any) -> None:
-    def save(name: str) -> None:
-        raise AssertionError
-
-    with pytest.raises(OptionError, match="not grounded in texts") as caught:
-        sg.run(silent(), "x", tools=[save], tool_format="hermes", **how)
-    assert caught.value.where == next(iter(how))
-
-
 def test_missing_alone_is_refused() -> None:
     with pytest.raises(OptionError, match="has no effect without grounded=") as caught:
         sg.run(silent(), "x", Age, missing="free")
@@ -885,18 +875,6 @@ def test_an_answer_is_of_its_type_and_its_numbers_and_dates_stand_in_the_text(se
             assert dt.date.fromisoformat(one.value) in days
         elif not isinstance(one.value, str) and target != Literal["a", 7]:
             assert Decimal(str(one.value)) in numbers
-
-
-def test_quotes_beside_tools_are_refused_by_name() -> None:
-    def note(words: Annotated[str, sg.Quote]) -> None:
-        """Note some words."""
-
-    def plain(words: str) -> None:
-        """Note some words."""
-
-    for tool, target in ((note, None), (plain, Annotated[str, sg.Quote] | sg.Call)):
-        with pytest.raises(sg.errors.UnsupportedError, match="not checked in replies"):
-            sg.run("structgen/extract", "Note it.", target, tools=[tool], tool_format="hermes")
 
 
 def test_the_text_of_a_pattern_that_a_chat_model_says_in_an_object_has_its_place() -> None:

@@ -355,6 +355,23 @@ def test_a_function_s_quotes_are_those_of_its_arguments_on_a_server_too() -> Non
                         read(TEXTS[0])
 
 
+def read_words(text: str) -> Quoted:
+    """Read {text}"""
+    return sg.filled()
+
+
+def test_a_type_s_quotes_are_those_of_the_arguments_on_a_server_too() -> None:
+    for words in ("Ada owes", "Read"):
+        for make in (Scripted, server):
+            with suppress(ScriptError), make([{"words": words}]) as model:
+                read = sg.generate(model=model.model if make is server else model, attempts=1)(read_words)
+                if words == "Read":
+                    with pytest.raises(sg.StructgenError, match="rejects"):
+                        read(TEXTS[0])
+                else:
+                    assert read(TEXTS[0]).words == words
+
+
 def test_a_refused_answer_that_was_begun_is_begun_again() -> None:
     class Small(BaseModel):
         total: Annotated[float, AfterValidator(check_small)]

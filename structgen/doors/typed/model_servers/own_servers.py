@@ -35,7 +35,7 @@ def sent_form(task: WritingTask) -> TargetForm:
 def own_members(task: WritingTask, source: PromptSource) -> dict[str, Any]:
     """Return the members of a request that only structgen's own server takes; {} where the call needs none.
     For example, `{"grounded": {"text": "..."}, "quotes": True}` of a call with these options."""
-    options, form = task.options, task.form
+    options = task.options
     sampling = options.sampling
     members: dict[str, Any] = {
         name: getattr(sampling, name)
@@ -58,7 +58,7 @@ def own_members(task: WritingTask, source: PromptSource) -> dict[str, Any]:
         texts, is_read = task.stated.texts, type(task.stated) is StatedText
         if options.grounded is not False and is_read:
             members["grounded"] = texts
-        elif options.quotes or form.has_quotes:
+        elif options.quotes or sent_form(task).request.has_quotes:
             members["quoted"] = texts
         if options.quotes:
             members["quotes"] = options.quotes

@@ -7,6 +7,7 @@ text is read in the format that is named, or in the first one known that finds c
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
@@ -19,6 +20,7 @@ from structgen.asking.tool_calls.tool_definitions import Tool
 from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.asking.tool_calls.tool_replies import Reply, without_repeats
 from structgen.base.errors import StructgenError
+from structgen.base.json_text.exact_json import write_canonical
 from structgen.doors.typed.model_servers.server_replies import split_thoughts
 from structgen.doors.typed.tool_use import ToolUse
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema, without_grammars
@@ -58,7 +60,8 @@ def tool_fields(use: ToolUse, *, is_structgen: bool = False) -> dict[str, Any]:
 def _openai_tool(tool: Tool, is_structgen: bool) -> dict[str, Any]:
     """Return a tool in OpenAI's shape, for other servers than structgen's without `x-grammar`; strict where
     its schema is in the subset that servers hold a text to."""
-    schema = without_grammars(tool.closed_schema, *((OBJECT,) if is_structgen else ()))
+    schema = json.loads(write_canonical(tool.schema_under({})[0]))  # `json.dumps` writes no exact numbers
+    schema = without_grammars(schema, *((OBJECT,) if is_structgen else ()))
     definition, strict = tool.openai(), {"strict": True} if is_strict(schema) else {}
     return {**definition, "function": {**definition["function"], "parameters": schema, **strict}}
 
