@@ -237,7 +237,7 @@ def test_a_batch_has_the_tools_of_each_prompt() -> None:
 def test_it_is_refused_for_free_text_and_missing_alone_is() -> None:
     with pytest.raises(OptionError, match="Free text has no values"):
         ask(scripted(), tool_choice="none")
-    with pytest.raises(OptionError, match="missing= has no effect"):
+    with pytest.raises(OptionError, match="no effect without grounded="):
         ask(scripted(), grounded=False, missing="free", tools=[clock])
 
 
