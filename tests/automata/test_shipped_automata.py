@@ -134,4 +134,4 @@ def test_a_damaged_file_causes_one_warning_and_changes_no_mask(
         warnings.simplefilter("always")
         assert masks() == masks() == expected
     assert [one.category for one in told] == [StoreWarning]
-    assert "made anew. Install structgen again." in str(told[0].message)
+    assert "built again. Install structgen again." in str(told[0].message)

@@ -182,7 +182,7 @@ def test_what_is_read_survives_a_pickle() -> None:
         ({"text": {"format": None, "verbosity": "lo"}}, "text/verbosity must be .*, got 'lo'"),
         ({"guided_json": "{"}, "line 1"),
         ({"ebnf": LARK}, "line 1"),
-        ({"functions": [{"name": "f"}], "tools": [CLOCK]}, "tools stands in place of functions"),
+        ({"functions": [{"name": "f"}], "tools": [CLOCK]}, "tools replaces functions"),
         ({"function_call": {"name": "f"}}, "No tool is called 'f'"),
     ],
 )

@@ -145,7 +145,7 @@ def test_one_page_of_several_is_told(cursor: str) -> None:
             "tools/input_schema",
             "cannot be combined with inputSchema",
         ),
-        ({"name": "f", "inputSchema": {}, "nmae": "g"}, "tools/nmae", "'name' meant"),
+        ({"name": "f", "inputSchema": {}, "nmae": "g"}, "tools/nmae", "mean 'name'"),
         ({"inputSchema": SCHEMA}, "tools/name", "Its name is None"),
         ([[camel(SCHEMA)]], "tools/0", "list is not a tool"),
         (b"[]", "tools", "are a bytes"),

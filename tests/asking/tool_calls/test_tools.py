@@ -190,7 +190,7 @@ def undefined(a: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F8
         ([{"name": "a b", "inputSchema": PARAMETERS}], {}, "the tool a b", "cannot write the name 'a b'"),
         ([{"name": "f", "inputSchema": {"type": "array"}}], {}, "tools/0/inputSchema", "an object"),
         ([{"name": "f", "inputSchema": []}], {}, "tools/0/inputSchema", "must be an object"),
-        ([{"name": "", "inputSchema": PARAMETERS}], {}, "tools/0/name", "Its name is ''"),
+        ([{"name": "", "inputSchema": PARAMETERS}], {}, "tools/0/name", "not empty, got ''"),
         ([{"type": "web_search"}], {}, "tools/0/type", "'web_search'"),
         ([{"type": "function", "function": {"name": "f", "schema": {}}}], {}, "tools/0/function", "'schema'"),
         ([plain], {}, "tools/0", "parameter a of plain has no annotation"),

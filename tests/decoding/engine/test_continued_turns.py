@@ -157,7 +157,7 @@ def test_a_turn_that_nobody_asks_about_is_continued_if_it_begins_a_text_and_is_n
         size = next(
             size for size in range(len(text)) if not any(one.startswith(text[: size + 1]) for one in WORDS)
         )
-        with pytest.raises(sg.errors.OptionError, match=f"at byte {size}, ") as caught:
+        with pytest.raises(sg.errors.OptionError, match=f"at byte {size}: ") as caught:
             split_continued_turn([ASKED, turn], True, lambda: compiled)
         assert caught.value.where == "messages[1].content"
     else:

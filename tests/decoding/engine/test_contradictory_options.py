@@ -103,12 +103,12 @@ def _hold(pair: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("name", sorted(NEEDS_GRAMMAR))
 def test_what_needs_a_grammar_is_refused_without_one(name: str) -> None:
-    with pytest.raises(sg.errors.OptionError, match=f"^{name}: .*(G|g)ive a grammar"):
+    with pytest.raises(sg.errors.OptionError, match=f"^{name}: .*(P|p)ass a grammar"):
         _made({name: {**REQUEST, **SAMPLING}[name]})
 
 
 def test_two_strategies_of_a_request_exclude_one_another_beside_a_sampling() -> None:
-    with pytest.raises(sg.errors.OptionError, match="mirostat and mirostat exclude one another"):
+    with pytest.raises(sg.errors.OptionError, match="mirostat and mirostat cannot be combined"):
         Request("x", sampling=Sampling(strategy=sg.strategies.Mirostat()), strategy=sg.strategies.Mirostat())
 
 

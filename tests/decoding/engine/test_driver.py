@@ -332,7 +332,7 @@ def test_more_than_max_waiting_texts_are_refused_until_there_is_room() -> None:
 
     async def work() -> None:
         endless = [(await engine.asubmit(ENDLESS))[0] for _ in range(3)]
-        with pytest.raises(sg.errors.BusyError, match="3 may") as caught:
+        with pytest.raises(sg.errors.BusyError, match="the limit is 3") as caught:
             await engine.agenerate(small)
         assert caught.value.where == "max_waiting"
         with pytest.raises(sg.errors.BusyError):

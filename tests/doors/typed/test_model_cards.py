@@ -85,7 +85,7 @@ def test_the_warning_names_the_model_the_form_the_card_and_another_model() -> No
     for part in (
         "structgen/guarded-programs is asked for JSON",
         "free text and texts of",
-        "Ask structgen/extract",
+        "Use structgen/extract",
     ):
         assert part in said
     (said,) = told("structgen/extract", "a pattern")

@@ -530,7 +530,7 @@ FAILURES: list[Any] = [
         told("does not support streaming: it returned a single JSON object.*Call the function itself"),
         STREAM,
     ),
-    (raw(200, "data: {}\n\n", EVENTS, promised="999"), told("The server failed: "), STREAM),
+    (raw(200, "data: {}\n\n", EVENTS, promised="999"), told("Cannot reach the server: "), STREAM),
     (streamed(chunk(content=ADA[:9]), {"detail": "the words"}), {"error.text": ADA[:9]}, STREAM),
     (ADA, told("^stop: "), {"stop": ".", "requests": 0, **STREAM}),
 ]

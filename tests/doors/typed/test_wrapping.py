@@ -151,7 +151,7 @@ def test_a_free_text_stays_free() -> None:
 
 @pytest.mark.parametrize("target", [{"type": "integer"}, sg.regex("[0-9]+"), {"choice": ["a"]}, str, None])
 def test_to_wrap_what_is_no_type_is_refused(target: Any) -> None:
-    with pytest.raises(sg.errors.OptionError, match=r"nothing to wrap\. Leave wrap out"):
+    with pytest.raises(sg.errors.OptionError, match=r"wrap= has no effect on .*\. Remove wrap"):
         sg.run("structgen/extract", "x", target, wrap=True)
 
 

@@ -43,7 +43,7 @@ class Answer:
         """Whether the document can be found while it arrives."""
         self.object, self.sent_text = ArrivingObject(bracket), ""
         """The object that may be the document; and the text that was handed out, its quotes repaired."""
-        make_repair = None if form.quoted_text is None else form.server_schema.make_repair
+        make_repair = None if form.quoted_text is None or form.tools else form.server_schema.make_repair
         self._repair = make_repair and make_repair()
         self._taken_text = ""
         """The part of the text that was handed out, as it arrived."""
