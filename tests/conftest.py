@@ -50,11 +50,9 @@ def pytest_collection() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Take modules and collected tests out of garbage collection: a tenth of a run went through them. What is
-    imported later is gone through as seldom as a test of memory can bear: else that takes a tenth, too."""
+    """Take modules and collected tests out of garbage collection: a tenth of a run went through them."""
     gc.enable()
     gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
 
 
 def pytest_unconfigure() -> None:

@@ -112,5 +112,5 @@ def test_what_no_document_begins_with_is_refused_by_its_byte(text: bytes) -> Non
     least = next(
         size for size in range(len(text) + 1) if compiled.step_bytes(compiled.start, text[: size + 1]) is None
     )
-    with pytest.raises(sg.errors.OptionError, match=f"at byte {least}, "):
+    with pytest.raises(sg.errors.OptionError, match=f"at byte {least}: "):
         with_forced_text(compiled, prefix=text)

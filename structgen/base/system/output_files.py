@@ -41,12 +41,14 @@ def file_error(
 
 
 def check_path(name: str, value: Any) -> Path:
-    """Return the path of a file that is to be written, which may be there. Raises OptionError for others."""
-    if isinstance(value, str | os.PathLike) and "\0" not in str(value):
-        path = Path(value)
-        # a folder cannot be written over; `isdir` takes names that no file system has
-        if path.name not in ("", "..") and not os.path.isdir(path):
-            return path
+    """Return the path of a file that is to be written, which may be there. Raises OutputError for a folder,
+    OptionError for what is no path."""
+    if isinstance(value, str | os.PathLike) and "\0" not in str(value) and Path(value).name not in ("", ".."):
+        # `isdir` takes names that no file system has
+        if os.path.isdir(value):
+            fault = IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            raise file_error(fault, str(value), name, OutputError)
+        return Path(value)
     cure = "Pass the path of a file, such as results.jsonl."
     raise OptionError(f"{value!r:.60} is not the path of a file.", where=name, cure=cure)
 

@@ -293,7 +293,7 @@ def redundancy_reason(document: Document, place: Schema, keyword: str) -> str:
     enum_types = types if place.enum is None else reduce(or_, map(type_bit, place.enum), 0)
     kind = SPEAKS_OF.get(field)
     if kind is not None and not TYPE_BITS[kind] & types & enum_types:
-        return f"speaks of {kind}s, and the place takes none"
+        return f"it applies to {kind}s, which this place does not allow"
     if keyword == "type" and place.types is not None and place.enum is not None:
         # "integer" may exclude some of the listed numbers: they are not looked at one by one.
         may_exclude_numbers = enum_types & TYPE_BITS["number"] and "number" not in place.types

@@ -71,7 +71,9 @@ def test_weights_that_are_missing_are_refused_by_name(folder: Path) -> None:
     gone = sorted(weights)[1]
     del weights[gone]
     save_file(weights, file, metadata={"format": "pt"})
-    with pytest.raises(sg.StructgenError, match=f"1 weights of the model are missing in the folder, such as '{gone}'"):
+    with pytest.raises(
+        sg.StructgenError, match=f"1 weights of the model are missing in the folder, such as '{gone}'"
+    ):
         sg.Engine(folder)
 
 

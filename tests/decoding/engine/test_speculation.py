@@ -542,7 +542,7 @@ def test_a_model_that_cannot_keep_a_draft_fails_the_texts_in_it_alone() -> None:
     [
         ("memory", "there was no memory for them"),
         ("decode_tree", "the model failed at one: of the model"),
-        ("rows", "the model failed at one: It gave"),
+        ("rows", "the model failed at one: The model returned"),
     ],
 )
 def test_texts_go_on_without_drafts_where_the_model_cannot_read_one(how: str, why: str) -> None:

@@ -316,7 +316,7 @@ def test_options_of_repetition_are_checked() -> None:
     for wrong in ({"length": 3}, {"times": 1}, {"digits": 0}, {"digits": 1.5}, {"share": 2}, {"long": 3}):
         with pytest.raises(sg.errors.OptionError):
             sg.strategies.Repetitions(**wrong)  # type: ignore[arg-type]
-    with pytest.raises(sg.errors.OptionError, match="repetition is a bool"):
+    with pytest.raises(sg.errors.OptionError, match="repetition must be Repetitions or None, got bool"):
         Sampling(repetition=True)  # type: ignore[arg-type]
 
 

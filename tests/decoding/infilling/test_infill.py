@@ -218,7 +218,7 @@ REFUSED = [
     ({"template": "ab{a}", "grammar": "x[a-z]*"}, sg.errors.NoFillingError, "fixed text 'ab' prevents"),
     ({"template": "x{a}y", "grammar": "x[a-z]*z"}, sg.errors.NoFillingError, "ends with 'y'"),
     ({"template": "x{a}", "grammar": "x"}, sg.errors.OptionError, None),
-    ({"grammar": SCHEMA, "given": {"id": "no"}}, sg.errors.NoFillingError, "the schema wants integer"),
+    ({"grammar": SCHEMA, "given": {"id": "no"}}, sg.errors.NoFillingError, "the schema requires integer"),
     ({"grammar": SCHEMA, "given": {"other": 1}}, sg.errors.OptionError, "not a property"),
     ({"grammar": "x*", "given": {"other": 1}}, sg.errors.OptionError, "needs the schema"),
     ({"grammar": SCHEMA, "scheduler": "quick"}, sg.errors.OptionError, "no scheduler 'quick'"),

@@ -159,5 +159,5 @@ def test_logits_that_exclude_all_tokens_that_fit_are_an_error_that_names_the_slo
         def forward(self, ids: np.ndarray) -> np.ndarray:
             return np.full((len(ids), self.vocab_size), -math.inf, np.float32)
 
-    with pytest.raises(sg.StructgenError, match="slot 0: No filling is valid"):
+    with pytest.raises(sg.StructgenError, match="slot 0: All valid fillings have the probability 0"):
         sg.infill(Never(tokenizer()), "{a: /[a1]*/, 2}", tokenizer=tokenizer(), prompt="a")

@@ -119,7 +119,7 @@ def test_an_error_names_the_option_as_it_was_written(besides: tuple[str, ...], n
 def test_what_reads_a_schema_names_the_option_as_it_was_written(command: str) -> None:
     for name in set(POLICIES) - TEXTS:
         done = commanded(command, "--schema", "{}", "-o", f"{name}=[[-1]]")
-        assert (done.exit_code, done.stderr.split()[1:3]) == (2, ["-o", f"{name}:"]), done.output
+        assert (done.exit_code, done.stderr.replace(":", " ").split()[1:3]) == (2, ["-o", name]), done.output
 
 
 # --- structgen models ---------------------------------------------------------------------------------------

@@ -199,7 +199,7 @@ FAULTS: dict[str, tuple[list[Any], str]] = {
     "url": ([RIGHT, openai("b", "/v1/embeddings")], "r:2, url.*/v1/chat/completions"),
     "method": ([RIGHT, {**openai("b"), "method": "GET"}], "r:2, method.*POST"),
     "body": ([RIGHT, {**openai("b"), "body": "x"}], "r:2, body.*object"),
-    "member": ([RIGHT, {**openai("b"), "custom_ID": "x"}], "r:2, custom_ID.*Is 'custom_id' meant"),
+    "member": ([RIGHT, {**openai("b"), "custom_ID": "x"}], "r:2, custom_ID.*Did you mean 'custom_id'"),
     "long": ([RIGHT, openai("b", messages=SAID, user="x" * (9 << 20))], "r:2.*more than 8,388,608 bytes"),
 }  # fmt: skip
 

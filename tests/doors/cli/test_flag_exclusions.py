@@ -40,6 +40,7 @@ VALUES: dict[str, Any] = {
     "postlex": "python",
     "bind": ["B=b.json"],
     "lexer": "contextual",
+    "ignore_at_most": 8,
     "draft": "2020-12",
     "whitespace": "compact",
     "property_order": "declared",
@@ -252,7 +253,7 @@ def test_each_pair_of_options_is_refused_by_name_or_makes_a_request(command: str
     assert 0 < refused < most * len(NAMES[command]) ** 2
 
 
-LARK = {"import_paths", "postlex", "bind", "lexer"}
+LARK = {"import_paths", "postlex", "bind", "lexer", "ignore_at_most"}
 OF_SCHEMAS = {
     *("draft", "whitespace", "property_order", "numbers", "escapes", "formats", "max_string", "max_items"),
     *("any_value", "resources", "strict"),

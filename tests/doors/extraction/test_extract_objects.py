@@ -96,7 +96,7 @@ def test_a_document_of_one_value_that_no_page_states_has_none() -> None:
 
 
 def test_a_type_without_strings_is_told_of_quotes_alone() -> None:
-    with pytest.warns(GroundedWarning, match="no string that could be a quote.*without quotes="):
+    with pytest.warns(GroundedWarning, match="no string that could be a quote; quotes= has no effect"):
         extracted(finder(lambda text: [5])[0], "The weather was fine.", list[int], grounded=False)
 
 

@@ -118,5 +118,7 @@ def test_any_target_that_a_schema_says_is_read(target: Any, value: str) -> None:
 
 @pytest.mark.parametrize("text", [None, b"{}", 5])
 def test_what_is_no_text_is_refused(text: Any) -> None:
-    with pytest.raises(sg.errors.OptionError, match=r"^text must be .*content is None where the model refuses"):
+    with pytest.raises(
+        sg.errors.OptionError, match=r"^text must be .*content is None where the model refuses"
+    ):
         sg.outcome_of(text, Person)

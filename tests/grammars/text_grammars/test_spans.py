@@ -29,7 +29,7 @@ def test_a_document_that_repeats_itself_is_one_of_its_spans(document: str) -> No
 def test_bad_documents_are_refused() -> None:
     with pytest.raises(sg.errors.GrammarError, match="no spans"):
         sg.substring_of("")
-    with pytest.raises(sg.errors.OptionError, match=r"document: b.ab"):
+    with pytest.raises(sg.errors.OptionError, match=r"document must be a text, got b.ab"):
         sg.substring_of(b"ab")  # type: ignore[arg-type]
     with pytest.raises(sg.errors.OptionError, match="surrogate"):
         sg.substring_of("a\udc00")
