@@ -27,8 +27,8 @@ scored and dropped."""
 class PromptScores(SearchStrategy):
     """Scores the tokens of a prompt once, before the first sample of a request chooses its first token."""
 
-    name: ClassVar[str]
-    is_once: ClassVar[bool]
+    name: ClassVar[str] = "prompt scores"
+    is_once: ClassVar[bool] = True
     tokens: Sequence[int]
     """The tokens to score; (): none."""
     likeliest: int = 0
