@@ -7,7 +7,7 @@ from os import PathLike
 from typing import Any, TypeAlias
 
 from structgen.asking.pages.html_pages import frame_page
-from structgen.base.system.output_files import check_path, write_text
+from structgen.base.system.output_files import check_path, write_output
 
 AnyPath: TypeAlias = str | PathLike[str]
 
@@ -50,7 +50,7 @@ class ResultTexts:
         elif ending in (".html", ".htm"):
             self.to_html(path)
         else:
-            write_text(path, self._text_of(ending))
+            write_output(path, self._text_of(ending))
 
     def _repr_html_(self) -> str:
         """Return the page in a frame; if it is too long for a notebook, a summary in place of it."""
@@ -58,8 +58,8 @@ class ResultTexts:
 
 
 def write_or_return(path: AnyPath | None, text: str) -> str | None:
-    """Return a text; or write it to a file, and return None. Errors: those of `write_text`."""
+    """Return a text; or write it to a file, and return None. Errors: those of `write_output`."""
     if path is None:
         return text
-    write_text(path, text)
+    write_output(path, text)
     return None

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from structgen.base.errors import OptionError, OutputError
-from structgen.base.system.cache import open_output
 
 
 def file_error(
@@ -53,9 +52,12 @@ def check_path(name: str, value: Any) -> Path:
     raise OptionError(f"{value!r:.60} is not the path of a file.", where=name, cure=cure)
 
 
-def write_text(path: str | os.PathLike[str], text: str) -> None:
+def write_output(path: str | os.PathLike[str], text: str) -> None:
     """Write the text of a file in UTF-8, completely or not at all. Raises OptionError for what is no path of
     a file, OutputError where the file cannot be written."""
+    # start-up: the help of commands, which has errors of files, loads no numpy
+    from structgen.base.system.cache import open_output
+
     file_path, data = check_path("path", path), text.encode()
     try:
         with open_output(file_path) as file:

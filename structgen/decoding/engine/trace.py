@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from structgen.asking.pages.html_pages import NOTHING, Column, frame_page, render_page
-from structgen.base.system.output_files import write_text
+from structgen.base.system.output_files import write_output
 from structgen.decoding.engine.requests import Result, Step, Usage
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -70,7 +70,7 @@ class Trace:
 
     def write(self, path: Path | str) -> None:
         """Write the page. Errors: OptionError for what is no path of a file, OutputError."""
-        write_text(path, self.page)
+        write_output(path, self.page)
 
     def __repr__(self) -> str:
         return f"<Trace: a page of {len(self.page):,} characters; write(path) writes it>"

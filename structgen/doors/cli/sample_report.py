@@ -27,7 +27,7 @@ def sample_report(
 
     Exit status: 0 done, 2 the file cannot be read, or wrong usage.
     """
-    from structgen.base.system.output_files import write_text
+    from structgen.base.system.output_files import write_output
     from structgen.decoding.samplers.report import report, rows_of
     from structgen.decoding.samplers.report_page import page_of
     from structgen.decoding.samplers.samples import Samples
@@ -35,7 +35,7 @@ def sample_report(
     draws, masked_file = Samples.from_jsonl(file), options.get("masked")
     numbers = report(draws, None if masked_file is None else Samples.from_jsonl(masked_file))
     if "html" in options:
-        write_text(options.get("html"), page_of(draws, numbers))
+        write_output(options.get("html"), page_of(draws, numbers))
     if "json" in options:
         echo_json(numbers)
     else:

@@ -333,7 +333,7 @@ class ServedModel:
             cure = "Send json_schema, or have the server started with --schema-in-prompt"
             warnings.append(f"{reading.form}: it names no schema, so that any object is allowed. {cure}")
         language = requests[0].language
-        if language is not None and language.is_endless:
+        if not reading.tools and language is not None and language.is_endless:
             warnings.append(ENDLESS_BLANKS)
         for name in ("stop", "stop_token_ids", "ignore_eos"):
             # a grammar says where its texts end

@@ -16,7 +16,7 @@ from tasks import texts_of
 from typer.testing import CliRunner
 
 import structgen as sg
-from structgen.base.system.output_files import write_text
+from structgen.base.system.output_files import write_output
 from structgen.decoding.samplers import sample as module
 from structgen.decoding.samplers.estimates import CUT_SHORT
 from structgen.decoding.samplers.report import Estimate, report
@@ -113,7 +113,7 @@ def test_a_page_of_any_run(method, tmp_path):
     """One file: nothing in it is loaded from elsewhere, and all numbers are numbers."""
     drawn = draw(5, "rejection", budget=1) if method == "none" else draw(30, method)
     found = report(drawn)
-    write_text(tmp_path / "page.html", page_of(drawn, found))
+    write_output(tmp_path / "page.html", page_of(drawn, found))
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     for forbidden in ("<script", "src=", "href=", "@import", "url(", "nan", "inf<", "NaN"):
         assert forbidden not in page.replace("inference", ""), forbidden
@@ -185,7 +185,7 @@ def test_labels_stay_inside_their_boxes(tmp_path, width):
     for field in found["fields"]:
         field["values"] = [{**field["values"][0], "share": one, "masked": one}]
     page = tmp_path / "page.html"
-    write_text(page, page_of(drawn, found))
+    write_output(page, page_of(drawn, found))
     boxes = "[...document.querySelectorAll('.field, .card')]"
     assert is_so(page, f"{boxes}.every(e => e.scrollWidth <= e.clientWidth)", width)
 

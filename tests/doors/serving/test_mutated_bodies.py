@@ -381,7 +381,8 @@ def check_members(app: Any, share: int) -> None:
             assert is_allowed, told
             continue
         if address == "messages":
-            place = answer["error"]["message"].partition(":")[0]
+            # a message begins with the place: "tools/0/name must be a text", "system: ..."
+            place = re.split("[: ]", answer["error"]["message"])[0]
             assert place.split("/")[0] == name or is_allowed, told
             continue
         assert param is not None and param.split(".")[0] == name, told
