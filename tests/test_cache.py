@@ -71,7 +71,7 @@ def test_an_error_of_the_callers_own_passes_through_and_leaves_no_rest(tmp_path:
 
 def test_a_file_in_the_folders_place_gives_a_warning_that_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "taken").write_bytes(b"")
-    with pytest.warns(StoreWarning, match="Set STRUCTGEN_CACHE to a folder that can be written"):
+    with pytest.warns(StoreWarning, match="Set STRUCTGEN_CACHE to a folder that is writable"):
         assert not write_atomically(tmp_path / "taken" / "file", [b"x"])
 
 

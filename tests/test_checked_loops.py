@@ -146,7 +146,7 @@ def test_the_checks_are_off_and_no_code() -> None:
     code = (
         "from structgen.base.native import bit_rows, compiling\n"
         "from structgen.base.native.addresses import SHADOW\n"
-        "print(str(SHADOW) in str(compiling.module_of(bit_rows.__name__, "")))\n"
+        "print(str(SHADOW) in str(compiling.module_of(bit_rows.__name__, '')))\n"
     )
     answers = [child(code, one).stdout.split() for one in ("0", "1")]
     assert answers == [["False"], ["True"]]

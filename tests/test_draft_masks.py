@@ -390,7 +390,7 @@ def test_bad_input_is_told_before_anything_is_written() -> None:
         (sg.errors.MaskError, "of 3 rows", ([97, 98, 99], [-1, 0, 0], [3], mask)),
         (sg.errors.MaskError, "Row 3", ([97, 98], [-1, 0], [2], mask, [0, 3, 1])),
         (sg.errors.MaskError, "Row -1", ([97, 98], [-1, 0], [2], mask, [0, -1, 1])),
-        (sg.errors.MaskError, "twice", ([97, 98], [-1, 0], [2], mask, [0, 1, 1])),
+        (sg.errors.MaskError, "repeated", ([97, 98], [-1, 0], [2], mask, [0, 1, 1])),
         (sg.errors.OptionError, "2 rows for 3 places", ([97, 98], [-1, 0], [2], mask, [0, 1])),
         (sg.errors.OptionError, "parent of node 1 is 1", ([97, 98], [-1, 1], [2], mask)),
         (sg.errors.OptionError, "parent of node 0 is -2", ([97, 98], [-(1 << 70), 1], [2], mask)),

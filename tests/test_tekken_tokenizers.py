@@ -176,7 +176,7 @@ WRONG: list[tuple[str, object, str]] = [
     ("config/default_num_special_tokens", None, "default_num_special_tokens: None is not a number"),
     ("config/default_num_special_tokens", True, "default_num_special_tokens: True is not a number"),
     ("config/default_num_special_tokens", 10**12, "tokens: 1000000000000 is not a number"),
-    ("config/version", "v13", "special_tokens: a file of version 'v13' names"),
+    ("config/version", "v13", "special_tokens: a file of version 'v13' must name"),
     ("vocab", None, "vocab: the vocabulary is missing"),
     ("vocab", {"a": 0}, "vocab: the vocabulary is missing"),
     ("vocab/258/rank", 257, "vocab/258/rank: the rank must be 258, got 257"),

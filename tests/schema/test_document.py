@@ -424,7 +424,7 @@ def test_a_deep_schema_is_indexed_for_anchors() -> None:
         ({"$ref": "#/$defs/Persn", "$defs": {"Person": {}}}, "#/$ref", 'Write "#/$defs/Person".'),
         ({"$ref": "#/$defs/A"}, "#/$ref", "define its target under $defs"),
         ({"properties": {"required": ["a"]}}, "#/properties/required", "Move required out of properties"),
-        ({"items": {"properties": {"enum": [1]}}}, "#/items/properties/enum", "Write enum beside properties"),
+        ({"items": {"properties": {"enum": [1]}}}, "#/items/properties/enum", "Move enum out of properties"),
         ({"properties": {"minProperties": 1}}, "#/properties/minProperties", "out of properties"),
     ],
 )

@@ -294,7 +294,7 @@ def test_one_object_serves_several_schemas_in_threads() -> None:
         ({"syntax": ["lark"], "definition": "x"}, "#/x-grammar/syntax", "an array"),
         ({"syntax": "lark"}, "#/x-grammar/definition", "must be a text, got null"),
         ({"syntax": "lark", "definition": 3}, "#/x-grammar/definition", "must be a text, got 3"),
-        ({**ROUND, "strat": "a"}, "#/x-grammar/strat", "no member 'strat'. Is 'start' meant"),
+        ({**ROUND, "strat": "a"}, "#/x-grammar/strat", "no member 'strat'. Did you mean 'start'"),
         ({**ROUND, "a/b": 1}, "#/x-grammar/a~1b", "no member 'a/b'"),
         ({**ROUND, "start": 3}, "#/x-grammar/start", "start is 3"),
         ({**DIGITS, "start": "root"}, "#/x-grammar/start", "start is 'root'"),

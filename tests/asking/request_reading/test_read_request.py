@@ -183,7 +183,7 @@ def test_what_is_read_survives_a_pickle() -> None:
         ({"guided_json": "{"}, "line 1"),
         ({"ebnf": LARK}, "line 1"),
         ({"functions": [{"name": "f"}], "tools": [CLOCK]}, "tools replaces functions"),
-        ({"function_call": {"name": "f"}}, "No tool is called 'f'"),
+        ({"function_call": {"name": "f"}}, "No tool has the name 'f'"),
     ],
 )
 def test_what_excludes_or_is_not_known_is_refused_by_name(said: dict[str, Any], error: str) -> None:

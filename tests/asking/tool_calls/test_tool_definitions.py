@@ -146,7 +146,7 @@ def test_one_page_of_several_is_told(cursor: str) -> None:
             "cannot be combined with inputSchema",
         ),
         ({"name": "f", "inputSchema": {}, "nmae": "g"}, "tools/nmae", "mean 'name'"),
-        ({"inputSchema": SCHEMA}, "tools/name", "Its name is None"),
+        ({"inputSchema": SCHEMA}, "tools/name", "must be a text that is not empty, got None"),
         ([[camel(SCHEMA)]], "tools/0", "list is not a tool"),
         (b"[]", "tools", "are a bytes"),
         (5, "tools", "must be a list, got int"),

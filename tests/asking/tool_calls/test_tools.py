@@ -201,7 +201,7 @@ def undefined(a: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F8
         ([lambda a: a], {}, "tools/0", "lambda"),
         ([list[int]], {}, "tools/0", "GenericAlias is not a tool"),
         ([5], {}, "tools/0", "int is not a tool"),
-        (TWO, {"tool_choice": "three"}, "tool_choice", "No tool is called 'three'.*one, two"),
+        (TWO, {"tool_choice": "three"}, "tool_choice", "No tool has the name 'three'.*one, two"),
         (TWO, {"tool_choice": {"type": "function", "function": {"name": "x"}}}, "tool_choice", "'x'"),
         (TWO, {"tool_choice": {"type": "any"}}, "tool_choice", "any"),
         (TWO, {"tool_choice": 5}, "tool_choice", "5"),

@@ -221,7 +221,7 @@ REFUSED = [
     ({"grammar": SCHEMA, "given": {"id": "no"}}, sg.errors.NoFillingError, "the schema requires integer"),
     ({"grammar": SCHEMA, "given": {"other": 1}}, sg.errors.OptionError, "not a property"),
     ({"grammar": "x*", "given": {"other": 1}}, sg.errors.OptionError, "needs the schema"),
-    ({"grammar": SCHEMA, "scheduler": "quick"}, sg.errors.OptionError, "no scheduler 'quick'"),
+    ({"grammar": SCHEMA, "scheduler": "quick"}, sg.errors.OptionError, "scheduler 'quick' is not known"),
     ({"grammar": SCHEMA, "scheduler": "threshold"}, sg.errors.OptionError, "files in bench/methods"),
     ({"grammar": SCHEMA, "scheduler": object()}, sg.errors.OptionError, r"has no fill\(step\)"),
     ({"grammar": SCHEMA, "tokens_per_step": 1}, sg.errors.OptionError, 'Write scheduler="left-to-right"'),

@@ -306,7 +306,10 @@ def test_healing_needs_the_prompts_that_were_healed(model: Any) -> None:
         model.generate(**inputs, logits_processor=[processor], max_new_tokens=10)
     with pytest.raises(sg.errors.OptionError, match=r"3 rows do not fit 2 grammars"):
         LogitsProcessor([PATH, None], TOKENIZER, healing=True).healed(**batch("a", "b", "c"))
-    for ids, why in ((torch.zeros((0, 3)), "0 rows for 1 grammars"), (inputs["input_ids"][0], "are no rows")):
+    for ids, why in (
+        (torch.zeros((0, 3)), "0 rows do not fit 1 grammars"),
+        (inputs["input_ids"][0], "are no rows"),
+    ):
         with pytest.raises(sg.errors.OptionError, match=why):
             processor.healed(ids)
     wrong_sizes: Any = [{"max_new_tokens": size} for size in ("10", True, 2.5, -1)]

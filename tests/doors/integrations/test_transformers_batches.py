@@ -55,7 +55,7 @@ def test_each_text_is_of_its_grammar_and_complete(model: Any, draws: bool) -> No
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"grammars": [SCHEMA] * 3}, "4 prompts for 3 grammars"),
+        ({"grammars": [SCHEMA] * 3}, "4 prompts do not fit 3 grammars"),
         ({"max_new_tokens": 3}, "max_new_tokens: The shortest text"),
         ({"max_new_tokens": "24"}, "max_new_tokens must be .*, got '24'"),
         ({"generation_config": {"num_return_sequences": 2, "do_sample": True}}, "num_return_sequences"),

@@ -297,7 +297,7 @@ def test_a_mask_that_cannot_be_filled_ends_that_request_alone(vllm: SimpleNamesp
 @pytest.mark.parametrize(
     ("outputs", "message"),
     [
-        ({"json": {"type": "strnig"}}, "Write \"string\" for 'strnig'"),
+        ({"json": {"type": "strnig"}}, "got 'strnig'. Did you mean \"string\""),
         ({"json": "/etc/passwd"}, "This is not JSON"),
         ({"json_object": False}, "none of the expected members"),
         ({"choice": [1]}, "choice/0 must be a text"),
@@ -320,7 +320,7 @@ def test_a_budget_below_the_shortest_text_is_refused_with_the_least(
     started = engine()
     with pytest.raises(vllm_stand_in.VLLMValidationError, match=r"needs (\d+) tokens and an end") as caught:
         admitted(vllm, started, params(vllm, 2, json=SCHEMA))
-    least = int(str(caught.value).rpartition("Allow ")[2].partition(" or")[0])
+    least = int(str(caught.value).rpartition("Increase it to ")[2].rstrip("."))
     written(started, admitted(vllm, started, params(vllm, least, json=SCHEMA)), 2)
     with pytest.raises(vllm_stand_in.VLLMValidationError):
         admitted(vllm, started, params(vllm, least - 1, json=SCHEMA))

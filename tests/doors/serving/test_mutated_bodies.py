@@ -6,6 +6,7 @@ import asyncio
 import copy
 import json
 import random
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path

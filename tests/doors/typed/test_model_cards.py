@@ -89,7 +89,7 @@ def test_the_warning_names_the_model_the_form_the_card_and_another_model() -> No
     ):
         assert part in said
     (said,) = told("structgen/extract", "a pattern")
-    assert "its card lists JSON" in said and "Ask smollm2" in said
+    assert "its card lists only JSON" in said and "Use smollm2" in said
 
 
 def test_it_is_told_once_for_a_model_and_a_form() -> None:

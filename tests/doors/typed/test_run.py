@@ -42,7 +42,7 @@ def test_free_text_has_no_grammar(target: Any) -> None:
         ({"response_format": "json"}, "response_format contains str"),
         (
             {"response_format": bool},
-            r"holds the type bool, not a dict\. Pass the type itself as the target: bool",
+            r"contains the type bool, not a dict\. Pass the type itself as the target: bool",
         ),
         ({"response_format": OPENAI, "model": "m", "messages": []}, "target/model: 'model'"),
         ({"response_format": {"type": "json_schema", "json_schema": {"schema": {"regx": 1}}}}, "'regx'"),
