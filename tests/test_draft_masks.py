@@ -391,14 +391,18 @@ def test_bad_input_is_told_before_anything_is_written() -> None:
         (sg.errors.MaskError, "Row 3", ([97, 98], [-1, 0], [2], mask, [0, 3, 1])),
         (sg.errors.MaskError, "Row -1", ([97, 98], [-1, 0], [2], mask, [0, -1, 1])),
         (sg.errors.MaskError, "repeated", ([97, 98], [-1, 0], [2], mask, [0, 1, 1])),
-        (sg.errors.OptionError, "2 rows for 3 places", ([97, 98], [-1, 0], [2], mask, [0, 1])),
+        (sg.errors.OptionError, "2 rows do not fit 3 places", ([97, 98], [-1, 0], [2], mask, [0, 1])),
         (sg.errors.OptionError, "parent of node 1 is 1", ([97, 98], [-1, 1], [2], mask)),
         (sg.errors.OptionError, "parent of node 0 is -2", ([97, 98], [-(1 << 70), 1], [2], mask)),
-        (sg.errors.OptionError, "for 1 nodes", ([97, 98], [-1, 0], [1], mask)),
+        (
+            sg.errors.OptionError,
+            r"2 tokens and 2 parents do not fit 1 nodes, \[1\] by draft",
+            ([97, 98], [-1, 0], [1], mask),
+        ),
         (sg.errors.OptionError, "by draft", ([97], [-1], [-1], mask)),
         (sg.errors.OptionError, "integer", ([97.5, 98], [-1, 0], [2], mask)),
         (sg.errors.OptionError, "integer", ([97, 98], np.zeros(2), [2], mask)),
-        (sg.errors.OptionError, "2 drafts for 1", ([97, 98], [-1, 0], [1, 1], mask)),
+        (sg.errors.OptionError, "2 drafts do not fit 1 matchers", ([97, 98], [-1, 0], [1, 1], mask)),
     ]
     for kind, words, arguments in bad:
         with pytest.raises(kind, match=words):

@@ -296,9 +296,21 @@ def test_one_object_serves_several_schemas_in_threads() -> None:
         ({"syntax": "lark", "definition": 3}, "#/x-grammar/definition", "must be a text, got 3"),
         ({**ROUND, "strat": "a"}, "#/x-grammar/strat", "no member 'strat'. Did you mean 'start'"),
         ({**ROUND, "a/b": 1}, "#/x-grammar/a~1b", "no member 'a/b'"),
-        ({**ROUND, "start": 3}, "#/x-grammar/start", "start is 3"),
-        ({**DIGITS, "start": "root"}, "#/x-grammar/start", "start is 'root'"),
-        ({"syntax": "object", "definition": "0"}, "#/x-grammar/definition", "does not hold"),
+        (
+            {**ROUND, "start": 3},
+            "#/x-grammar/start",
+            r"start must be the name of a rule, got 3\. Name a rule of a Lark or EBNF",
+        ),
+        (
+            {**DIGITS, "start": "root"},
+            "#/x-grammar/start",
+            r"start must be the name of a rule, got 'root'\. Name a rule of a Lark or",
+        ),
+        (
+            {"syntax": "object", "definition": "0"},
+            "#/x-grammar/definition",
+            "The schema refers to a grammar object that this process does not have",
+        ),
     ],
 )
 def test_a_value_that_is_none_is_refused_at_its_place(value: Any, where: str, said: str) -> None:

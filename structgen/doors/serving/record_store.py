@@ -257,7 +257,7 @@ class RecordStore:
                     return
             # expired records are removed first, to make room
             if not self.remove_expired():
-                fault = "The files of this key, or of all keys, would exceed their limit of bytes. Delete some."
+                fault = "The files of this key, or of all, would exceed their limit of bytes. Delete some."
                 raise ApiError(fault, status=413, code="too_large")
 
     # --- records --------------------------------------------------------------------------------------------

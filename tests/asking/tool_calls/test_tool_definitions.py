@@ -148,9 +148,9 @@ def test_one_page_of_several_is_told(cursor: str) -> None:
         ({"name": "f", "inputSchema": {}, "nmae": "g"}, "tools/nmae", "mean 'name'"),
         ({"inputSchema": SCHEMA}, "tools/name", "must be a text that is not empty, got None"),
         ([[camel(SCHEMA)]], "tools/0", "list is not a tool"),
-        (b"[]", "tools", "are a bytes"),
+        (b"[]", "tools", "tools must be a list, got bytes"),
         (5, "tools", "must be a list, got int"),
-        (None, "tools", "are a NoneType"),
+        (None, "tools", "tools must be a list, got NoneType"),
     ],
 )
 def test_wrong_lists_and_messages(given: Any, where: str, said: str) -> None:

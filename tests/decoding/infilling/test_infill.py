@@ -249,11 +249,23 @@ REFUSED = [
         sg.errors.OptionError,
         "template must be str, got tuple. Pass a text; fill many with",
     ),
-    ({"template": [7]}, sg.errors.OptionError, "template is a list"),
-    ({"template": "{a}", "holes": "a"}, sg.errors.OptionError, "holes is a str"),
-    ({"template": "{a: int}", "prompt": None}, sg.errors.OptionError, "prompt is a NoneType"),
-    ({"template": "{a: int}", "slots": 2.5}, sg.errors.OptionError, "slots is a float"),
-    ({"template": "{a: int}", "slots": 10**12}, sg.errors.OptionError, "are 1,000,000,000,001 tokens"),
+    ({"template": [7]}, sg.errors.OptionError, "template must be str, got list"),
+    ({"template": "{a}", "holes": "a"}, sg.errors.OptionError, "holes must be Mapping, got str"),
+    (
+        {"template": "{a: int}", "prompt": None},
+        sg.errors.OptionError,
+        "prompt must be str or Sequence, got NoneType",
+    ),
+    (
+        {"template": "{a: int}", "slots": 2.5},
+        sg.errors.OptionError,
+        "slots must be int or Mapping, got float",
+    ),
+    (
+        {"template": "{a: int}", "slots": 10**12},
+        sg.errors.OptionError,
+        "The prompt and the canvas have 1,000,000,000,001 tokens, and the model",
+    ),
     (
         {"template": "{a: int}", "listen": 3},
         sg.errors.OptionError,

@@ -308,7 +308,7 @@ def test_healing_needs_the_prompts_that_were_healed(model: Any) -> None:
         LogitsProcessor([PATH, None], TOKENIZER, healing=True).healed(**batch("a", "b", "c"))
     for ids, why in (
         (torch.zeros((0, 3)), "0 rows do not fit 1 grammars"),
-        (inputs["input_ids"][0], "are no rows"),
+        (inputs["input_ids"][0], r"Ids of the shape \[11\] are not rows"),
     ):
         with pytest.raises(sg.errors.OptionError, match=why):
             processor.healed(ids)

@@ -482,7 +482,7 @@ def test_what_asks_for_nothing_that_is_lacking_is_taken(app: Any, path: str, mor
         ("chat/completions", {"bad_words": ["a"]}, "bad_words", ""),
         ("chat/completions", {"priorty": 3}, "priorty", "Did you mean 'priority'?"),
         ("chat/completions", {"web_search_options": {}}, "web_search_options", ""),
-        ("responses", {"reasoning": {"effort": "hi"}}, "reasoning.effort", "reasoning/effort: "),
+        ("responses", {"reasoning": {"effort": "hi"}}, "reasoning.effort", "reasoning/effort must be"),
         ("responses", {"include": ["reasoning.encrypted"]}, "include.0", "include/0: "),
         ("responses", {"truncation": "middle"}, "truncation", ""),
     ],
