@@ -23,7 +23,7 @@ from structgen.asking.tool_calls.tool_choices import NO_CALLS, ToolChoice, read_
 from structgen.asking.tool_calls.tool_definitions import Tool, read_tools
 from structgen.asking.tool_calls.tool_grammar import tools as grammar_of
 from structgen.base.errors import NotStatedError, OptionError, options_named
-from structgen.base.json_text.exact_json import values_in
+from structgen.base.json_text.exact_json import JsonMapping, values_in
 from structgen.base.limits import Limits
 from structgen.grammars.text_grammars.text_grammar import ComposedGrammar, as_text, either
 from structgen.machines.core.grammar import Grammar
@@ -154,7 +154,7 @@ class ReadRequest:
 
 @options_named('sg.read_request({"response_format": {...}, "tools": [...]})')
 def read_request(
-    request: Mapping[str, Any] | bool,
+    request: JsonMapping | bool,
     *,
     policies: Mapping[str, Any] | None = None,
     limits: Limits | None = None,
@@ -216,7 +216,7 @@ def read_request(
     )
 
 
-def _is_form(request: Mapping[str, Any]) -> bool:
+def _is_form(request: JsonMapping) -> bool:
     """Tell whether a dict is no request, but a schema or what a member of a request holds."""
     if not request or any(name in request for name in _REQUEST):
         return False
@@ -224,7 +224,7 @@ def _is_form(request: Mapping[str, Any]) -> bool:
 
 
 def _answer_grammar(
-    request: Mapping[str, Any], policies: Mapping[str, Any], specials: Mapping[str, int] | None
+    request: JsonMapping, policies: Mapping[str, Any], specials: Mapping[str, int] | None
 ) -> tuple[str, Grammar | None]:
     """Return the member that asks for a grammar of the answer, and the grammar; "" and None where none
     does."""

@@ -32,6 +32,7 @@ from structgen.base.errors import (
     prefix_place,
     warning_level,
 )
+from structgen.base.json_text.exact_json import JsonMapping
 from structgen.base.language.checks import shorten_text, show_value
 from structgen.base.language.shapes import suggest_name
 from structgen.base.limits import Limits
@@ -74,7 +75,7 @@ class Tool:
 
     name: str
     description: str = ""
-    schema: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    schema: JsonMapping = dataclasses.field(default_factory=dict)
     """The schema of an object, whatever its root says. Arguments that it does not name are not written,
     unless it says so."""
     callable: Any = None
@@ -419,7 +420,7 @@ def _tool_of_dict(definition: JsonObject, location: str, limits: Limits | None =
 
 
 def _build_tool(
-    definition: Mapping[str, Any],
+    definition: JsonMapping,
     schema: Any,
     schema_location: str,
     location: str,
@@ -438,7 +439,7 @@ def _build_tool(
     return Tool(name, definition.get("description") or "", schema)
 
 
-def _demanded_arguments(schema: Mapping[str, Any]) -> list[str]:
+def _demanded_arguments(schema: JsonMapping) -> list[str]:
     """Return the arguments that `required` and `dependentRequired` name, each as often as they do."""
     keys = schema.get("required")
     dependent = schema.get("dependentRequired")

@@ -22,7 +22,7 @@ from structgen.asking.grounding.result_texts import AnyPath, ResultTexts, write_
 from structgen.asking.pages.html_pages import format_count
 from structgen.asking.python_types.type_hints import TypeReader, read_type
 from structgen.base.errors import GenerationError, NotStatedError, OptionError, ValidatorError
-from structgen.base.json_text.exact_json import Json
+from structgen.base.json_text.exact_json import Json, JsonMapping
 from structgen.base.json_text.raw_json import write_json
 from structgen.base.system.output_files import check_path
 from structgen.doors.extraction.extract_options import ExtractSettings
@@ -278,7 +278,7 @@ def extraction_of(
     question: PageQuestion,
     documents: Sequence[TextDocument],
     pages: Sequence[Page],
-    lines: Sequence[Mapping[str, Any]],
+    lines: Sequence[JsonMapping],
     settings: ExtractSettings,
     unread: Mapping[str, OptionError],
 ) -> Extraction[Any]:
@@ -353,7 +353,7 @@ class _Lines:
         self,
         question: PageQuestion,
         pages: Sequence[Page],
-        lines: Sequence[Mapping[str, Any]],
+        lines: Sequence[JsonMapping],
         find_sheets: Mapping[str, Callable[[int], Sheet | None]],
     ) -> None:
         self.answers = defaultdict[str, list[PageAnswer]](list)

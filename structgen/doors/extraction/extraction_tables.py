@@ -13,7 +13,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from structgen.base.errors import LimitError
-from structgen.base.json_text.exact_json import unescape_segment, values_in
+from structgen.base.json_text.exact_json import JsonObject, unescape_segment, values_in
 from structgen.base.json_text.raw_json import write_json
 from structgen.base.system.csv_tables import csv_table
 from structgen.base.system.installation import require_extras
@@ -28,7 +28,7 @@ _TYPES: Final = {int: "Int64", bool: "boolean", str: "string"}
 """The type of pandas that holds the values of a Python type exactly, and missing values too."""
 
 
-def rows_of(items: Sequence[FoundItem]) -> list[dict[str, Any]]:
+def rows_of(items: Sequence[FoundItem]) -> list[JsonObject]:
     """Return a row for each item.
 
     Its columns are `document`; one for each path of a scalar of any item; `pages`, a tuple of the numbers of
@@ -64,7 +64,7 @@ def rows_of(items: Sequence[FoundItem]) -> list[dict[str, Any]]:
     ]
 
 
-def _last_cells(item: FoundItem) -> dict[str, Any]:
+def _last_cells(item: FoundItem) -> JsonObject:
     return {
         "pages": item.pages,
         "conflicts": len(item.conflicts),
@@ -122,7 +122,7 @@ def build_table(items: Sequence[FoundItem]) -> Any:
     return pandas.DataFrame(series)
 
 
-def _column_names(rows: list[dict[str, Any]]) -> list[str]:
+def _column_names(rows: list[JsonObject]) -> list[str]:
     return [*rows[0]] if rows else ["document", *_LAST]
 
 
@@ -148,7 +148,7 @@ def _is_scalar(value: Any) -> bool:
     return not isinstance(value, (dict, list))
 
 
-def _json_line(item: FoundItem) -> dict[str, Any]:
+def _json_line(item: FoundItem) -> JsonObject:
     return {
         "document": item.document,
         "value": item.value,
