@@ -35,6 +35,7 @@ from structgen.grammars.structural_tags.structural_tag import structural_tag
 from structgen.grammars.text_grammars.ebnf_grammar import ebnf
 from structgen.grammars.text_grammars.regular import choice, regex
 from structgen.machines.core.grammar import Grammar
+from structgen.schema.reading.policies import PolicyOptions
 from structgen.schema.reading.suspect_keywords import looks_like_schema
 
 _FORMATS: Final = ("json_schema", "json_object", "text", "grammar", "structural_tag", "python")
@@ -70,8 +71,8 @@ class _Form(NamedTuple):
 
 def requested_grammar(
     target: JsonMapping | bool,
-    schema_options: Mapping[str, Any] | None,
-    usual: Mapping[str, Any],
+    schema_options: PolicyOptions | None,
+    usual: PolicyOptions,
     specials: Mapping[str, int] | None = None,
 ) -> Grammar | None:
     """Return the grammar that a dict asks for; None: free text.
@@ -94,7 +95,7 @@ def requested_grammar(
 
 
 def _grammar_of_form(
-    form: _Form, schema_options: Mapping[str, Any], specials: Mapping[str, int] | None
+    form: _Form, schema_options: PolicyOptions, specials: Mapping[str, int] | None
 ) -> Grammar | None:
     kind = form.kind
     value = form.value
@@ -149,7 +150,7 @@ def _unwrap_name(schema: Any) -> Any:
     return schema["schema"] if is_named else schema
 
 
-def _schema_grammar(value: Any, schema_options: Mapping[str, Any]) -> JsonSchemaGrammar:
+def _schema_grammar(value: Any, schema_options: PolicyOptions) -> JsonSchemaGrammar:
     """Return the grammar of a schema, or of its JSON text; one that is no schema on its face is refused, for
     none of its keys is a keyword or looks like one."""
     if not isinstance(value, Mapping | bool | str):
