@@ -19,6 +19,8 @@ Text: TypeAlias = Union[tuple[str, tuple[str, ...]], TextOfSheets]
 """What a reader returns; one of other files than PDFs leaves the sheets out."""
 FileReader: TypeAlias = Callable[[bytes], Text]
 """A function of a module, from the bytes of a file to its text."""
+ConfinedReader: TypeAlias = Callable[[FileReader, bytes], Text]
+"""A function that calls a reader in a process with limits."""
 
 SECONDS: Final = 60.0
 """The processor time for a file: on a machine that is busy, a file is read as on another one."""
@@ -30,7 +32,7 @@ _CURE: Final = "Open it in its own program, save it as a text, and give that."
 
 
 @contextmanager
-def confined_reader() -> Iterator[Callable[[FileReader, bytes], Text]]:
+def confined_reader() -> Iterator[ConfinedReader]:
     """Yield a function that calls a reader with the bytes of a file. All calls of a block are made in one
     process, which starts at the first one and is gone after the block. One that was late, or died, is
     replaced at the next call.

@@ -13,12 +13,18 @@ from __future__ import annotations
 import os
 from codecs import BOM_UTF8
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, Final
 
-from structgen.asking.documents.confined_reading import FileReader, Text, TextOfSheets, confined_reader
+from structgen.asking.documents.confined_reading import (
+    ConfinedReader,
+    FileReader,
+    Text,
+    TextOfSheets,
+    confined_reader,
+)
 from structgen.asking.documents.encoded_texts import decode_text
 from structgen.asking.documents.html_text import html_text
 from structgen.asking.documents.pdf_text import pdf_text
@@ -185,9 +191,7 @@ def _names_of(paths: Sequence[os.PathLike[str]]) -> list[str]:
     return [os.fsencode(PurePath(*end)).decode(errors="replace") for end in ends]
 
 
-def _read_document(
-    name: str, source: Any, read_confined: Callable[[FileReader, bytes], Text]
-) -> TextDocument:
+def _read_document(name: str, source: Any, read_confined: ConfinedReader) -> TextDocument:
     """Return the document of one source. `read_confined` runs a reader on bytes in a process with limits.
     Raises OptionError where the document cannot be read."""
     with prefix_place(str(source) if isinstance(source, os.PathLike) else name):
@@ -206,7 +210,7 @@ def _read_document(
 
 def _read_file(
     path: Path,
-    read_confined: Callable[[FileReader, bytes], Text],
+    read_confined: ConfinedReader,
 ) -> TextOfSheets:
     """Return the text of a file, the remarks about it, and the sheets of a PDF. Raises OptionError where it
     cannot be read."""
@@ -229,7 +233,7 @@ def _read_file(
 def read_bytes(
     data: bytes,
     suffix: str,
-    read_confined: Callable[[FileReader, bytes], Text],
+    read_confined: ConfinedReader,
 ) -> TextOfSheets:
     """Return the text of the bytes of a file, the remarks about it, and the sheets of a PDF.
 

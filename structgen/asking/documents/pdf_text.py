@@ -69,7 +69,7 @@ def pdf_text(data: bytes) -> tuple[str, tuple[str, ...], tuple[Sheet, ...]]:
         if numbers
     )
     hidden = " ".join(invisible for visible, invisible in pages if visible)
-    full_text = "\n\n".join(text for text in texts if text)
+    full_text = "\n\n".join(filter(None, texts))
     return full_text, (*remarks, *left_out(hidden, "invisible")), sheets
 
 
@@ -90,10 +90,8 @@ def _sheets_of(reader: Any, texts: Sequence[str]) -> tuple[Sheet, ...]:
         logging.getLogger("pypdf").warning("The labels of its pages cannot be read: %.200r", error)
     # a blank line parts the texts
     starts = accumulate((len(text) + 2 * bool(text) for text in texts), initial=0)
-    sheets = list[Sheet]()
-    for label, start in zip(labels, starts, strict=False):  # the last start is the end
-        sheets.append(Sheet(start, len(sheets) + 1, len(texts), label))
-    return tuple(sheets)
+    pairs = zip(labels, starts, strict=False)  # the last start is the end
+    return tuple(Sheet(start, number, len(texts), label) for number, (label, start) in enumerate(pairs, 1))
 
 
 def _visible_and_invisible(page: Any) -> tuple[str, str]:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field, replace
-from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 
 from structgen.asking.grounding.evidence_page import MOST_LISTED, page_of
-from structgen.asking.grounding.places import PlaceSearch, Stated, Value
+from structgen.asking.grounding.places import PlaceSearch, Stated, stateable_values
 from structgen.asking.grounding.result_texts import ResultTexts
 from structgen.asking.grounding.stated_text import StatedText
 from structgen.asking.pages.html_pages import format_count
-from structgen.base.json_text.exact_json import Json, exact_copy, values_in, write_canonical
+from structgen.base.json_text.exact_json import Json, exact_copy, write_canonical
 from structgen.base.system.csv_tables import csv_table
 
 _MOST_IN_ALL: Final = 100 * MOST_LISTED
@@ -87,11 +86,7 @@ def evidence_of(
     `is_exact`: as in `PlaceSearch`. For example `evidence_of({"a": "x"}, stated_text((("mail", "x y"),)))`.
     Raises SchemaError for what is no JSON value. Cost: linear in the texts for each different value.
     """
-    values: list[tuple[str, Value]] = [
-        (path, value)
-        for path, value in values_in(exact_copy(document))
-        if isinstance(value, (int, Decimal, str)) and not isinstance(value, bool)
-    ]
+    values = [*stateable_values(exact_copy(document))]
     # many values with many places would make a page that nobody can open
     max_places = max(1, min(MOST_LISTED, _MOST_IN_ALL // max(1, len(values))))
     # equal values of a document are searched once

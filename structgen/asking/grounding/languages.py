@@ -77,7 +77,7 @@ EVERYDAY: Final = frozenset("out set ago may mar".split())
 _SCRIPTS: Final = {"ko": "[가-힣]", "th": "[ก-๛]"}
 
 
-def count_function_words(text: str, language: str | None = None) -> dict[str, int]:
+def count_function_words(text: str, language: str | None) -> dict[str, int]:
     """Return how many function words of each language a text has. Where the language is known, by its code
     ("pl", "pt-BR"), only this one has any. Cost: linear."""
     if language is not None:
@@ -101,7 +101,7 @@ def is_year_first(language: str) -> bool:
     return bool(Locale(language).date_formats["short"].pattern.startswith("yy/") or language == "ko")
 
 
-def factors_of_words(languages: Iterable[str], *, is_known: bool = True) -> dict[str, list[Decimal]]:
+def factors_of_words(languages: Iterable[str], *, is_known: bool) -> dict[str, list[Decimal]]:
     """Return the words that multiply a number in some languages, and in `LANGUAGES`, with their factors.
     Where the language of a text is not known (`is_known`), a short word of Latin script is none: "3 bin"
     need not be Turkish."""

@@ -39,7 +39,7 @@ from structgen.asking.grounding.readings import Reading
 from structgen.asking.grounding.stated_text import KIND_OF_FORMAT, StatedText
 from structgen.asking.grounding.text_runs import runs_meeting
 from structgen.base.errors import GrammarError, NotStatedError, OptionError, UnsatisfiableSchema
-from structgen.base.json_text.exact_json import escape, read_exact, write_canonical
+from structgen.base.json_text.exact_json import JsonMapping, JsonObject, escape, read_exact, write_canonical
 from structgen.base.language.ir import All, Format, Formula, Pattern
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
@@ -192,7 +192,7 @@ class SchemaNarrowing:
         """Whether `unevaluated*` may ask which branches fail: runs of a text cannot be denied."""
         self.places = 0
         """The number of copies of places that are held, or would be if something were stated."""
-        self._definitions: dict[str, Any] = {}
+        self._definitions: JsonObject = {}
         self._references = {(self._document.text_root.id, True): f"{self._base}#"}
         """The references to the copies. The key is the id of a schema, and whether the copy is held."""
         self._empty: dict[int, tuple[Any, _Lack]] = {}
@@ -282,7 +282,7 @@ class SchemaNarrowing:
             return self._no_value(schema, [*parts])
         # of two patterns, each as it is: no run of a text is written so
         is_whole = bool(parts) and {*rest} <= {"boolean", "null"}
-        copy: dict[str, Any] = {}
+        copy: JsonObject = {}
         conjuncts: list[Any] = []
         reference_and_conjuncts = self._document.loops.get(schema.id, (schema.ref, schema.all_of))
         children = _children_of(schema, *reference_and_conjuncts)
@@ -343,7 +343,7 @@ class SchemaNarrowing:
         is_foreign = self._base and child.raw is child.scope.root
         return self._reference_to(child, is_held) if is_foreign else self._copy_schema(child, is_held)
 
-    def _no_value(self, schema: Schema, kinds: list[str]) -> dict[str, Any]:
+    def _no_value(self, schema: Schema, kinds: list[str]) -> JsonObject:
         """Return a schema without values. It stands for a place at which nothing is stated, of the given
         kinds."""
         pattern = "text of its pattern" if "pattern" in schema.raw else "words"
@@ -354,7 +354,7 @@ class SchemaNarrowing:
         self._empty[id(empty)] = empty, lack
         return empty
 
-    def _held_kinds(self, schema: Schema, raw: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    def _held_kinds(self, schema: Schema, raw: JsonMapping) -> Iterator[tuple[str, Any]]:
         """Yield the kinds of values that a schema holds to the texts, each with a schema of the stated
         values. The schema is None where nothing is stated. `raw` has the keywords of the schema that
         count."""
@@ -434,7 +434,7 @@ class SchemaNarrowing:
             runs = [*self._stated.months(), *runs]
         return _enum_schema([run for run in dict.fromkeys(runs) if meets(json.dumps(run))])
 
-    def _quote_schema(self, raw: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+    def _quote_schema(self, raw: JsonMapping, options: Mapping[str, Any]) -> Any:
         """Return the schema of the strings that are runs of a text; None where no text has any."""
         runs = _runs_of((*self._stated.texts.values(),), **options)
         if runs is None:
@@ -444,7 +444,7 @@ class SchemaNarrowing:
         return {**string_keywords, "type": "string", GRAMMAR: runs.keyword}
 
 
-def _types_of(raw: Mapping[str, Any]) -> list[str]:
+def _types_of(raw: JsonMapping) -> list[str]:
     """Return the types that a schema names; all where it names none."""
     types = raw.get("type", [*_TYPES])
     return [types] if isinstance(types, str) else types
@@ -515,7 +515,7 @@ def _first_accepted(
     return [read_exact(text) for text in (whole or parts)]
 
 
-def _enum_schema(values: list[Any]) -> dict[str, Any] | None:
+def _enum_schema(values: list[Any]) -> JsonObject | None:
     return {"enum": values} if values else None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final, Literal, TypeAlias, Union
@@ -15,6 +16,7 @@ from structgen.asking.grounding.readings import Kind
 from structgen.asking.grounding.stated_text import StatedText, as_instants, spellings_of
 from structgen.asking.grounding.text_runs import LONGEST_RUN, LOOSE
 from structgen.asking.grounding.typography import OTHER
+from structgen.base.json_text.exact_json import Json, values_in
 
 Value: TypeAlias = Union[int, Decimal, str]
 _Group: TypeAlias = tuple[Kind, str, tuple[int, int]]
@@ -50,6 +52,14 @@ class Stated:
     """Other values of its kind that can be read at one of these places: "1.204" is 1204 and 1.204."""
     has_more: bool = False
     """Whether the texts have further places of the value, which are not listed."""
+
+
+def stateable_values(document: Json) -> Iterator[tuple[str, Value]]:
+    """Yield the numbers and strings of a JSON value in order, each with its JSON Pointer. For example
+    `{"a": [1, None]}` yields `("/a/0", 1)`."""
+    for path, value in values_in(document):
+        if isinstance(value, (int, Decimal, str)) and not isinstance(value, bool):
+            yield path, value
 
 
 class PlaceSearch:

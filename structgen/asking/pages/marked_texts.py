@@ -235,7 +235,7 @@ def colour_classes(fields: Iterable[str]) -> dict[str, str]:
 def pieces_of_text(
     length: int,
     marks: Iterable[Mark],
-    borders: Collection[int] = (),
+    borders: Collection[int],
 ) -> Iterator[tuple[int, int, list[int], int]]:
     """Yield (start, end, values, more) for each piece of a text.
 

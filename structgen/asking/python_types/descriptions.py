@@ -22,6 +22,7 @@ from typing import Any
 from structgen.asking.python_types.grounding_marks import InferredMark, KeyMark, QuoteMark
 from structgen.asking.python_types.pydantic_formats import make_refusal
 from structgen.asking.python_types.regex_annotation import Regex
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.machines.core.grammar import Grammar
 
 MOST_SOURCE = 1_000_000
@@ -33,7 +34,7 @@ NOT_READ = frozenset(("builtins", "typing", "typing_extensions", "enum", "pydant
 """The packages whose classes are parts of types and have no descriptions of fields."""
 
 
-def add_descriptions(schema: dict[str, Any], hint: Any, field_text: str = "") -> dict[str, Any]:
+def add_descriptions(schema: JsonObject, hint: Any, field_text: str = "") -> JsonObject:
     """Return the JSON Schema of a hint with the plain texts in the hint as descriptions, those of items,
     values and alternatives too. `field_text`: the text that stands behind a field, for one that has no
     other."""
@@ -68,7 +69,7 @@ def add_descriptions(schema: dict[str, Any], hint: Any, field_text: str = "") ->
     return result
 
 
-def field_hints(cls: Any) -> dict[str, Any]:
+def field_hints(cls: Any) -> JsonObject:
     """Return the types of a class's fields with their metadata, by name; {} where a name in them is not
     defined."""
     fields = vars(cls).get("__pydantic_fields__")

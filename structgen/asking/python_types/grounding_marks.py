@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from structgen.base.errors import options_named
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.schema.reading.quote_keyword import INFERRED, KEY, QUOTE, QuoteMembers
 from structgen.schema.reading.string_annotations import annotate_schema
 
@@ -29,7 +30,7 @@ class QuoteMark(QuoteMembers):
         """Return the mark with other members. Raises `OptionError` for members that are none."""
         return QuoteMark(of, words)
 
-    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> JsonObject:
         """Return the schema of what is annotated, with `x-quote` added (pydantic asks for it). Raises
         `UnsupportedError` where no value is a string."""
         members = {"of": self.of} if self.of != "words" else {"words": self.words} if self.words else {}
@@ -46,7 +47,7 @@ class InferredMark:
         """Return the mark."""
         return self
 
-    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> JsonObject:
         """Return the schema of what is annotated, with `x-inferred` added (pydantic asks for it)."""
         return {**handler(core), INFERRED: True}
 
@@ -61,7 +62,7 @@ class KeyMark:
         """Return the mark."""
         return self
 
-    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> JsonObject:
         """Return the schema of what is annotated, with `x-key` added (pydantic asks for it)."""
         return {**handler(core), KEY: True}
 

@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 from pydantic_core import SchemaValidator
 
 from structgen.asking.python_types.pydantic_formats import AWARE, NAIVE
+from structgen.base.json_text.exact_json import JsonMapping, JsonObject
 
 _BOUNDS = (("ge", True, 0), ("gt", True, 1), ("le", False, 0), ("lt", False, -1))
 """Names of bounds: whether they are least, and how many steps further the least or the largest value is."""
@@ -40,7 +39,7 @@ _BEHIND = MappingProxyType(
 """What may follow each unit."""
 
 
-def add_bounds(json_schema: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+def add_bounds(json_schema: JsonMapping, schema: JsonMapping) -> JsonObject:
     """Return a schema of dates, times, points in time or durations with the bounds of its core schema. No
     duration is below zero."""
     kind = schema["type"]
@@ -67,7 +66,7 @@ def add_bounds(json_schema: Mapping[str, Any], schema: Mapping[str, Any]) -> dic
 
 def _compare_in_zones(
     bound: dt.datetime, later: dt.timedelta, is_minimum: bool, shown_part: slice
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return what compares points in time, of which a part is shown."""
     clock = bound.replace(tzinfo=None)
     offset = bound.utcoffset()
@@ -86,7 +85,7 @@ def _compare_in_zones(
 
 def _compare_clock(
     clock: dt.datetime, later: dt.timedelta, is_minimum: bool, shown_part: slice
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return what compares texts with the time that a clock shows so much later."""
     try:
         limit = clock + later
@@ -127,7 +126,7 @@ def _compare_digits(
     return pattern
 
 
-def _compare_durations(bound: dt.timedelta, is_minimum: bool) -> dict[str, Any]:
+def _compare_durations(bound: dt.timedelta, is_minimum: bool) -> JsonObject:
     if bound < dt.timedelta():
         return {} if is_minimum else {"pattern": _NOTHING}
     return {"pattern": f"^P(?:{'|'.join(_duration_pattern(units, bound, is_minimum) for units in _CHAINS)})$"}

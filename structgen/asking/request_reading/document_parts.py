@@ -66,7 +66,7 @@ class Conversation:
         """The documents of the last turn of the user, and of what follows it."""
         return self.documents[self.last_turn :]
 
-    def read_turns(self, turns: Iterable[JsonObject], where: str, first: int = 0) -> None:
+    def read_turns(self, turns: Iterable[JsonObject], where: str, first: int) -> None:
         """Add turns, in which each document becomes a part of the type "text".
 
         `turns`: turns whose shapes were checked (`request_members`). `where`: the member that holds them, for

@@ -27,7 +27,7 @@ from typing import Any, Final, NamedTuple
 from structgen.asking.request_reading.request_members import GUIDED, REQUESTS
 from structgen.asking.tool_calls.custom_tools import grammar_of_format, grammar_of_text
 from structgen.base.errors import OptionError, UnsupportedError
-from structgen.base.json_text.exact_json import read_exact
+from structgen.base.json_text.exact_json import JsonMapping, JsonObject, read_exact
 from structgen.base.language.shapes import suggest_name
 from structgen.base.limits import Limits
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar, unwarned_schema
@@ -35,6 +35,7 @@ from structgen.grammars.structural_tags.structural_tag import structural_tag
 from structgen.grammars.text_grammars.ebnf_grammar import ebnf
 from structgen.grammars.text_grammars.regular import choice, regex
 from structgen.machines.core.grammar import Grammar
+from structgen.schema.reading.policies import PolicyOptions
 from structgen.schema.reading.suspect_keywords import looks_like_schema
 
 _FORMATS: Final = ("json_schema", "json_object", "text", "grammar", "structural_tag", "python")
@@ -64,14 +65,14 @@ class _Form(NamedTuple):
     text."""
     value: Any
     location: str = "response_format"
-    blanks: Mapping[str, Any] = MappingProxyType({})
+    blanks: JsonMapping = MappingProxyType({})
     """vLLM's options of white space, where one is given."""
 
 
 def requested_grammar(
-    target: Mapping[str, Any] | bool,
-    schema_options: Mapping[str, Any] | None,
-    usual: Mapping[str, Any],
+    target: JsonMapping | bool,
+    schema_options: PolicyOptions | None,
+    usual: PolicyOptions,
     specials: Mapping[str, int] | None = None,
 ) -> Grammar | None:
     """Return the grammar that a dict asks for; None: free text.
@@ -94,7 +95,7 @@ def requested_grammar(
 
 
 def _grammar_of_form(
-    form: _Form, schema_options: Mapping[str, Any], specials: Mapping[str, int] | None
+    form: _Form, schema_options: PolicyOptions, specials: Mapping[str, int] | None
 ) -> Grammar | None:
     kind = form.kind
     value = form.value
@@ -113,7 +114,7 @@ def _grammar_of_form(
     return _PLAIN[kind](value, limits=limits) if kind in _PLAIN else None
 
 
-def _read_form(target: dict[str, Any], depth: int) -> _Form:
+def _read_form(target: JsonObject, depth: int) -> _Form:
     """Return the form that a dict is, or that its wrappers contain. `depth`: the number of wrappers around
     it."""
     kind = target.get("type")
@@ -149,7 +150,7 @@ def _unwrap_name(schema: Any) -> Any:
     return schema["schema"] if is_named else schema
 
 
-def _schema_grammar(value: Any, schema_options: Mapping[str, Any]) -> JsonSchemaGrammar:
+def _schema_grammar(value: Any, schema_options: PolicyOptions) -> JsonSchemaGrammar:
     """Return the grammar of a schema, or of its JSON text; one that is no schema on its face is refused, for
     none of its keys is a keyword or looks like one."""
     if not isinstance(value, Mapping | bool | str):
@@ -185,7 +186,7 @@ def _schema_grammar(value: Any, schema_options: Mapping[str, Any]) -> JsonSchema
     return grammar
 
 
-def _read_wrapped(target: dict[str, Any], wrapper: str, depth: int) -> _Form:
+def _read_wrapped(target: JsonObject, wrapper: str, depth: int) -> _Form:
     """Read what stands in a wrapper, which has no other key."""
     REQUESTS.check_members(target, {wrapper: "any"}, "target")
     inner = target[wrapper]
@@ -217,7 +218,7 @@ def _read_wrapped(target: dict[str, Any], wrapper: str, depth: int) -> _Form:
     return _read_form(dict(inner), depth + 1)
 
 
-def _refuse_tools(target: Mapping[str, Any]) -> None:
+def _refuse_tools(target: JsonMapping) -> None:
     """Raise for tools, and for the definition of one: how a call is written is the model's affair, and not
     said in either."""
     if looks_like_schema({key: value for key, value in target.items() if key != "type"} or {"type": ""}):
@@ -241,7 +242,7 @@ def _refuse_tools(target: Mapping[str, Any]) -> None:
 # --- OpenAI -------------------------------------------------------------------------------------------------
 
 
-def _response_format(kind: str, target: dict[str, Any]) -> _Form:
+def _response_format(kind: str, target: JsonObject) -> _Form:
     where = "response_format"
     REQUESTS.check(target, where, where)
     match kind:
@@ -261,7 +262,7 @@ def _response_format(kind: str, target: dict[str, Any]) -> _Form:
     )
 
 
-def _json_schema_format(target: dict[str, Any]) -> _Form:
+def _json_schema_format(target: JsonObject) -> _Form:
     """Read {"type": "json_schema", "json_schema": {"name", "schema", "strict"}}, or the same without the
     inner object, as `text.format` of responses has it."""
     inner = target.get("json_schema")
@@ -287,7 +288,7 @@ def _json_schema_format(target: dict[str, Any]) -> _Form:
 # --- vLLM ---------------------------------------------------------------------------------------------------
 
 
-def _structured_outputs(target: dict[str, Any], location_prefix: str = "structured_outputs/") -> _Form:
+def _structured_outputs(target: JsonObject, location_prefix: str = "structured_outputs/") -> _Form:
     """Read vLLM's shape: exactly one of the kinds, and its options. `location_prefix`: what places begin
     with."""
     where = "structured_outputs"
@@ -312,7 +313,7 @@ def _structured_outputs(target: dict[str, Any], location_prefix: str = "structur
     return _Form(kind, target[kind], location, blanks)
 
 
-def _only_member(target: Mapping[str, Any], names: Sequence[str], where: str) -> str:
+def _only_member(target: JsonMapping, names: Sequence[str], where: str) -> str:
     """Return the one of some members that is there. Errors: OptionError for none, and for several."""
     present = [key for key in names if target.get(key) is not None]
     # which of two forms is meant, nobody can tell
@@ -322,7 +323,7 @@ def _only_member(target: Mapping[str, Any], names: Sequence[str], where: str) ->
     return present[0]
 
 
-def _whitespace_policy(target: Mapping[str, Any], limits: Limits | None) -> str:
+def _whitespace_policy(target: JsonMapping, limits: Limits | None) -> str:
     """Return the policy for white space that vLLM's options ask for: the narrower one of the usual and
     "oneline" whose blanks, none or one, the pattern allows; "compact" where it allows none alone."""
     where = "structured_outputs/whitespace_pattern"
@@ -352,7 +353,7 @@ def _whitespace_policy(target: Mapping[str, Any], limits: Limits | None) -> str:
 # --- SGLang -------------------------------------------------------------------------------------------------
 
 
-def _sglang_form(target: dict[str, Any]) -> _Form:
+def _sglang_form(target: JsonObject) -> _Form:
     """Read SGLang's shape: exactly one of its parameters."""
     REQUESTS.check_members(target, _OF_SGLANG, "target")
     if _only_member(target, SGLANG, "target") == "ebnf":

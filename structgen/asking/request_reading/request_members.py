@@ -16,10 +16,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
+from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 from structgen.asking.tool_calls.tool_shapes import TOOL_SHAPES
 from structgen.base.errors import OptionError
+from structgen.base.json_text.exact_json import JsonMapping, JsonObject
 from structgen.base.language.shapes import JsonShapes, Members
 
 REQUESTS: Final = JsonShapes(
@@ -267,7 +268,7 @@ def members_of(address: str = "") -> Members:
     return {**members, **_declare_members(row for row in MEMBERS if not address or address in row.addresses)}
 
 
-def read_members(request: Mapping[str, Any], address: str = "") -> dict[str, Any]:
+def read_members(request: JsonMapping, address: str = "") -> JsonObject:
     """Return a request whose members are all known and of their types. Those of `extra_body` are among them,
     in place of others of the same name: so the client of `openai` sends them.
 
@@ -290,7 +291,7 @@ def read_members(request: Mapping[str, Any], address: str = "") -> dict[str, Any
     return with_tools({**own_members, **inner_members})
 
 
-def with_tools(request: Mapping[str, Any]) -> dict[str, Any]:
+def with_tools(request: JsonMapping) -> JsonObject:
     """Return a request, which has `functions` and `function_call` of before tools under their names of today.
     Errors: OptionError for members of both."""
     old_names = {"tools": "functions", "tool_choice": "function_call"}

@@ -23,16 +23,17 @@ from structgen.asking.tool_calls.tool_choices import NO_CALLS, ToolChoice, read_
 from structgen.asking.tool_calls.tool_definitions import Tool, read_tools
 from structgen.asking.tool_calls.tool_grammar import tools as grammar_of
 from structgen.base.errors import NotStatedError, OptionError, options_named
-from structgen.base.json_text.exact_json import values_in
+from structgen.base.json_text.exact_json import JsonMapping, values_in
 from structgen.base.limits import Limits
 from structgen.grammars.text_grammars.text_grammar import ComposedGrammar, as_text, either
 from structgen.machines.core.grammar import Grammar
+from structgen.schema.reading.policies import PolicyOptions
 from structgen.schema.reading.quote_keyword import QUOTE
 from structgen.schema.reading.suspect_keywords import looks_like_schema
 
-SERVED: Final[Mapping[str, Any]] = MappingProxyType({"whitespace": "oneline"})
+SERVED: Final[PolicyOptions] = MappingProxyType({"whitespace": "oneline"})
 """The usual policies of what is served: white space that a weak model cannot pad with."""
-OF_A_STRANGER: Final[Mapping[str, Any]] = MappingProxyType({"grammars": False})
+OF_A_STRANGER: Final[PolicyOptions] = MappingProxyType({"grammars": False})
 """The option of `sg.json_schema` for what others send: their schemas name no grammar objects."""
 _FORMS: Final = ("response_format", "text", "structured_outputs", *SGLANG)
 """Members of a request that constrain its answer. A request has at most one of them."""
@@ -56,7 +57,7 @@ class ReadRequest:
     """The grammar of a reply that calls no tool; None: free text, or a call is required."""
     form: str = ""
     """The member that asks for it; "" where none does."""
-    policies: Mapping[str, Any] = field(default_factory=dict)
+    policies: PolicyOptions = field(default_factory=dict)
     """The options of `sg.json_schema` under which it was read."""
     left_out: Sequence[str] = ()
     """The types of tools that a server would run itself, such as `web_search`, which no reply can call."""
@@ -154,9 +155,9 @@ class ReadRequest:
 
 @options_named('sg.read_request({"response_format": {...}, "tools": [...]})')
 def read_request(
-    request: Mapping[str, Any] | bool,
+    request: JsonMapping | bool,
     *,
-    policies: Mapping[str, Any] | None = None,
+    policies: PolicyOptions | None = None,
     limits: Limits | None = None,
     specials: Mapping[str, int] | None = None,
 ) -> ReadRequest:
@@ -216,7 +217,7 @@ def read_request(
     )
 
 
-def _is_form(request: Mapping[str, Any]) -> bool:
+def _is_form(request: JsonMapping) -> bool:
     """Tell whether a dict is no request, but a schema or what a member of a request holds."""
     if not request or any(name in request for name in _REQUEST):
         return False
@@ -224,7 +225,7 @@ def _is_form(request: Mapping[str, Any]) -> bool:
 
 
 def _answer_grammar(
-    request: Mapping[str, Any], policies: Mapping[str, Any], specials: Mapping[str, int] | None
+    request: JsonMapping, policies: PolicyOptions, specials: Mapping[str, int] | None
 ) -> tuple[str, Grammar | None]:
     """Return the member that asks for a grammar of the answer, and the grammar; "" and None where none
     does."""

@@ -32,6 +32,7 @@ from structgen.base.errors import (
     prefix_place,
     warning_level,
 )
+from structgen.base.json_text.exact_json import JsonMapping
 from structgen.base.language.checks import shorten_text, show_value
 from structgen.base.language.shapes import suggest_name
 from structgen.base.limits import Limits
@@ -46,7 +47,7 @@ from structgen.grammars.text_grammars.composition.argument_roots import of_objec
 from structgen.machines.core.compiled import first_fault
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.core.string_values import over_bytes
-from structgen.schema.reading.policies import WIDEST
+from structgen.schema.reading.policies import WIDEST, PolicyOptions
 
 _COMPOSING: Final = {
     *("$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "extends"),
@@ -74,7 +75,7 @@ class Tool:
 
     name: str
     description: str = ""
-    schema: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    schema: JsonMapping = dataclasses.field(default_factory=dict)
     """The schema of an object, whatever its root says. Arguments that it does not name are not written,
     unless it says so."""
     callable: Any = None
@@ -106,7 +107,7 @@ class Tool:
         return self.namespace, self.inner_name or self.name
 
     @property
-    def policies(self) -> Mapping[str, Any]:
+    def policies(self) -> PolicyOptions:
         """Options of `sg.json_schema` under which every document of the schema is read."""
         return self.reader.policies if self.reader is not None else {}
 
@@ -135,7 +136,7 @@ class Tool:
         too_few = "minProperties" in schema and not has_documents(unwarned_schema(closed))
         return schema if too_few else closed
 
-    def schema_under(self, policies: Mapping[str, Any]) -> tuple[JsonObject, JsonObject]:
+    def schema_under(self, policies: PolicyOptions) -> tuple[JsonObject, JsonObject]:
         """Return the schema of the arguments that a call may have, and the options of `sg.json_schema` that
         read it: the tool's own and `policies`."""
         options = {**self.policies, **policies}
@@ -145,12 +146,12 @@ class Tool:
         schema: Any = self.narrowed.schema
         return schema, {**options, "grammars": None, "strict": None}
 
-    def grammar_under(self, policies: Mapping[str, Any]) -> JsonSchemaGrammar:
+    def grammar_under(self, policies: PolicyOptions) -> JsonSchemaGrammar:
         """Return the grammar of the arguments as one JSON object; `policies` as in `schema_under`."""
         schema, options = self.schema_under(policies)
         return json_schema(schema, **options)
 
-    def narrow(self, stated: StatedText, policies: Mapping[str, Any], **how: bool) -> tuple[Tool, int]:
+    def narrow(self, stated: StatedText, policies: PolicyOptions, **how: bool) -> tuple[Tool, int]:
         """Return the tool with arguments that texts state, and the number of places in its schema whose
         values are held to them. The input of a custom tool stays free.
 
@@ -389,7 +390,7 @@ def _read_tool(definition: Any, location: str, limits: Limits | None) -> Tool:
 # --- dicts --------------------------------------------------------------------------------------------------
 
 
-def _tool_of_dict(definition: JsonObject, location: str, limits: Limits | None = None) -> Tool:
+def _tool_of_dict(definition: JsonObject, location: str, limits: Limits | None) -> Tool:
     """Return a tool of a dict; `strict` is taken, and the schema is enforced whatever it says."""
     kind = definition.get("type") or "function"
     is_search = kind == "tool_search"
@@ -419,7 +420,7 @@ def _tool_of_dict(definition: JsonObject, location: str, limits: Limits | None =
 
 
 def _build_tool(
-    definition: Mapping[str, Any],
+    definition: JsonMapping,
     schema: Any,
     schema_location: str,
     location: str,
@@ -438,7 +439,7 @@ def _build_tool(
     return Tool(name, definition.get("description") or "", schema)
 
 
-def _demanded_arguments(schema: Mapping[str, Any]) -> list[str]:
+def _demanded_arguments(schema: JsonMapping) -> list[str]:
     """Return the arguments that `required` and `dependentRequired` name, each as often as they do."""
     keys = schema.get("required")
     dependent = schema.get("dependentRequired")

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from structgen.base.errors import OptionError
+from structgen.base.json_text.exact_json import JsonMapping, JsonObject
 from structgen.grammars.text_grammars.composition.argument_styles import ArgumentStyle
 from structgen.grammars.text_grammars.composition.templates import (
     fill_template,
@@ -185,7 +186,7 @@ class ToolFormat(ArgumentStyle):
     def _is_own(self, id: str, name: str) -> bool:
         return re.fullmatch(self.ids.replace("$name", re.escape(name)), id) is not None
 
-    def renamed(self, messages: Sequence[Mapping[str, Any]], where: str = "messages") -> list[dict[str, Any]]:
+    def renamed(self, messages: Sequence[JsonMapping], where: str = "messages") -> list[JsonObject]:
         """Return the messages of a history, the ids of calls and of their results as the format writes them.
         An id of another form, one that comes again, or none becomes one by the number of the call. A result
         belongs to the last turn that has its id, there to the first call without a result. One without an id
@@ -195,7 +196,7 @@ class ToolFormat(ArgumentStyle):
 
         Raises `OptionError` for a result of no call.
         """
-        result: list[dict[str, Any]] = []
+        result: list[JsonObject] = []
         calls: list[tuple[str, str, str, int]] = []
         answered_calls = calls[:]
         used_ids = set[str]()

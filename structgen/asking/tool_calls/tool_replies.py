@@ -7,7 +7,6 @@ A *call* is the name of a tool with its arguments. A *message* is a dict of a ch
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from structgen.asking.tool_calls.tool_definitions import Tool
 from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import GenerationError, OptionError, StructgenError
-from structgen.base.json_text.exact_json import read_exact
+from structgen.base.json_text.exact_json import JsonMapping, read_exact
 
 if TYPE_CHECKING:
     from structgen.asking.grounding.evidence import Evidence
@@ -26,7 +25,7 @@ class Call:
     """One call of a tool, as a reply has it. structgen calls nothing."""
 
     name: str
-    arguments: Mapping[str, Any]
+    arguments: JsonMapping
     """The arguments as JSON values. Of a call that is still being written, those that have come."""
     id: str
     """The id that the reply has. Where it has none, it counts the calls: `call_0`, `call_1`. "" as long as an

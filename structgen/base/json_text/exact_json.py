@@ -34,6 +34,8 @@ Json: TypeAlias = Union[bool, int, Decimal, str, list["Json"], dict[str, "Json"]
 """A JSON value with exact numbers (int, or Decimal where the text has a fraction or an exponent)."""
 JsonObject: TypeAlias = dict[str, Any]
 """A JSON object in Python's values."""
+JsonMapping: TypeAlias = Mapping[str, Any]
+"""A JSON object in Python's values that is only read."""
 
 _STR = frozenset({str})
 _ATOMS = frozenset({str, bool, type(None)})  # types of values that are copied unchanged

@@ -253,13 +253,12 @@ def warn_unusable(
     error: OSError,
     fault: str,
     lost: str,
-    cure: str | None = None,
 ) -> None:
     """Say by a StoreWarning that a file cannot be used, and what that means; once in a process for each cause
     and cache folder.
 
     `fault`: what cannot be done, without a period (`cannot read /x`). `lost`: a sentence of what its absence
-    means. `cure`: where another setting than the cache folder's mends it.
+    means.
     """
     root = os.fspath(cache_folder())
     file_path = os.fspath(path)
@@ -277,7 +276,7 @@ def warn_unusable(
     warn_of_file(
         f"{fault} ({error.strerror or error}): {lost}{others}",
         4,
-        cure=cure or _cure_of(error, file_path),
+        cure=_cure_of(error, file_path),
     )
 
 

@@ -137,9 +137,9 @@ def _prepare_call(
     if not options.keys() <= ExtractOptions.__annotations__.keys():
         raise TypeError("an unknown option, which options_named names")
     # the others are those of sg.run, which each page is asked with
-    own_options = {name: value for name, value in options.items() if name in OWN_OPTIONS}
+    page_options = dict(options)
+    own_options = {name: page_options.pop(name) for name in OWN_OPTIONS if name in options}
     settings = ExtractSettings(**own_options)
-    page_options = {name: value for name, value in options.items() if name not in OWN_OPTIONS}
     page_options |= {"grounded": settings.grounded, "quotes": settings.quotes, "examples": settings.examples}
     question = PageQuestion(
         model, target, settings.prompt, page_options, at_once=settings.at_once, unverified=settings.unverified

@@ -22,13 +22,13 @@ from structgen.asking.grounding.result_texts import AnyPath, ResultTexts, write_
 from structgen.asking.pages.html_pages import format_count
 from structgen.asking.python_types.type_hints import TypeReader, read_type
 from structgen.base.errors import GenerationError, NotStatedError, OptionError, ValidatorError
-from structgen.base.json_text.exact_json import Json
+from structgen.base.json_text.exact_json import Json, JsonMapping
 from structgen.base.json_text.raw_json import write_json
 from structgen.base.system.output_files import check_path
 from structgen.doors.extraction.extract_options import ExtractSettings
 from structgen.doors.extraction.extraction_page import page_of
 from structgen.doors.extraction.extraction_tables import build_table, to_csv, to_jsonl
-from structgen.doors.extraction.found_items import FoundItem, PageAnswer, add_sheets, as_json
+from structgen.doors.extraction.found_items import FoundItem, Items, PageAnswer, add_sheets, as_json
 from structgen.doors.extraction.merging import keys_of, merge_answers
 from structgen.doors.extraction.page_asking import Page, PageQuestion
 from structgen.doors.extraction.page_schema import count_fault, find_unstated, without_needless_nulls
@@ -244,7 +244,7 @@ class _Objects:
         path = find_unstated(value, self._schema, self._schema, self._holds)
         return "" if path is None else f"{_UNSTATED}{path or 'a value'}."
 
-    def document_value(self, items: Sequence[FoundItem], document: TextDocument) -> Any:
+    def document_value(self, items: Items, document: TextDocument) -> Any:
         """Return the object of a document, or the list of its items, or the error that it has none."""
         cure = "Check .items, or relax the type."
         if not self._is_list:
@@ -278,7 +278,7 @@ def extraction_of(
     question: PageQuestion,
     documents: Sequence[TextDocument],
     pages: Sequence[Page],
-    lines: Sequence[Mapping[str, Any]],
+    lines: Sequence[JsonMapping],
     settings: ExtractSettings,
     unread: Mapping[str, OptionError],
 ) -> Extraction[Any]:
@@ -337,7 +337,7 @@ def extraction_of(
     )
 
 
-def _remarks_of(document: TextDocument, items: Sequence[FoundItem]) -> list[str]:
+def _remarks_of(document: TextDocument, items: Items) -> list[str]:
     """Return the remarks about a document, each with its name: those of its reader, and one for items that
     the type refuses."""
     remarks = [*document.remarks, *(f"An item was refused: {item.error}" for item in items if item.error)]
@@ -353,7 +353,7 @@ class _Lines:
         self,
         question: PageQuestion,
         pages: Sequence[Page],
-        lines: Sequence[Mapping[str, Any]],
+        lines: Sequence[JsonMapping],
         find_sheets: Mapping[str, Callable[[int], Sheet | None]],
     ) -> None:
         self.answers = defaultdict[str, list[PageAnswer]](list)

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from structgen.asking.pages.html_pages import format_count
 from structgen.asking.pages.marked_texts import UNSURE, Mark, colour_classes, field_of, marked_page
 from structgen.doors.extraction.extraction_tables import dotted_path
-from structgen.doors.extraction.found_items import FoundItem, FoundValue, as_json
+from structgen.doors.extraction.found_items import FoundItem, FoundValue, Items, as_json
 
 # ruff: noqa: E501 (markup)
 
@@ -62,9 +62,7 @@ class _Row(NamedTuple):
 class _Table:
     """The table of items, and the marks of their values in each document, by the numbers of their lines."""
 
-    def __init__(
-        self, names: Iterable[str], items: Sequence[FoundItem], doubtful: Sequence[FoundItem]
-    ) -> None:
+    def __init__(self, names: Iterable[str], items: Items, doubtful: Items) -> None:
         self._order = {name: index for index, name in enumerate(names)}
         self.marks = {name: list[Mark]() for name in self._order}
         paths = dict[str, None]()
@@ -116,9 +114,9 @@ class _Table:
 
 def page_of(
     texts: Mapping[str, str],
-    items: Sequence[FoundItem],
+    items: Items,
     remarks: Sequence[str],
-    doubtful: Sequence[FoundItem] = (),
+    doubtful: Items = (),
     links: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Return the page of items and of the documents that they are from, as one file of HTML.

@@ -8,16 +8,15 @@ no column. A line of JSON has everything, including the places and the conflicts
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
 from structgen.base.errors import LimitError
-from structgen.base.json_text.exact_json import unescape_segment, values_in
+from structgen.base.json_text.exact_json import JsonObject, unescape_segment, values_in
 from structgen.base.json_text.raw_json import write_json
 from structgen.base.system.csv_tables import csv_table
 from structgen.base.system.installation import require_extras
-from structgen.doors.extraction.found_items import FoundItem, as_json
+from structgen.doors.extraction.found_items import FoundItem, Items, as_json
 
 MOST_CELLS: Final = 5_000_000
 """The most cells of one table. Nested items can have a column for each of their members."""
@@ -28,7 +27,7 @@ _TYPES: Final = {int: "Int64", bool: "boolean", str: "string"}
 """The type of pandas that holds the values of a Python type exactly, and missing values too."""
 
 
-def rows_of(items: Sequence[FoundItem]) -> list[dict[str, Any]]:
+def rows_of(items: Items) -> list[JsonObject]:
     """Return a row for each item.
 
     Its columns are `document`; one for each path of a scalar of any item; `pages`, a tuple of the numbers of
@@ -64,7 +63,7 @@ def rows_of(items: Sequence[FoundItem]) -> list[dict[str, Any]]:
     ]
 
 
-def _last_cells(item: FoundItem) -> dict[str, Any]:
+def _last_cells(item: FoundItem) -> JsonObject:
     return {
         "pages": item.pages,
         "conflicts": len(item.conflicts),
@@ -80,7 +79,7 @@ def dotted_path(path: str) -> str:
     return ".".join(map(unescape_segment, path.split("/")[1:])) or "value"
 
 
-def to_csv(items: Sequence[FoundItem], *, formulas: bool = False) -> str:
+def to_csv(items: Items, *, formulas: bool = False) -> str:
     """Return the rows as CSV (RFC 4180), with a line of names, by `csv_table`.
 
     Texts and names that a spreadsheet could compute get an apostrophe in front, unless `formulas` is True. A
@@ -93,7 +92,7 @@ def to_csv(items: Sequence[FoundItem], *, formulas: bool = False) -> str:
     return csv_table([_column_names(rows), *cells], formulas=formulas)
 
 
-def to_jsonl(items: Sequence[FoundItem]) -> str:
+def to_jsonl(items: Items) -> str:
     """Return a line of JSON for each item, in ASCII, with numbers exactly as they are in the item.
 
     Its members are document, value, places ({path: [start, end]} of the scalars that a text states),
@@ -105,7 +104,7 @@ def to_jsonl(items: Sequence[FoundItem]) -> str:
     return "".join(f"{write_json(_json_line(item), as_json)}\n" for item in items)
 
 
-def build_table(items: Sequence[FoundItem]) -> Any:
+def build_table(items: Items) -> Any:
     """Return the rows as a `pandas.DataFrame`.
 
     Columns of integers of 64 bits, of booleans and of texts have pandas' types that know missing values;
@@ -115,18 +114,18 @@ def build_table(items: Sequence[FoundItem]) -> Any:
     with require_extras("A table", "tables"):
         import pandas  # optional: the extra `tables`
     rows = rows_of(items)
-    columns = {name: [row[name] for row in rows] for name in _column_names(rows)}
     series = {}
-    for name, column in columns.items():
+    for name in _column_names(rows):
+        column = [row[name] for row in rows]
         series[name] = pandas.Series(column, dtype=_type_of(column))
     return pandas.DataFrame(series)
 
 
-def _column_names(rows: list[dict[str, Any]]) -> list[str]:
+def _column_names(rows: list[JsonObject]) -> list[str]:
     return [*rows[0]] if rows else ["document", *_LAST]
 
 
-def _name_columns(items: Sequence[FoundItem]) -> dict[str, str]:
+def _name_columns(items: Items) -> dict[str, str]:
     """Return the name of the column of each path of a scalar, in the order of the columns. Members come in
     the order in which they first occur, and the members of one object or list stay together."""
     ranks = dict[str, tuple[int, ...]]()
@@ -148,7 +147,7 @@ def _is_scalar(value: Any) -> bool:
     return not isinstance(value, (dict, list))
 
 
-def _json_line(item: FoundItem) -> dict[str, Any]:
+def _json_line(item: FoundItem) -> JsonObject:
     return {
         "document": item.document,
         "value": item.value,

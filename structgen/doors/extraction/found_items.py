@@ -111,15 +111,18 @@ class FoundItem:
         return tuple(sorted(sheets))
 
 
+Items: TypeAlias = Sequence[FoundItem]
+"""Items of any documents."""
+
+
 def add_sheets(item: FoundItem, find_sheet: Callable[[int], Sheet | None]) -> FoundItem:
     """Return an item with the sheet of each place. `find_sheet`: the function of `sheet_finder`."""
 
     def find_all(values: Sequence[FoundValue]) -> tuple[FoundValue, ...]:
-        placed_values = []
-        for value in values:
-            sheet = None if value.start is None else find_sheet(value.start)
-            placed_values.append(replace(value, sheet=sheet))
-        return tuple(placed_values)
+        return tuple(
+            value if value.start is None else replace(value, sheet=find_sheet(value.start))
+            for value in values
+        )
 
     return replace(
         item,

@@ -11,13 +11,12 @@ import re
 from bisect import bisect
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from decimal import Decimal
 from functools import cache
 from math import log1p
 from typing import Any, Final, TypeAlias
 
 from structgen.asking.grounding.evidence_page import MOST_LISTED
-from structgen.asking.grounding.places import PlaceSearch, Value
+from structgen.asking.grounding.places import PlaceSearch, Value, stateable_values
 from structgen.asking.grounding.stated_text import stated_text
 from structgen.asking.grounding.unread_values import unverified_text
 from structgen.base.json_text.exact_json import Json, exact_copy, values_in
@@ -59,11 +58,7 @@ def placed_items(answer: PageAnswer, text: str, *, is_object: bool) -> list[Foun
     used_places = set[Any]()
     for index, item in enumerate([value] if is_object else value):
         leaves = [
-            (path, where)
-            for path, scalar in scalars_in(item)
-            if isinstance(scalar, (int, Decimal, str))
-            and not isinstance(scalar, bool)
-            and (where := page.places_of(scalar))
+            (path, where) for path, scalar in stateable_values(item) if (where := page.places_of(scalar))
         ]
         # the places of the previous item, and of equal items, count against a choice
         chosen = _closest_places(leaves, last, used_places)
@@ -110,14 +105,15 @@ class _PlacesOfPage:
             and (stated_places := self._guesses.places_of(value)[0])
         ):
             self.guessed_values.add(value)
-        places = list[_Place]()
         if any(place.match == "repaired" for place in stated_places):
             self.repaired.add(value)
+        spread_places = list[_Place]()
         for place in stated_places:
-            places.append((self._start + place.start, self._start + place.end))
-        aside = [ASIDE * bisect(self._borders, low) for low, _ in places]
-        spread_places = [(low + gap, high + gap) for (low, high), gap in zip(places, aside, strict=True)]
-        self.found_at.update(zip(spread_places, places, strict=True))
+            start = self._start + place.start
+            end = self._start + place.end
+            gap = ASIDE * bisect(self._borders, start)
+            spread_places.append((start + gap, end + gap))
+            self.found_at[spread_places[-1]] = start, end
         return spread_places
 
 

@@ -33,7 +33,7 @@ from structgen.base.errors import (
     ValidatorError,
     prefix_place,
 )
-from structgen.base.json_text.exact_json import Json, read_exact, write_canonical
+from structgen.base.json_text.exact_json import Json, JsonMapping, JsonObject, read_exact, write_canonical
 from structgen.base.json_text.raw_json import write_json
 from structgen.decoding.engine.requests import FinishReason, Result
 from structgen.decoding.engine.searches.confidence import confidences_of
@@ -149,7 +149,7 @@ class PageQuestion:
         return self.plain_schema.get("type") in ARRAYS
 
     @cached_property
-    def plain_schema(self) -> dict[str, Any]:
+    def plain_schema(self) -> JsonObject:
         """The JSON Schema of the list of items, or of the object, without an object that wraps it."""
         schema = self.form.schema or {}
         # for a server that takes only objects, the list is a member of an object
@@ -161,7 +161,7 @@ class PageQuestion:
         return {**definitions_of(schema), **root} if root.get("type") in ARRAYS else schema
 
     @cached_property
-    def item_schema(self) -> dict[str, Any]:
+    def item_schema(self) -> JsonObject:
         """The JSON Schema of one item, or of the object."""
         schema = self.plain_schema
         items = schema.get("items") if self.is_list else schema
@@ -219,9 +219,9 @@ class PageQuestion:
         return replace(self.page_target, form=TargetForm(grammar=item_grammar))
 
     @property
-    def _named_schema(self) -> Mapping[str, Any]:
+    def _named_schema(self) -> JsonMapping:
         """The schema of an item; if this is a reference, the schema that it refers to."""
-        named_schema: Mapping[str, Any] = resolve_reference(self.item_schema, self.item_schema)[0]
+        named_schema: JsonMapping = resolve_reference(self.item_schema, self.item_schema)[0]
         return named_schema
 
     @property
@@ -365,10 +365,10 @@ class PageQuestion:
         with suppress(NotStatedError):
             narrow_task(self.page_target, self.prompt_source(text))
 
-    async def answer_page(self, page: Page) -> dict[str, Any]:
+    async def answer_page(self, page: Page) -> JsonObject:
         """Ask about a page, and return its line: the answers of its parts, or the error with which it failed.
         Raises only errors that all other pages would have, too: BudgetError, OptionError."""
-        line: dict[str, Any] = {
+        line: JsonObject = {
             "page": page.key,
             "start": page.start,
             "end": page.end,
@@ -412,7 +412,7 @@ class PageQuestion:
         self,
         text: str,
         start: int,
-        line: dict[str, Any],
+        line: JsonObject,
     ) -> tuple[Any, Any]:
         """Ask a model about a piece of a page. Return its answer, and why the answer is incomplete.
 
@@ -465,7 +465,7 @@ class PageQuestion:
         result: Result,
         form: TargetForm,
         page_form: TargetForm,
-        line: dict[str, Any],
+        line: JsonObject,
     ) -> Any:
         """Return the items of a server's answer that the text does state, when it does not state all of them.
         (Nothing holds a server to the text.) Return None if the answer is not a list. `form`: the form of one
@@ -506,7 +506,7 @@ class PageQuestion:
         is_servers = getattr(error, "where", "") == getattr(self.writer, "url", None)
         return is_servers and status not in _REFUSALS
 
-    def _answer_part(self, result: Result, form: TargetForm) -> dict[str, Any]:
+    def _answer_part(self, result: Result, form: TargetForm) -> JsonObject:
         """Return the part of a line for an answer: its JSON text, and the probabilities of its scalars."""
         writer = self.writer
         sure = {}
@@ -517,7 +517,7 @@ class PageQuestion:
             sure = {path: round(confidence.probability, 6) for path, confidence in confidences.items()}
         return {"answer": result.text, "confidences": sure, "repaired": [*result.repairs]}
 
-    def read_value(self, part: Mapping[str, Any]) -> Any:
+    def read_value(self, part: JsonMapping) -> Any:
         """Return the list of items, or the object, that a part of a line has."""
         answer = part["answer"]
         return read_exact(unwrap_document(answer) if self.form.is_wrapped else answer)

@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from structgen.base.json_text.exact_json import Json, escape, target_of, values_in, write_canonical
+from structgen.base.json_text.exact_json import (
+    Json,
+    JsonMapping,
+    JsonObject,
+    escape,
+    target_of,
+    values_in,
+    write_canonical,
+)
 
 OF_ALL_ITEMS: Final = {"minItems", "maxItems", "uniqueItems", "contains", "minContains", "maxContains"}
 """The keywords of an array that concern all items of a document together."""
@@ -18,7 +26,7 @@ Holds: TypeAlias = Callable[[Any, Json], bool]
 """A function that returns whether a part of the schema allows a value."""
 
 
-def definitions_of(schema: Mapping[str, Any]) -> dict[str, Any]:
+def definitions_of(schema: JsonMapping) -> JsonObject:
     """Return the members of a schema that its references lead into, such as `$defs`. A part of the schema,
     taken out of it, needs them."""
     names = (node["$ref"] for _, node in values_in(schema) if isinstance(node, dict) and "$ref" in node)
@@ -26,19 +34,19 @@ def definitions_of(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {key: part for key, part in schema.items() if key in heads | {"$defs"}}
 
 
-def resolve_reference(node: Any, root: Mapping[str, Any]) -> tuple[Any, str]:
+def resolve_reference(node: Any, root: JsonMapping) -> tuple[Any, str]:
     """Return the schema that `node` refers to, and the reference. Without one: `node` itself, and ""."""
     name = node.get("$ref", "") if isinstance(node, Mapping) else ""
     target = target_of(root, name) if str(name).startswith("#") else None
     return (node, "") if target is None else (target, name)
 
 
-def without_counts(schema: Mapping[str, Any]) -> dict[str, Any]:
+def without_counts(schema: JsonMapping) -> JsonObject:
     """Return the schema with any number of items allowed in its list, which may be wrapped in an object."""
     return {**definitions_of(schema), **_without_counts(schema, schema)}
 
 
-def _without_counts(node: Any, root: Mapping[str, Any]) -> dict[str, Any]:
+def _without_counts(node: Any, root: JsonMapping) -> JsonObject:
     node, _ = resolve_reference(node, root)
     if node.get("type") in ARRAYS:
         return {key: keyword for key, keyword in node.items() if key not in OF_ALL_ITEMS}
@@ -47,7 +55,7 @@ def _without_counts(node: Any, root: Mapping[str, Any]) -> dict[str, Any]:
     return {**node, "properties": properties}
 
 
-def with_nullable_members(schema: Mapping[str, Any]) -> dict[str, Any]:
+def with_nullable_members(schema: JsonMapping) -> JsonObject:
     """Return the schema with null allowed for any member of its object, and for members of such members.
 
     A schema without members gets null as another value. Items of arrays stay as they are, because a page has
@@ -62,14 +70,14 @@ def with_nullable_members(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {**definitions_of(schema), **around, **nullable}
 
 
-def without_needless_nulls(value: Json, schema: Mapping[str, Any]) -> Json:
+def without_needless_nulls(value: Json, schema: JsonMapping) -> Json:
     """Return a value without the members that are null and not required, so that their defaults are used."""
     return _drop_nulls(value, schema, schema)
 
 
 def count_fault(
     items: Sequence[Json],
-    schema: Mapping[str, Any],
+    schema: JsonMapping,
     holds: Holds,
 ) -> str:
     """Return a sentence about the first keyword on all items together that a list violates; "" if there is
@@ -91,7 +99,7 @@ def count_fault(
 def find_unstated(
     value: Json,
     node: Any,
-    root: Mapping[str, Any],
+    root: JsonMapping,
     holds: Holds,
     pointer: str = "",
 ) -> str | None:
@@ -116,9 +124,9 @@ def find_unstated(
 
 def _nullable_members(
     node: Any,
-    root: Mapping[str, Any],
+    root: JsonMapping,
     around: frozenset[str],
-) -> dict[str, Any]:
+) -> JsonObject:
     members = node.get("properties", {})
     nullable = {}
     for name, member in members.items():
@@ -131,7 +139,7 @@ def _nullable_members(
     return {**node, "properties": nullable}
 
 
-def _drop_nulls(value: Json, node: Any, root: Mapping[str, Any]) -> Json:
+def _drop_nulls(value: Json, node: Any, root: JsonMapping) -> Json:
     node, _ = resolve_reference(node, root)
     if not isinstance(value, dict) or not isinstance(node, Mapping):
         return value

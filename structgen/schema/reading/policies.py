@@ -35,7 +35,9 @@ DEMANDING = ("oneline", "indent")
 """The policies that prescribe where white space stands. Only these exclude values if its length is
 bounded."""
 
-WIDEST: Mapping[str, Any] = MappingProxyType(
+PolicyOptions: TypeAlias = Mapping[str, Any]
+"""Options of `sg.json_schema`, by name."""
+WIDEST: PolicyOptions = MappingProxyType(
     {"whitespace": "any", "property_order": "any", "numbers": "any", "escapes": "any"}
 )
 """Keyword arguments of `sg.json_schema` under which every JSON text of an accepted value
@@ -84,12 +86,12 @@ section 4). base64url: the same with the alphabet for URLs (section 5), without 
 string.
 """
 
-JSON_DUMPS: Mapping[str, Any] = MappingProxyType(
+JSON_DUMPS: PolicyOptions = MappingProxyType(
     {"whitespace": "oneline", "numbers": "python", "escapes": "ascii"}
 )
 """Keyword arguments of `sg.json_schema` for what `json.dumps(value)` writes; with `escapes="utf8"` for what
 `json.dumps(value, ensure_ascii=False)` does, and with `whitespace=n` for `indent=n`."""
-READABLE_DUMPS: Mapping[str, Any] = MappingProxyType({**JSON_DUMPS, "escapes": "utf8"})
+READABLE_DUMPS: PolicyOptions = MappingProxyType({**JSON_DUMPS, "escapes": "utf8"})
 """The keyword arguments for `json.dumps(value, ensure_ascii=False)`."""
 
 
