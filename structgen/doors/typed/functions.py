@@ -55,6 +55,7 @@ from structgen.base.errors import (
     prefix_place,
     warning_level,
 )
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.base.json_text.exact_json import read_exact as read_json
 from structgen.base.language.checks import check_number, check_whole
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
@@ -453,7 +454,7 @@ class _FunctionBase(Generic[P, R]):
         return function.__qualname__
 
     @property
-    def schema(self) -> dict[str, Any]:
+    def schema(self) -> JsonObject:
         """The JSON Schema of the documents, a copy; {} where the text is free."""
         return copy.deepcopy(self._spec.form.schema) or {}
 
