@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
-from structgen.base.json_text.exact_json import JsonObject
-
 MOST_WORDINGS: Final = 100
 """The most wordings that are read in the messages of a request. Each has a schema."""
 _HEADS: Final = re.compile(
@@ -78,7 +76,7 @@ def prompt_form(messages: Sequence[Mapping[str, Any]], *, allows_fences: bool) -
 def _schema_of_notes(notes: Mapping[str, str]) -> Any:
     """Return the schema of an object whose values are dspy's notes: `{"age": "{age}  # note: the value you
     produce must be a single int value"}` has an integer. Raises TypeError for another note."""
-    schemas: JsonObject = {}
+    schemas: dict[str, Any] = {}
     for name, text in notes.items():
         note: Any = _NOTES.fullmatch(text)
         schemas[name] = {"type": _TYPES.get(note["type"], "string")}

@@ -55,7 +55,6 @@ from structgen.base.errors import (
     prefix_place,
     warning_level,
 )
-from structgen.base.json_text.exact_json import JsonObject
 from structgen.base.json_text.exact_json import read_exact as read_json
 from structgen.base.language.checks import check_number, check_whole
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
@@ -454,7 +453,7 @@ class _FunctionBase(Generic[P, R]):
         return function.__qualname__
 
     @property
-    def schema(self) -> JsonObject:
+    def schema(self) -> dict[str, Any]:
         """The JSON Schema of the documents, a copy; {} where the text is free."""
         return copy.deepcopy(self._spec.form.schema) or {}
 

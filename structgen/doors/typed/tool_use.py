@@ -28,7 +28,6 @@ from structgen.base.errors import (
     ValidatorError,
     warning_level,
 )
-from structgen.base.json_text.exact_json import JsonObject
 from structgen.doors.typed.options import TypedOptions
 from structgen.machines.core.compiled import CompiledGrammar, first_fault
 from structgen.machines.core.grammar import Grammar
@@ -216,7 +215,7 @@ def _reply_shape_of(hint: Any, where: str) -> ReplyShape:
 
 def rewrite_history(
     messages: Sequence[Mapping[str, Any]], form: Literal["object", "text"]
-) -> list[JsonObject]:
+) -> list[dict[str, Any]]:
     """Return chat messages with the arguments of earlier calls in one form: an object, or JSON text. People
     write both. Errors: OptionError for arguments that are neither."""
     turns = []
