@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from structgen.base.errors import LimitError, StructgenError
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.base.system.installation import DISTRIBUTION, EXTRAS
 from structgen.base.system.platforms import missing_here, processors
 from structgen.base.system.source_digests import package_digest
@@ -69,7 +70,7 @@ def report(options: CommandOptions) -> None:
     """
     with warnings.catch_warnings(record=True) as caught_warnings:
         warnings.simplefilter("always")
-        facts: dict[str, Any] = {
+        facts: JsonObject = {
             "structgen": _structgen_facts(),
             "python": _python_facts(),
             "packages": dict(_package_versions()),
@@ -106,7 +107,7 @@ def _describe_value(value: Any, joint: str = "; ") -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _try_part(part: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _try_part(part: Callable[[], JsonObject]) -> JsonObject:
     """Return a part of the report, or the error where it fails: an installation that is broken needs a report
     most."""
     try:
@@ -115,7 +116,7 @@ def _try_part(part: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return {"error": _error_facts(error)}
 
 
-def _error_facts(error: Exception) -> dict[str, Any]:
+def _error_facts(error: Exception) -> JsonObject:
     """Return an error without its message: the type, the limit that was reached, and the innermost line of
     structgen."""
     frames = traceback.walk_tb(error.__traceback__)
@@ -125,7 +126,7 @@ def _error_facts(error: Exception) -> dict[str, Any]:
     return {"kind": type(error).__name__, **limit, "at": f"{module}:{line}"}
 
 
-def _structgen_facts() -> dict[str, Any]:
+def _structgen_facts() -> JsonObject:
     """Return the facts of the package that runs. The installed distribution may be another copy of it."""
     from structgen import __version__
 
@@ -139,7 +140,7 @@ def _structgen_facts() -> dict[str, Any]:
     return facts
 
 
-def _python_facts() -> dict[str, Any]:
+def _python_facts() -> JsonObject:
     """Return the facts of the interpreter, without its path."""
     return {
         "version": platform.python_version(),
@@ -156,7 +157,7 @@ def _package_versions() -> Iterator[tuple[str, str]]:
             yield name, metadata.version(name)
 
 
-def _machine_facts() -> dict[str, Any]:
+def _machine_facts() -> JsonObject:
     """Return the facts of the machine: its system, its processors, its memory."""
     memory = None
     with suppress(AttributeError, OSError, ValueError):  # Windows has no sysconf
@@ -172,12 +173,12 @@ def _machine_facts() -> dict[str, Any]:
     }
 
 
-def _machine_code() -> dict[str, Any]:
+def _machine_code() -> JsonObject:
     """Return for how many modules the machine code is in the library, kept in a file, or nowhere yet; and
     the processor as LLVM names it, where llvmlite is installed."""
     from structgen.base.native.machine_code import processor, source_of  # start-up: numpy
 
-    facts: dict[str, Any] = Counter()
+    facts: JsonObject = Counter()
     for name in modules_to_compile():
         import_module(name)
         facts[source_of(name)] += 1
@@ -186,7 +187,7 @@ def _machine_code() -> dict[str, Any]:
     return dict(facts)
 
 
-def _cache_facts() -> dict[str, Any]:
+def _cache_facts() -> JsonObject:
     """Return whether the cache folder is there and can be written, and the free space."""
     from structgen.base.system.cache import cache_folder  # start-up: numpy
 
@@ -199,7 +200,7 @@ def _cache_facts() -> dict[str, Any]:
     }
 
 
-def _tokenizer_facts(name: str) -> dict[str, Any]:
+def _tokenizer_facts(name: str) -> JsonObject:
     """Return the digest and the numbers of a tokenizer. Raises StructgenError where there is no such file."""
     from structgen.decoding.engine.models import tokenizer_of  # start-up: numpy
 
@@ -218,7 +219,7 @@ def _tokenizer_facts(name: str) -> dict[str, Any]:
     }
 
 
-def _schema_facts(option: str, has_code: bool) -> dict[str, Any]:
+def _schema_facts(option: str, has_code: bool) -> JsonObject:
     """Return the SHA-256 digest of a schema's text, and how its keywords are read. `has_code`: whether
     machine code is there, so that the schema can be compiled. Raises OSError for a file that cannot be
     read."""
@@ -228,9 +229,9 @@ def _schema_facts(option: str, has_code: bool) -> dict[str, Any]:
 
     source = schema_of(option)
     data = source.read_bytes() if isinstance(source, Path) else source.encode("utf-8", "surrogatepass")
-    facts: dict[str, Any] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    facts: JsonObject = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
     try:
-        widest: dict[str, Any] = {**sg.WIDEST}
+        widest: JsonObject = {**sg.WIDEST}
         grammar = sg.json_schema(source, **widest)
         report = grammar.report
         draft = dialect_of(report.draft)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from copy import copy
 from typing import Any, Final, TypeVar
@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 from structgen.asking.request_reading.grammar_forms import requested_grammar
 from structgen.asking.request_reading.request_reader import OF_A_STRANGER, SERVED
 from structgen.base.errors import BudgetError, OptionError, StructgenError
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.base.language.checks import check_whole
 from structgen.base.limits import CACHE_BYTES
 from structgen.decoding.engine.special_texts import special_texts, without_bytes
@@ -74,7 +75,7 @@ class EngineGrammars:
         """Load the machine code that the first request of each kind of grammar needs (`sg.preload`)."""
         preload(tokenizer=self.tokenizer)
 
-    def compile_constraint(self, constraint: Mapping[str, Any]) -> CompiledGrammar:
+    def compile_constraint(self, constraint: JsonObject) -> CompiledGrammar:
         """Return the compiled grammar of a constraint. Requests that have the same constraint at the same
         time wait for one compilation. Raises StructgenError."""
         key = repr(constraint)
@@ -89,9 +90,7 @@ class EngineGrammars:
             self._compile_for_all(key, constraint, making)
         return making.result()
 
-    def _compile_for_all(
-        self, key: str, constraint: Mapping[str, Any], making: Future[CompiledGrammar]
-    ) -> None:
+    def _compile_for_all(self, key: str, constraint: JsonObject, making: Future[CompiledGrammar]) -> None:
         """Compile a constraint for all requests that wait for the future `making`. An error is not cached.
         `key`: the constraint as text."""
         try:
@@ -119,7 +118,7 @@ class EngineGrammars:
                 self._futures.popitem(last=False)
                 del sizes[0]
 
-    def answer_with(self, constraint: Mapping[str, Any], compiled_grammar: CompiledGrammar) -> None:
+    def answer_with(self, constraint: JsonObject, compiled_grammar: CompiledGrammar) -> None:
         """Use this grammar for a constraint until `release_held`, whatever the constraint asks for. This is
         for a program that makes its requests in the engine's own process. No server calls it, so no client
         can name a grammar in this way."""

@@ -7,10 +7,11 @@ outcome.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+
+from structgen.base.json_text.exact_json import JsonObject
 
 NOT_MEASURED = -1
 
@@ -72,7 +73,7 @@ class CaseResult:
         kinds = (step.kind for step in self.steps)
         return Verdict(max(kinds, key=_FROM_BEST.index, default=Verdict.RIGHT))
 
-    def failure_records(self) -> Iterator[dict[str, Any]]:
+    def failure_records(self) -> Iterator[JsonObject]:
         """Yield each fault, as --failures writes it; `instance` is None where the schema itself failed."""
         for at, step in enumerate(self.steps):
             if step.kind != Verdict.RIGHT:
@@ -83,7 +84,7 @@ class CaseResult:
                 instance = at - 1 if at else None
                 yield {"schema": self.name, "engine": self.engine, "instance": instance, **record}
 
-    def to_plain(self) -> dict[str, Any]:
+    def to_plain(self) -> JsonObject:
         """Return it as JSON has it."""
         steps = []
         for step in self.steps:
@@ -92,7 +93,7 @@ class CaseResult:
         return {**asdict(self), "steps": steps}
 
     @classmethod
-    def of_plain(cls, plain: Mapping[str, Any]) -> CaseResult:
+    def of_plain(cls, plain: JsonObject) -> CaseResult:
         """Return the result of what `to_plain` returned."""
         steps = []
         for step in plain["steps"]:

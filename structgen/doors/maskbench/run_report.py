@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.doors.maskbench.measurements import CaseResult, Verdict
 
 PERMILLES: Final = {
@@ -92,7 +93,7 @@ def report_of(results: Sequence[CaseResult]) -> Report:
     return {"common_schemas": len(common_names), "engines": engine_reports}
 
 
-def count_results(results: Sequence[CaseResult]) -> dict[str, Any]:
+def count_results(results: Sequence[CaseResult]) -> JsonObject:
     """Return the counts of the results of one engine.
 
     They are: `schemas`, the number of all; the names of `COUNTS`; `refused_by_reason`, the number of refusals
@@ -103,7 +104,7 @@ def count_results(results: Sequence[CaseResult]) -> dict[str, Any]:
     occurring = Counter[Verdict]()
     for case in results:
         occurring.update({step.kind for step in case.steps})
-    counts: dict[str, Any] = {}
+    counts: JsonObject = {}
     for name, (kind, _) in COUNTS.items():
         counts[name] = outcomes[kind] if name in EXCLUSIVE else occurring[kind]
     # The first step is the compilation, each later one an instance.
@@ -115,7 +116,7 @@ def count_results(results: Sequence[CaseResult]) -> dict[str, Any]:
     return {"schemas": len(results), **counts}
 
 
-def times_by_measure(case: CaseResult) -> dict[str, Any]:
+def times_by_measure(case: CaseResult) -> JsonObject:
     """Return the times of a schema by measure, as arrays of ns.
 
     `first mask`: the compilation, up to the first mask. `first mask + commit`: the same and the first token

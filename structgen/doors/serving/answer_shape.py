@@ -39,6 +39,7 @@ _OLDER: Final = (
 """Patterns of the names of members about tools in errors, and their older names, for clients that send
 `functions`."""
 Event: TypeAlias = JsonObject
+Events: TypeAlias = Iterator[Event]
 as_json: Final = json.JSONEncoder(ensure_ascii=False).encode
 """Returns an event as JSON text. (`json.dumps` would make a new encoder for each event.)"""
 
@@ -123,19 +124,19 @@ class AnswerShape(ABC):
     def whole_body(self, results: Sequence[Result]) -> JsonObject:
         """Return the body of an answer."""
 
-    def first_events(self) -> Iterator[Event]:
+    def first_events(self) -> Events:
         """Yield the events that begin a stream."""
         yield from ()
 
     @abstractmethod
-    def piece_events(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:
+    def piece_events(self, index: int, deltas: Iterable[Delta]) -> Events:
         """Yield the events of what is new in a text."""
 
     @abstractmethod
-    def end_events(self, index: int, result: Result) -> Iterator[Event]:
+    def end_events(self, index: int, result: Result) -> Events:
         """Yield the events of the end of a text."""
 
-    def last_events(self, results: Sequence[Result]) -> Iterator[Event]:
+    def last_events(self, results: Sequence[Result]) -> Events:
         """Yield the last events of a stream."""
         yield from ()
 
@@ -178,13 +179,8 @@ class CountedPrompt(AnswerShape):
 
     operation = "count_tokens"
 
-    def __init__(
-        self,
-        model: ServedModel,
-        body: JsonObject,
-        *arguments: Any,
-    ) -> None:
-        super().__init__(model, body, *arguments)
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         # a number of tokens cannot be a stream
         self.body = {**self.body, "stream": False}
 

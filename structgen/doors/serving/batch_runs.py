@@ -114,7 +114,7 @@ def batch_results(
     *,
     model: str = "",
     start_over: bool = False,
-) -> Generator[tuple[dict[str, Any], bool], None, None]:
+) -> Generator[tuple[JsonObject, bool], None, None]:
     """Yield the lines of `results_of` of requests, answered as `batch_answers` does it."""
     answers = partial(
         batch_answers, portal, server.served_model.engine, server.answer_line, at_once, model=model
@@ -142,7 +142,7 @@ def batch_answers(
     yield from as_done(ask, lines, at_once, waits=False)
 
 
-def outcome_of(line: Mapping[str, Any]) -> str:
+def outcome_of(line: JsonObject) -> str:
     """Return to which file of a batch a line of results belongs."""
     return "completed" if line["response"]["status_code"] == 200 else "failed"
 
@@ -155,7 +155,7 @@ def batch_run(parts: Mapping[str, str], lines: Sequence[BatchLine]) -> dict[str,
 
 async def result_line(
     answer: Callable[..., Awaitable[tuple[int, Any, str]]], model: str, line: BatchLine
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return the line of results of a request. A server that has no room for another text is asked again."""
     while (reply := await answer(line.url, partial(line.read_body, model)))[0] == 429:
         # a batch can wait for those who cannot

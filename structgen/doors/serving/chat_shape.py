@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.decoding.engine.requests import FinishReason, Result
 from structgen.decoding.engine.searches.confidence import probabilities_of
-from structgen.doors.serving.answer_shape import AnswerShape, Event, as_json
+from structgen.doors.serving.answer_shape import AnswerShape, Event, Events, as_json
 from structgen.doors.serving.reply_parts import Delta, ReplyPart, usage_of
 from structgen.doors.serving.request_fields import usage_wanted
-from structgen.doors.serving.served_model import BodyRequest, ServedModel
+from structgen.doors.serving.served_model import BodyRequest
 from structgen.doors.serving.token_logprobs import chat_logprobs, prompt_logprobs, text_logprobs
 
 
@@ -27,13 +27,8 @@ class CompletionShape(AnswerShape):
     kind = piece_kind = "text_completion"
     logprobs = staticmethod(text_logprobs)
 
-    def __init__(
-        self,
-        model: ServedModel,
-        body: JsonObject,
-        *arguments: Any,
-    ) -> None:
-        super().__init__(model, body, *arguments)
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self.with_usage = usage_wanted(self.body)
         """Whether a stream ends with its usage."""
         self.head = {
@@ -95,21 +90,21 @@ class CompletionShape(AnswerShape):
             **{name: value for name, value in extra_members.items() if value},
         }
 
-    def first_events(self) -> Iterator[Event]:
+    def first_events(self) -> Events:
         for index, echo in enumerate(self.body_request.echoes):
             yield from self.piece_events(index, [Delta(ReplyPart("text", 0), echo)])
 
-    def piece_events(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:
+    def piece_events(self, index: int, deltas: Iterable[Delta]) -> Events:
         for part, text in deltas:
             if part.kind == "text" and text:
                 yield self.build_event(
                     {"index": index, "text": text, "logprobs": None, "finish_reason": None}
                 )
 
-    def end_events(self, index: int, result: Result) -> Iterator[Event]:
+    def end_events(self, index: int, result: Result) -> Events:
         yield self.build_event({"index": index, "text": "", **self.choice_end(index, result)})
 
-    def last_events(self, results: Sequence[Result]) -> Iterator[Event]:
+    def last_events(self, results: Sequence[Result]) -> Events:
         if self.with_usage:
             yield {**self.build_event(), "usage": usage_of(results)}
 
@@ -158,11 +153,11 @@ class ChatShape(CompletionShape):
             ]
         return {"message": message}
 
-    def first_events(self) -> Iterator[Event]:
+    def first_events(self) -> Events:
         for index in range(len(self.replies)):
             yield self.delta_event(index, {"role": "assistant", "content": ""})
 
-    def piece_events(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:
+    def piece_events(self, index: int, deltas: Iterable[Delta]) -> Events:
         for part, text in deltas:
             # calls have ids, texts and thoughts have none
             if part.id:
@@ -180,7 +175,7 @@ class ChatShape(CompletionShape):
                     index, {"content" if part.kind == "text" else "reasoning_content": text}
                 )
 
-    def end_events(self, index: int, result: Result) -> Iterator[Event]:
+    def end_events(self, index: int, result: Result) -> Events:
         yield self.build_event({"index": index, "delta": {}, **self.choice_end(index, result)})
 
     def delta_event(self, index: int, delta: JsonObject) -> Event:

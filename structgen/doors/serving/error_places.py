@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from structgen.asking.request_reading.request_members import TOOL_ITEMS
-from structgen.base.json_text.exact_json import unescape_segment
+from structgen.base.json_text.exact_json import JsonObject, unescape_segment
 
 MOST_SHOWN: Final = 200
 """Characters of what was sent that a refusal repeats."""
@@ -89,7 +89,7 @@ def place_in(body: Mapping[str, Any], place: str, known_members: Collection[str]
     grammar, return the member that holds it; "" if none does. `known_members`: members that a body may
     have."""
     extra_body = body.get("extra_body")
-    inner: Mapping[str, Any] = extra_body if isinstance(extra_body, Mapping) else {}
+    inner = extra_body if isinstance(extra_body, Mapping) else {}
     whole = {**body, **inner}
     first = _place_members(place)[0]
     # grammars know a tool by its name, and clients by its index
@@ -101,7 +101,7 @@ def place_in(body: Mapping[str, Any], place: str, known_members: Collection[str]
     return f"extra_body/{place}" if _place_members(place)[0] in inner else place
 
 
-def _tool_place(body: Mapping[str, Any], tool: str, *, is_name: bool) -> str:
+def _tool_place(body: JsonObject, tool: str, *, is_name: bool) -> str:
     """Return the place of a tool, by its name, in a body: of its name, or of its schema."""
     # responses have tools in items of their input, too
     items = body.get("input")
@@ -123,7 +123,7 @@ def _tool_place(body: Mapping[str, Any], tool: str, *, is_name: bool) -> str:
     return "tools"
 
 
-def _tool_definitions(lists: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def _tool_definitions(lists: JsonObject) -> Iterator[tuple[str, str, JsonObject]]:
     """Yield the tools of some lists, which have their places as keys: the place of each, the name of its
     namespace ("": none), and its definition."""
     for place, definitions in lists.items():

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from typing import Any, Final
 
 from structgen.asking.grounding.stated_text import stated_text
 from structgen.asking.request_reading.document_parts import PartDocument, name_documents
-from structgen.asking.tool_calls.tool_shapes import JsonObject
-from structgen.base.json_text.exact_json import read_exact
+from structgen.base.json_text.exact_json import JsonObject, read_exact
 from structgen.base.language.checks import content_text
 from structgen.decoding.engine.requests import Result
-from structgen.doors.serving.answer_shape import AnswerShape, CountedPrompt, Event
+from structgen.doors.serving.answer_shape import AnswerShape, CountedPrompt, Events
 from structgen.doors.serving.api_errors import ApiError, Body
 from structgen.doors.serving.reply_parts import Delta, PartKind, ReplyPart, usage_of
 from structgen.doors.serving.served_model import BodyRequest, ServedModel
@@ -72,7 +71,7 @@ def chat_body(body: Body) -> JsonObject:
     return result
 
 
-def _messages_of_turn(turn: Mapping[str, Any], where: str) -> Iterator[JsonObject]:
+def _messages_of_turn(turn: JsonObject, where: str) -> Iterator[JsonObject]:
     """Yield the messages of a turn: results of tools come before what is said with them."""
     content = turn["content"]
     if isinstance(content, str):
@@ -122,13 +121,8 @@ class MessageShape(AnswerShape):
         (r'or write "auto"', 'or write {"type": "auto"}'),
     )
 
-    def __init__(
-        self,
-        model: ServedModel,
-        body: JsonObject,
-        *arguments: Any,
-    ) -> None:
-        super().__init__(model, body, *arguments)
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         members = {"id": self.id, "type": "message", "role": "assistant", "model": self.model_name}
         self.head: JsonObject = {**members, **self.own_members}
         self.count = 0
@@ -162,7 +156,7 @@ class MessageShape(AnswerShape):
         usage = _usage_members(results[0])
         return {**self.head, "content": content, **end, "usage": usage}
 
-    def first_events(self) -> Iterator[Event]:
+    def first_events(self) -> Events:
         # how long the prompt is comes with the last event but one
         usage = {"input_tokens": 0, "output_tokens": 0}
         message: JsonObject = {
@@ -174,7 +168,7 @@ class MessageShape(AnswerShape):
         }
         yield {"type": "message_start", "message": message}
 
-    def piece_events(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:
+    def piece_events(self, index: int, deltas: Iterable[Delta]) -> Events:
         for part, text in deltas:
             if part is not self.open:  # blocks follow one another: a text after a call is a new one
                 yield from self._close_block()
@@ -187,7 +181,7 @@ class MessageShape(AnswerShape):
                 delta = {"type": kind, member: text}
                 yield {"type": "content_block_delta", "index": self.count - 1, "delta": delta}
 
-    def end_events(self, index: int, result: Result) -> Iterator[Event]:
+    def end_events(self, index: int, result: Result) -> Events:
         yield from self._close_block(result.text)
         yield {"type": "message_delta", "delta": self._end_members(result), "usage": _usage_members(result)}
         yield {"type": "message_stop"}
@@ -231,7 +225,7 @@ class MessageShape(AnswerShape):
             for place in value.places[:MOST_CITED]
         ]
 
-    def _close_block(self, reply_text: str = "") -> Iterator[Event]:
+    def _close_block(self, reply_text: str = "") -> Events:
         """Yield the events that end the open block, with its citations. `reply_text`: all of the reply, if it
         has ended."""
         if self.open is not None:

@@ -26,9 +26,8 @@ from structgen.asking.request_reading.request_reader import ReadRequest
 from structgen.asking.tool_calls.custom_tools import INPUT
 from structgen.asking.tool_calls.tool_definitions import Tool
 from structgen.asking.tool_calls.tool_format import ToolFormat
-from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import prefix_place
-from structgen.base.json_text.exact_json import values_in
+from structgen.base.json_text.exact_json import JsonObject, values_in
 from structgen.base.language import checks
 from structgen.base.language.shapes import UNKNOWN_MEMBERS, suggest_name
 from structgen.decoding.engine.requests import NUMBERS, Request, Sampling

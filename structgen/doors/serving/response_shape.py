@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -13,10 +13,10 @@ from structgen.asking.request_reading.request_members import TOOL_ITEMS
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.language.checks import content_text
 from structgen.decoding.engine.requests import FinishReason, Result
-from structgen.doors.serving.answer_shape import AnswerShape, CountedPrompt, Event
+from structgen.doors.serving.answer_shape import AnswerShape, CountedPrompt, Event, Events
 from structgen.doors.serving.api_errors import ApiError, Body, unsupported_member
 from structgen.doors.serving.reply_parts import Delta, PartKind, ReplyPart, usage_of
-from structgen.doors.serving.served_model import BodyRequest, ServedModel
+from structgen.doors.serving.served_model import BodyRequest
 from structgen.doors.serving.token_logprobs import chat_logprobs
 
 _LOGPROBS: Final = "message.output_text.logprobs"
@@ -116,13 +116,8 @@ class ResponseShape(AnswerShape):
         (r"^reasoning_effort\b", "reasoning/effort"),
     )
 
-    def __init__(
-        self,
-        model: ServedModel,
-        body: JsonObject,
-        *arguments: Any,
-    ) -> None:
-        super().__init__(model, body, *arguments)
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self.head: JsonObject = {
             "id": self.id,
             "object": "response",
@@ -196,11 +191,11 @@ class ResponseShape(AnswerShape):
     def whole_body(self, results: Sequence[Result]) -> JsonObject:
         return self._build_response(results[0])
 
-    def first_events(self) -> Iterator[Event]:
+    def first_events(self) -> Events:
         for kind in ("response.created", "response.in_progress"):
             yield self._build_event(kind, response={**self.head, "status": "in_progress", "output": []})
 
-    def piece_events(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:
+    def piece_events(self, index: int, deltas: Iterable[Delta]) -> Events:
         for part, text in deltas:
             # the first piece of a part begins its item
             if part.place == len(self.items):
@@ -215,7 +210,7 @@ class ResponseShape(AnswerShape):
                     f"{kind.events}.delta", **_event_place(part.place, item), delta=text, **kind.extra_members
                 )
 
-    def end_events(self, index: int, result: Result) -> Iterator[Event]:
+    def end_events(self, index: int, result: Result) -> Events:
         response = self._build_response(result)
         for item_index, (kind, item) in enumerate(self.items):
             place = _event_place(item_index, item)
@@ -264,7 +259,7 @@ class ResponseShape(AnswerShape):
         }
         return self.response
 
-    def _begin_item(self, part: ReplyPart) -> Iterator[Event]:
+    def _begin_item(self, part: ReplyPart) -> Events:
         """Add the item that a part is, and yield the events of its beginning."""
         tool = part.tool
         kind = _SEARCH if tool is not None and tool.is_search else _ITEMS[part.kind]

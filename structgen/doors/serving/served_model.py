@@ -513,7 +513,7 @@ class ServedModel:
         flags: Mapping[str, Any],
         body: Body,
         thinking: Thinking | None,
-        turn: Mapping[str, Any] | None,
+        turn: JsonObject | None,
     ) -> ReadPrompt:
         """Return the prompt of a conversation, made as `sg.run` makes it. The outline of the answer follows
         the last message of a chat, unless the body says otherwise."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.doors.serving.api_errors import ApiError
@@ -83,7 +83,7 @@ class StoredResponses(NamedTuple):
             self.store.add(self.owner, "responses", response, self.store.last_day(), items=rows)
 
 
-def _whole_item(item: Mapping[str, Any], names: set[str]) -> JsonObject:
+def _whole_item(item: JsonObject, names: set[str]) -> JsonObject:
     """Return an item of a request as it is listed: with a type, the parts of its text, and an id that is not
     among the `names` of items before it, to which it is added. An item that is repeated gets another one."""
     kind = item.get("type") or "message"

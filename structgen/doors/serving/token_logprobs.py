@@ -11,13 +11,14 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.decoding.engine.requests import Step
 
 Spell: TypeAlias = Callable[[int], bytes]
 """A function that returns the bytes of a token."""
 
 
-def chat_logprobs(steps: Sequence[Step], spell: Spell, likeliest: int) -> dict[str, Any]:
+def chat_logprobs(steps: Sequence[Step], spell: Spell, likeliest: int) -> JsonObject:
     """Return the member `logprobs` of a choice of a chat completion, for the tokens of its text."""
     content = [
         {
@@ -29,7 +30,7 @@ def chat_logprobs(steps: Sequence[Step], spell: Spell, likeliest: int) -> dict[s
     return {"content": content, "refusal": None}
 
 
-def text_logprobs(steps: Sequence[Step], spell: Spell, likeliest: int) -> dict[str, Any]:
+def text_logprobs(steps: Sequence[Step], spell: Spell, likeliest: int) -> JsonObject:
     """Return the member `logprobs` of a choice of a completion, for the tokens of its text. Each token is
     among its own `top_logprobs`, which are the `likeliest` ones besides. The first token of a prompt has no
     log-probability."""
@@ -78,7 +79,7 @@ def prompt_logprobs(steps: Sequence[Step], spell: Spell, likeliest: int) -> list
     ]
 
 
-def _token_object(token: int, logprob: float, spell: Spell) -> dict[str, Any]:
+def _token_object(token: int, logprob: float, spell: Spell) -> JsonObject:
     return {
         "token": _token_text(token, spell),
         "logprob": _finite_logprob(logprob),

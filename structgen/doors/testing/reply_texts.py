@@ -20,9 +20,8 @@ from structgen.asking.tool_calls.call_writing import write_calls
 from structgen.asking.tool_calls.format_rows import FORMATS
 from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.asking.tool_calls.tool_replies import Call
-from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError
-from structgen.base.json_text.exact_json import target_of
+from structgen.base.json_text.exact_json import JsonObject, target_of
 from structgen.base.language.checks import check_encodable, show_value
 from structgen.base.system.installation import require_extras
 from structgen.doors.cli.position import TextStop
@@ -290,7 +289,7 @@ def in_order(
         return ordered_items
     if not isinstance(value, dict):
         return value
-    schemas_by_key: dict[str, Any] = {}
+    schemas_by_key: JsonObject = {}
     for properties in _values_of_keyword(schema, root, "properties"):
         if isinstance(properties, Mapping):
             for key, member_schema in properties.items():

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from structgen.asking.tool_calls.tool_replies import Reply
 from structgen.base.errors import StructgenError, ValidatorError
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.base.system.installation import require_extras
 from structgen.decoding.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
 from structgen.decoding.runs.telemetry import carried_headers
@@ -142,7 +143,7 @@ class Remote:
         """Return the text of the last message, as the server reads it."""
         return str(self._build_messages(text_request.task, text_request.source)[-1]["content"])
 
-    def _build_messages(self, task: WritingTask, source: PromptSource) -> list[dict[str, Any]]:
+    def _build_messages(self, task: WritingTask, source: PromptSource) -> list[JsonObject]:
         """Return the messages of a prompt. The last one has the schema where the server takes it in no
         field, or has broken one."""
         question, form, habits = source.build_question(task), task.form, self._habits
@@ -158,7 +159,7 @@ class Remote:
         messages = question.to_messages(outline)
         return messages if form.tools is None else rewrite_history(messages, "text")
 
-    def _sent_schema(self, task: WritingTask) -> dict[str, Any]:
+    def _sent_schema(self, task: WritingTask) -> JsonObject:
         """Return the schema of a task as this server takes it. Raises UnsupportedError where it takes
         none."""
         if self._habits.is_structgen:
@@ -206,16 +207,16 @@ class Remote:
         elif self._habits.reads_texts:
             OF_EMBEDDED.raise_first(task.options)
 
-    def _request_body(self, task: WritingTask, source: PromptSource, attempt: int) -> dict[str, Any]:
+    def _request_body(self, task: WritingTask, source: PromptSource, attempt: int) -> JsonObject:
         """Return a request of chat completions, with the fields that this server takes."""
         options, is_structgen = task.options, bool(self._habits.is_structgen)
         form = sent_form(task) if is_structgen else task.form
         OF_SERVER_FORMS.raise_first(options, form)
         sampling = options.sampling_of(attempt)
-        begun_turns, begun_members = list[dict[str, Any]](), dict[str, bool]()
+        begun_turns, begun_members = list[JsonObject](), dict[str, bool]()
         if is_structgen:
             source, begun_turns, begun_members = split_begun_turn(task, source)
-        body: dict[str, Any] = {
+        body: JsonObject = {
             "model": self.name,
             "messages": self._build_messages(task, source) + begun_turns,
             "max_tokens": options.max_tokens or DEFAULT_MAX_TOKENS,

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, NamedTuple
 
 from structgen.base.errors import OptionError, fields_named
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.base.language import checks
 from structgen.base.language.checks import ChoiceCheck, NamedCheck, NonemptyText, check_fields
 
@@ -234,11 +235,11 @@ class ServerHabits:
                 return field
         return None
 
-    def accepts_schema(self, schema: Mapping[str, Any]) -> bool:
+    def accepts_schema(self, schema: JsonObject) -> bool:
         """Tell whether a schema is sent in its field."""
         return not {SCHEMA, json.dumps(schema, sort_keys=True)} & self._refused
 
-    def learn_from_error(self, error: Exception, body: Mapping[str, Any]) -> bool:
+    def learn_from_error(self, error: Exception, body: JsonObject) -> bool:
         """Note which field of a request an error names. Return whether a new request is worth sending. A
         warning names a field that is left out from now on, for a person has asked for it."""
         if getattr(error, "status_code", None) not in (400, 422):

@@ -24,7 +24,7 @@ from structgen.base.errors import (
     TokenizerError,
     UnsupportedError,
 )
-from structgen.base.json_text.exact_json import write_canonical
+from structgen.base.json_text.exact_json import JsonObject, write_canonical
 from structgen.base.language.ir import Pattern, Words
 from structgen.decoding.engine.requests import Result
 from structgen.decoding.engine.searches.listed_values import listed_values, named_values
@@ -89,7 +89,7 @@ class TargetForm:
     """Whether each free string is a quote, not only those with `x-quote`."""
 
     @cached_property
-    def schema(self) -> dict[str, Any] | None:
+    def schema(self) -> JsonObject | None:
         """The JSON Schema; None of free text, or of a grammar that has none."""
         if self.reader is not None and self.unnarrowed is None:
             return self.reader.schema
@@ -139,7 +139,7 @@ class TargetForm:
         return longest_outline(self.grammar, descriptions=True)
 
     @cached_property
-    def string_schema(self) -> dict[str, Any] | None:
+    def string_schema(self) -> JsonObject | None:
         """The JSON Schema of the strings that are the texts of a grammar; None of free text, of a schema, and
         of a grammar that no text of a schema says."""
         match None if self.grammar is None else self.grammar.bare():
@@ -152,7 +152,7 @@ class TargetForm:
         return None
 
     @cached_property
-    def object_schema(self) -> dict[str, Any]:
+    def object_schema(self) -> JsonObject:
         """The schema of the documents that a server writes, with `x-grammar`. Raises UnsupportedError for a
         grammar that no schema expresses."""
         schema = self.schema if self.string_schema is None else self.string_schema
@@ -163,7 +163,7 @@ class TargetForm:
             raise _unsent_grammar()
         return wrap_schema(schema) if self.wrap else schema
 
-    def schema_for(self, *, is_structgen: bool) -> dict[str, Any]:
+    def schema_for(self, *, is_structgen: bool) -> JsonObject:
         """Return the schema that a server is asked for. structgen's own reads `x-grammar` where it is a text;
         to others it is not sent, and the reply is held to it here. Raises UnsupportedError for a grammar that
         cannot be sent."""

@@ -20,6 +20,7 @@ from structgen.asking.tool_calls.tool_definitions import Tool
 from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.asking.tool_calls.tool_replies import Call, Reply, without_repeats
 from structgen.base.errors import OptionError
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion, Prompt, last_question
 from structgen.decoding.engine.requests import Result
 from structgen.doors.typed.prompts import PromptSource
@@ -127,9 +128,7 @@ class ToolPrompts:
             fields |= {"enable_thinking": thinks, "thinking": thinks}
         return fields
 
-    def build_question(
-        self, source: PromptSource, prompt: Prompt, turn: Mapping[str, Any] | None
-    ) -> ModelQuestion:
+    def build_question(self, source: PromptSource, prompt: Prompt, turn: JsonObject | None) -> ModelQuestion:
         """Return the question to the model: through its chat template, else as an embedded model reads it,
         else as plain text. `prompt`: that of the source before the turn that is continued; `turn`: this turn.
         Errors: OptionError for earlier calls that are none."""
@@ -219,7 +218,7 @@ def embedded_prompt(tools: Sequence[Tool], text: str, answer: Grammar | None) ->
 
 
 def plain_chat(
-    messages: Sequence[Mapping[str, Any]],
+    messages: Sequence[JsonObject],
     tools: Sequence[Tool],
     format: ToolFormat | None,
     guard: Guard,
@@ -246,7 +245,7 @@ def _describe_tools(tools: Sequence[Tool], format: ToolFormat, guard: Guard) -> 
     return "\n".join(["Tools:", *lines, "A call is written so, with its arguments:", example])
 
 
-def _write_message(message: Mapping[str, Any], format: ToolFormat, guard: Guard) -> str:
+def _write_message(message: JsonObject, format: ToolFormat, guard: Guard) -> str:
     """Return a message as plain text, guarded, its calls as the format writes them."""
     parts = [guard(message["content"])]
     earlier_calls = message.get("tool_calls")

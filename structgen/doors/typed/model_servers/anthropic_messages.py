@@ -6,7 +6,6 @@ A schema is sent as the parameters of a tool: its arguments are the document. On
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -25,7 +24,7 @@ _DOCUMENT: Final = "answer"
 """The tool whose arguments are the document."""
 
 
-def to_anthropic_request(body: Mapping[str, Any]) -> JsonObject:
+def to_anthropic_request(body: JsonObject) -> JsonObject:
     """Return the arguments of `messages.create` for a request of chat completions."""
     # the client refuses requests of many tokens, unless the time limit, here its own, is said
     arguments: JsonObject = {"max_tokens": DEFAULT_MAX_TOKENS, "timeout": 600.0}
@@ -67,7 +66,7 @@ def to_anthropic_request(body: Mapping[str, Any]) -> JsonObject:
     return arguments
 
 
-def _convert_message(message: Mapping[str, Any]) -> JsonObject:
+def _convert_message(message: JsonObject) -> JsonObject:
     """Return a message of chat completions as one of Anthropic's."""
     if message["role"] == "tool":  # results of tools are words of the user
         block = {"type": "tool_result", "tool_use_id": message["tool_call_id"]}

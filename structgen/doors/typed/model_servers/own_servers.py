@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from typing import Any, Final
 
 from structgen.asking.grounding.stated_text import StatedText
-from structgen.base.json_text.exact_json import values_in
+from structgen.base.json_text.exact_json import JsonObject, values_in
 from structgen.decoding.engine.model_prompts import split_continued_turn
 from structgen.decoding.engine.requests import Sampling
 from structgen.doors.typed.missing_options import OF_BEGUN_ANSWERS, OWN_NUMBERS
@@ -32,12 +32,12 @@ def sent_form(task: WritingTask) -> TargetForm:
     return form.unnarrowed if is_read and form.unnarrowed is not None else form
 
 
-def own_members(task: WritingTask, source: PromptSource) -> dict[str, Any]:
+def own_members(task: WritingTask, source: PromptSource) -> JsonObject:
     """Return the members of a request that only structgen's own server takes; {} where the call needs none.
     For example, `{"grounded": {"text": "..."}, "quotes": True}` of a call with these options."""
     options = task.options
     sampling = options.sampling
-    members: dict[str, Any] = {
+    members: JsonObject = {
         name: getattr(sampling, name)
         for name in OWN_NUMBERS
         if getattr(sampling, name) != getattr(_SAMPLING, name)
@@ -69,7 +69,7 @@ def own_members(task: WritingTask, source: PromptSource) -> dict[str, Any]:
 
 def split_begun_turn(
     task: WritingTask, source: PromptSource
-) -> tuple[PromptSource, list[dict[str, Any]], dict[str, bool]]:
+) -> tuple[PromptSource, list[JsonObject], dict[str, bool]]:
     """Return the source without the turn of the assistant that the answer continues, that turn with the
     beginning of the document that is sent, and the members that say so; [] where the answer begins anew.
     Errors: those of `split_continued_turn`; OptionError for thoughts before a begun answer."""
@@ -100,7 +100,7 @@ def needs_own_server(task: WritingTask, source: PromptSource) -> bool:
     return any(without_grammars(schema) != without_grammars(schema, OBJECT) for schema in schemas)
 
 
-def _sent_policies(task: WritingTask) -> dict[str, Any]:
+def _sent_policies(task: WritingTask) -> JsonObject:
     """Return the policies of the form that a server would not have of itself: those that a person gave, and
     those that exclude values of the schema."""
     grammar, given = task.form.grammar, task.options.policies or {}

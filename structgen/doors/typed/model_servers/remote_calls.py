@@ -20,7 +20,7 @@ from structgen.asking.tool_calls.tool_definitions import Tool
 from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.asking.tool_calls.tool_replies import Reply, without_repeats
 from structgen.base.errors import StructgenError
-from structgen.base.json_text.exact_json import write_canonical
+from structgen.base.json_text.exact_json import JsonObject, write_canonical
 from structgen.doors.typed.model_servers.server_replies import split_thoughts
 from structgen.doors.typed.tool_use import ToolUse
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema, without_grammars
@@ -36,7 +36,7 @@ NATIVE: Final = ToolFormat(
 """How calls that a server sends apart stand in the text of a result."""
 
 
-def tool_fields(use: ToolUse, *, is_structgen: bool = False) -> dict[str, Any]:
+def tool_fields(use: ToolUse, *, is_structgen: bool = False) -> JsonObject:
     """Return the fields of a request that are of tools, in the shape of chat completions. Of a choice among
     some of the tools, these alone are sent, for few servers know `allowed_tools`. `is_structgen`: whether the
     server reads `x-grammar`."""
@@ -57,7 +57,7 @@ def tool_fields(use: ToolUse, *, is_structgen: bool = False) -> dict[str, Any]:
     return request_fields
 
 
-def _openai_tool(tool: Tool, is_structgen: bool) -> dict[str, Any]:
+def _openai_tool(tool: Tool, is_structgen: bool) -> JsonObject:
     """Return a tool in OpenAI's shape, for other servers than structgen's without `x-grammar`; strict where
     its schema is in the subset that servers hold a text to."""
     schema = json.loads(write_canonical(tool.schema_under({})[0]))  # `json.dumps` writes no exact numbers
@@ -66,7 +66,7 @@ def _openai_tool(tool: Tool, is_structgen: bool) -> dict[str, Any]:
     return {**definition, "function": {**definition["function"], "parameters": schema, **strict}}
 
 
-def is_strict(schema: dict[str, Any]) -> bool:
+def is_strict(schema: JsonObject) -> bool:
     """Tell whether a schema is in the subset that OpenAI's servers hold a text to."""
     try:
         check_subset(unwarned_schema(schema).schema)

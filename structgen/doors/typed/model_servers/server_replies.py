@@ -36,7 +36,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from structgen.base.json_text.events import JsonError
-from structgen.base.json_text.exact_json import read_exact
+from structgen.base.json_text.exact_json import JsonObject, read_exact
 from structgen.base.json_text.growing_json import GrowingJson
 from structgen.doors.typed.wrapping import WRAPPER, is_object, openings_of, unwrap_document, wrap_document
 from structgen.machines.core.compiled import CompiledGrammar, first_fault
@@ -71,7 +71,7 @@ _QUOTES = ("''", '""', "\u2018\u2019", "“”", "„“", "«»")
 class SentSchema:
     """The schema that a server is asked for, and the way from its documents to values."""
 
-    schema: dict[str, Any]
+    schema: JsonObject
     byte_grammar: CompiledGrammar
     """Its grammar over bytes."""
     is_wrapped: bool
