@@ -173,7 +173,7 @@ def numbers_of_pages() -> list[tuple[str, str]]:
     extract = (
         f"{page_asking._SENTENCE} tokens for lists of the embedded models, {page_asking._SMALL_PAGE} where",
         f"such as SmolLM2; {page_asking._PAGE:,} for all others",
-        f"{ {20: 'a twentieth'}[overlap] } of a page of {long} tokens or more",
+        f"{ {20: 'a twentieth'}[overlap] } of a piece of {long} tokens or more",
         f"{ {3: 'three'}[page_asking._BYTES_A_TOKEN] } bytes count as a token",
         f"at the server is asked { {3: 'three'}[page_asking._TRIES] } times",
         f"A document has at most {documents.MOST_CHARACTERS // 10**6} million characters, a file "

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from nonempty import nonempty
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "scripts")]
@@ -29,12 +30,12 @@ def test_a_picture_shows_the_page_of_today(name: str) -> None:
 
 def test_each_picture_of_the_docs_is_made_by_the_script() -> None:
     shown = set()
-    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+    for page in (ROOT / "README.md", *nonempty((ROOT / "docs").rglob("*.md"))):
         for target in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
             path = (page.parent / target).resolve()
             if path.parent == ROOT / "docs":  # badges have a folder of their own
                 shown.add(path.name)
-    files = {path.name for path in (ROOT / "docs").iterdir() if path.suffix in (".png", ".svg")}
+    files = {path.name for path in nonempty((ROOT / "docs").iterdir()) if path.suffix in (".png", ".svg")}
     assert shown == files == {*pictures.PICTURES} == {*DIGESTS}
 
 
