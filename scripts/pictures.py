@@ -242,12 +242,14 @@ def stream() -> str:
         """Extract the event from: {text}"""
         return sg.filled()
 
-    partials = (repr(partial.value) for partial in event.stream("The World Expo was held in Osaka in 2025."))
-    lines = ["for partial in event.stream(text): print(partial.value)", *dict.fromkeys(partials)]
+    partials = list(event.stream("The World Expo was held in Osaka in 2025."))
+    lines = ["for partial in event.stream(text): print(partial.json)"]
+    lines += dict.fromkeys(repr(partial.json) for partial in partials)
+    lines += ["print(partial.result)", repr(partials[-1].result)]
     height = 22 * len(lines) + 36
     rows = []
     for index, line in enumerate(lines):
-        kind = "call" if not index else "line done" if index == len(lines) - 1 else "line"
+        kind = {0: "call", len(lines) - 2: "line call", len(lines) - 1: "line done"}.get(index, "line")
         delay = f' style="animation-delay: {0.35 * index:.2f}s"' if index else ""
         place = f'x="20" y="{22 * index + (36 if index else 30)}"'
         rows.append(f'<text class="{kind}"{delay} {place}>{escape(line)}</text>')

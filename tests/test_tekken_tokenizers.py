@@ -182,7 +182,7 @@ WRONG: list[tuple[str, object, str]] = [
     ("vocab/258/rank", 257, "vocab/258/rank: the rank must be 258, got 257"),
     ("vocab/258", "the", "vocab/258/rank: the rank must be .*, got None"),
     ("vocab/258/token_bytes", None, "vocab/258/token_bytes: the bytes in base64 are missing"),
-    ("vocab/258/token_bytes", "?", "vocab/258/token_bytes: there are no bytes"),
+    ("vocab/258/token_bytes", "?", "vocab/258/token_bytes: the bytes in base64 are missing"),
     (
         "vocab/258/token_bytes",
         SMALL,
