@@ -17,7 +17,9 @@ from structgen.base.printable import short_repr
 LONGEST_HEADING: Final = 60
 """The most characters of a heading in a sentence."""
 _HEADING: Final = re.compile(
-    r"^ {0,3}(?P<fence>`{3,}+(?=[^`\n]*+$)|~{3,}+)(?s:.*?)(?:^ {0,3}(?P=fence)[`~]*+[ \t\r]*+$|\Z)"
+    # a block of code, also as an item of a list
+    r"^ {0,3}(?:(?:[-*+]|\d{1,9}[.)])[ \t]{1,4})*+(?P<fence>`{3,}+(?=[^`\n]*+$)|~{3,}+)(?s:.*?)"
+    r"(?:^[ \t]*+(?P=fence)[`~]*+[ \t\r]*+$|\Z)"
     r"|^ {0,3}#{1,6}[ \t](?P<marked>[^\n]*+)"
     r"|(?:\A|(?<=\A\n)|(?<=\n\n)|(?<=\n\r\n)) {0,3}(?P<underlined>[^\s>|#*+~`-][^\n]*+)"
     r"\n {0,3}(?:=++|-{2,}+)[ \t\r]*+$",

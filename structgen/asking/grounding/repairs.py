@@ -23,7 +23,8 @@ from structgen.machines.core.compiled import CompiledGrammar, State
 from structgen.machines.core.string_values import over_bytes
 
 _MARK: Final = "\ue000"
-_STRING: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_IN_STRING: Final = re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL)
+"""What stands in a string before its closing quote, or before a backslash at the end of a piece."""
 
 
 class _MarkedNarrowing(SchemaNarrowing):
@@ -55,21 +56,37 @@ class QuoteRepair:
         self._runs = stated_text.run_search
         self._state = None if marked is None else marked.fresh().start
         """The state of the marked grammar; None once the text is no document."""
-        self.open_string = ""
-        """The beginning of a string that has not closed, which is not repaired yet."""
+        self._open_parts = list[str]()
+        """The pieces of a string that has not closed, which is not repaired yet."""
+        self._is_escaped = False
+        """Whether the string that has not closed ends behind a backslash that escapes the next character."""
+
+    @property
+    def open_string(self) -> str:
+        """The beginning of a string that has not closed. Cost: linear in it."""
+        return "".join(self._open_parts)
 
     def repair_piece(self, piece: str) -> str:
-        """Return the next piece of the repaired document: up to the string that has not closed. Cost: that of
-        the marked grammar, and of `repair_letters` for each quote."""
-        text = self.open_string + piece
+        """Return the next piece of the repaired document: up to the string that has not closed. Cost: linear
+        in the piece; that of the marked grammar, and of `repair_letters` for each quote."""
         parts = list[str]()
-        end = 0
-        for string in _STRING.finditer(text):
-            parts += [self._read(text[end : string.start()]), self._repair_string(string[0])]
-            end = string.end()
-        between, quote, rest = text[end:].partition('"')
-        self.open_string = quote + rest
-        return "".join([*parts, self._read(between)])
+        at = 0
+        while at < len(piece):
+            if not self._open_parts:
+                quote = piece.find('"', at)
+                end = len(piece) if quote < 0 else quote
+                parts.append(self._read(piece[at:end]))
+                self._open_parts = [] if quote < 0 else ['"']
+                at = end + 1
+                continue
+            end = _IN_STRING.match(piece, at + self._is_escaped).end()  # type: ignore[union-attr]
+            self._is_escaped = piece[end : end + 1] == "\\"
+            self._open_parts.append(piece[at : end + 1])
+            if piece[end : end + 1] == '"':
+                parts.append(self._repair_string(self.open_string))
+                self._open_parts = []
+            at = end + 1
+        return "".join(parts)
 
     def _repair_string(self, literal: str) -> str:
         before = self._state

@@ -21,7 +21,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from itertools import accumulate
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -54,8 +54,12 @@ _LINE_END: Final = re.compile(
 _BROKEN: Final = "\0"
 """Stands for `_LINE_END`."""
 _DASH: Final = r"[-\u2010-\u2015\u2212\u2e3a\u2e3b]"
-_DASHES: Final = re.compile(rf"(?<!{_DASH}){_DASH}++(?!\W{{0,8}}(?:[A-Z]{{3}}\W?)?\d)")
+_DIGIT: Final = r"\d\u00bc-\u00be\u2150-\u215f\u2189"
+"""Digits and fractions such as "½", for a class of characters."""
+_DASHES: Final = re.compile(rf"(?<!{_DASH}){_DASH}++(?!\W{{0,8}}(?:[A-Z]{{3}}\W?)?[{_DIGIT}])")
 """Dashes before which no number begins."""
+_DOUBLE_MARK: Final = re.compile(rf"(?<![{_DIGIT}'])(?<!\d )(?:\"|'')")
+"""A double quotation mark, also as two single ones. After a digit it is a unit: inches, seconds."""
 _HYPHEN: Final = re.compile(rf"(?<={_LETTER})(- ?|{_BROKEN})(?={_LETTER})")
 """A hyphen between two letters."""
 _WORD: Final = re.compile(rf"(?<!{_LETTER}){_LETTER}++(?!\d)")
@@ -89,7 +93,7 @@ def _skeleton_of(char: str) -> str:
 def _plain_typography(text: str) -> str:
     """Return a text in the typography in which texts are compared."""
     plain = unicodedata.normalize("NFC", " ".join(text.translate(_forms()).split()))
-    return re.sub(r"(?<!\d)(?:\"|'')", "'", plain.replace(". . .", "..."))
+    return _DOUBLE_MARK.sub("'", plain.replace(". . .", "..."))
 
 
 @lru_cache(maxsize=16)
@@ -165,6 +169,9 @@ class RunSearch:
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._texts = texts
         self._searched_text = cache(_SearchedText)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RunSearch, (self._texts,)
 
     def find_runs(self, value: str, most: int) -> tuple[int, list[Run]]:
         """Return the runs of a value in the order of the texts, at most so many (two or more), and their

@@ -156,6 +156,19 @@ def test_a_place_is_under_the_nearest_heading_of_many_texts() -> None:
         check_headings(seed)
 
 
+@pytest.mark.parametrize(
+    ("text", "heading"),
+    [
+        ("# Setup\n\n2. ```bash\n   pip install x\n   ```\n\n## Prices\nword", "Prices"),
+        ("# A\n- ```\n  # B\n  ```\nword", "A"),
+        ("# A\n```\n# B\n```\nword", "A"),
+    ],
+)
+def test_a_comment_in_a_block_of_code_is_no_heading(text: str, heading: str) -> None:
+    sheet = sheet_finder(text)(text.index("word"))
+    assert sheet is not None and sheet.heading == heading
+
+
 @pytest.mark.parametrize("text", ["", "no headings", "# \n\n##\n\na", "#no\n\n####### no"])
 def test_a_text_without_headings_has_no_sheets(text: str) -> None:
     assert {sheet_finder(text)(offset) for offset in range(len(text) + 1)} == {None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import random
 import re
 import unicodedata
@@ -347,6 +348,10 @@ def test_the_search_finds_the_runs_of_all_that_could_be_quotes_with_the_smallest
         ("1/2", "½", OTHER),
         ("No 5", "№ 5", OTHER),
         ("IV", "Ⅳ", OTHER),
+        ("-½ %", "–½ %", OTHER),
+        ('7½"', "7½′", OTHER),
+        ("5'\"", "5''", OTHER),
+        ('5 "', "5 ′", OTHER),
         ("❤", "❤\ufe0f", 1),
         ("e", "é", OTHER),
     ],
@@ -407,6 +412,19 @@ def test_quotes_alone_are_repaired_in_any_pieces(quotes: bool) -> None:
         pieces = [text[at : at + size] for at in range(0, len(text), size)]
         assert repaired(pieces, quotes=quotes) == whole
     assert repaired([text[:-9] + "!!"], quotes=quotes)[-2:] == "!!"
+
+
+def test_a_long_string_is_read_once_in_small_pieces() -> None:
+    # a reader that begins again at each piece takes hours
+    text = json.dumps({**DOCUMENT, "free": '"a" ' * 5_000})
+    assert repaired([text[at : at + 4] for at in range(0, len(text), 4)], quotes=False) == repaired(
+        [text], quotes=False
+    )
+
+
+def test_a_search_of_runs_is_pickled() -> None:
+    search = pickle.loads(pickle.dumps(RunSearch({"a": "Mr O’Brien"})))
+    assert search.find_runs("O'Brien", 2) == RunSearch({"a": "Mr O’Brien"}).find_runs("O'Brien", 2)
 
 
 @for_each(

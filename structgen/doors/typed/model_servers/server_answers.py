@@ -43,7 +43,8 @@ class Answer:
         """Whether the document can be found while it arrives."""
         self.object, self.sent_text = ArrivingObject(bracket), ""
         """The object that may be the document; and the text that was handed out, its quotes repaired."""
-        make_repair = None if form.quoted_text is None or form.tools else form.server_schema.make_repair
+        is_repaired = form.quoted_text is not None and form.grammar is not None
+        make_repair = form.server_schema.make_repair if is_repaired else None
         self._repair = make_repair and make_repair()
         self._taken_text = ""
         """The part of the text that was handed out, as it arrived."""
