@@ -28,6 +28,8 @@ def check(platform: str, folder: Path, *uses: str) -> None:
     """Do some things in a process as on another platform."""
     for package in ("torch", "tokenizers", "pydantic", "starlette", "prometheus_client", "httpx2", "bs4"):
         pytest.importorskip(package)
+    if platform != sys.platform:
+        pytest.importorskip("numba", reason="the library of machine code is for this platform")
     environment = {**os.environ, "STRUCTGEN_CACHE": str(folder / "cache")}
     code = ELSEWHERE.read_text(encoding="utf-8")
     found = forked.run(code, platform, *uses, ahead=AHEAD, cwd=folder, env=environment)

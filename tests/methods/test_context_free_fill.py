@@ -10,6 +10,9 @@ import math
 import numpy as np
 import pytest
 from for_each import for_each
+
+pytest.importorskip("numba", reason="these methods are compiled")
+
 from methods.byte_rules import Grammar, Rules
 from methods.context_free_fill import NULL, OPEN, ContextFreeFill
 from methods.lattice_sums import LatticeSums

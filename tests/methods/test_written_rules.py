@@ -11,6 +11,9 @@ import jsonschema
 import numpy as np
 import pytest
 from for_each import for_each
+
+pytest.importorskip("numba", reason="these methods are compiled")
+
 from methods.byte_rules import Rules
 from methods.context_free_fill import NULL, OPEN, ContextFreeFill
 from methods.schema_rules import schema_rules

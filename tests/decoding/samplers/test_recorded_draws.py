@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from recorded_draws import RECORDED, digests
 
 
 def test_draws_are_those_that_were_recorded():
+    pytest.importorskip("numba", reason="the library rounds sums as older processors do")
     assert dict(digests()) == json.loads(RECORDED.read_text())
