@@ -106,17 +106,17 @@ class ReadRequest:
 
     def narrow(
         self,
-        stated: StatedText,
+        source: StatedText,
         report: Callable[[str], None] | None,
         call_texts: StatedText | None = None,
-        **how: bool,
+        **narrow_options: bool,
     ) -> ReadRequest:
         """Return the request of those replies whose values are stated: in the answer and in the arguments of
         calls. A tool whose required arguments are not stated is left out, and so is such an answer where
         tools are left. Beside tools, an answer without a schema stays free.
 
         `report`: who is told what is left out, and where nothing is held to the texts; None: nobody.
-        `call_texts`: the texts to which calls are held, if they are not `stated`. `how`: the options of
+        `call_texts`: the texts to which calls are held, if they are not `source`. `narrow_options`: those of
         `narrow_grammar`. For example, `reading.narrow(stated_text(texts), None, quotes=True)`. Errors: those
         of `grounded_grammar` and `Tool.narrow`; NotStatedError where no reply is left. Cost: that of reading
         the texts, and of compiling each schema.
@@ -126,7 +126,7 @@ class ReadRequest:
         refusals, remarks, idle = list[NotStatedError](), list[str](), list[str]()
         for tool in self.choice.tools:
             try:
-                tools[tool.name], places = tool.narrow(call_texts or stated, self.policies, **how)
+                tools[tool.name], places = tool.narrow(call_texts or source, self.policies, **narrow_options)
                 place_count += places
             except NotStatedError as error:
                 refusals.append(error)
@@ -138,14 +138,14 @@ class ReadRequest:
             raise refusals[0]
         if getattr(answer, "schema", None) is not None or not self.choice.tools:
             try:
-                answer = grounded_grammar(answer, stated, **how, report=idle.append)
+                answer = grounded_grammar(answer, source, **narrow_options, report=idle.append)
             except NotStatedError as error:
                 if not tools:
                     raise
                 answer, choice = None, replace(choice, mode="required")
                 remarks.append(f"The reply must be a call. {error.what}")
         elif not remarks:
-            idle.append(idle_remark("The tools have", **how))
+            idle.append(idle_remark("The tools have", **narrow_options))
         if report is not None:
             for remark in remarks + idle * (not place_count):
                 report(remark)

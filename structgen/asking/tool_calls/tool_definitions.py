@@ -92,9 +92,9 @@ class Tool:
     """The name of the namespace of OpenAI's that has the tool; "": none."""
     inner_name: str = ""
     """The name of the tool in its namespace, where `name` is another one; else ""."""
-    stated: StatedText | None = None
+    stated_text: StatedText | None = None
     """The texts to which the arguments are held; None: to none."""
-    narrowed: JsonSchemaGrammar | None = None
+    narrowed_grammar: JsonSchemaGrammar | None = None
     """The grammar of the arguments that these texts state; None: the texts exclude no arguments."""
 
     def __post_init__(self) -> None:
@@ -140,10 +140,10 @@ class Tool:
         """Return the schema of the arguments that a call may have, and the options of `sg.json_schema` that
         read it: the tool's own and `policies`."""
         options = {**self.policies, **policies}
-        if self.narrowed is None:
+        if self.narrowed_grammar is None:
             return self.closed_schema, options
         # it may name grammar objects of this process, and was looked at for mistakes before
-        schema: Any = self.narrowed.schema
+        schema: Any = self.narrowed_grammar.schema
         return schema, {**options, "grammars": None, "strict": None}
 
     def grammar_under(self, policies: PolicyOptions) -> JsonSchemaGrammar:
@@ -151,23 +151,23 @@ class Tool:
         schema, options = self.schema_under(policies)
         return json_schema(schema, **options)
 
-    def narrow(self, stated: StatedText, policies: PolicyOptions, **how: bool) -> tuple[Tool, int]:
+    def narrow(self, source: StatedText, policies: PolicyOptions, **narrow_options: bool) -> tuple[Tool, int]:
         """Return the tool with arguments that texts state, and the number of places in its schema whose
         values are held to them. The input of a custom tool stays free.
 
-        `policies`: options of `sg.json_schema`; `how`: those of `narrow_grammar`. For example,
+        `policies`: options of `sg.json_schema`; `narrow_options`: those of `narrow_grammar`. For example,
         `tool.narrow(stated_text(texts), {}, quotes=True)`. Errors: those of the schema and of
         `narrow_grammar`, with the name of the tool. Cost: that of `narrow_grammar`.
         """
         # start-up: few calls are held to texts
         from structgen.asking.grounding.narrowing import narrow_grammar
 
-        tool = dataclasses.replace(self, stated=stated)
+        tool = dataclasses.replace(self, stated_text=source)
         if self.custom:
             return tool, 0
         with prefix_place(f"the tool {self.name}"):
-            grammar, places = narrow_grammar(self.grammar_under(policies), stated, **how)
-        return dataclasses.replace(tool, narrowed=grammar if places else None), places
+            grammar, places = narrow_grammar(self.grammar_under(policies), source, **narrow_options)
+        return dataclasses.replace(tool, narrowed_grammar=grammar if places else None), places
 
     def value(self, document: str) -> Any:
         """Return the arguments in a JSON text as the tool's types have them: an object of the type. Of a

@@ -115,7 +115,7 @@ def tools(
         grammar = _Builder(row, specials, policies).build_reply(choice, thinking)
     if choice.max_calls != 1 and isinstance(grammar, ComposedGrammar):
         # without functions and types, which do not pickle everywhere
-        others: Any = dict.fromkeys(("callable", "reader", "stated", "narrowed"))
+        others: Any = dict.fromkeys(("callable", "reader", "stated_text", "narrowed_grammar"))
         plain_tools = tuple(replace(tool, **others) for tool in choice.tools)
         grammar.repeats = partial(
             _find_repeat, row=row, tools=plain_tools, thinking=thinking, must_call=choice.must_call

@@ -68,9 +68,9 @@ class Call:
         # start-up: few calls are held to texts
         from structgen.asking.grounding.evidence import evidence_of
 
-        if self.tool is None or self.tool.stated is None or self.error is not None:
+        if self.tool is None or self.tool.stated_text is None or self.error is not None:
             return None
-        return evidence_of(read_exact(self.document), self.tool.stated)
+        return evidence_of(read_exact(self.document), self.tool.stated_text)
 
     def result(self, value: Any, *, error: bool = False) -> JsonObject:
         """Return the message that brings the model what a call came to. `value` is text as it is and anything

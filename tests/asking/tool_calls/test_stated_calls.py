@@ -119,7 +119,7 @@ def check_schemas(seed: int) -> set[str]:
     # where no other number fits, the figures of a date or a code are numbers
     figures = [*pieces, *(figure for piece in pieces for figure in re.findall("[1-9][0-9]*", piece))]
     for tool in request.choice.tools:  # each that is left has a call
-        held = over_bytes(tool.narrowed or sg.json_schema(tool.closed_schema, **POLICIES))
+        held = over_bytes(tool.narrowed_grammar or sg.json_schema(tool.closed_schema, **POLICIES))
         shortest = json.loads(held.completion(held.start))
         assert Judge(tool.closed_schema, figures).judge(tool.closed_schema, shortest, True).is_valid
     return {"some"} if left == {tool.name for tool in tools} else {"some", "left out"}

@@ -418,8 +418,8 @@ def test_another_server_s_call_of_a_tool_that_is_left_out_is_refused() -> None:
 
 
 def test_a_quote_of_an_argument_in_other_typography_is_refused_and_not_repaired() -> None:
-    prompt = [{"role": "user", "content": TEXT.replace("Ada Moss", "Ada O’Moss")}]
-    for name, is_right in (("Ada O’Moss", True), ("Ada O'Moss", False)):
+    prompt = [{"role": "user", "content": TEXT.replace("Ada Moss", "Ada O\u2019Moss")}]
+    for name, is_right in (("Ada O\u2019Moss", True), ("Ada O'Moss", False)):
         with serving(sent_call(name=name)) as other:
             outcome = ask(other.model, prompt, sg.Call, tools=[book], attempts=1)
         assert (outcome.error is None) == is_right, name
