@@ -16,7 +16,7 @@ from structgen.base.system.installation import require_extras
 TextOfSheets: TypeAlias = tuple[str, tuple[str, ...], tuple[Sheet, ...]]
 """The text of a file, the remarks about it, and the sheets of a PDF."""
 Text: TypeAlias = Union[tuple[str, tuple[str, ...]], TextOfSheets]
-"""What a reader returns; one of other files than PDFs leaves the sheets out."""
+"""The result of a reader. Only the reader of PDF files returns sheets."""
 FileReader: TypeAlias = Callable[[bytes], Text]
 """A function of a module, from the bytes of a file to its text."""
 ConfinedReader: TypeAlias = Callable[[FileReader, bytes], Text]

@@ -37,7 +37,7 @@ class Sheet:
     number: int | None = None
     """The number of the sheet in the PDF, from 1; None where the document is no PDF."""
     count: int | None = None
-    """How many sheets the PDF has; None where the document is no PDF."""
+    """The number of sheets of the PDF; None for other documents."""
     label: str = ""
     """The name that the PDF gives to the sheet, such as "iv"; "" where it gives none. Labels may repeat."""
     heading: str = ""

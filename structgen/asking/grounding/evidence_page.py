@@ -78,6 +78,7 @@ def page_of(texts: Mapping[str, str], values: Sequence[Stated], confidences: Map
 
 
 def _check_rank(value: Stated, confidence: float) -> tuple[bool, ...]:
-    """Return for each reason to check a value, the strongest first, whether the value does not have it."""
+    """Return the sort key of a value: a flag for each reason to check it, the strongest reason first. A flag
+    is False where the reason applies, so that such a value comes first."""
     is_at_one_place = len(value.places) < 2 and not value.has_more
     return not value.others, confidence >= UNSURE, is_at_one_place, bool(value.places)

@@ -28,7 +28,7 @@ _IN_STRING: Final = re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL)
 
 
 class _MarkedNarrowing(SchemaNarrowing):
-    """Replaces the quotes of a schema by texts of marks."""
+    """Makes the marked schema: each string that is a quote is replaced by a text of marks."""
 
     def _quote_schema(self, raw: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
         return {"type": "string", "pattern": f"^{_MARK}*$"}
@@ -79,7 +79,9 @@ class QuoteRepair:
                 self._open_parts = [] if quote < 0 else ['"']
                 at = end + 1
                 continue
-            end = _IN_STRING.match(piece, at + self._is_escaped).end()  # type: ignore[union-attr]
+            in_string = _IN_STRING.match(piece, at + self._is_escaped)
+            assert in_string is not None, "the pattern matches the empty string"
+            end = in_string.end()
             self._is_escaped = piece[end : end + 1] == "\\"
             self._open_parts.append(piece[at : end + 1])
             if piece[end : end + 1] == '"':

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from structgen.asking.grounding.grounded_grammar import NamedTexts
-from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError, prefix_place
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.base.language.checks import content_text
 
 _FILES: Final = ("file", "input_file")

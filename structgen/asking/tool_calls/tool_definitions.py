@@ -21,7 +21,7 @@ from typing import Any, Final, TypeAlias
 from structgen.asking.grounding.stated_text import StatedText
 from structgen.asking.python_types.type_hints import TypeReader, read_type
 from structgen.asking.tool_calls.custom_tools import custom_members
-from structgen.asking.tool_calls.tool_shapes import TOOL_SHAPES, JsonObject
+from structgen.asking.tool_calls.tool_shapes import TOOL_SHAPES
 from structgen.base.errors import (
     OptionError,
     SchemaError,
@@ -32,7 +32,7 @@ from structgen.base.errors import (
     prefix_place,
     warning_level,
 )
-from structgen.base.json_text.exact_json import JsonMapping
+from structgen.base.json_text.exact_json import JsonMapping, JsonObject
 from structgen.base.language.checks import shorten_text, show_value
 from structgen.base.language.shapes import suggest_name
 from structgen.base.limits import Limits

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from structgen.asking.tool_calls.tool_definitions import Tool
 from structgen.asking.tool_calls.tool_format import ToolFormat
-from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import GenerationError, OptionError, StructgenError
-from structgen.base.json_text.exact_json import JsonMapping, read_exact
+from structgen.base.json_text.exact_json import JsonMapping, JsonObject, read_exact
 
 if TYPE_CHECKING:
     from structgen.asking.grounding.evidence import Evidence

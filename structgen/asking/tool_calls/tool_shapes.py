@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from structgen.base.language.shapes import JsonShapes
 
-JsonObject: TypeAlias = dict[str, Any]
-"""An object of JSON: of a body, of an answer, of a schema."""
 TOOL_SHAPES: Final = JsonShapes("""
 grammar: 'lark'|'ebnf'|'gbnf'|'regex' syntax!; text definition!
 named: text name!

@@ -32,7 +32,7 @@ MOST_SHOWN = 60
 """The most characters of a value in a message."""
 _MESSAGES: Final = 'Pass messages such as [{"role": "user", "content": "..."}].'
 _ROLES: Final = MappingProxyType({"developer": "system", "function": "tool"})
-"""For the role of a message, the name of the role in chat templates."""
+"""The roles of messages that have another name in chat templates, with that name."""
 _TEXTS: Final = ("text", "input_text", "output_text", "refusal")
 """The types of parts of a message that are texts."""
 _CONTENTS: Final = ("image", "video", "file", "document")

@@ -24,7 +24,7 @@ class GuardedCall:
     """
 
     _call: Callable[..., Any]
-    """The function, which must raise an error for a wrong value."""
+    """The function that judges a value. It raises an error for a wrong one."""
     _seconds: float
     """A longer call counts as a TimeoutError the second time; the first one may have loaded code or read a
     long text."""

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 from starlette.responses import JSONResponse
 
 from structgen.asking.request_reading.request_members import members_of
-from structgen.asking.tool_calls.tool_shapes import JsonObject
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.base.language.shapes import UNKNOWN_MEMBERS
 from structgen.decoding.engine.requests import Result
 from structgen.doors.serving.api_errors import ApiError, Body

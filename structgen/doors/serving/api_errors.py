@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import BudgetError, BusyError, GenerationError, LimitError, StructgenError
 from structgen.base.json_text.events import escape
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.base.language.checks import shorten_text
 from structgen.doors.serving.error_places import (
     MOST_PLACE,

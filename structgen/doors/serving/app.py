@@ -40,8 +40,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from structgen import __version__
-from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import StructgenError
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.base.system.garbage import glibc_trim
 from structgen.base.system.public_calls import THIS_CALL, Stop
 from structgen.decoding.engine.driver import event_of_handles

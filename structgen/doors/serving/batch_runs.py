@@ -17,8 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError, prefix_place
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.base.language.shapes import JsonShapes
 from structgen.decoding.runs.result_files import Answers, as_done, results_of
 from structgen.doors.serving.request_fields import read_object

@@ -29,8 +29,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError, StructgenError
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.base.language.shapes import JsonShapes
 from structgen.base.system.cache import open_replacement
 from structgen.decoding.runs.result_files import as_line, run_difference

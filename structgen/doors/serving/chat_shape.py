@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from structgen.asking.tool_calls.tool_shapes import JsonObject
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.decoding.engine.requests import FinishReason, Result
 from structgen.decoding.engine.searches.confidence import probabilities_of
 from structgen.doors.serving.answer_shape import AnswerShape, Event, Events, as_json

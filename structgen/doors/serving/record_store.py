@@ -25,8 +25,8 @@ from typing import IO, Any, Final, NamedTuple, TypeAlias
 
 from filelock import FileLock, Timeout
 
-from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.base.system.cache import make_folders
 from structgen.doors.serving.api_errors import ApiError
 from structgen.doors.serving.server_options import ServerOptions

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from structgen.asking.request_reading.request_members import TOOL_ITEMS
-from structgen.asking.tool_calls.tool_shapes import JsonObject
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.base.language.checks import content_text
 from structgen.decoding.engine.requests import FinishReason, Result
 from structgen.doors.serving.answer_shape import AnswerShape, CountedPrompt, Event, Events

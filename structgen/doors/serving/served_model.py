@@ -22,8 +22,8 @@ from structgen.asking.request_reading.document_parts import Conversation, PartDo
 from structgen.asking.request_reading.request_reader import SERVED, ReadRequest, read_request
 from structgen.asking.tool_calls.format_rows import FORMATS, format_of
 from structgen.asking.tool_calls.tool_format import ToolFormat
-from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError, StructgenError
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.base.language import checks
 from structgen.base.limits import Limits
 from structgen.decoding.engine.engine import Engine

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from structgen.asking.tool_calls.tool_shapes import JsonObject
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.doors.serving.api_errors import ApiError
 from structgen.doors.serving.record_store import FILE_BYTES, RecordStore, as_bytes
 

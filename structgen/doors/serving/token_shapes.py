@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from structgen.asking.tool_calls.tool_shapes import JsonObject
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.decoding.engine.requests import Request, Result
 from structgen.doors.serving.answer_shape import CountedPrompt
 from structgen.doors.serving.chat_shape import ChatShape

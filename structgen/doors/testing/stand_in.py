@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from structgen.asking.tool_calls.tool_replies import Call
-from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError, StructgenError, options_named
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.base.language.checks import show_value
 from structgen.base.system.installation import require_extras
 from structgen.doors.testing.failures import Failure

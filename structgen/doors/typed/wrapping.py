@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from structgen.asking.python_types.type_hints import TypeReader
-from structgen.asking.tool_calls.tool_shapes import JsonObject
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.grammars.text_grammars.composition.argument_roots import root_of
 
 T = TypeVar("T")

@@ -198,11 +198,11 @@ def _make_rules(
     """Return the grammar of plain rules. `is_lexed`: whether a greedy lexer reads the texts; the other
     parameters are those of `lark`. For example, `_make_rules(plain, "start", DEFAULT, {}, False, None)`."""
     terminals, ignored_names = plain.parse_terminals(), plain.ignored_names
-    are_runs = bool(ignore_at_most and ignored_names)
+    are_runs = False
     if ignore_at_most and ignored_names:
         # the terminals that %ignore names are parts of a run from here on
         runs = run_terminals(find_ignored(plain.patterns, ignored_names, is_lexed=is_lexed), ignore_at_most)
-        terminals, ignored_names = {**terminals, **runs}, tuple(runs)
+        terminals, ignored_names, are_runs = {**terminals, **runs}, tuple(runs), True
     return RulesGrammar(
         plain.rules,
         terminals,

@@ -9,8 +9,8 @@ import json
 from types import SimpleNamespace
 from typing import Any, Final
 
-from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError
+from structgen.base.json_text.exact_json import JsonObject
 from structgen.decoding.engine.requests import DEFAULT_MAX_TOKENS
 from structgen.doors.typed.model_servers.server_answers import Answer
 from structgen.doors.typed.tool_use import rewrite_history
